@@ -42,12 +42,17 @@ export const program = new Command('spanplan')
   .helpCommand(false)
   .configureHelp({ optionDescription, subcommandTerm })
   .showSuggestionAfterError()
-  .showHelpAfterError('(see --help)')
-  .exitOverride()
-  // The message repeats what was typed.
+  .exitOverride((error) => {
+    if (error.code === 'commander.excessArguments') {
+      const command = program.commands.find((one) => one.name() === program.args[0])
+      process.stderr.write(printableLines(shared.suggestOptions(process.argv.slice(2), command?.options ?? [])))
+    }
+    if (error.exitCode !== 0) process.stderr.write('(see --help)\n')
+    throw error
+  })
   .configureOutput({
-    outputError: (text, write) =>
-      write(printableLines(`${text}${shared.suggestOptions(text, process.argv.slice(2), program.commands)}`)),
+    // The message repeats what was typed.
+    outputError: (text, write) => write(printableLines(text)),
     getOutHelpWidth: () => Math.min(process.stdout.columns || widestHelp, widestHelp)
   })
 

@@ -95,21 +95,16 @@ export function parseCount(text: string): number {
   return count
 }
 
-/** A command, as commander defines it. */
-interface CommandLike {
-  name(): string
-  readonly options: readonly Pick<Option, 'long' | 'short' | 'required'>[]
-}
-
 /**
- * A hint for commander's error about arguments too many: those that are meant as files or spans, with their options. Empty:
- * there is none.
+ * A hint for arguments too many: those that are meant as files or spans, with their options. Empty: there is none.
  *
  * @param given the arguments of spanplan.
+ * @param options of the command.
  */
-export function suggestOptions(error: string, given: readonly string[], commands: readonly CommandLike[]): string {
-  const [, name] = /too many arguments for '([^']+)'/.exec(error) ?? []
-  const options = commands.find((command) => command.name() === name)?.options ?? []
+export function suggestOptions(
+  given: readonly string[],
+  options: readonly Pick<Option, 'long' | 'short' | 'required'>[]
+): string {
   const find = (word = '') => options.find(({ long, short }) => word === long || word === short)
   const words = given.map((word, index) => {
     const isArgument = index > 0 && (word === '-' || !word.startsWith('-')) && !find(given[index - 1])?.required

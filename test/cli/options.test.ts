@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { program } from '../../src/cli/main.ts'
 import { suggestOptions } from '../../src/cli/options.ts'
 
 const options = [
@@ -7,11 +8,10 @@ const options = [
   { long: '--json', required: false },
   { long: '--span', required: true }
 ]
-const commands = [
-  { name: () => 'plan', options },
-  { name: () => 'hook', options: options.slice(0, 1) },
-  { name: () => 'confirm', options: [] }
-]
+const commands = new Map([
+  ['plan', options],
+  ['hook', options.slice(0, 1)]
+])
 
 test.each([
   ['plan spans.yaml', 'plan -f spans.yaml'],
@@ -26,7 +26,23 @@ test.each([
   ['confirm span0', null]
 ])('%s → %s', (line, meant) => {
   const given = line.split(' ')
-  const error = `error: too many arguments for '${given[0]}'. Expected 0 arguments but got 1.\n`
-  expect(suggestOptions(error, given, commands)).toBe(meant === null ? '' : `did you mean: spanplan ${meant}\n`)
-  expect(suggestOptions("error: unknown option '--jsn'\n", given, commands)).toBe('')
+  expect(suggestOptions(given, commands.get(given[0] ?? '') ?? [])).toBe(
+    meant === null ? '' : `did you mean: spanplan ${meant}\n`
+  )
+})
+
+test.each([
+  ['plan spans.yaml', true],
+  ['plan --jsn spans.yaml', false],
+  ['pln spans.yaml', false]
+])('%s: a hint %s, for arguments too many alone', async (line, hasHint) => {
+  const words = line.split(' ')
+  const [node = '', script = ''] = process.argv
+  process.argv = [node, script, ...words]
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow('error: ')
+  const text = write.mock.calls.join('')
+  write.mockRestore()
+  expect(text.includes('did you mean: spanplan plan -f spans.yaml\n(see --help)')).toBe(hasHint)
+  expect(text).toContain('(see --help)\n')
 })
