@@ -1,8 +1,8 @@
-import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError, YAMLParseError } from 'yaml'
+import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError } from 'yaml'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Code } from '../../messages.ts'
 import { type Place, TreeBuilder } from './build-tree.ts'
-import { breaksStructure, explainSyntax, lineAt, openColumns } from './syntax-errors.ts'
+import { breaksStructure, explainSyntax, lineAt, openColumns, type ParserError } from './syntax-errors.ts'
 import type { Tree } from './tree.ts'
 
 /** Levels. No spans.yaml is deeper; the composer is recursive, and the stack is finite. */
@@ -106,8 +106,7 @@ function explainErrors(
     const bracket = text[offset] === '{' || text[offset] === '[' ? text[offset] : null
     const explanation = explainSyntax(error, { line: content, columns: openColumns(text, offset, line), bracket })
     const indent = explanation.code === 'YAML_TAB' ? content.indexOf('\t') : content.search(/\S/)
-    const isIndent = error.message.includes('indented too far')
-    const origin = { file, line, column: isIndent ? indent + 1 : Math.max(column, indent + 1) }
+    const origin = { file, line, column: error.code === 'too-far' ? indent + 1 : Math.max(column, indent + 1) }
     const other = byLine.get(line)?.origin
     if (!other || origin.column < other.column) byLine.set(line, { ...explanation, origin })
   }
@@ -121,18 +120,18 @@ function explainErrors(
  * Merges the two errors that the parser reports for a line that is indented too far below a value: a key over two lines, and that
  * within a value.
  */
-function joinErrors(errors: readonly YAMLError[]): readonly YAMLError[] {
+function joinErrors(errors: readonly YAMLError[]): readonly ParserError[] {
   const nested = new Set(errors.filter(({ code }) => code === 'BLOCK_AS_IMPLICIT_KEY').map(({ pos }) => pos[0]))
   const tooFar = errors.filter(({ code, pos }) => code === 'MULTILINE_IMPLICIT_KEY' && nested.has(pos[0]))
   const places = new Set(tooFar.map(({ pos }) => pos[0]))
   return [
     ...errors.filter(({ pos }) => !places.has(pos[0])),
-    ...tooFar.map(({ pos }) => new YAMLParseError([pos[1] - 1, pos[1]], 'BAD_INDENT', 'This line is indented too far'))
+    ...tooFar.map(({ pos: [, end], message }) => ({ code: 'too-far' as const, message, pos: [end - 1, end] as const }))
   ]
 }
 
 /** The position to fix: the parser finds some errors far behind it. */
-function findCause(error: YAMLError, tokens: readonly CST.Token[], text: string): number {
+function findCause(error: ParserError, tokens: readonly CST.Token[], text: string): number {
   const [from] = error.pos
   const [, quote] = /^Missing closing (["'])/.exec(error.message) ?? []
   if (quote !== undefined) return Math.max(text.lastIndexOf(quote, from), 0)

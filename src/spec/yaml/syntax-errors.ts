@@ -33,8 +33,19 @@ export interface Surroundings {
   readonly bracket: '{' | '[' | null
 }
 
-/** A pattern of the parser's messages, and how they are explained. */
-type Rule = readonly [pattern: RegExp, message: string, hint?: string | ((around: Surroundings) => string | undefined)]
+/** What is wrong, as the parser says it; and a line that is indented too far below a value, of which it makes two errors. */
+export interface ParserError {
+  readonly code: YAMLError['code'] | 'too-far'
+  readonly message: string
+  readonly pos: readonly [begin: number, end: number]
+}
+
+/** Errors, by their code; or by their message, where one code is for several. And how they are explained. */
+type Rule = readonly [
+  errors: ParserError['code'] | RegExp,
+  message: string,
+  hint?: string | ((around: Surroundings) => string | undefined)
+]
 
 const quoteValue = ({ line }: Surroundings) => suggestQuotes(line)
 
@@ -47,26 +58,22 @@ const isItem = (line: string) => /^\s*-(?:\s|$)/.test(line)
 
 const unevenIndent = 'the indentation does not match the lines before'
 
-/** The parser's messages and their explanations. The first rule that matches applies. */
+/** The first rule that matches applies. */
 const rules: readonly Rule[] = [
   [
-    /^This line is indented too far/,
+    'too-far',
     'this line is indented too far',
     (around) => `${suggestColumn(around) ?? 'indent it like the key above'}, or put the value above in quotes`
   ],
-  [/^Nested mappings/, 'a ": " within a plain value begins a mapping', quoteValue],
   [
     /^A block sequence may not|^Unexpected block-seq-ind/,
     'a list cannot begin on the line of its key',
     'begin it on the next line, or put the value in quotes if it is text'
   ],
-  [/^Plain value cannot start with/, 'a plain value cannot begin with this character', quoteValue],
+  ['BLOCK_AS_IMPLICIT_KEY', 'a ": " within a plain value begins a mapping', quoteValue],
+  ['BAD_SCALAR_START', 'a plain value cannot begin with this character', quoteValue],
   [/^Missing closing/, 'the quote is never closed', 'write the same quote behind the end of the text'],
-  [
-    /^Invalid escape sequence/,
-    'unknown escape within double quotes',
-    'use single quotes: in them, a \\ stands for itself'
-  ],
+  ['BAD_DQ_ESCAPE', 'unknown escape within double quotes', 'use single quotes: in them, a \\ stands for itself'],
   [/^Implicit (?:map )?keys/, 'a key without a colon and a space', 'write "key: value"'],
   [/must start at the same column|without - indicator/, unevenIndent, suggestColumn],
   [
@@ -91,11 +98,11 @@ const rules: readonly Rule[] = [
     'begin its lines in one column'
   ],
   [/^(?:An alias node|Tags and anchors|A node can have)/, 'too many tags or anchors before the value', quoteValue],
-  [/^Alias cannot be|^Anchor cannot be/, '"*" and "&" at the start of a value are for aliases', quoteValue]
+  ['BAD_ALIAS', '"*" and "&" at the start of a value are for aliases', quoteValue]
 ]
 
 /** Explains a parser's error to the user, without its place. */
-export function explainSyntax(error: Pick<YAMLError, 'code' | 'message'>, around: Surroundings): Diagnostic {
+export function explainSyntax(error: ParserError, around: Surroundings): Diagnostic {
   const { line } = around
   if (error.code === 'TAB_AS_INDENT' || /^ *\t/.test(line)) {
     return diagnostic('YAML_TAB', 'a tab is used as indentation', 'YAML takes spaces only: replace it with spaces')
@@ -110,7 +117,9 @@ export function explainSyntax(error: Pick<YAMLError, 'code' | 'message'>, around
   if (/^Unexpected block-seq-ind|^A block sequence may not/.test(error.message) && isItem(line)) {
     return diagnostic(code, unevenIndent, suggestColumn(around))
   }
-  const rule = rules.find(([pattern]) => pattern.test(error.message))
+  const rule = rules.find(([errors]) =>
+    typeof errors === 'string' ? errors === error.code : errors.test(error.message)
+  )
   if (rule) {
     const [, message, hint] = rule
     return diagnostic(code, message, typeof hint === 'function' ? hint(around) : hint)
