@@ -4,7 +4,7 @@ import { everywhere, type Variable, variables } from '../cli/help/environment.ts
 import { exitStatuses } from '../cli/help/exit-statuses.ts'
 import { exitsOf } from '../cli/help/help.ts'
 import { listFields } from '../cli/help/spec-fields.ts'
-import { describeField, filterExamples, filterNotes, smallestFile } from '../cli/help/topics.ts'
+import { filterExamples, filterNotes, smallestFile } from '../cli/help/topics.ts'
 import { signs } from '../plan/output/signs.ts'
 import { jsonSchema } from '../spec/schema/schema.ts'
 import { adoptionIntro, adoptionNotes, adoptions, commandDetails, fileNotes, optionDetails } from './details.ts'
@@ -165,7 +165,7 @@ const specIntro = [
   code(smallestFile, 'yaml')
 ]
 
-const specFields = () => codeList(listFields(jsonSchema()).map((field) => [field.path, describeField(field)]))
+const specFields = () => codeList(listFields(jsonSchema()))
 
 const filterSection: Section = {
   title: 'Filters',

@@ -41,7 +41,7 @@ test('the schema is not one that takes anything', () => {
 
 test('full.yaml has every field', () => {
   const text = readFileSync('examples/full.yaml', 'utf8')
-  const keys = listFields(jsonSchema()).map(({ path }) => path.split('.').at(-1) ?? '')
+  const keys = listFields(jsonSchema()).map(([path]) => path.split('.').at(-1) ?? '')
   const missing = keys.filter((key) => !['NAME', 'KEY'].includes(key) && !text.includes(`${key}:`))
   expect(missing).toEqual([])
 })

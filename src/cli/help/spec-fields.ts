@@ -1,23 +1,12 @@
 /** A part of a JSON Schema. */
 type Schema = Readonly<Record<string, unknown>>
 
-/** One key of spans.yaml. */
-export interface Field {
-  /** Where it stands, as `spans.NAME.sources[].filter`. */
-  readonly path: string
-  /** What values it takes, in words. */
-  readonly type: string
-  readonly description: string
-  readonly required: boolean
-  /** As YAML; undefined: it has none, or one that depends on other keys, which the description then says. */
-  readonly defaultValue?: string
-  readonly examples: readonly string[]
-}
+/** A key of spans.yaml: where it stands, as `spans.NAME.sources[].filter`, and what the schema says of it, as sentences. */
+type Field = readonly [path: string, text: string]
 
 const isSchema = (value: unknown): value is Schema =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const schemasIn = (value: unknown): readonly Schema[] => (Array.isArray(value) ? value.filter(isSchema) : [])
-const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
 
 /** What the entries of a mapping are called, by the path of the mapping. */
 const entryNames: Readonly<Record<string, string>> = { interfaces: 'KEY', spans: 'NAME' }
@@ -42,24 +31,26 @@ function fieldsBelow(parent: Schema, path: string): Field[] {
   return [...own, ...entries, ...items, ...branches]
 }
 
-function makeField(path: string, field: Schema, required: boolean): Field {
+function makeField(path: string, field: Schema, isRequired: boolean): Field {
+  const type = typeOf(field)
   const { default: value, examples, description } = field
-  const empty = isSchema(value) && Object.keys(value).length === 0
-  return {
+  // A default that depends on other keys is in the description.
+  const hasDefault = value !== undefined && !(isSchema(value) && Object.keys(value).length === 0)
+  const byDefault = hasDefault ? `; default: ${Array.isArray(value) ? '[]' : value}` : ''
+  const shown = Array.isArray(examples) && examples.length > 0 ? ` For example: ${examples.join('; ')}.` : ''
+  const obligation = isRequired ? '; required' : byDefault
+  return [
     path,
-    required,
-    type: describeType(field),
-    description: textOf(description),
-    ...(value !== undefined && !empty && { defaultValue: Array.isArray(value) ? '[]' : String(value) }),
-    examples: Array.isArray(examples) ? examples.map(String) : []
-  }
+    `${type.charAt(0).toUpperCase()}${type.slice(1)}${obligation}. ${`${description}.`.replace(/\.\.$/, '.')}${shown}`
+  ]
 }
 
-function describeType(field: Schema): string {
+/** What values it takes, in words. */
+function typeOf(field: Schema): string {
   if (field.const !== undefined) return `the ${field.type === 'string' ? 'word' : 'number'} ${field.const}`
   if (Array.isArray(field.enum)) return `one of ${field.enum.join(', ')}`
   const branches = schemasIn(field.anyOf)
-  if (branches.length > 0) return branches.map(describeType).join(' or ')
+  if (branches.length > 0) return branches.map(typeOf).join(' or ')
   if (field.type === 'boolean') return 'true or false'
   if (field.type === 'integer') return `a number from ${field.minimum} to ${field.maximum}`
   if (field.type === 'array') return 'a list'

@@ -1,7 +1,7 @@
 import schema from '../../../schemas/spans.schema.json' with { type: 'json' }
 import { exitStatuses } from './exit-statuses.ts'
 import { listTerms, paragraph } from './layout.ts'
-import { type Field, listFields } from './spec-fields.ts'
+import { listFields } from './spec-fields.ts'
 
 /** What `spanplan help` explains beside commands and codes. */
 interface Topic {
@@ -47,7 +47,7 @@ export const topics: Readonly<Record<string, Topic>> = {
         'spans.yaml, at its smallest:',
         smallestFile.replace(/^/gm, '  '),
         'Its keys:',
-        ...listFields(schema).map((field) => `  ${field.path}\n${paragraph(describeField(field), 6)}`),
+        ...listFields(schema).map(([path, text]) => `  ${path}\n${paragraph(text, 6)}`),
         paragraph(
           'Top-level keys that begin with x- are your own, for anchors; << merges. Every other unknown key is an error.'
         )
@@ -57,14 +57,4 @@ export const topics: Readonly<Record<string, Topic>> = {
     about: 'how to write a filter',
     write: () => [...filterNotes.map((note) => paragraph(note)), `Examples:\n${listTerms(filterExamples)}`].join('\n\n')
   }
-}
-
-/** All that the schema says of a field, as sentences. */
-export function describeField({ type, description, required, defaultValue, examples }: Field): string {
-  const obligation = required ? '; required' : defaultValue === undefined ? '' : `; default: ${defaultValue}`
-  return [
-    `${type.charAt(0).toUpperCase()}${type.slice(1)}${obligation}.`,
-    description.endsWith('.') ? description : `${description}.`,
-    ...(examples.length > 0 ? [`For example: ${examples.join('; ')}.`] : [])
-  ].join(' ')
 }
