@@ -114,6 +114,12 @@ export function asForeseen(error: unknown): SpanplanError {
   )
 }
 
+/** null in place of a SpanplanError, for whoever can do without the result. Throws any other error. */
+export function nullIfForeseen(error: unknown): null {
+  if (error instanceof SpanplanError) return null
+  throw error
+}
+
 /** Joins the messages of an error into one diagnostic, with the code and the place of the first. */
 export function diagnosticOf(error: unknown): Diagnostic {
   const [first, ...others] = asForeseen(error).diagnostics

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SpanplanError } from '../../errors.ts'
+import { nullIfForeseen } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import { viewLive } from '../../plan/live-view.ts'
@@ -34,8 +34,7 @@ function planOwn(target: Target, reading: HostReading): PlanView | null {
     const changes = view.plan.changes.filter(({ closes, kind }) => closes || ofSensor.has(kind))
     return { ...view, plan: { ...view.plan, changes } }
   } catch (error) {
-    if (error instanceof SpanplanError) return null
-    throw error
+    return nullIfForeseen(error)
   }
 }
 

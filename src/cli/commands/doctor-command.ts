@@ -3,7 +3,7 @@ import { gatherReadings } from '../../doctor/gather/gather-readings.ts'
 import { doctorDocument, renderFindings } from '../../doctor/output.ts'
 import type { DoctorRequest, FileReading } from '../../doctor/readings.ts'
 import { runChecks } from '../../doctor/registry.ts'
-import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { Exit, type ExitCode, nullIfForeseen, SpanplanError } from '../../errors.ts'
 import { DistrustError } from '../../host/files/trust.ts'
 import { printableJson } from '../../printable.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
@@ -26,13 +26,15 @@ export async function doctorCommand(session: Session, options: FileSelection): P
 }
 
 async function readRequest(session: Session, options: FileSelection): Promise<DoctorRequest> {
+  // The files may be missing or broken.
+  const service = await loadFiles({ ...options, file: [serviceFolder] }).catch(nullIfForeseen)
   return {
     file: await readFile(session, options),
     fileArguments: [
       ...options.file.flatMap((path) => ['-f', path]),
       ...(options.insecureFile ? ['--insecure-file'] : [])
     ],
-    otherNames: await readName({ ...options, file: [serviceFolder] }),
+    otherNames: service === null ? [] : [service.name],
     // The bundles are in the folder dist.
     unitFolder: join(dirname(__dirname), 'examples/systemd')
   }
@@ -53,15 +55,5 @@ async function readFile(session: Session, options: FileSelection): Promise<FileR
         ? error.faults
         : error.diagnostics.map((diagnostic) => ({ diagnostic, command: null }))
     return { state: 'invalid', faults }
-  }
-}
-
-/** The name in files that may be missing or broken. */
-async function readName(selection: FileSelection): Promise<string[]> {
-  try {
-    return [(await loadFiles(selection)).name]
-  } catch (error) {
-    if (error instanceof SpanplanError) return []
-    throw error
   }
 }

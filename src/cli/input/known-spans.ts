@@ -1,4 +1,4 @@
-import { SpanplanError } from '../../errors.ts'
+import { nullIfForeseen } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
@@ -7,12 +7,8 @@ import { type FileSelection, loadFiles } from './spec-files.ts'
 
 /** The names of the spans in the files; none where a file is broken or missing. */
 export async function listedSpans(files: FileSelection): Promise<string[]> {
-  try {
-    return (await loadFiles(files)).spans.map(({ name }) => name)
-  } catch (error) {
-    if (error instanceof SpanplanError) return []
-    throw error
-  }
+  const spec = await loadFiles(files).catch(nullIfForeseen)
+  return spec?.spans.map(({ name }) => name) ?? []
 }
 
 /**

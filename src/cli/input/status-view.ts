@@ -1,4 +1,4 @@
-import { type Diagnostic, Exit, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, Exit, nullIfForeseen, SpanplanError } from '../../errors.ts'
 import { type CallLimits, defaultLimits } from '../../host/docker/call-limits.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
@@ -97,8 +97,7 @@ function findPaths(file: readonly string[]): readonly string[] | null {
   try {
     return choosePaths(file).map(({ path }) => path)
   } catch (error) {
-    if (error instanceof SpanplanError) return null
-    throw error
+    return nullIfForeseen(error)
   }
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { diagnostic, SpanplanError } from '../../errors.ts'
+import { diagnostic, nullIfForeseen } from '../../errors.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { listNames } from '../../plan/hold.ts'
 import { indexInterfaces, writeMatch } from '../../spec/interfaces.ts'
@@ -90,8 +90,7 @@ function loadKept(kept: FilesInForce): Spec | null {
   try {
     return loadSpec(decodeFiles(kept))
   } catch (error) {
-    if (error instanceof SpanplanError) return null
-    throw error
+    return nullIfForeseen(error)
   }
 }
 

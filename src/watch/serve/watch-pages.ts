@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SpanplanError } from '../../errors.ts'
+import { nullIfForeseen } from '../../errors.ts'
 import { isRoot } from '../../host/process/process-rights.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
@@ -98,7 +98,8 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
     const view = await refresh()
     if (view === null) return null
     const paths = framePathsOf(view)
-    const sample = await nullIfForeseen(takeSample(paths))
+    // Where ip, tc or a filter fails, the metrics of the watch itself are served all the same.
+    const sample = await takeSample(paths).catch(nullIfForeseen)
     if (sample === null) return null
     losses = addLosses(losses, paths, sample)
     const input = { view, pauses: readPauses(Date.now()).pauses, watch: watched.state(), window: readWindowTime() }
@@ -114,22 +115,12 @@ function openPatientRefresh(watched: Watched): () => Promise<PlanView | null> {
   let latest: PlanView | null = null
   const refresh = cachePromise(
     async () => {
-      latest = (await nullIfForeseen(watched.refresh())) ?? latest
+      latest = (await watched.refresh().catch(nullIfForeseen)) ?? latest
     },
     () => 0
   )
   return async () => {
     await Promise.race([refresh(), sleep(refreshPatience, undefined, { ref: false })])
     return latest
-  }
-}
-
-/** null where ip, tc or a filter fails: the metrics of the watch itself are served all the same. */
-async function nullIfForeseen<T>(result: Promise<T>): Promise<T | null> {
-  try {
-    return await result
-  } catch (error) {
-    if (error instanceof SpanplanError) return null
-    throw error
   }
 }
