@@ -57,11 +57,11 @@ export function discoverBridges(host: HostIndex): string[] {
 /** Discovers the spans that the mirrors of a host make. */
 export function discoverSpans(host: HostIndex): Discovery {
   const copies = findCopies(host)
-  const remarks = describeUnreached(host)
+  const remarks = unreachedRemarks(host)
   const spans: DiscoveredSpan[] = []
   for (const target of new Set(copies.map(({ action }) => action.target))) {
     const bridge = host.linkOf(target)
-    const problem = bridge?.kind === 'bridge' ? problemOf(target) : describeNoBridge(target, bridge)
+    const problem = bridge?.kind === 'bridge' ? problemOf(target) : noBridgeReason(target, bridge)
     if (bridge === undefined || problem !== null) {
       const places = copies.flatMap(({ filter, action }) => (action.target === target ? placeOf(filter) : []))
       remarks.push(...[...new Set(places)].map((place) => `${place}: copies to ${target}: ${problem}`))
@@ -89,13 +89,13 @@ function findCopies(host: HostIndex): Copy[] {
 }
 
 /** tc-bpf(8): with direct-action, the program's return value decides, and the filter's actions are never run. */
-function describeUnreached(host: HostIndex): string[] {
+function unreachedRemarks(host: HostIndex): string[] {
   return [...host.filters, ...host.classFilters]
     .filter(({ directAction, copies }) => directAction && copies.length > 0)
     .map((filter) => `${placeOf(filter)}: its mirror never copies, because the filter is "direct-action"`)
 }
 
-function describeNoBridge(target: string, link: Link | undefined): string {
+function noBridgeReason(target: string, link: Link | undefined): string {
   if (target === '*' || link === undefined) return 'that interface is gone'
   return `it is not a bridge but ${link.kind === null ? 'a physical interface' : `an interface of the kind ${link.kind}`}, which a span cannot be`
 }

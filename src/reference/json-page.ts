@@ -189,7 +189,7 @@ const lines = {
   error: 'what went wrong: `errors`, and the `exit` status'
 } as const
 
-const describes = (keys: Readonly<Record<string, string>>): Block => codeList(Object.entries(keys))
+const keyList = (keys: Readonly<Record<string, string>>): Block => codeList(Object.entries(keys))
 
 const causesOfLoss: Section = {
   title: 'Causes of loss',
@@ -226,8 +226,8 @@ export function writeJsonReference(): string {
         )
       ]
     },
-    { title: 'plan --json', blocks: [text('One object:'), describes(plan)] },
-    { title: 'A change of a plan', blocks: [describes(change)] },
+    { title: 'plan --json', blocks: [text('One object:'), keyList(plan)] },
+    { title: 'A change of a plan', blocks: [keyList(change)] },
     {
       title: 'plan --out',
       blocks: [
@@ -238,7 +238,7 @@ export function writeJsonReference(): string {
     },
     {
       title: 'apply --json, destroy --json',
-      blocks: [text('One object a line, each with a `type`:'), describes(lines)]
+      blocks: [text('One object a line, each with a `type`:'), keyList(lines)]
     },
     {
       title: 'confirm --json, rollback --json, pause --json, resume --json, validate --json',
@@ -261,19 +261,19 @@ export function writeJsonReference(): string {
       title: 'watch --json',
       blocks: [
         text('One object a line, each with a `type` and the time `at` which it was printed:'),
-        describes(events),
+        keyList(events),
         text(
           'A `change` has `address`, `kind`, `span`, `action`, `title`, `reason` and a `text` in the words of the plan. A `wait` is one of `waiting` of a plan. A `trigger` is what made the watch look:'
         ),
-        describes(triggers)
+        keyList(triggers)
       ]
     },
-    { title: 'status --json', blocks: [text('One object:'), describes(status)] },
-    { title: 'A span of status', blocks: [describes(span)] },
-    { title: 'A sensor of status', blocks: [describes(sensor)] },
-    { title: 'A hop of status', blocks: [describes(hop)] },
+    { title: 'status --json', blocks: [text('One object:'), keyList(status)] },
+    { title: 'A span of status', blocks: [keyList(span)] },
+    { title: 'A sensor of status', blocks: [keyList(sensor)] },
+    { title: 'A hop of status', blocks: [keyList(hop)] },
     causesOfLoss,
-    { title: 'doctor --json', blocks: [text('One object:'), describes(doctor)] },
-    { title: 'A check of doctor', blocks: [describes(check)] }
+    { title: 'doctor --json', blocks: [text('One object:'), keyList(doctor)] },
+    { title: 'A check of doctor', blocks: [keyList(check)] }
   ])
 }

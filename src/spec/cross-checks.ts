@@ -12,7 +12,7 @@ import { readSubnet, subnetsOverlap } from './values/subnet.ts'
 import { placeWithin } from './yaml/tree.ts'
 
 /** `line 5`, or `b.yaml:5:3` if the place is in another file. */
-export function describePlace(place: Origin, from: Origin): string {
+export function placeFrom(place: Origin, from: Origin): string {
   return place.file === from.file ? `line ${place.line}` : printable(writeOrigin(place))
 }
 
@@ -50,7 +50,7 @@ export const nameOf = ({ name }: { readonly name: string }) => name
 function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   const identityOf = ({ match }: InterfaceSpec) => writeMatch(match)
   return checkRepeats(interfaces, identityOf, (one, other) => {
-    const place = describePlace(other.origin, one.origin)
+    const place = placeFrom(other.origin, one.origin)
     const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same interface: ${printable(identityOf(one))}`
     return diagnostic('INTERFACE_TWICE', message, 'merge them into one', one.origin)
   })
@@ -65,7 +65,7 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
     const other = seen.get(`${twice[0]} ${identity}`)
     if (other) {
       const name = other.title === title ? title : `${title}, which is ${other.title}`
-      const place = describePlace(other.source.origin, source.origin)
+      const place = placeFrom(other.source.origin, source.origin)
       const message = `span ${quote(span.name)} already copies ${twice.map(writeDirection).join(' and ')} of ${name} (${place})`
       const hint = 'remove one, give them different directions, or join their filters with "or"'
       diagnostics.push(diagnostic('SOURCE_TWICE', message, hint, source.origin))
@@ -95,7 +95,7 @@ function checkSensors(span: SpanSpec): Diagnostic[] {
     return `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
   }
   return checkRepeats(span.sensors, selectorText, (sensor, { origin }) => {
-    const place = describePlace(origin, sensor.origin)
+    const place = placeFrom(origin, sensor.origin)
     const message = `sensor ${selectorText(sensor)} is already in span ${quote(span.name)} (${place})`
     return diagnostic('SENSOR_TWICE', message, 'remove one of the two', sensor.origin)
   })
@@ -104,7 +104,7 @@ function checkSensors(span: SpanSpec): Diagnostic[] {
 function checkNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   const networks = spans.flatMap(({ name: span, network }) => (network ? [{ ...network, span }] : []))
   return checkRepeats(networks, nameOf, ({ name, span, origin }, other) => {
-    const place = describePlace(other.origin, origin)
+    const place = placeFrom(other.origin, origin)
     const message = `network ${quote(name)} of span ${quote(span)} already belongs to span ${quote(other.span)} (${place})`
     return diagnostic('NETWORK_TWICE', message, 'give each span a network of its own', origin)
   })
@@ -123,7 +123,7 @@ function checkSubnets(spans: readonly SpanSpec[]): Diagnostic[] {
       widest = one
       return []
     }
-    const place = describePlace(widest.origin, one.origin)
+    const place = placeFrom(widest.origin, one.origin)
     const message = `subnet ${one.text} of span ${quote(one.span)} overlaps ${widest.text} of span ${quote(widest.span)} (${place})`
     return [diagnostic('SUBNET_OVERLAP', message, 'give each network a prefix of its own', one.origin)]
   })
@@ -162,8 +162,7 @@ function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): D
       const names = path.slice(Math.max(depth, path.length - longestLoop)).map(({ span }) => span.name)
       if (path.length - depth > longestLoop) names.unshift(feeding.name, '…')
       const loop = [feeding.name, ...names.reverse()].join(' → ')
-      const { message, hint } =
-        feeding === step.span ? describeOwnName(feeding) : describeLoop(step.span, feeding, loop)
+      const { message, hint } = feeding === step.span ? ownNameLoop(feeding) : copyLoop(step.span, feeding, loop)
       diagnostics.push(diagnostic('LOOP', message, hint, source.origin))
     }
   }
@@ -171,14 +170,14 @@ function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): D
 }
 
 /** Whoever names a span like its source means the interface. */
-function describeOwnName({ name }: SpanSpec): Pick<Diagnostic, 'message' | 'hint'> {
+function ownNameLoop({ name }: SpanSpec): Pick<Diagnostic, 'message' | 'hint'> {
   return {
     message: `span ${quote(name)} has the name of its own source, and a span's name is that of its bridge`,
     hint: 'if an interface is meant, give the span another name, such as "tap0"; else remove this source'
   }
 }
 
-function describeLoop(span: SpanSpec, { name }: SpanSpec, loop: string): Pick<Diagnostic, 'message' | 'hint'> {
+function copyLoop(span: SpanSpec, { name }: SpanSpec, loop: string): Pick<Diagnostic, 'message' | 'hint'> {
   return {
     message: `span ${quote(span.name)} copies its own frames in a loop: ${loop}`,
     hint: `remove this source from the file; if it is an interface, give the span ${quote(name)} another name`

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Diagnostic, diagnostic, Exit, SpanplanError, sortByPlace } from '../errors.ts'
 import type { Code } from '../messages.ts'
 import { printable, quote } from '../printable.ts'
-import { checkRepeats, checkSpans, describePlace, nameOf } from './cross-checks.ts'
+import { checkRepeats, checkSpans, nameOf, placeFrom } from './cross-checks.ts'
 import { indexInterfaces, readInterface } from './interfaces.ts'
 import { networkName } from './items/network-item.ts'
 import { readSpan, type SpanSpec } from './items/span-item.ts'
@@ -121,7 +121,7 @@ function takeFirst<Data>(entries: readonly Entry<Data>[]): Named<Data>[] {
 
 function checkTwice(code: Code, kind: string, entries: readonly Entry<unknown>[]): Diagnostic[] {
   return checkRepeats(entries, nameOf, ({ name, origin }, other) => {
-    const message = `${kind} ${quote(name)} is already defined (${describePlace(other.origin, origin)})`
+    const message = `${kind} ${quote(name)} is already defined (${placeFrom(other.origin, origin)})`
     return diagnostic(code, message, 'remove one, or give it another name', origin)
   })
 }
@@ -130,7 +130,7 @@ function checkOwners(parts: readonly Part[]): Diagnostic[] {
   const [first, ...others] = parts.flatMap(({ owner }) => owner ?? [])
   return others.flatMap(({ data, tree: { at } }) => {
     if (!first || data === first.data) return []
-    const place = describePlace(first.tree.at, at)
+    const place = placeFrom(first.tree.at, at)
     const message = `name is ${quote(data)} here and ${quote(first.data)} elsewhere (${place})`
     return diagnostic(
       'NAME_DIFFERS',

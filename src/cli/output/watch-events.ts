@@ -4,7 +4,6 @@ import { renderChanges } from '../../plan/output/plan-text.ts'
 import { oneLine, type Paint, printable } from '../../printable.ts'
 import { writeTitles, writeWait } from '../../resources/kind.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
-import type { SensorHealth } from '../../status/sensor-health.ts'
 import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
 import { type EventGroup, groupEvents } from '../../watch/events/group-events.ts'
 import type { Session } from '../session.ts'
@@ -84,7 +83,7 @@ function renderGroup(group: EventGroup, paint: Paint): string {
       const serves = changes.find((change) => change.serves !== null)?.serves ?? null
       const text = renderChanges(shown, paint)
       const whose = serves === null || text.includes(printable(serves)) ? '' : ` of ${printable(serves)}`
-      return row(event.trigger, event.change.span, `${text}${whose}  ${describeOutcome(event)}`)
+      return row(event.trigger, event.change.span, `${text}${whose}  ${outcomeOf(event)}`)
     }
     case 'wait':
     case 'wait_over': {
@@ -100,7 +99,7 @@ function renderGroup(group: EventGroup, paint: Paint): string {
   }
 }
 
-function describeOutcome(event: Extract<WatchEvent, { type: 'changed' | 'drift' }>): string {
+function outcomeOf(event: Extract<WatchEvent, { type: 'changed' | 'drift' }>): string {
   if (event.type === 'drift') return 'not done: dry run'
   return `${event.repaired ? 'repaired' : 'done'} in ${Math.round(event.milliseconds)} ms`
 }
@@ -158,8 +157,12 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
         event.span,
         paint('create', `${printable(writeSourceName(event.point.source))} has a carrier again`)
       )
-    case 'sensor_unhealthy':
-      return row('sensor', event.sensor.span, paint('remove', `! ${describeSensor(event.sensor)}`))
+    case 'sensor_unhealthy': {
+      // What an apply repairs, the watch repairs by itself.
+      const { span, sensor, diagnostic } = event.sensor
+      const text = diagnostic === null ? printable(sensor) : sentence(diagnostic)
+      return row('sensor', span, paint('remove', `! ${text}`))
+    }
     case 'sensor_healthy': {
       const text = `the sensor ${printable(event.sensor.sensor)} hears the span again`
       return row('sensor', event.sensor.span, paint('create', text))
@@ -169,11 +172,6 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     case 'resumed':
       return row('resume', event.pause.span, 'is kept in sync again')
   }
-}
-
-/** What an apply repairs, the watch repairs by itself. */
-function describeSensor({ sensor, diagnostic }: SensorHealth): string {
-  return diagnostic === null ? printable(sensor) : sentence(diagnostic)
 }
 
 /** A line in columns. `span`: null for all spans. */

@@ -95,26 +95,21 @@ const joinWords: Readonly<Record<string, 'and' | 'or'>> = { and: 'and', '&&': 'a
 
 /** Parses the tokens from one index to before another. */
 function parse(tokens: readonly Token[], from: number, to: number): Node {
-  const operands: { readonly node: Node; readonly join: 'and' | 'or' | undefined }[] = []
+  let node: Node | null = null
+  let kind: Join['kind'] = 'and'
   let start = from
   let depth = 0
-  for (let index = from; index < to; index++) {
-    const text = tokens[index]?.text ?? ''
+  for (let index = from; index <= to; index++) {
+    const text = index < to ? (tokens[index]?.text ?? '') : ''
     if (text === '(' || text === '[') depth++
     if (text === ')' || text === ']') depth--
-    if (depth > 0 || joinWords[text] === undefined) continue
-    operands.push({ node: parseOperand(tokens, start, index), join: joinWords[text] })
+    if (index < to && (depth > 0 || joinWords[text] === undefined)) continue
+    const right = parseOperand(tokens, start, index)
+    node = node === null ? right : { kind, from, to: index, left: node, right }
+    kind = joinWords[text] ?? kind
     start = index + 1
   }
-  operands.push({ node: parseOperand(tokens, start, to), join: undefined })
-  const [first, ...others] = operands
-  let node: Node = first?.node ?? { kind: 'primitive', from, to }
-  let kind = first?.join
-  for (const other of others) {
-    node = { kind: kind ?? 'and', from, to: other.node.to, left: node, right: other.node }
-    kind = other.join
-  }
-  return node
+  return node ?? { kind: 'primitive', from, to }
 }
 
 function parseOperand(tokens: readonly Token[], from: number, to: number): Node {

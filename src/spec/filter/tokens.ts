@@ -55,23 +55,13 @@ function kindOf(text: string): Token['kind'] {
   return valueWord.test(text) ? 'value' : 'name'
 }
 
-/**
- * What a name stands for after each keyword. In `host a or b`, `b` stands for a host too: a name that follows "and" or "or" stands for
- * the same as the name before it.
- */
-const meanings: Readonly<Record<string, 'host' | 'other'>> = {
-  ...Object.fromEntries(
-    ['host', 'net', 'mask', 'gateway', 'src', 'dst', 'ra', 'ta', 'addr1', 'addr2', 'addr3', 'addr4'].map((key) => [
-      key,
-      'host'
-    ])
-  ),
-  ...Object.fromEntries(
-    `port portrange proto protochain type subtype dir direction on ifname reason action rset ruleset llc`
-      .split(' ')
-      .map((key) => [key, 'other'])
-  )
-}
+/** The keywords after which a name stands for a host, and those after which it stands for something else. */
+const beforeHost: ReadonlySet<string> = new Set(
+  'host net mask gateway src dst ra ta addr1 addr2 addr3 addr4'.split(' ')
+)
+const beforeOther: ReadonlySet<string> = new Set(
+  'port portrange proto protochain type subtype dir direction on ifname reason action rset ruleset llc'.split(' ')
+)
 
 const joins: ReadonlySet<string> = new Set(['and', 'or', 'not'])
 
@@ -81,11 +71,15 @@ export interface Name {
   readonly stands: 'host' | 'other' | null
 }
 
-/** The names of an expression. A name that a value follows is no name: it is meant as a keyword. */
+/**
+ * The names of an expression. In `host a or b`, `b` stands for a host too: a name that follows "and" or "or" stands for the same as the
+ * name before it. A name that a value follows is no name: it is meant as a keyword.
+ */
 export function findNames(tokens: readonly Token[]): Name[] {
   let meaning: Name['stands'] = null
   return tokens.flatMap((token, index) => {
-    if (token.kind === 'keyword' && !joins.has(token.text)) meaning = meanings[token.text] ?? null
+    if (token.kind === 'keyword' && !joins.has(token.text))
+      meaning = beforeHost.has(token.text) ? 'host' : beforeOther.has(token.text) ? 'other' : null
     if (token.kind !== 'name') return []
     const next = tokens[index + 1]
     const isFollowed = next?.kind === 'value' || next?.kind === 'name'

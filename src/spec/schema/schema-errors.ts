@@ -43,21 +43,21 @@ const unsupported: ReadonlyMap<string, string> = new Map([
 ])
 
 /** `span "span0"`, `interface "tap-a"` */
-const describeOwner = ([group, name]: Path) => `${group === 'spans' ? 'span' : 'interface'} ${quote(String(name))}`
+const ownerOf = ([group, name]: Path) => `${group === 'spans' ? 'span' : 'interface'} ${quote(String(name))}`
 
 /** ` in span "span0"`, or nothing at the top level. */
-const inOwner = (path: Path) => (path.length < 2 ? '' : ` in ${describeOwner(path)}`)
+const inOwner = (path: Path) => (path.length < 2 ? '' : ` in ${ownerOf(path)}`)
 
 /** `mtu in span "span0"`, `a sensor in span "span0"`. */
-function describeSubject(path: Path): string {
+function subjectOf(path: Path): string {
   if (path.length === 0) return 'the file'
-  if (path.length === 2) return describeOwner(path)
+  if (path.length === 2) return ownerOf(path)
   const kind = levelOf(path)
   const name = kind === 'source' || kind === 'sensor' ? `a ${kind}` : String(path.at(-1))
   return `${name}${inOwner(path)}`
 }
 
-function describeValue(tree: Tree, issue: Issue): string {
+function valueText(tree: Tree, issue: Issue): string {
   if (tree.kind === 'list') return tree.items.length === 0 ? 'an empty list' : 'a list'
   if (tree.kind !== 'scalar') return 'a mapping'
   if (typeof tree.value === 'string') return quote(tree.value)
@@ -213,7 +213,7 @@ function explainValue(issue: Issue, tree: Tree | undefined, root: Tree): Diagnos
     return diagnostic('KEY_MISSING', message, missingKeyHints.get(key), findKeyPlace(root, path))
   }
   const origin = findValuePlace(root, path)
-  const subject = describeSubject(path)
+  const subject = subjectOf(path)
   if (isKeyOfSpan(path, tree)) {
     const message = `${quote(key)} is a key of a span, and stands where a span's name belongs`
     const hint = 'write it below the name of its span, indented by two more spaces'
@@ -231,7 +231,7 @@ function explainValue(issue: Issue, tree: Tree | undefined, root: Tree): Diagnos
     const fix = key === 'macaddress' && bareMac.test(tree.text) ? suggestColons(tree.text) : hint
     return diagnostic(code, `${subject} ${nameValue(issue.message, tree.text)}`, fix, origin)
   }
-  const message = `${subject} ${issue.message}, not ${describeValue(tree, issue)}`
+  const message = `${subject} ${issue.message}, not ${valueText(tree, issue)}`
   return diagnostic('VALUE_INVALID', message, suggestFix(issue, tree), origin)
 }
 
