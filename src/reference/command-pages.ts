@@ -5,6 +5,7 @@ import { exitStatuses } from '../cli/help/exit-statuses.ts'
 import { exitsOf } from '../cli/help/help.ts'
 import { listFields } from '../cli/help/spec-fields.ts'
 import { filterExamples, filterNotes, smallestFile } from '../cli/help/topics.ts'
+import { keysOf } from '../keys.ts'
 import { signs } from '../plan/output/signs.ts'
 import { jsonSchema } from '../spec/schema/schema.ts'
 import { adoptionIntro, adoptionNotes, adoptions, commandDetails, fileNotes, optionDetails } from './details.ts'
@@ -110,7 +111,7 @@ export function writeManPages(program: CommandUnknownOpts): ReadonlyMap<string, 
     },
     { title: 'Options', blocks: [codeList([...own, ['-h, --help', 'Print help.']])] },
     { title: 'Exit status', blocks: [codeList(Object.entries(exitStatuses))] },
-    { title: 'Environment', blocks: [environmentList(Object.keys(variables).filter(isVariable))] },
+    { title: 'Environment', blocks: [environmentList(keysOf(variables))] },
     { title: 'Files', blocks: [codeList(files)] },
     seeAlso(['`spans.yaml(5)`', ...names.map((name) => `\`spanplan-${name}(1)\``)])
   ])
@@ -127,8 +128,6 @@ const files = [
   ['/run/spanplan/', 'The lock, pauses and sockets. They are gone after a restart of the host.'],
   ['/var/cache/spanplan/', 'Compiled code, so that the next start is faster. It can be deleted at any time.']
 ] as const
-
-const isVariable = (name: string): name is Variable => Object.hasOwn(variables, name)
 
 function environmentList(names: readonly Variable[]): Block {
   return codeList(names.map((name) => [name, sentence(variables[name])]))

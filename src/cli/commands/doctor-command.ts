@@ -7,13 +7,11 @@ import { Exit, type ExitCode, nullIfForeseen, SpanplanError } from '../../errors
 import { DistrustError } from '../../host/files/trust.ts'
 import { printableJson } from '../../printable.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
+import { serviceFolder } from '../input/hook-event.ts'
 import { loadSpecTarget } from '../input/load-target.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { choosePaint } from '../output/terminal.ts'
 import type { Session } from '../session.ts'
-
-/** The folder that the service reads. */
-const serviceFolder = '/etc/spanplan'
 
 /** `spanplan doctor`: checks what spanplan needs of this host, and what stands in its way. It changes nothing. */
 export async function doctorCommand(session: Session, options: FileSelection): Promise<ExitCode> {

@@ -20,8 +20,8 @@ export interface HookEvent {
 /** ifupdown's $IFACE after `ifup -a` and before `ifdown -a`, which also call the hook for each interface. */
 export const everyInterface = '--all'
 
-/** The default folder. The current folder is no default: ifupdown chooses that. */
-const configuration = '/etc/spanplan'
+/** The folder that the service and hooks read. The current folder is no default of a hook: ifupdown chooses that. */
+export const serviceFolder = '/etc/spanplan'
 
 /**
  * The phases of ifupdown, ifupdown2, ifupdown-ng and NetworkManager, and ifupdown's modes. null: there is nothing to do yet.
@@ -49,7 +49,7 @@ export function readHookEvent(selection: HookSelection): HookEvent | null {
   if (name === '') throw hookUnclear('the name of the interface is not given', 'use --interface NAME, or set $IFACE')
   // The hook is called for each interface that goes down. The spans of the others stay as they are.
   if (name === everyInterface && direction === 'down') return null
-  const file = selection.file.length > 0 ? selection.file : [process.env.SPANPLAN_FILE || configuration]
+  const file = selection.file.length > 0 ? selection.file : [process.env.SPANPLAN_FILE || serviceFolder]
   return { name, direction, file }
 }
 

@@ -8,12 +8,13 @@ import { loadSpec } from '../../spec/load.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 import { largestFile } from '../../spec/yaml/decode.ts'
 import type { Session } from '../session.ts'
+import { serviceFolder } from './hook-event.ts'
 import { descriptorOf, type Input, openDefault, openDescriptor, openInput } from './open-input.ts'
 import { readPipe, readStream } from './pipe.ts'
 import { checkFolderSize, listSpecFiles, openWithin } from './spec-folder.ts'
 
 /** Tried in this order where there is neither -f nor $SPANPLAN_FILE. */
-const defaultPaths = ['spans.yaml', '/etc/spanplan']
+const defaultPaths = ['spans.yaml', serviceFolder]
 
 /** The options that say which files to read. */
 export interface FileSelection {

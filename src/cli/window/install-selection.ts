@@ -6,6 +6,7 @@ import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
 import { findOtherFiles } from '../../watch/serve/other-files.ts'
+import { serviceFolder } from '../input/hook-event.ts'
 import { type FileSelection, tryToRead } from '../input/spec-files.ts'
 import type { Session } from '../session.ts'
 
@@ -14,9 +15,6 @@ export interface InstallOptions extends FileSelection {
   /** The path at which the file is installed once it is applied; undefined: nowhere. */
   readonly install?: string
 }
-
-/** The folder that the service and the hooks read. */
-const serviceFolder = '/etc/spanplan'
 
 /**
  * The files that are in force once the file is installed: itself and, in a folder that is read as a whole, those beside it.

@@ -3,7 +3,7 @@ import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
 import { quote } from '../../printable.ts'
 import { breakStrange } from '../yaml/strange-text.ts'
 import { findTree, type MapTree, type Path, type Tree, toData, withoutValues } from '../yaml/tree.ts'
-import { type InterfaceData, isOwnKey, type SpanData, schemas } from './schema.ts'
+import { isOwnKey, schemas } from './schema.ts'
 import { explainIssues } from './schema-errors.ts'
 import { recogniseForeign } from './suggestions.ts'
 
@@ -25,8 +25,8 @@ export interface Entry<Data> {
 /** What is valid in one file. */
 export interface Part {
   readonly owner: Valid<string> | undefined
-  readonly interfaces: readonly Entry<InterfaceData>[]
-  readonly spans: readonly Entry<SpanData>[]
+  readonly interfaces: readonly Entry<z.output<typeof schemas.interface>>[]
+  readonly spans: readonly Entry<z.output<typeof schemas.span>>[]
 }
 
 /**

@@ -57,11 +57,6 @@ const file = mapping({
 /** The schema of a file, and of the parts that are checked by themselves if the file has errors. */
 export const schemas = { file, owner, interfaceName, interface: interfaceEntry, spanName, span }
 
-/** An entry of `interfaces`, as the schema returns it. */
-export type InterfaceData = z.output<typeof interfaceEntry>
-/** An entry of `spans`, as the schema returns it. */
-export type SpanData = z.output<typeof span>
-
 /** The keys of each kind of mapping in a file. */
 export const levelKeys = {
   file: Object.keys(file.shape),
