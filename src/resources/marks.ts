@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Link, NftTable, TcHook } from '../host/snapshot.ts'
+import type { HookPlace, Link, NftTable } from '../host/snapshot.ts'
 import { tableOf } from '../keys.ts'
 import { bridgeBits, type InterfaceSetting, interfaceBits, portBits } from './settings.ts'
 
@@ -207,11 +207,9 @@ export function readTableMark({ objects }: NftTable): string | null {
 }
 
 /** What tells a mirror from all others. */
-export interface MirrorIdentity {
+export interface MirrorIdentity extends HookPlace {
   readonly owner: string
   readonly span: string
-  readonly device: string
-  readonly tcHook: TcHook
 }
 
 /** The handle of a mirror; never 0, which tc takes as "any". */

@@ -184,7 +184,7 @@ function isHearing({ hears }: PacketSocket, { sealed }: DesiredSpan): boolean {
 }
 
 /** What a container becomes ready for after its start. */
-const comesLate: ReadonlySet<string> = new Set(['disconnected', 'interface_gone', 'no_listener'])
+const comesLate: ReadonlySet<string> = new Set<SensorCause>(['disconnected', 'interface_gone', 'no_listener'])
 
 function stateOf(found: ReturnType<typeof findCause>, { startedAt }: Container, now: number): SensorState {
   if (found === null) return 'healthy'

@@ -1,7 +1,7 @@
 import { type Diagnostic, nowhere } from '../../errors.ts'
 import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
-import type { Filter, IpLink, TcHook } from '../../host/snapshot.ts'
+import type { Filter, HookPlace, IpLink, TcHook } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-syntax.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
@@ -72,9 +72,6 @@ interface SourceNeeds {
   readonly devices: readonly string[]
 }
 
-/** A live mirror, as far as it tells whose it is. */
-export type MirrorPlace = Pick<Filter, 'device' | 'tcHook'>
-
 /** One kind of source: all that is known of it beyond the files. */
 export interface HostSourceKind<S extends SourceSpec> {
   needs(source: S, spec: Spec): SourceNeeds
@@ -84,8 +81,8 @@ export interface HostSourceKind<S extends SourceSpec> {
   resolve(source: S, span: SpanSpec, context: Context): ResolvedSource
   /** What is live of the source where an input was not read: it stays as it is. */
   recall(span: SpanSpec, context: Context): readonly CopyPoint[]
-  /** Which source a live mirror is of; null: none of this kind, or of an interface, which needs no telling. */
-  identify(place: MirrorPlace, host: HostIndex): MirrorSource | null
+  /** Which source the live mirrors at a hook are of; null: none of this kind, or of an interface, which needs no telling. */
+  identify(place: HookPlace, host: HostIndex): MirrorSource | null
 }
 
 /** What a hook of ifupdown knows: the file, and the interfaces. */

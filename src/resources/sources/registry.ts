@@ -1,7 +1,8 @@
 import type { HostIndex } from '../../host/host-index.ts'
+import type { HookPlace } from '../../host/snapshot.ts'
 import type { SourceOf, SourceSpec } from '../../spec/items/source-item.ts'
 import { containerSource } from './container.ts'
-import { directionAt, type HostSourceKind, hostHooks, type MirrorPlace, type MirrorSource } from './host-source-kind.ts'
+import { directionAt, type HostSourceKind, hostHooks, type MirrorSource } from './host-source-kind.ts'
 import { interfaceSource } from './interface.ts'
 
 /** The kinds of source. */
@@ -16,7 +17,7 @@ export function hostKindOf<Kind extends SourceSpec['kind']>({ kind }: SourceOf<K
 }
 
 /** Which source a live mirror is of: where no kind knows the device, it is an interface by itself. */
-export function identifySource(place: MirrorPlace, host: HostIndex): MirrorSource {
+export function identifySource(place: HookPlace, host: HostIndex): MirrorSource {
   const found = Object.values(kinds).map((kind) => kind.identify(place, host))
   return (
     found.find((one) => one !== null) ?? {
