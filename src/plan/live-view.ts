@@ -29,7 +29,7 @@ export function viewLive(host: HostIndex): PlanView {
   }
   const bare = indexDesired(nothing)
   const live = mirror.observe({ desired: bare, marks: readMarks(bare, host), host })
-  const desired = indexDesired({ ...nothing, spans: names.map((name) => describeSpan(name, live, host)) })
+  const desired = indexDesired({ ...nothing, spans: names.map((name) => liveSpan(name, live, host)) })
   const plan = { spans: desired.spans, changes: [], waiting: [], warnings: [] }
   return { host, filters: new Map(), desired, marks: readMarks(desired, host), plan }
 }
@@ -39,7 +39,7 @@ function ownerOf(name: string, host: HostIndex): string {
   return markOf(host, host.linkOf(name))?.owner ?? network?.labels[label.name] ?? ''
 }
 
-function describeSpan(name: string, live: readonly Mirror[], host: HostIndex): DesiredSpan {
+function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): DesiredSpan {
   const bridge = host.linkOf(name)
   const owner = ownerOf(name, host)
   const network = host.networks.find(({ labels }) => labels[label.span] === name)

@@ -35,11 +35,11 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const { origin } = sensor
   const network = span.network?.name ?? span.name
   const waitWith = (found: Diagnostic, name: string) => waitForSensor(span.name, network, name, sensor.id, found)
-  const wait = (code: Code, message: string, name = describeSelector(sensor)): Wait =>
+  const wait = (code: Code, message: string, name = selectorName(sensor)): Wait =>
     waitWith(diagnostic(code, `waits for ${message}`, undefined, origin), name)
   const { docker } = context.host
   if (docker.state !== 'read')
-    return { ...nothingResolved, waits: [waitWith({ ...waitForDocker(), origin }, describeSelector(sensor))] }
+    return { ...nothingResolved, waits: [waitWith({ ...waitForDocker(), origin }, selectorName(sensor))] }
   if ('container' in sensor && docker.unread.some(({ name }) => name === sensor.container)) {
     const message = `Docker's description of the container ${sensor.container}`
     return { ...nothingResolved, waits: [wait('SENSOR_UNREAD', message)] }
@@ -83,7 +83,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
           one.name
         )
       ),
-      ...(isMissing ? [wait('SENSOR_MISSING', describeAwaited(sensor, context))] : []),
+      ...(isMissing ? [wait('SENSOR_MISSING', awaitedContainer(sensor, context))] : []),
       ...(isNamed ? unable.filter((one) => !refused.includes(one)).map(explain) : [])
     ],
     errors: refused.map(inSpan),
@@ -97,12 +97,12 @@ function waitForSensor(span: string, network: string, container: string, item: I
   return { ...waitFor(subject, `${container} → ${network}`, found), container }
 }
 
-function describeSelector(choice: ContainerSelector): string {
+function selectorName(choice: ContainerSelector): string {
   const { kind, value } = writeSelector(choice)
   return kind === 'container' ? value : `${kind} ${value}`
 }
 
-function describeAwaited(choice: ContainerSelector, context: Context): string {
+function awaitedContainer(choice: ContainerSelector, context: Context): string {
   if ('container' in choice) return `the container ${choice.container}${suggestContainer(choice.container, context)}`
   if ('label' in choice) return `a running container with the label ${writeSelector(choice).value}`
   const { project, service } = choice.compose

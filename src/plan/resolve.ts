@@ -70,8 +70,8 @@ export function resolveSpec(
   const parts = new Map<SpanSpec, Resolved<ResolvedSpan>>()
   for (const span of sortByBridges(specs, spec, planned)) {
     const held = holdNetwork(span, asked, context)
-    const part = joinWaits(resolveSpan(held?.span ?? span, recreate, context), held?.wait)
-    parts.set(span, part)
+    const part = resolveSpan(held?.span ?? span, recreate, context)
+    parts.set(span, held === null ? part : { ...part, waits: [...part.waits, held.wait] })
     for (const { span: made } of part.items) {
       if (planned.has(span.name)) planned.set(span.name, planBridge(made, made.mtu))
     }
@@ -131,9 +131,6 @@ function knownSpans(names: readonly string[], host: HostIndex): string[] {
   const networks = host.networks.flatMap((network) => network.labels[label.span] ?? [])
   return [...new Set([...names, ...bridges, ...networks])]
 }
-
-const joinWaits = <T>(resolved: Resolved<T>, wait: Wait | undefined): Resolved<T> =>
-  wait === undefined ? resolved : { ...resolved, waits: [...resolved.waits, wait] }
 
 /** A device on which a span changes nothing. */
 interface Untouched {

@@ -71,6 +71,9 @@ export function openLeftOut(engine: Engine) {
   const list = new Map<string, LeftOut>()
   const tries = new Map<string, number>()
   const triesOf = (change: PlannedChange) => tries.get(keyOf(change)) ?? 0
+  const leave = (change: PlannedChange, made: boolean, message: string, hint: string | undefined): void => {
+    list.set(change.address, { change, made, diagnostic: leftOutDiagnostic(change, message, hint) })
+  }
   const containers = () => new Set([...list.values()].flatMap(({ change }) => change.container ?? []))
   return {
     list: (): readonly LeftOut[] => withoutDependants([...list.values()]),
@@ -80,9 +83,7 @@ export function openLeftOut(engine: Engine) {
         ({ address, kind, container }) => !list.has(address) && !(kind === 'note' && containers().has(container ?? ''))
       ),
     /** A step of the change failed. */
-    addFailed: (change: PlannedChange, { message, hint }: Diagnostic): void => {
-      list.set(change.address, { change, diagnostic: leftOutDiagnostic(change, message, hint), made: false })
-    },
+    addFailed: (change: PlannedChange, { message, hint }: Diagnostic): void => leave(change, false, message, hint),
     /**
      * Forgets the changes that are made all the same, as where Docker did what it said had failed. So the notes on their containers
      * can go. `plan`: what is left to do by now.
@@ -104,15 +105,12 @@ export function openLeftOut(engine: Engine) {
     addRepeated: (changes: readonly PlannedChange[]): void => {
       for (const change of changes) {
         if (triesOf(change) < mostConnects) continue
-        if (isTolerated(change)) {
-          const diagnostic = leftOutDiagnostic(change, 'somebody has undone this at once', takeRight)
-          list.set(change.address, { change, diagnostic, made: true })
-        }
+        if (isTolerated(change)) leave(change, true, 'somebody has undone this at once', takeRight)
         if (change.kind !== 'sensor') continue
         const logs = shellLine([engine, 'logs', change.container ?? ''])
         const message = `${printable(change.title)} was connected, and its interface is gone again: something in the container, or on this host, removes it`
         const hint = `see what the container does: ${logs}; without CAP_NET_ADMIN it cannot remove its interfaces`
-        list.set(change.address, { change, diagnostic: leftOutDiagnostic(change, message, hint), made: true })
+        leave(change, true, message, hint)
       }
     },
     /** Leaves out what is not in sync after all rounds. */
@@ -121,11 +119,7 @@ export function openLeftOut(engine: Engine) {
         const message = isTolerated(change)
           ? 'this was done, and is not so any more'
           : `this was done, and is not in sync again: ${renderChange(change)}`
-        list.set(change.address, {
-          change,
-          made: true,
-          diagnostic: leftOutDiagnostic(change, message, `its container may be restarting: see ${engine} events`)
-        })
+        leave(change, true, message, `its container may be restarting: see ${engine} events`)
       }
     }
   }

@@ -81,7 +81,7 @@ export const network: Kind<Network> = {
 function explainConflict(live: Network, desired: Network, host: HostIndex): Diagnostic {
   const { name, reference, bridge, labels } = live
   const project = labels[composeLabel.project]
-  const use = describeMembers(live, host)
+  const use = useOf(live, host)
   const away = project === undefined ? 'remove' : `take it out of the Compose project ${project} and remove`
   const removal = shellLine([host.engine, 'network', 'rm', reference])
   if (labels[label.name] !== undefined) {
@@ -126,7 +126,7 @@ function findSubnetsTaken(desired: DesiredState, host: HostIndex): Diagnostic[] 
 }
 
 /** Whose a network seems to be, and which containers are on it. */
-function describeMembers({ name, subnet, labels }: Network, host: HostIndex): string {
+function useOf({ name, subnet, labels }: Network, host: HostIndex): string {
   const project = labels[composeLabel.project]
   const members = host.containers.filter(({ endpoints }) => endpoints.some(({ network }) => network === name))
   return joinAnd([

@@ -64,7 +64,7 @@ function resolveOpaque(
   const opaque = isFound ? undefined : 'name' in match ? host.findOpaque(match.name) : host.opaque[0]
   if (opaque === undefined) return null
   const isNamed = 'name' in match && (opaque.name === match.name || opaque.altnames.includes(match.name))
-  const which = isNamed ? 'it is a source' : `it may be the source ${describeMatch(match)}`
+  const which = isNamed ? 'it is a source' : `it may be the source ${nameOf(match)}`
   const found = explainOpaque(opaque, `${which} of the span ${span.name}`)
   if (!patient) return { ...nothingResolved, errors: [{ ...found, origin: source.origin }], isUnread: true }
   return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], found), isUnread: true }
@@ -101,7 +101,7 @@ function resolveInterface(
       return { ...nothingResolved, items: hooks }
     }
     const hint = suggestInterface(match, spec, host)
-    const missing = diagnostic(link.code, `waits for the interface ${describeMatch(match)}`, hint)
+    const missing = diagnostic(link.code, `waits for the interface ${nameOf(match)}`, hint)
     return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], missing) }
   }
   const { name } = link
@@ -152,7 +152,7 @@ function hooksOf(
   }))
 }
 
-function describeMatch(match: InterfaceMatch): string {
+function nameOf(match: InterfaceMatch): string {
   return 'name' in match ? match.name : `with the MAC address ${match.macaddress}`
 }
 
