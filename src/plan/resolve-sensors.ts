@@ -58,17 +58,11 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const isLosing = ({ networkMode }: Container) => !isShut(networkMode, context) && losesNetwork(context, networkMode)
   // That the file takes the network away from a container is the file's own error: nothing has happened yet.
   const refused = isNamed && !context.patient ? unable.filter(isLosing) : []
-  const inSpan = (one: Container): Diagnostic => {
+  const explain = (one: Container, what: string): Diagnostic => {
     const { code, message, hint } = explainMode(one, context)
-    return diagnostic(code, `span ${span.name}: the container ${one.name} ${message}`, hint, origin)
+    return diagnostic(code, `${what}: the container ${one.name} ${message}`, hint, origin)
   }
-  const explain = (one: Container): Wait => {
-    const { code, message, hint } = explainMode(one, context)
-    return waitWith(
-      diagnostic(code, `cannot be connected: the container ${one.name} ${message}`, hint, origin),
-      one.name
-    )
-  }
+  const inSpan = (one: Container) => explain(one, `span ${span.name}`)
   const restarting = able.filter((container) => container.restarting && !isOn(container))
   const ready = able.filter((one) => !restarting.includes(one) && (isNamed || one.running || isOn(one)))
   const isMissing = ready.length + restarting.length === 0 && !(isNamed && unable.length > 0)
@@ -84,7 +78,11 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
         )
       ),
       ...(isMissing ? [wait('SENSOR_MISSING', awaitedContainer(sensor, context))] : []),
-      ...(isNamed ? unable.filter((one) => !refused.includes(one)).map(explain) : [])
+      ...(isNamed
+        ? unable
+            .filter((one) => !refused.includes(one))
+            .map((one) => waitWith(explain(one, 'cannot be connected'), one.name))
+        : [])
     ],
     errors: refused.map(inSpan),
     // Of those that a label selects, others can be connected.

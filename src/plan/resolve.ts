@@ -34,7 +34,7 @@ import { selectionOf } from '../spec/values/selection.ts'
 import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
 import { holdNetwork } from './hold.ts'
-import { breakLoops, type Loop } from './loops.ts'
+import { breakLoops } from './loops.ts'
 import { inSpan, resolveFilter, warnOfFilter } from './resolve-filter.ts'
 import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
 import type { Target } from './target.ts'
@@ -89,10 +89,14 @@ export function resolveSpec(
   const marked = { known: knownSpans(names, host), also: new Set<number>(), goingDown }
   const desired = indexDesired({ owner: spec.name, scope, spans, ...marked, subnetSeed })
   const marks = readMarks(desired, host)
+  // A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once.
+  const leftOut = loops.flatMap(({ span, mirrors, diagnostic }) =>
+    mirrors.map((point) => waitForMirror(span, point, diagnostic))
+  )
   return {
     desired,
     marks,
-    waits: [...resolved.waits, ...(patient ? [...loops.flatMap(leaveOutLoop), ...shared.map(({ wait }) => wait)] : [])],
+    waits: [...resolved.waits, ...(patient ? [...leftOut, ...shared.map(({ wait }) => wait)] : [])],
     untouched: resolved.items.flatMap(({ untouched }) => untouched),
     warnings: [...resolved.warnings, ...spans.flatMap((span) => warnOfForeignCopies(span, marks, host))]
   }
@@ -119,11 +123,6 @@ function sortByBridges(
     stack.push(...devices.flatMap((name) => awaited.get(name) ?? []).filter((one) => !begun.has(one)))
   }
   return sorted
-}
-
-/** A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once. */
-function leaveOutLoop({ span, mirrors, diagnostic }: Loop): Wait[] {
-  return mirrors.map((point) => waitForMirror(span, point, diagnostic))
 }
 
 function knownSpans(names: readonly string[], host: HostIndex): string[] {

@@ -90,7 +90,9 @@ export const port: Kind<Port> = {
   update: (before, after, fields) =>
     after.attached && !before.attached ? joinSteps(after) : updateSteps(before, after, new Set(fields)),
   remove: (before) =>
-    before.role.kind === 'left' ? deleteSteps(before.id, before.role.reference) : giveBackSteps(before),
+    before.role.kind === 'left'
+      ? [deleteLink(`remove the port ${before.id}`, before.role.reference)]
+      : giveBackSteps(before),
   title: ({ id, spans }) => (spans[0] === undefined ? id : `${id} → ${spans[0]}`),
   summary: () => 'unsealed',
   device: ({ id }) => id,
@@ -135,10 +137,6 @@ function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => bool
     const stays = treatments[portRole(desired, host, link).kind].end === 'stays' || mayBeSensors(link)
     return (master === undefined || !isSpanBridge(desired, host, master)) && !stays
   }
-}
-
-function deleteSteps(id: string, reference: string): Step[] {
-  return [deleteLink(`remove the port ${id}`, reference)]
 }
 
 function isSpanBridge(desired: DesiredState, host: HostIndex, link: Link): boolean {
