@@ -62,18 +62,16 @@ export function resolveSpec(
   const { host, goingDown } = reading
   const asked = { scope, patient, recreate }
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
-  const isThere = (name: string) => host.findLink(name) !== undefined || host.findOpaque(name) !== undefined
-  const planned = new Map(
-    specs.flatMap((span) => (isThere(span.name) ? [] : [[span.name, planBridge(span, ethernetMtu)] as const]))
-  )
+  const made = specs.filter(({ name }) => host.findLink(name) === undefined && host.findOpaque(name) === undefined)
+  const planned = new Map(made.map((span) => [span.name, planBridge(span, ethernetMtu)]))
   const context = { ...reading, planned }
   const parts = new Map<SpanSpec, Resolved<ResolvedSpan>>()
-  for (const span of sortByBridges(specs, spec, planned)) {
+  for (const span of sortBySources(specs, made, spec)) {
     const held = holdNetwork(span, asked, context)
     const part = resolveSpan(held?.span ?? span, recreate, context)
     parts.set(span, held === null ? part : { ...part, waits: [...part.waits, held.wait] })
-    for (const { span: made } of part.items) {
-      if (planned.has(span.name)) planned.set(span.name, planBridge(made, made.mtu))
+    for (const one of part.items) {
+      if (planned.has(span.name)) planned.set(span.name, planBridge(span, one.span.mtu))
     }
   }
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
@@ -102,13 +100,9 @@ export function resolveSpec(
   }
 }
 
-/** The spans, each after those whose bridges are yet to be made and are its sources. Of those that feed each other, one is the first. */
-function sortByBridges(
-  specs: readonly SpanSpec[],
-  spec: Spec,
-  planned: ReadonlyMap<string, unknown>
-): Iterable<SpanSpec> {
-  const awaited = new Map(specs.flatMap((span) => (planned.has(span.name) ? [[span.name, span] as const] : [])))
+/** The spans, each after those of `made` that it copies from. Of those that feed each other, one is the first. */
+function sortBySources(specs: readonly SpanSpec[], made: readonly SpanSpec[], spec: Spec): Iterable<SpanSpec> {
+  const awaited = new Map(made.map((span) => [span.name, span]))
   const sorted = new Set<SpanSpec>()
   const begun = new Set<SpanSpec>()
   const stack = [...specs].reverse()

@@ -149,7 +149,8 @@ function conditionOf(
   const mark = markOf(host, link)
   return {
     device: { name: link.name, link },
-    isMade: mark === null ? link.mac === bridgeMac(owner, link.name) : mark.original === null,
+    // The address of a bridge is a mark until the bridge has an alias. One that is adopted has both.
+    isMade: mark ? mark.original === null : link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name),
     now: new Set(allSettings.filter((setting) => interfaceSettings[setting].read(link, host))),
     needed: neededSettings(host, link, mirrors)
   }
