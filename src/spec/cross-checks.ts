@@ -162,24 +162,22 @@ function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): D
       const names = path.slice(Math.max(depth, path.length - longestLoop)).map(({ span }) => span.name)
       if (path.length - depth > longestLoop) names.unshift(feeding.name, '…')
       const loop = [feeding.name, ...names.reverse()].join(' → ')
-      const { message, hint } = feeding === step.span ? ownNameLoop(feeding) : copyLoop(step.span, feeding, loop)
+      const [message, hint] = explainLoop(step.span, feeding, loop)
       diagnostics.push(diagnostic('LOOP', message, hint, source.origin))
     }
   }
   return diagnostics
 }
 
-/** Whoever names a span like its source means the interface. */
-function ownNameLoop({ name }: SpanSpec): Pick<Diagnostic, 'message' | 'hint'> {
-  return {
-    message: `span ${quote(name)} has the name of its own source, and a span's name is that of its bridge`,
-    hint: 'if an interface is meant, give the span another name, such as "tap0"; else remove this source'
+function explainLoop(span: SpanSpec, feeding: SpanSpec, loop: string): [message: string, hint: string] {
+  const [name, other] = [quote(span.name), quote(feeding.name)]
+  if (span !== feeding) {
+    const hint = `remove this source from the file; if it is an interface, give the span ${other} another name`
+    return [`span ${name} copies its own frames in a loop: ${loop}`, hint]
   }
-}
-
-function copyLoop(span: SpanSpec, { name }: SpanSpec, loop: string): Pick<Diagnostic, 'message' | 'hint'> {
-  return {
-    message: `span ${quote(span.name)} copies its own frames in a loop: ${loop}`,
-    hint: `remove this source from the file; if it is an interface, give the span ${quote(name)} another name`
-  }
+  // Whoever names a span like its source means the interface.
+  return [
+    `span ${name} has the name of its own source, and a span's name is that of its bridge`,
+    'if an interface is meant, give the span another name, such as "tap0"; else remove this source'
+  ]
 }
