@@ -54,8 +54,10 @@ const deleteMirror = (card: string) => lab.run(['tc', 'filter', 'del', 'dev', ca
 /** How many containers' interfaces are mirrored. */
 async function mirrored(): Promise<number> {
   const veths = (await links()).filter(({ ifname }) => ifname.startsWith('veth'))
-  const texts = await Promise.all(veths.map(({ ifname }) => filters(ifname, 'egress')))
-  return texts.filter((text) => text.includes('mirred')).length
+  const input = veths.map(({ ifname }) => `filter show dev ${ifname} egress\n`).join('')
+  // One that has gone meanwhile, or has no qdisc yet, is an error.
+  const documents = await lab.run(['sh', '-c', 'tc -j -force -batch - || :'], { input })
+  return documents.split('\n').filter((document) => document.includes('mirred')).length
 }
 
 /** Whether the sensor has a port on the span, and all that comes from it is dropped. */
@@ -73,11 +75,10 @@ async function expectAllLive(watch: Watch): Promise<void> {
 test('a rolling restart of six sources leaves all mirrored, and nothing is left alone', async () => {
   await using watch = await startWatch(lab)
   await expectAllLive(watch)
-  for (let round = 0; round < 2; round++) {
-    for (const one of replicas) {
-      await one.restart()
-      await until('all six are mirrored again', async () => (await mirrored()) === 6)
-    }
+  // More than the five times after which a thing is contested.
+  for (const one of replicas) {
+    await one.restart()
+    await until('all six are mirrored again', async () => (await mirrored()) === 6)
   }
   await watch.settle()
   expect(await watch.state()).toMatchObject({ degraded: [] })
@@ -105,7 +106,7 @@ test('a source that exits again and again delays neither the mirrors of another 
     await using watch = await startWatch(lab)
     const isReached = async () => (await mirrored()) >= 6
     await until('all six are mirrored', isReached)
-    for (const one of [...replicas, ...replicas]) {
+    for (const one of replicas) {
       await one.restart()
       await until('all six are mirrored again', isReached)
       await sensor.restart()
