@@ -23,7 +23,6 @@ afterAll(() => lab?.close())
 
 beforeEach(() => writeSpans(lab, two))
 afterEach(async () => {
-  await spanplan(lab, ['resume'])
   await spanplan(lab, ['destroy', '--all', '--yes', '--defer-docker'])
   await expectRestored(lab, first)
 })
