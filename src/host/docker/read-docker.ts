@@ -59,9 +59,8 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
   }
   await forEachConcurrently([...asked.entries()], inspect, mostCalls)
   const withName = (one: Container) => ({ ...one, networkMode: writeNetworkMode(one.networkMode, networks, listed) })
-  const described = () => read.flatMap((one) => (one === null || 'reason' in one ? [] : [withName(one)]))
   const place = async () => {
-    const containers = described()
+    const containers = read.flatMap((one) => (one === null || 'reason' in one ? [] : [withName(one)]))
     const veths = await readVeths(containers.flatMap(({ sandbox }) => sandbox ?? []))
     return containers.map((one) => addPorts(one, networks, veths))
   }

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { Argv } from '../exec.ts'
 import type { AttachedProgram, TcHook } from '../snapshot.ts'
 import { isSealProgram } from '../xdp/seal-program.ts'
-import { parseRecords } from './records.ts'
+import { list, parseRecords } from './records.ts'
 
 /** The types of programs that get a device's frames: bpf_prog_type in linux/bpf.h, as bpftool-prog(8) names them. */
 const networkTypes: ReadonlySet<string> = new Set(['xdp', 'sched_cls'])
@@ -30,7 +30,7 @@ const xdpOutput = z.object({
   ifindex: z.number(),
   id: z.number().optional(),
   /** The programs of an interface that has one in several modes. */
-  multi_attachments: z.array(z.unknown()).default([])
+  multi_attachments: list.default([])
 })
 
 /** Entries of other kinds are filters, which tc shows too, or are on no interface. A program of classic BPF has no id. */
@@ -41,7 +41,7 @@ const tcOutput = z.object({
   prog_id: z.number().optional()
 })
 
-const records = z.array(z.unknown()).catch([])
+const records = list.catch([])
 
 const netOutput = z.object({ xdp: records, tc: records })
 

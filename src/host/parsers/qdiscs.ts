@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { HookPlace, Qdisc, TcHook } from '../snapshot.ts'
+import { list } from './records.ts'
 
 /** The kind of what is not understood; no kind of tc's has this name. */
 export const opaqueKind = 'unknown'
@@ -22,9 +23,6 @@ const qdiscOutput = z.object({
   egress_block: blockOutput
 })
 
-/** Also of a broken row, all that is needed may be understood. */
-const rowsOutput = z.array(z.unknown())
-
 /** prio's own defaults (iproute2, tc/q_prio.c), which are those of the kernel's pfifo_fast too. */
 const plainPrioOutput = z.object({
   bands: z.literal(3),
@@ -33,7 +31,8 @@ const plainPrioOutput = z.object({
 
 /** Parses `tc -json qdisc show`. */
 export function parseQdiscs(document: unknown): Qdisc[] {
-  return rowsOutput
+  // Also of a broken row, all that is needed may be understood.
+  return list
     .parse(document)
     .flatMap((row) => qdiscOutput.safeParse(row).data ?? [])
     .map(({ dev, kind, handle, root, parent, options, ingress_block, egress_block }) => ({

@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import { isBroken } from './tool-json.ts'
 
-const list = z.array(z.unknown())
+/** A list, each record of which is parsed by itself. */
+export const list = z.array(z.unknown())
 
 /** A mapping of strings; Docker and Podman print an empty one as null. */
 export const strings = z

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { ClassPlace, HookPlace } from '../snapshot.ts'
 import { writeKey } from '../tc-syntax.ts'
 import { opaqueKind } from './qdiscs.ts'
-import { parseRecords } from './records.ts'
+import { list, parseRecords } from './records.ts'
 
 const rowOutput = z.object({
   protocol: z.string(),
@@ -26,11 +26,9 @@ const opaqueOutput = z
   .catch({ protocol: 'all', pref: 0, chain: 0, kind: opaqueKind })
   .transform((row): Row => ({ ...row, options: { [opaqueKind]: true } }))
 
-const rowsOutput = z.array(z.unknown())
-
 /** Parses the output of `tc -json filter show`, each row by itself. */
 export function parseRows(document: unknown): Row[] {
-  const rows = rowsOutput.parse(document).map((row) => parseRecords(rowOutput, [row])[0] ?? opaqueOutput.parse(row))
+  const rows = list.parse(document).map((row) => parseRecords(rowOutput, [row])[0] ?? opaqueOutput.parse(row))
   const keyOf = ({ chain, pref }: Row) => `${chain} ${pref}`
   const shown = new Set(rows.flatMap((row) => (row.options === undefined ? [] : [keyOf(row)])))
   return rows.map((row) => (row.kind === 'matchall' && !shown.has(keyOf(row)) ? leftOut(row) : row))
