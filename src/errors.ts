@@ -1,5 +1,5 @@
-import { meaningOf } from './meanings.ts'
-import type { Code } from './messages.ts'
+import type { Code } from './codes/help-texts.ts'
+import { meaningOf } from './codes/meanings.ts'
 
 /** A place in one of the user's files. Lines and columns count from 1; a column counts UTF-16 code units, as editors do. */
 export interface Origin {

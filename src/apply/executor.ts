@@ -1,7 +1,7 @@
+import { isAbout, meaningOf } from '../codes/meanings.ts'
 import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
 import { findReconnected, findRestarts, readListened } from '../look/listening.ts'
 import { observeDuringApply, refresh } from '../look/refresh.ts'
-import { isAbout, meaningOf } from '../meanings.ts'
 import { renderChange } from '../plan/output/plan-text.ts'
 import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'

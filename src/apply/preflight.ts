@@ -1,6 +1,6 @@
+import { meaningOf } from '../codes/meanings.ts'
 import { type Diagnostic, SpanplanError } from '../errors.ts'
 import { findMissingRights, rightMissing } from '../host/process/process-rights.ts'
-import { meaningOf } from '../meanings.ts'
 import type { Plan } from '../plan/plan.ts'
 import { countEmptyFileRemovals, ifEmptyIsMeant } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'

@@ -1,8 +1,9 @@
 import type { Diagnostic } from '../errors.ts'
 import { plain } from '../printable.ts'
 import type { SourceFile } from '../spec/spec.ts'
+import { type ColorChoice, choosePaint } from './output/colours.ts'
 import { addPriority, isJournal } from './output/journal.ts'
-import { type ColorChoice, choosePaint, renderDiagnostic } from './output/terminal.ts'
+import { renderDiagnostic } from './output/render-diagnostic.ts'
 
 /** What every command needs to print. */
 export interface Session {

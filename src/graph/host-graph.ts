@@ -1,7 +1,7 @@
+import { isAbout } from '../codes/meanings.ts'
 import type { ItemId } from '../errors.ts'
 import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import { localTime } from '../local-time.ts'
-import { isAbout } from '../meanings.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import { oneLine } from '../printable.ts'

@@ -15,7 +15,7 @@ import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
 import { readRoutes } from './routes/read-routes.ts'
 import type { AttachedProgram, ClassPlace, HookPlace, IpLink, KernelState, Link, Snapshot } from './snapshot.ts'
-import { writePlace } from './tc-syntax.ts'
+import { writePlace } from './tc-conventions.ts'
 import { readSilence } from './xdp/read-silence.ts'
 
 /**

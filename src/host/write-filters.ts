@@ -1,6 +1,6 @@
 import { option } from './quote-command.ts'
 import type { ClassFilter, Filter, HookPlace, MirrorAction, Program, TcFilter, TcHook } from './snapshot.ts'
-import { closingPref, dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-syntax.ts'
+import { closingPref, dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-conventions.ts'
 
 /** tc's arguments that add a mirror, or change the one that is there. */
 export function writeMirror(

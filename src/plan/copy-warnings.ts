@@ -1,12 +1,12 @@
+import type { Code } from '../codes/help-texts.ts'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { Filter, Link, TcHook } from '../host/snapshot.ts'
-import { mirrorPref } from '../host/tc-syntax.ts'
-import type { Code } from '../messages.ts'
+import { mirrorPref } from '../host/tc-conventions.ts'
 import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-state.ts'
 import { filterWords } from '../resources/foreign/describe-filter.ts'
-import { isTransparent } from '../resources/seal.ts'
+import { isTransparent } from '../resources/seal-commands.ts'
 import { mirrorSubject } from '../resources/sources/host-source-kind.ts'
 
 /** Warns of foreign filters and programs on the bridge and its ports: they may keep copies from sensors, or bypass the seal. */

@@ -2,7 +2,7 @@ import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
-import { mirrorPref } from '../host/tc-syntax.ts'
+import { mirrorPref } from '../host/tc-conventions.ts'
 import { type BridgeMark, bridgeMac, mirrorHandle, readCookie, readMark, sealHandle } from './marks.ts'
 
 /** The mark of a span's bridge; null for a foreign bridge, and for one with a copy of a mark: see {@link isMarkCopied}. */

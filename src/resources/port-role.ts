@@ -7,7 +7,7 @@ import { markOf } from './copied-mark.ts'
 import type { DesiredState } from './desired-state.ts'
 import { readPortClass } from './marks.ts'
 import { isInScope, isLiveNetwork } from './ownership.ts'
-import { findSeal } from './seal.ts'
+import { findSeal } from './seal-commands.ts'
 
 /** What a port of a span's bridge is, or was. All that is done to the port follows from its role: see {@link treatments}. */
 export type PortRole =

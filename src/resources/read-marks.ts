@@ -1,6 +1,6 @@
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
-import { mirrorPref } from '../host/tc-syntax.ts'
+import { mirrorPref } from '../host/tc-conventions.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import { markOf } from './copied-mark.ts'
 import type { CopyPoint, DesiredSpans, MarkedInterface, MarkInventory, OwnedMark } from './desired-state.ts'

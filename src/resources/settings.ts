@@ -1,7 +1,7 @@
 import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { BridgeOptions, Filter, Link, OffloadName, TcHook } from '../host/snapshot.ts'
-import { closingHandle, closingPref, dropProgram } from '../host/tc-syntax.ts'
+import { closingHandle, closingPref, dropProgram } from '../host/tc-conventions.ts'
 import { deleteFilter, writeClosing } from '../host/write-filters.ts'
 
 /**
@@ -65,6 +65,14 @@ export const interfaceSettings = {
 
 /** Their bits in a mark. */
 export const interfaceBits = columnOf(interfaceSettings, 'bit')
+
+/** The settings that a span manages on every interface that it copies from. */
+export const everyInterfaceSettings = columnOf(sourceSettings, 'wanted').map(([setting]) => setting)
+
+/** The settings that a span manages on a dedicated interface, besides those that close the interface. */
+export const dedicatedInterfaceSettings = columnOf(sourceSettings, 'bit').flatMap(([setting]) =>
+  'tcHook' in sourceSettings[setting] ? [] : [setting]
+)
 
 /** A setting of the interface itself. */
 export type SourceSetting = keyof typeof sourceSettings

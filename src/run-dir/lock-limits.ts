@@ -1,5 +1,7 @@
-/** Milliseconds to wait for a lock, by who waits. A command that applies spans has --lock-timeout for that. */
+/** Milliseconds to wait for a lock, by who waits. */
 export const lockPatience = {
+  /** A command that applies spans, unless --lock-timeout says otherwise. */
+  apply: 0,
   watch: 2000,
   /** A hook, unless --lock-timeout says otherwise. */
   hook: 30_000,

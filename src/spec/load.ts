@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import type { Code } from '../codes/help-texts.ts'
 import { type Diagnostic, diagnostic, Exit, SpanplanError, sortByPlace } from '../errors.ts'
-import type { Code } from '../messages.ts'
 import { printable, quote } from '../printable.ts'
 import { checkRepeats, checkSpans, nameOf, placeFrom } from './cross-checks.ts'
 import { indexInterfaces, readInterface } from './interfaces.ts'

@@ -1,6 +1,6 @@
+import { isHarmless, meaningOf } from '../codes/meanings.ts'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupsOf } from '../host/host-index.ts'
-import { isHarmless, meaningOf } from '../meanings.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
@@ -61,7 +61,7 @@ export function judgeSpan(
     ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport, changes)),
     ...sources.filter(isIdle).map((source) => ({
       diagnostic: explainIdleness(source),
-      isOwn: changes.every(({ device }) => device !== source.point.source[0])
+      isOwn: changes.every(({ device }) => device !== source.point.device.name)
     }))
   )
   const pick = (wanted: boolean) => found.flatMap(({ diagnostic, isOwn }) => (isOwn === wanted ? [diagnostic] : []))

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import { program } from '../../src/cli/main.ts'
-import { suggestOptions } from '../../src/cli/options.ts'
+import { program } from '../../src/cli/command-line.ts'
+import { suggestOptions } from '../../src/cli/shared-options.ts'
 
 const options = [
   { long: '--file', short: '-f', required: true },

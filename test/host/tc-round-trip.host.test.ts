@@ -4,7 +4,7 @@ import { parseFilters } from '../../src/host/parsers/filters.ts'
 import { parseToolJson } from '../../src/host/parsers/tool-json.ts'
 import { batchLine, batchWord, shellLine } from '../../src/host/quote-command.ts'
 import type { Program, TcHook } from '../../src/host/snapshot.ts'
-import { mirrorPref, sealPref } from '../../src/host/tc-syntax.ts'
+import { mirrorPref, sealPref } from '../../src/host/tc-conventions.ts'
 import { writeFilter, writeMirror, writeSeal } from '../../src/host/write-filters.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 

@@ -37,7 +37,7 @@ const codeFormat = /^[A-Z]{3,}(?:_[A-Z]+)*$/
 const isText = (text: string) => /[A-Za-z]{2,}[,;:.)]* \S|\S [A-Za-z]{2,}/.test(text.replace(/\{[^{}]*\}/g, '{}'))
 
 /** What has pages in docs/reference, which show each text. */
-const isInReference = (file: string) => /^src\/(?:messages\b|reference\/|cli\/help\/)/.test(file)
+const isInReference = (file: string) => /^src\/(?:codes\/|reference\/|cli\/help\/)/.test(file)
 
 /** All messages and texts of the source, file by file; without those of the reference. */
 export function readTexts(): readonly FileTexts[] {

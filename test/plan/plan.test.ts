@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { renderDiagnostic } from '../../src/cli/output/terminal.ts'
+import { renderDiagnostic } from '../../src/cli/output/render-diagnostic.ts'
 import { SpanplanError } from '../../src/errors.ts'
 import { sealFile } from '../../src/host/xdp/seal-program.ts'
 import { renderChange, renderCommands, renderPlan } from '../../src/plan/output/plan-text.ts'

@@ -1,7 +1,7 @@
 /** Whatever stands in the files: a spec, or notices that can be shown. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { renderDiagnostic } from '../../src/cli/output/terminal.ts'
+import { renderDiagnostic } from '../../src/cli/output/render-diagnostic.ts'
 import { type Diagnostic, Exit, SpanplanError } from '../../src/errors.ts'
 import { plain } from '../../src/printable.ts'
 import { loadSpec } from '../../src/spec/load.ts'

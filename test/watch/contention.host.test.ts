@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { dropProgram } from '../../src/host/tc-syntax.ts'
+import { dropProgram } from '../../src/host/tc-conventions.ts'
 import { startWatch, type Watch } from '../lab/commands/watch.ts'
 import { SENSOR_IMAGE } from '../lab/docker/sensor-images.ts'
 import { createLab, type Lab } from '../lab/lab.ts'

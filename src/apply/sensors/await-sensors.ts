@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isEndedByContainer, meaningOf } from '../../codes/meanings.ts'
 import { type Diagnostic, interruptedExit, SpanplanError } from '../../errors.ts'
 import { refresh } from '../../look/refresh.ts'
-import { isEndedByContainer, meaningOf } from '../../meanings.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'

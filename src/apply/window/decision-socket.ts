@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { type Diagnostic, diagnostic, SpanplanError, systemCode } from '../../errors.ts'
 import { printable } from '../../printable.ts'
 import { type SocketServer, sendRequest, serveRequests } from '../../run-dir/socket.ts'
-import { type Decision, endSchema } from './window-state.ts'
+import { type Decision, endSchema } from './window-transitions.ts'
 
 const answerSchema = endSchema.extend({ window: z.string() })
 

@@ -11,7 +11,7 @@ import { isUnitHolding } from '../../run-dir/lock.ts'
 import { readHolder, windowLock } from '../../run-dir/lock-holder.ts'
 import { markPrograms } from './marked-programs.ts'
 import { type OpenWindow, readWindow, recordEvent, windowUnreadable, writeWindow } from './window-record.ts'
-import { exitOfEnd } from './window-state.ts'
+import { exitOfEnd } from './window-transitions.ts'
 
 /** Milliseconds for a unit to start, and again to open the window. */
 const unitPatience = 30_000

@@ -5,7 +5,7 @@ import { takeLock } from '../../run-dir/lock.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { rollBackApply } from '../executor.ts'
 import { silent } from '../run-steps.ts'
-import { carryOut } from './await-decision.ts'
+import { carryOut } from './confirm-or-roll-back.ts'
 import { type Answer, sendDecision } from './decision-socket.ts'
 import { endMarkedPrograms } from './marked-programs.ts'
 import {
@@ -17,7 +17,7 @@ import {
   restoreWindow,
   windowUnreadable
 } from './window-record.ts'
-import { confirmedEnd, type Decision, exitOfEnd, next, type WindowEnd } from './window-state.ts'
+import { confirmedEnd, type Decision, exitOfEnd, next, type WindowEnd } from './window-transitions.ts'
 
 /** Milliseconds after its time for which a window that was left can be rolled back. Later, the host has gone on without it. */
 const leftFor = 3_600_000

@@ -11,7 +11,7 @@ import { namespaceId, readRunFile, runFile, runFolder, writeRunFile } from '../.
 import { loadSpec } from '../../spec/load.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { Installation } from '../install-file.ts'
-import { endSchema, next, openPhases, type WindowEnd, type WindowEvent } from './window-state.ts'
+import { endSchema, next, openPhases, type WindowEnd, type WindowEvent } from './window-transitions.ts'
 
 const base64 = z.base64().transform((text): Uint8Array => Buffer.from(text, 'base64'))
 

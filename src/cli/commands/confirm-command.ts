@@ -1,5 +1,5 @@
 import { decideWindow } from '../../apply/window/left-window.ts'
-import { type Decision, exitOfEnd } from '../../apply/window/window-state.ts'
+import { type Decision, exitOfEnd } from '../../apply/window/window-transitions.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { printableLines } from '../../printable.ts'
 import { printResult } from '../output/progress.ts'

@@ -10,7 +10,7 @@ import { readPauses } from '../../run-dir/pauses.ts'
 import { serviceFolder } from '../input/hook-event.ts'
 import { loadSpecTarget } from '../input/load-target.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
-import { choosePaint } from '../output/terminal.ts'
+import { choosePaint } from '../output/colours.ts'
 import type { Session } from '../session.ts'
 
 /** `spanplan doctor`: checks what spanplan needs of this host, and what stands in its way. It changes nothing. */

@@ -11,7 +11,7 @@ import type { Spec } from '../../spec/spec.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { refreshStatus } from '../input/status-view.ts'
-import { choosePaint } from '../output/terminal.ts'
+import { choosePaint } from '../output/colours.ts'
 import { printDiagnostics, type Session, warn } from '../session.ts'
 import { report } from './status-command.ts'
 

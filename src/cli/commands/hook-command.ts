@@ -28,7 +28,7 @@ import {
 import { descriptorOf } from '../input/open-input.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { openProgress } from '../output/progress.ts'
-import { renderDiagnostic } from '../output/terminal.ts'
+import { renderDiagnostic } from '../output/render-diagnostic.ts'
 import { commandLine, type Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 

@@ -1,9 +1,9 @@
+import { meaningOf } from '../../codes/meanings.ts'
 import { discoverBridges } from '../../discover/discover.ts'
 import { writeImport } from '../../discover/write-yaml.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { indexHost } from '../../host/host-index.ts'
 import { readSnapshot } from '../../host/read-snapshot.ts'
-import { meaningOf } from '../../meanings.ts'
 import { type Session, warn } from '../session.ts'
 
 /** `spanplan import`: writes a spans.yaml for the mirrors found on this host, and changes nothing. */

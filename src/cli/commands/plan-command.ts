@@ -8,7 +8,7 @@ import { warnOfHost } from '../../plan/plan-view.ts'
 import { printable, printableJson } from '../../printable.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/load-target.ts'
-import { choosePaint } from '../output/terminal.ts'
+import { choosePaint } from '../output/colours.ts'
 import { type Session, warn } from '../session.ts'
 import {
   findInstallation,

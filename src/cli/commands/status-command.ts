@@ -13,7 +13,7 @@ import { makeReport, type Report } from '../../status/report.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
 import { findWatch } from '../../watch/serve/find-watch.ts'
 import { refreshStatus, type StatusSelection, type StatusView } from '../input/status-view.ts'
-import { choosePaint } from '../output/terminal.ts'
+import { choosePaint } from '../output/colours.ts'
 import { printDiagnostics, type Session, warn } from '../session.ts'
 
 interface StatusOptions extends StatusSelection {

@@ -6,8 +6,8 @@ import { addLosses, type LossTotals, withTotals } from '../../status/counters/lo
 import { renderReport } from '../../status/output/status-text.ts'
 import type { Report } from '../../status/report.ts'
 import type { StatusView } from '../input/status-view.ts'
+import { choosePaint } from '../output/colours.ts'
 import { openScreen } from '../output/screen.ts'
-import { choosePaint } from '../output/terminal.ts'
 import type { Session } from '../session.ts'
 
 /** Milliseconds between two refreshes. */

@@ -1,5 +1,5 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
-import { messages } from '../../messages.ts'
+import { messages } from '../../codes/help-texts.ts'
 import { signs } from '../../plan/output/signs.ts'
 import { quote } from '../../printable.ts'
 import { suggest } from '../../spec/schema/did-you-mean.ts'

@@ -1,4 +1,4 @@
-import type { Decision } from '../../apply/window/window-state.ts'
+import type { Decision } from '../../apply/window/window-transitions.ts'
 import { Exit, interruptedExit, SpanplanError } from '../../errors.ts'
 import { listNames } from '../../plan/hold.ts'
 import { countActions } from '../../plan/output/plan-text.ts'

@@ -8,8 +8,8 @@ import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import { diagnosticDocument, type Wait } from '../../resources/kind.ts'
 import { type Session, warn } from '../session.ts'
+import { choosePaint } from './colours.ts'
 import { printEvent, printResult } from './progress.ts'
-import { choosePaint } from './terminal.ts'
 
 /**
  * Prints the plan before it is applied.

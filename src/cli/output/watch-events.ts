@@ -7,9 +7,10 @@ import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
 import { type EventGroup, groupEvents } from '../../watch/events/group-events.ts'
 import type { Session } from '../session.ts'
+import { choosePaint } from './colours.ts'
 import { addPriority, isJournal, isShown, type LogLevel } from './journal.ts'
 import { printEvent } from './progress.ts'
-import { choosePaint, renderDiagnostic } from './terminal.ts'
+import { renderDiagnostic } from './render-diagnostic.ts'
 import { eventFields } from './watch-event-json.ts'
 
 /** An error stays until somebody acts; a warning may end by itself, or is about something that others are to do. */

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path'
 import type { WindowProgram } from '../../apply/window/detached-window.ts'
-import { holdWindow } from '../../apply/window/hold-window.ts'
+import { holdWindow } from '../../apply/window/window-unit.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { runFolder } from '../../run-dir/folder.ts'
 import { commandLine, type Session } from '../session.ts'

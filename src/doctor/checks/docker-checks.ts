@@ -1,5 +1,5 @@
+import { meaningOf } from '../../codes/meanings.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import { meaningOf } from '../../meanings.ts'
 import { type Check, type Finding, ok, problem, unknown, warning, whenKnown } from '../finding.ts'
 import { isPodmanWithoutSpans } from '../gather/read-docker-daemon.ts'
 import type { DockerReading, DoctorReadings } from '../readings.ts'

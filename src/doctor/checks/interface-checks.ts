@@ -1,6 +1,6 @@
+import { isAbout } from '../../codes/meanings.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Manager } from '../../host/snapshot.ts'
-import { isAbout } from '../../meanings.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { markOf } from '../../resources/copied-mark.ts'
 import { type CopyPoint, type DesiredSpan, linksOf } from '../../resources/desired-state.ts'

@@ -1,8 +1,8 @@
+import { isAbout, meaningOf } from '../../codes/meanings.ts'
 import type { Diagnostic } from '../../errors.ts'
 import { groupsOf } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { localTime } from '../../local-time.ts'
-import { isAbout, meaningOf } from '../../meanings.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { WindowTime } from '../../run-dir/window-time.ts'
@@ -166,7 +166,7 @@ export const silence: Check = (readings) =>
   )
 
 function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }: FramePath, { sample }: SpansReading) {
-  const limited = new Set(sources.filter(isIdle).map(({ point }) => point.source[0]))
+  const limited = new Set(sources.filter(isIdle).map(({ point }) => point.item))
   return [...groupsOf(mirrors, ({ point }) => point.device.name)].flatMap(([device, own]): Finding[] => {
     const idleness = readIdleness(own, sample)
     if (idleness === null) return []
@@ -176,7 +176,7 @@ function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }
     const why = passes
       ? 'the interface itself receives frames: the filter leaves them all out'
       : "is the switch's mirror session still there?"
-    if (limited.has(device)) return [problem(`span ${span}: no frame has come from ${device} for ${since}; ${why}`)]
+    if (own.some(({ point }) => limited.has(point.item))) return [problem(`span ${span}: no frame has come from ${device} for ${since}; ${why}`)]
     if (heard || idle < patience) return []
     return [warning(`span ${span}: no frame has ever come from ${device}, in ${since}; ${why}`)]
   })

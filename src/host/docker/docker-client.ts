@@ -55,14 +55,10 @@ function ping(docker: Dockerode): Promise<Pick<DockerClient, 'api' | 'podman'>> 
   })
 }
 
-/** The events of networks and containers that can change a plan. Health checks, which come all the time, are not among them. */
-const events = {
-  type: ['network', 'container'],
-  // Podman says "remove" where Docker says "destroy".
-  event: [
-    ...['create', 'connect', 'disconnect', 'destroy', 'remove'],
-    ...['rename', 'start', 'die', 'restart', 'pause', 'unpause']
-  ]
+/** Which of the daemon's events are wanted: the types of what they are about, and what happens to it. */
+export interface WantedEvents {
+  readonly type: readonly string[]
+  readonly event: readonly string[]
 }
 
 /**
@@ -74,12 +70,13 @@ const events = {
  */
 export async function followEvents(
   { docker }: DockerClient,
+  wanted: WantedEvents,
   { onStart, onEvent }: { readonly onStart: () => void; readonly onEvent: () => void },
   signal: AbortSignal
 ): Promise<void> {
   // Docker answers a moment before it subscribes to its own events.
   const since = Math.floor(Date.now() / 1000)
-  const stream = await docker.getEvents({ since, filters: JSON.stringify(events), abortSignal: signal })
+  const stream = await docker.getEvents({ since, filters: JSON.stringify(wanted), abortSignal: signal })
   stream.on('data', onEvent)
   onStart()
   await finished(stream)

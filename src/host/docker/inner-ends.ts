@@ -6,7 +6,7 @@ import { parseInnerQdiscs } from '../parsers/qdiscs.ts'
 import type { RunLimits } from '../process/run-limits.ts'
 import { parseJsonBatch, parseOutput, type ReadCommand } from '../read-commands.ts'
 import type { Container, ContainerInterface, Endpoint, InnerEnd } from '../snapshot.ts'
-import { innerDevice } from '../tc-syntax.ts'
+import { innerDevice } from '../tc-conventions.ts'
 
 /**
  * Reads what keeps a sensor's network stack from what is mirrored: the filters on the sensor's own end of its interface. The host's

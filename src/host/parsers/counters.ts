@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { HookPlace } from '../snapshot.ts'
-import { mirrorPref, writePlace } from '../tc-syntax.ts'
+import { mirrorPref, writePlace } from '../tc-conventions.ts'
 import { parseRecords } from './records.ts'
 
 /** The kernel's counters of a link. They only grow, until the link is recreated. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
 import type { ClassPlace, HookPlace, MirrorAction, Program, Selection, TcFilter, U32Key } from '../snapshot.ts'
-import { clsactHandle, controls, flowerKeys, parseU32Handle } from '../tc-syntax.ts'
+import { clsactHandle, controls, flowerKeys, parseU32Handle } from '../tc-conventions.ts'
 import { isSamePref, isTable, parseRows, type Root, type Row, tableOf } from './u32.ts'
 
 /** Loose, so that unknown keys can be noticed. */

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { ClassPlace, HookPlace } from '../snapshot.ts'
-import { writeKey } from '../tc-syntax.ts'
+import { writeKey } from '../tc-conventions.ts'
 import { opaqueKind } from './qdiscs.ts'
 import { list, parseRecords } from './records.ts'
 

@@ -2,7 +2,7 @@ import type { BridgeOptions } from '../../host/snapshot.ts'
 import type { DesiredSpan, PlannedDevice } from '../desired-state.ts'
 import { deleteLink, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type BridgeOrigin, smallestMtu } from '../marks.ts'
-import { type Seal, sealCommands } from '../seal.ts'
+import { type Seal, sealCommands } from '../seal-commands.ts'
 import {
   bridgeSettings,
   columnOf,

@@ -12,7 +12,15 @@ import { type Kind, type ObservedState, once } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
-import { desiredSeal, hasOtherFilters, readSeal, rollbackSeal, sealConflict, sealField, sealObstacle } from '../seal.ts'
+import {
+  desiredSeal,
+  hasOtherFilters,
+  readSeal,
+  rollbackSeal,
+  sealConflict,
+  sealField,
+  sealObstacle
+} from '../seal-commands.ts'
 import { bridgeSettings, noOptions, onOff, readBridge } from '../settings.ts'
 import { type Bridge, createBridge, everyOffload, removeBridge, updateBridge } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'

@@ -1,6 +1,6 @@
 import type { Argv } from '../../host/exec.ts'
 import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
-import { everyFrame, mirrorPref } from '../../host/tc-syntax.ts'
+import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { markOf } from '../copied-mark.ts'

@@ -21,7 +21,7 @@ import {
   sealConflict,
   sealField,
   sealObstacle
-} from '../seal.ts'
+} from '../seal-commands.ts'
 import { columnOf, onOff, portBits, portSettings, readPort, switchIpv6, switchMacEntry, yesNo } from '../settings.ts'
 import { bridge } from './bridge.ts'
 import { smallestIpv6Mtu } from './bridge-steps.ts'

@@ -5,7 +5,7 @@ import { attachSeal, detachSeal, isSealProgram, setReceiveQueues } from '../../h
 import type { DesiredState } from '../desired-state.ts'
 import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { treatments } from '../port-role.ts'
-import { readSeal } from '../seal.ts'
+import { readSeal } from '../seal-commands.ts'
 import { yesNo } from '../settings.ts'
 import { onPorts, type Port, port, portSeal } from './port.ts'
 

@@ -2,10 +2,10 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Filter, Link, TcHook } from '../../host/snapshot.ts'
-import { closingPref } from '../../host/tc-syntax.ts'
+import { closingPref } from '../../host/tc-conventions.ts'
 import { filterWords } from '../foreign/describe-filter.ts'
 import { readCookie } from '../marks.ts'
-import { isTransparent } from '../seal.ts'
+import { isTransparent } from '../seal-commands.ts'
 import { closingSettings, type InterfaceSetting, isClosing, sourceSettings } from '../settings.ts'
 
 /** The settings that can be switched off on a dedicated interface, and warnings of what keeps the interface open. */

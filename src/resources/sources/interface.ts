@@ -10,7 +10,13 @@ import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Device } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
-import { columnOf, type InterfaceSetting, sourceSettings } from '../settings.ts'
+import {
+  columnOf,
+  dedicatedInterfaceSettings,
+  everyInterfaceSettings,
+  type InterfaceSetting,
+  sourceSettings
+} from '../settings.ts'
 import { checkInterface } from './check-interface.ts'
 import { closableSettings } from './closing.ts'
 import { findCandidates, findInterface, isMatch, matchOf } from './find-interface.ts'
@@ -24,12 +30,6 @@ import {
   type SourceHook,
   waitForMirrors
 } from './host-source-kind.ts'
-
-/** The settings that a span manages on an interface that it copies from. */
-const everyInterface = columnOf(sourceSettings, 'wanted').map(([setting]) => setting)
-const dedicatedInterface = columnOf(sourceSettings, 'bit').flatMap(([setting]) =>
-  'tcHook' in sourceSettings[setting] ? [] : [setting]
-)
 
 /** An interface of the host. Its directions are those that the host sees. */
 export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
@@ -86,7 +86,7 @@ function resolveInterface(
     const device = { name: match.name, planned: bridge }
     return {
       ...nothingResolved,
-      items: hooksOf(source, device, isDedicated ? dedicatedInterface : everyInterface, null)
+      items: hooksOf(source, device, isDedicated ? dedicatedInterfaceSettings : everyInterfaceSettings, null)
     }
   }
   if ('code' in link) {
@@ -126,11 +126,11 @@ function resolveInterface(
 /** What a span manages on an interface, and warnings of what it cannot. */
 function settingsOf(link: Link, spec: Spec, host: HostIndex) {
   const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link))
-  if (!dedicated) return { dedicated, settings: everyInterface, warnings: [] }
+  if (!dedicated) return { dedicated, settings: everyInterfaceSettings, warnings: [] }
   const { settings, warnings } = closableSettings(link, host)
   return {
     dedicated,
-    settings: [...dedicatedInterface, ...settings],
+    settings: [...dedicatedInterfaceSettings, ...settings],
     warnings: [...warnOfMerging(link), ...warnings]
   }
 }

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
+import type { Code } from '../../codes/help-texts.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import type { Code } from '../../messages.ts'
 import { printable, quote } from '../../printable.ts'
 import {
   findKeyPlace,

@@ -10,8 +10,8 @@ import {
   Scalar,
   type YAMLMap
 } from 'yaml'
+import type { Code } from '../../codes/help-texts.ts'
 import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
-import type { Code } from '../../messages.ts'
 import { printable, quote } from '../../printable.ts'
 import { explainTemplate } from './strange-text.ts'
 import { lineAt, suggestQuotes } from './syntax-errors.ts'

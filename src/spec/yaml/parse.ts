@@ -1,6 +1,6 @@
 import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError } from 'yaml'
+import type { Code } from '../../codes/help-texts.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import type { Code } from '../../messages.ts'
 import { type Place, TreeBuilder } from './build-tree.ts'
 import { breaksStructure, explainSyntax, lineAt, openColumns, type ParserError } from './syntax-errors.ts'
 import type { Tree } from './tree.ts'

@@ -1,6 +1,6 @@
+import { isAbout } from '../../codes/meanings.ts'
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
-import { isAbout } from '../../meanings.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
 import { oneLine, type Paint, printable, printableLines } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'

@@ -1,5 +1,5 @@
+import { isEndedByContainer, meaningOf } from '../../codes/meanings.ts'
 import type { Diagnostic } from '../../errors.ts'
-import { isEndedByContainer, meaningOf } from '../../meanings.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { type Wait, writeAddress } from '../../resources/kind.ts'

@@ -1,5 +1,5 @@
+import { meaningOf } from '../../codes/meanings.ts'
 import { SpanplanError } from '../../errors.ts'
-import { meaningOf } from '../../meanings.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'

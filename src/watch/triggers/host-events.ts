@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { diagnosticOf, type SpanplanError } from '../../errors.ts'
-import { connectDocker, dockerFailed, followEvents } from '../../host/docker/docker-client.ts'
+import { connectDocker, dockerFailed, followEvents, type WantedEvents } from '../../host/docker/docker-client.ts'
 import { type Argv, follow, run } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
@@ -45,6 +45,16 @@ const otherAddress = /^(Deleted )?\d+: \S+ +inet6? (?!fe80:)/
 
 /** A table of the bridge family in a line of `nft monitor`. Docker changes tables of other families with each container. */
 const bridgeTable = /^\w+ \w+ bridge /
+
+/** The events of networks and containers that can change a plan. Health checks, which come all the time, are not among them. */
+export const dockerEvents: WantedEvents = {
+  type: ['network', 'container'],
+  // Podman says "remove" where Docker says "destroy".
+  event: [
+    ...['create', 'connect', 'disconnect', 'destroy', 'remove'],
+    ...['rename', 'start', 'die', 'restart', 'pause', 'unpause']
+  ]
+}
 
 /**
  * For links that are up, ip reports bridge options, port flags and offloads too. No monitor reports that IPv6 is switched on
@@ -180,5 +190,5 @@ async function followDocker(_: Monitor, { wake, onListen }: MonitorListener, sig
   const client = await connectDocker()
   // The reading of the host reports why there is no Docker.
   if ('reason' in client) return null
-  return followEvents(client, { onStart: onListen, onEvent: wake }, signal).catch(dockerFailed)
+  return followEvents(client, dockerEvents, { onStart: onListen, onEvent: wake }, signal).catch(dockerFailed)
 }

@@ -7,7 +7,7 @@ import {
   openPhases,
   type WindowEvent,
   type WindowState
-} from '../../../src/apply/window/window-state.ts'
+} from '../../../src/apply/window/window-transitions.ts'
 import { diagnostic, Exit, type ExitCode, SpanplanError } from '../../../src/errors.ts'
 
 /** In a word or two. */

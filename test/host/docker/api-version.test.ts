@@ -5,6 +5,7 @@ import { beforeEach, expect, test } from 'vitest'
 import type { DockerCall } from '../../../src/host/docker/docker-calls.ts'
 import { callDocker, connectDocker, followEvents } from '../../../src/host/docker/docker-client.ts'
 import { readDocker } from '../../../src/host/docker/read-docker.ts'
+import { dockerEvents } from '../../../src/watch/triggers/host-events.ts'
 import { serveDocker, untimed } from '../../lab/docker/pretended-docker.ts'
 
 /** Docker 29's, and the newest that it has. */
@@ -66,7 +67,12 @@ test('is read, followed and changed', async () => {
   if ('reason' in daemon) throw new Error(daemon.reason.message)
   expect(daemon.api).toBe('1.52')
   for (const call of calls) await callDocker(daemon, call)
-  await followEvents(daemon, { onStart: () => undefined, onEvent: () => undefined }, new AbortController().signal)
+  await followEvents(
+    daemon,
+    dockerEvents,
+    { onStart: () => undefined, onEvent: () => undefined },
+    new AbortController().signal
+  )
   const request = {
     programmed: () => [],
     routed: () => [],

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { beforeEach, expect, test } from 'vitest'
 import { callDocker, connectDocker, followEvents } from '../../../src/host/docker/docker-client.ts'
+import { dockerEvents } from '../../../src/watch/triggers/host-events.ts'
 import { serveDocker, untimed } from '../../lab/docker/pretended-docker.ts'
 
 let answersPing: boolean
@@ -105,7 +106,9 @@ async function follow(onEvent: () => void, signal: AbortSignal, atLeast = shorte
   const begun = new Promise<null>((resolve) => {
     onStart = () => resolve(null)
   })
-  const ended = followEvents(client, { onStart, onEvent }, signal).catch((error: unknown) => String(error))
+  const ended = followEvents(client, dockerEvents, { onStart, onEvent }, signal).catch((error: unknown) =>
+    String(error)
+  )
   const failure = await Promise.race([begun, ended])
   if (failure === null) return { ...client, ended }
   expect(failure).toContain(late('GET /events', client.milliseconds))
@@ -118,7 +121,9 @@ test('events have to begin in time, and go on for as long as they like', async (
   let [started, events] = [0, 0]
   const follower = { onStart: () => started++, onEvent: () => events++ }
   const deaf = await connect()
-  await expect(followEvents(deaf, follower, stop.signal)).rejects.toThrow(late('GET /events', deaf.milliseconds))
+  await expect(followEvents(deaf, dockerEvents, follower, stop.signal)).rejects.toThrow(
+    late('GET /events', deaf.milliseconds)
+  )
   expect(started).toBe(0)
   const writers: ServerResponse[] = []
   answer = (url, response) => {

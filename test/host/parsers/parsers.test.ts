@@ -9,7 +9,7 @@ import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../src/host
 import { compileCommand, missesFirstTagged, parseCompiled } from '../../../src/host/parsers/pcap.ts'
 import { findHooks, parseQdiscs } from '../../../src/host/parsers/qdiscs.ts'
 import { parseToolJson } from '../../../src/host/parsers/tool-json.ts'
-import { everyFrame } from '../../../src/host/tc-syntax.ts'
+import { everyFrame } from '../../../src/host/tc-conventions.ts'
 import type { ContainerSelector } from '../../../src/spec/values/container-selector.ts'
 
 const readText = (name: string) => readFileSync(new URL(`../../fixtures/host/${name}`, import.meta.url), 'utf8')

@@ -1,6 +1,6 @@
 import type { LinkCounters, MirrorCounters } from '../../../src/host/parsers/counters.ts'
 import type { Sample } from '../../../src/host/read-counters.ts'
-import { everyFrame } from '../../../src/host/tc-syntax.ts'
+import { everyFrame } from '../../../src/host/tc-conventions.ts'
 import type { FramePath } from '../../../src/status/counters/frame-path.ts'
 import { converged } from '../../lab/fixtures/converged.ts'
 

@@ -3,8 +3,8 @@ import { Command, Option } from '@commander-js/extra-typings'
 import { packageFolder } from '../debian-package.ts'
 import { printableLines } from '../printable.ts'
 import { lockPatience } from '../run-dir/lock-limits.ts'
-import * as shared from './options.ts'
 import type { CommandName, CommandOptions } from './run-command.ts'
+import * as shared from './shared-options.ts'
 
 /** A saved plan has these options already. */
 const optionsOfPlan: ReadonlySet<string> = new Set([

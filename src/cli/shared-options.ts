@@ -1,6 +1,7 @@
 /** The options that several commands share, and the parsers of values. */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings'
+import { lockPatience } from '../run-dir/lock-limits.ts'
 import { isFileName } from '../spec/scope.ts'
 import { readDuration } from '../spec/values/duration.ts'
 import type { ListenAddress } from '../watch/serve/http-listener.ts'
@@ -32,7 +33,7 @@ export const yesOption = () =>
   new Option('-y, --yes', 'do not ask before anything is removed or recreated').default(false)
 export const insecureOption = () =>
   new Option('--insecure-file', 'as root, accept a file that other users can write').default(false)
-export const lockOption = (milliseconds = 0, otherwise = 'not at all') =>
+export const lockOption = (milliseconds: number = lockPatience.apply, otherwise = 'not at all') =>
   new Option('--lock-timeout <duration>', 'wait this long for another spanplan to end, as in 30s or 5m')
     .argParser(parseDuration)
     .default(milliseconds, otherwise)

@@ -3,8 +3,8 @@
  * makes of that, how it ends, and which exit status that gives. Nothing here reads or writes.
  */
 import * as z from 'zod'
+import type { Code } from '../../codes/help-texts.ts'
 import { asForeseen, type Diagnostic, diagnostic, diagnosticOf, Exit, type ExitCode } from '../../errors.ts'
-import type { Code } from '../../messages.ts'
 import { printable } from '../../printable.ts'
 import type { Installation } from '../install-file.ts'
 

@@ -4,7 +4,7 @@ import { takeLock } from '../../run-dir/lock.ts'
 import { windowLock } from '../../run-dir/lock-holder.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { silent } from '../run-steps.ts'
-import { confirmOrRollBack } from './await-decision.ts'
+import { confirmOrRollBack } from './confirm-or-roll-back.ts'
 import { recoverWindow } from './left-window.ts'
 import {
   type OpenWindow,
@@ -14,7 +14,7 @@ import {
   restoreWindow,
   windowUnreadable
 } from './window-record.ts'
-import { confirmedEnd } from './window-state.ts'
+import { confirmedEnd } from './window-transitions.ts'
 
 /**
  * Holds a window in its unit, until somebody decides, or time is up.

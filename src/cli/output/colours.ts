@@ -1,8 +1,5 @@
 import { styleText } from 'node:util'
-import { type Diagnostic, writeOrigin } from '../../errors.ts'
-import { type Paint, plain, printable, printableLines, type Tone } from '../../printable.ts'
-import type { SourceFile } from '../../spec/spec.ts'
-import { excerpt } from '../../spec/yaml/excerpt.ts'
+import { type Paint, plain, type Tone } from '../../printable.ts'
 
 /** The values of --color. */
 export type ColorChoice = 'auto' | 'always' | 'never'
@@ -31,21 +28,4 @@ function isColoured(color: ColorChoice, stream: NodeJS.WriteStream): boolean {
   const forced = process.env.FORCE_COLOR
   if (forced !== undefined) return forced !== '0' && forced !== 'false'
   return stream.isTTY === true && process.env.TERM !== 'dumb'
-}
-
-/** Renders an error or a warning for people: place, message, the line of the file with a caret, and the hint. */
-export function renderDiagnostic(
-  kind: 'error' | 'warning',
-  diagnostic: Diagnostic,
-  files: readonly SourceFile[],
-  paint: Paint
-): string {
-  const { origin, message, hint } = diagnostic
-  const place = origin ? `${printable(writeOrigin(origin))}: ` : ''
-  const file = origin && files.find(({ path }) => path === origin.file)
-  return [
-    `${place}${paint(kind === 'error' ? 'remove' : 'update', `${kind}:`)} ${printableLines(message)}`,
-    ...(origin && file ? [excerpt(new TextDecoder().decode(file.bytes), origin)] : []),
-    ...(hint === undefined ? [] : [`  ${printable(hint)}`])
-  ].join('\n')
 }

@@ -9,7 +9,7 @@ import { type Installation, installFile } from '../install-file.ts'
 import type { Progress } from '../run-steps.ts'
 import { type Answer, serveDecisions } from './decision-socket.ts'
 import { type Exclusively, keepClosed } from './keep-closed.ts'
-import { confirmedEnd, type Decision, failedEnd, next, type WindowState } from './window-state.ts'
+import { confirmedEnd, type Decision, failedEnd, next, type WindowState } from './window-transitions.ts'
 
 /** An apply that is done, with what its confirmation and its rollback need. */
 export interface UnconfirmedApply {

@@ -1,10 +1,10 @@
-import { hostErrors } from './messages/host-errors.ts'
-import type { MessageText } from './messages/message-text.ts'
-import { problems } from './messages/problems.ts'
-import { runErrors } from './messages/run-errors.ts'
-import { specErrors } from './messages/spec-errors.ts'
-import { waits } from './messages/waits.ts'
-import { warnings } from './messages/warnings.ts'
+import { hostErrors } from './help/host-errors.ts'
+import type { MessageText } from './help/message-text.ts'
+import { problems } from './help/problems.ts'
+import { runErrors } from './help/run-errors.ts'
+import { specErrors } from './help/spec-errors.ts'
+import { waits } from './help/waits.ts'
+import { warnings } from './help/warnings.ts'
 
 const texts = {
   error: { ...specErrors, ...hostErrors, ...runErrors },
