@@ -21,6 +21,7 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
   const find = indexInterfaces(interfaces)
   return [
     ...checkMatches(interfaces),
+    ...checkDedicated(interfaces, spans),
     ...spans.flatMap((span) => [...checkSources(span, find), ...checkFilters(span), ...checkSensors(span)]),
     ...checkNetworks(spans),
     ...checkSubnets(spans),
@@ -53,6 +54,16 @@ function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
     const place = placeFrom(other.origin, one.origin)
     const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same interface: ${printable(identityOf(one))}`
     return diagnostic('INTERFACE_TWICE', message, 'merge them into one', one.origin)
+  })
+}
+
+/** What closes a dedicated interface to the host would also drop the copies that the bridge of a span hands on. */
+function checkDedicated(interfaces: readonly InterfaceSpec[], spans: readonly SpanSpec[]): Diagnostic[] {
+  const names = new Set(spans.map(nameOf))
+  return interfaces.flatMap(({ key, match, dedicated, origin }) => {
+    if (!dedicated || !('name' in match) || !names.has(match.name)) return []
+    const message = `interface ${quote(key)} cannot be dedicated: ${quote(match.name)} is a span, whose bridge hands on what it gets`
+    return [diagnostic('VALUE_INVALID', message, 'remove "dedicated" from the file', origin)]
   })
 }
 

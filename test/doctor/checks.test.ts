@@ -14,6 +14,7 @@ import { plain } from '../../src/printable.ts'
 import { warnOfListeners } from '../../src/resources/kinds/xdp.ts'
 import type { SilentWatch } from '../../src/status/watch-state.ts'
 import { converged, fixture, see } from '../lab/fixtures/converged.ts'
+import { casesFolder, readSnapshot } from '../lab/fixtures/plan-case.ts'
 import { packaged, readingsWith, reportOn } from './readings.ts'
 
 /** What is not well: the check, the result and the command of each finding. */
@@ -291,6 +292,10 @@ describe('interfaces', () => {
     const text = fixture('spans.yaml').replace('filter: not port 22', 'max_idle: 5m')
     expect(found({ spans: reportOn(see(converged, text), { idle: 400 }) })).toContainEqual(['silence', 'problem', null])
     expect(found({ spans: reportOn(see(), { idle: 400 }) })).toEqual([])
+    const folder = join(casesFolder, 'container-source-converged')
+    const containers = readFileSync(join(folder, 'spans.yaml'), 'utf8').replace('filter: not port 22', 'max_idle: 5m')
+    const view = see(readSnapshot(folder, 'host.json'), containers)
+    expect(found({ spans: reportOn(view, { idle: 400 }) })).toContainEqual(['silence', 'problem', null])
   })
 })
 

@@ -176,7 +176,8 @@ function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }
     const why = passes
       ? 'the interface itself receives frames: the filter leaves them all out'
       : "is the switch's mirror session still there?"
-    if (own.some(({ point }) => limited.has(point.item))) return [problem(`span ${span}: no frame has come from ${device} for ${since}; ${why}`)]
+    if (own.some(({ point }) => limited.has(point.item)))
+      return [problem(`span ${span}: no frame has come from ${device} for ${since}; ${why}`)]
     if (heard || idle < patience) return []
     return [warning(`span ${span}: no frame has ever come from ${device}, in ${since}; ${why}`)]
   })

@@ -80,14 +80,8 @@ function resolveInterface(
   const { origin } = source
   const bridge = 'code' in link && 'name' in match ? planned.get(match.name) : undefined
   if ('name' in match && bridge !== undefined) {
-    const isDedicated = spec.interfaces.some(
-      (one) => one.dedicated && 'name' in one.match && one.match.name === match.name
-    )
     const device = { name: match.name, planned: bridge }
-    return {
-      ...nothingResolved,
-      items: hooksOf(source, device, isDedicated ? dedicatedInterfaceSettings : everyInterfaceSettings, null)
-    }
+    return { ...nothingResolved, items: hooksOf(source, device, everyInterfaceSettings, null) }
   }
   if ('code' in link) {
     if (!patient) {
