@@ -33,6 +33,12 @@ export const causes = {
     text: 'down in its container',
     hint: 'set it up there, or restart the container'
   },
+  ports_down: {
+    counted: 'none',
+    differs: true,
+    text: 'none of its ports is up',
+    hint: 'start a sensor on that bridge, or set up the interface of one: the kernel copies nothing to or from a bridge without a running port'
+  },
   carrier_flap: {
     counted: 'none',
     differs: true,
@@ -94,7 +100,7 @@ export const causes = {
 export type Cause = keyof typeof causes
 
 /** The causes that say that a source has no carrier, or had none. */
-export type CarrierCause = 'no_carrier' | 'interface_down' | 'source_down' | 'carrier_flap'
+export type CarrierCause = 'no_carrier' | 'interface_down' | 'source_down' | 'ports_down' | 'carrier_flap'
 
 export function isCarrierCause(cause: Cause): cause is CarrierCause {
   return causes[cause].counted === 'none'

@@ -133,9 +133,13 @@ function causeOfCarrier(point: CopyPoint, { up, running }: LinkCounters): Carrie
   return up ? causeOfNoCarrier(point) : 'interface_down'
 }
 
-/** Of an interface that is up. The host's end of a container's interface has no carrier while the container's end is down. */
-export function causeOfNoCarrier({ serves }: CopyPoint): CarrierCause {
-  return serves === null ? 'no_carrier' : 'source_down'
+/**
+ * Of an interface that is up. The host's end of a container's interface has no carrier while the container's end is down, and a
+ * bridge has none while none of its ports has.
+ */
+export function causeOfNoCarrier({ serves, device }: CopyPoint): CarrierCause {
+  if (serves !== null) return 'source_down'
+  return linkOf(device)?.bridge ? 'ports_down' : 'no_carrier'
 }
 
 /** What the interface received and its mirror did not. What a filter leaves out is no loss, and nothing counts it. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { PacketSocket } from '../../../src/host/parsers/counters.ts'
 import type { Sample } from '../../../src/host/read-counters.ts'
+import { linkOf } from '../../../src/resources/desired-state.ts'
 import { type Hop, makeFlowReport } from '../../../src/status/counters/flow-report.ts'
 import type { FramePath } from '../../../src/status/counters/frame-path.ts'
 import { path, sampleOf } from './samples.ts'
@@ -50,6 +51,18 @@ describe('what is lost at each hop, and why', () => {
     const mirrors = path.mirrors.map(({ point, handle }) => ({ handle, point: { ...point, serves: 'web' } }))
     const later = sampleOf({ ...all, links: { 2: { running: false } } })
     expect(count(none, later, { ...path, mirrors }).lost).toEqual(['interface source_down null'])
+  })
+
+  test('a bridge, as of another span, has no cable either', () => {
+    const mirrors = path.mirrors.map(({ point, handle }) => {
+      const link = linkOf(point.device)
+      if (link === undefined) throw new Error('the interface is there')
+      const options = { ageing: 0, forwardDelay: 0, groupForward: 0 }
+      const bridge = { ...options, stp: false, snooping: false, vlanFiltering: false }
+      return { handle, point: { ...point, device: { name: link.name, link: { ...link, bridge } } } }
+    })
+    const later = sampleOf({ ...all, links: { 2: { running: false } } })
+    expect(count(none, later, { ...path, mirrors }).lost).toEqual(['interface ports_down null'])
   })
 
   test('before the mirror, where no counter is; what a filter leaves out is no loss', () => {
