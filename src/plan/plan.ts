@@ -254,7 +254,7 @@ function planKinds(
     }
     return [
       ...changes.map((change) => ({
-        change: planChange(kind, change, state.host),
+        change: planChange(kind, change, changes, state.host),
         conflict: [],
         withheld:
           change.action === 'create'
@@ -356,7 +356,7 @@ export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolea
   return action === 'remove' || action === 'replace' || action === 'adopt'
 }
 
-function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange {
+function planChange(kind: Kind, change: Change, changes: readonly Change[], host: HostIndex): PlannedChange {
   const resource = change.action === 'remove' ? change.before : change.after
   const span = resource.spans[0] ?? null
   const device = kind.device?.(resource) ?? null
@@ -389,7 +389,7 @@ function planChange(kind: Kind, change: Change, host: HostIndex): PlannedChange 
       change.action === 'adopt' ? kind.adoptNote : undefined
     ].filter((note) => note !== undefined),
     origin: resource.origin,
-    stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forDaemon(host)) }))
+    stages: stagesOf(kind, change, changes).map((stage) => ({ ...stage, steps: stage.steps.map(forDaemon(host)) }))
   }
 }
 
@@ -430,10 +430,13 @@ function forDaemon({ engine }: HostIndex): (step: Step) => Step {
   return (step) => (engine === 'podman' && 'docker' in step ? { ...step, podman: true } : step)
 }
 
-function stagesOf(kind: Kind, change: Change): Stage[] {
+function stagesOf(kind: Kind, change: Change, changes: readonly Change[]): Stage[] {
   const stage = (phase: Phase, steps: readonly Step[] = []) => ({ turn: turnOf(phase, kind.kind), steps })
   if (change.action === 'create') return [stage('make', kind.create?.(change.after))]
-  if (change.action === 'remove') return [stage('remove', kind.remove?.(change.before))]
+  if (change.action === 'remove') {
+    const phase = kind.removesFirst?.(change.before, changes) ? 'remove-first' : 'remove'
+    return [stage(phase, kind.remove?.(change.before))]
+  }
   const { before, after, fields } = change
   if (isRecreated(kind, change)) return [stage('remove', kind.remove?.(before)), stage('make', kind.create?.(after))]
   const last = kind.finish?.(before, after) ?? []

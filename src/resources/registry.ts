@@ -39,12 +39,13 @@ const byName: ReadonlyMap<string, Kind> = new Map(kinds.map((one) => [one.kind, 
 export const kindOf = (name: string): Kind | undefined => byName.get(name)
 
 /** What is done to resources of a kind. To make is also to change. */
-export type Phase = 'make' | 'remove'
+export type Phase = 'remove-first' | 'make' | 'remove'
 
-type Turn = `${Phase} ${KindName}`
+type Turn = `${Exclude<Phase, 'remove-first'>} ${KindName}` | 'remove-first mirror'
 
 /** The order in which a plan is carried out: that of the keys. Changes that have one turn do not depend on each other. */
 const order: readonly string[] = Object.keys({
+  'remove-first mirror': true,
   // Before a bridge has a port.
   'make table': true,
   // Before sensors are disconnected, to be connected again: that takes their ports away.
