@@ -1,7 +1,12 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Link, TcHook } from '../host/snapshot.ts'
+import { markOf } from '../resources/copied-mark.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
+import { isInScope } from '../resources/ownership.ts'
+import { livePoint } from '../resources/sources/host-source-kind.ts'
+import { identifySource } from '../resources/sources/registry.ts'
+import type { Scope } from '../spec/scope.ts'
 
 /** A source through which a span would feed itself, directly or over other spans. */
 export interface Loop {
@@ -19,18 +24,21 @@ export interface Loop {
  */
 export function breakLoops(
   spans: readonly DesiredSpan[],
+  scope: Scope,
   host: HostIndex
 ): { readonly spans: readonly DesiredSpan[]; readonly loops: readonly Loop[] } {
+  const all = [...spans, ...findOtherSpans(spans, scope, host)]
   const reachers = groupBy(
-    spans.flatMap(({ name }) => [...followFrom(name, host)].map(([key, place]) => ({ key, name, place }))),
+    all.flatMap(({ name }) => [...followFrom(name, host)].map(([key, place]) => ({ key, name, place }))),
     ({ key }) => key
   )
   const open = new Map(spans.map((span) => [span.name, span]))
-  const circling = withoutEnds(spans, reachers)
+  const others = new Map(all.map((span) => [span.name, span]))
+  const circling = withoutEnds(all, reachers)
   const feeds: Feeds = (span) =>
     span.mirrors.flatMap((via) =>
       reachers(keyOf(via.device.name, via.tcHook)).flatMap(({ name, place }) => {
-        const from = circling.has(name) ? open.get(name) : undefined
+        const from = circling.has(name) ? (open.get(name) ?? others.get(name)) : undefined
         return from === undefined ? [] : [{ from, via, nodes: [...wayTo(place, host), name] }]
       })
     )
@@ -47,10 +55,25 @@ export function breakLoops(
   return { spans: [...open.values()], loops }
 }
 
+/** What feeds a span. */
+type Fed = Pick<DesiredSpan, 'name' | 'mirrors'>
+
+/** The live spans that this plan leaves as they are, with their live mirrors: of other names, or out of scope. */
+function findOtherSpans(spans: readonly Fed[], scope: Scope, host: HostIndex): Fed[] {
+  const names = new Set(spans.map(({ name }) => name))
+  const filters = groupBy(host.filters, ({ mirror }) => mirror?.target)
+  return host.links.flatMap((link): Fed[] => {
+    const mark = markOf(host, link)
+    if (mark === null || names.has(link.name) || isInScope({ scope }, mark.owner, link.name)) return []
+    const mirrors = filters(link.name).map((filter) => livePoint(filter, identifySource(filter, host), host))
+    return [{ name: link.name, mirrors }]
+  })
+}
+
 /** The spans whose frames reach a hook, each with the last place on the way there; null: it is a hook of the span's bridge, which is not there yet. */
 type Reachers = (key: string) => readonly { readonly name: string; readonly place: Place | null }[]
 
-function findLoop(start: DesiredSpan, feeds: Feeds): Loop | null {
+function findLoop(start: Fed, feeds: Feeds): Loop | null {
   const trail = walk(start, start, feeds, new Set())
   const [first] = trail ?? []
   if (trail === null || first === undefined) return null
@@ -72,7 +95,7 @@ function findLoop(start: DesiredSpan, feeds: Feeds): Loop | null {
  * The names of the spans that may be in a loop: one that no span feeds is in none, nor one that only such spans feed, and so on; nor
  * one that feeds no span. So spans that feed each other in a row cost no search.
  */
-function withoutEnds(spans: readonly DesiredSpan[], reachers: Reachers): ReadonlySet<string> {
+function withoutEnds(spans: readonly Fed[], reachers: Reachers): ReadonlySet<string> {
   const feeds = spans.flatMap(({ name: to, mirrors }) =>
     mirrors.flatMap(({ device, tcHook }) =>
       reachers(keyOf(device.name, tcHook)).map(({ name: from }) => ({ from, to }))
@@ -108,14 +131,14 @@ function withoutStarts(
 
 /** A step from a span back to a span that feeds it. */
 interface Hop {
-  readonly from: DesiredSpan
+  readonly from: Fed
   readonly via: CopyPoint
   readonly nodes: readonly string[]
 }
 
-type Feeds = (span: DesiredSpan) => readonly Hop[]
+type Feeds = (span: Fed) => readonly Hop[]
 
-function walk(start: DesiredSpan, at: DesiredSpan, feeds: Feeds, seen: Set<string>): Hop[] | null {
+function walk(start: Fed, at: Fed, feeds: Feeds, seen: Set<string>): Hop[] | null {
   for (const hop of feeds(at)) {
     const { from } = hop
     if (from.name === start.name) return [hop]

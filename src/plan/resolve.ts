@@ -77,6 +77,7 @@ export function resolveSpec(
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
   const { spans: open, loops } = breakLoops(
     resolved.items.map(({ span }) => span),
+    scope,
     host
   )
   const shared = findSharedNames(open)
