@@ -27,18 +27,18 @@ beforeAll(async () => {
 })
 afterAll(() => lab?.close())
 
+const spanOf = (sensors: string, sealed = true) =>
+  `spans: {span0: {sources: [{interface: ens192}], sensors: [${sensors}], sealed: ${sealed}}}`
+
 async function apply(sealed = true): Promise<string> {
-  await writeSpans(
-    lab,
-    `spans: {span0: {sources: [{interface: ens192}], sensors: [suricata, zeek], sealed: ${sealed}}}`
-  )
+  await writeSpans(lab, spanOf('suricata, zeek', sealed))
   return (await spanplan(lab, ['apply', '--yes'], 0, able)).stdout
 }
 
 const planned = async () => (await spanplan(lab, ['plan'], 0, able)).stdout
 
 test('without the program, a packet socket of the host gets each frame, and the plan says why', async () => {
-  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata, zeek]}}')
+  await writeSpans(lab, spanOf('suricata, zeek'))
   await spanplan(lab, ['apply'])
   expect(await countHeard(lab, { suricata, zeek })).toBe(1 + 2 * 23)
   const { stderr } = await spanplan(lab, ['plan'])
@@ -95,12 +95,12 @@ test('a watch does it for a sensor that restarts, and puts back what somebody ta
 })
 
 test('while an apply waits for confirmation, sensors that restart have it and are sealed, those of another name too', async () => {
-  const spanOf = (name: string, sensor: string, filter = '') =>
+  const ownedBy = (name: string, sensor: string, filter = '') =>
     `{version: 1, name: ${name}, spans: {${name}: {sources: [{interface: ens192${filter}}], sensors: [${sensor}]}}}`
   await spanplan(lab, ['destroy', '--name', 'default', '--yes'], 0, able)
-  for (const text of [spanOf('alpha', 'suricata'), spanOf('beta', 'zeek')])
+  for (const text of [ownedBy('alpha', 'suricata'), ownedBy('beta', 'zeek')])
     await spanplan(lab, ['apply', '-f', '-'], 0, { ...able, input: text })
-  const changed = spanOf('alpha', 'suricata', ', filter: not port 22')
+  const changed = ownedBy('alpha', 'suricata', ', filter: not port 22')
   const window = lab.startSpanplan(['apply', '-f', '-', '--rollback-after', '10m'], { ...able, input: changed })
   await until('the window is open', async () => {
     const { stdout } = await lab.spanplan(['status', '-f', '-', '--json', '--for', '10ms'], { ...able, input: changed })
@@ -118,6 +118,20 @@ test('while an apply waits for confirmation, sensors that restart have it and ar
   expect((await window).exitCode).toBe(5)
   for (const name of ['alpha', 'beta']) await spanplan(lab, ['destroy', '--name', name, '--yes'], 0, able)
   await apply()
+})
+
+test.each([
+  ['a sensor', spanOf('suricata')],
+  ['a span', 'spans: {}']
+])('a rollback that puts %s back closes what it connects, as it was before', async (_, text) => {
+  await writeSpans(lab, text)
+  const args = ['apply', '--yes', '--allow-empty', '--rollback-after', '100ms']
+  const { stderr } = await spanplan(lab, args, 5, able)
+  expect(stderr).toContain('Everything was rolled back: the host is as it was before.')
+  await writeSpans(lab, spanOf('suricata, zeek'))
+  await expectConverged(lab, able)
+  const ports = await Promise.all([suricata, zeek].map((one) => findTap(lab, one)))
+  expect(await Promise.all(ports.map(({ port }) => programsOn(lab, port)))).toEqual([silent, silent])
 })
 
 test('a watch has the programs as soon as somebody mounts the BPF file system', async () => {

@@ -258,7 +258,7 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
 }
 
 /** The port that leads to the same endpoint now; else the link of the same name. */
-function findAgain(host: HostIndex, { id, attached, role: { connects } }: Port): Link | undefined {
+export function findAgain(host: HostIndex, { id, attached, role: { connects } }: Port): Link | undefined {
   const endpoints = (attached && connects && host.containerOf(connects.container)?.endpoints) || []
   const again = endpoints.find(({ network }) => network === connects?.network)
   return (again && host.vethTo(again)) ?? host.linkOf(id)

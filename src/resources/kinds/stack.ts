@@ -1,6 +1,6 @@
 import { meaningOf } from '../../codes/meanings.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import type { Engine } from '../../host/docker/docker-names.ts'
+import { type Engine, label } from '../../host/docker/docker-names.ts'
 import { enterNamespace } from '../../host/exec.ts'
 import { groupsOf, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
@@ -42,9 +42,10 @@ export const stack: Kind<Stack> = {
   kind: 'stack',
   fields: { seal: { label: 'closed', words: (seal) => yesNo(seal === 'sealed') } },
   desire: ({ desired }, live) =>
-    live.map((one) => {
+    live.flatMap((one) => {
+      const span = desired.spanOfNetwork(one.network)
       const closed = one.obstacle === null ? 'sealed' : one.seal
-      return { ...one, owner: 'ours', seal: desired.spanOfNetwork(one.network)?.sealed ? closed : openSeal(one) }
+      return span === undefined ? [] : [{ ...one, owner: 'ours', seal: span.sealed ? closed : openSeal(one) }]
     }),
   observe: ({ desired, host }) => observeStacks(desired, host),
   evidence: () => ['docker'],
@@ -60,9 +61,8 @@ export const stack: Kind<Stack> = {
 
 /** The ends of all that is on the networks of spans: who is there gets what is mirrored, whoever has connected it. */
 function observeStacks(desired: DesiredState, host: HostIndex): Stack[] {
-  return liveNetworks(desired, host).flatMap(({ name: network }) => {
-    const span = desired.spanOfNetwork(network)
-    if (span === undefined) return []
+  return liveNetworks(desired, host).flatMap(({ name: network, labels }) => {
+    const span = desired.spanOfNetwork(network)?.name ?? labels[label.span] ?? ''
     return host.endpointsOn(network).flatMap(({ container, endpoint: { port, inner } }): Stack[] => {
       if (typeof port === 'string' || container.sandbox === null || inner === undefined || 'unread' in inner) return []
       const [tc, device] = [indexTc(inner), innerDevice(port.inside)]
@@ -71,7 +71,7 @@ function observeStacks(desired: DesiredState, host: HostIndex): Stack[] {
         {
           kind: 'stack',
           id: `${network}/${container.name}`,
-          spans: [span.name],
+          spans: [span],
           network,
           device,
           container: container.name,

@@ -7,7 +7,7 @@ import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { treatments } from '../port-role.ts'
 import { readSeal } from '../seal-commands.ts'
 import { yesNo } from '../settings.ts'
-import { onPorts, type Port, port, portSeal } from './port.ts'
+import { findAgain, onPorts, type Port, port, portSeal } from './port.ts'
 
 /**
  * Whose XDP program a port has. `ours`: the one that drops all that comes from the port, whoever has attached it. `unread`: the
@@ -79,14 +79,19 @@ function desiredProgram({ program }: Xdp, isSealed: boolean, { silence }: HostIn
   return program === 'none' && silence?.state === 'usable' ? 'ours' : program
 }
 
-/** Of a port that is there still. A foreign program stays as others have it now. */
-function rollbackPrograms(programs: readonly Xdp[], _: ObservedState, now: ObservedState): Xdp[] {
-  const live = new Map(xdp.observe(now).map((one) => [one.id, one.program]))
-  const isOurs = (program: Program | undefined) => program === 'ours' || program === 'none'
+/** On the port that leads to the same endpoint now. A foreign program stays as others have it now. */
+function rollbackPrograms(programs: readonly Xdp[], then: ObservedState, now: ObservedState): Xdp[] {
+  const ports = new Map(port.observe(then).map((one) => [one.id, one]))
+  const live = new Map(xdp.observe(now).map((one) => [one.id, one]))
+  const isOurs = (program: Program) => program === 'ours' || program === 'none'
   return programs.flatMap((one) => {
-    const now = live.get(one.id)
-    if (now === undefined) return []
-    return [isOurs(one.program) && isOurs(now) ? one : { ...one, program: now }]
+    const was = ports.get(one.id)
+    const is = live.get((was && findAgain(now.host, was)?.name) ?? '')
+    if (is === undefined) return []
+    const { id, receiveQueues } = is
+    return [
+      { ...one, id, receiveQueues, program: isOurs(one.program) && isOurs(is.program) ? one.program : is.program }
+    ]
   })
 }
 
