@@ -17,8 +17,8 @@ export type PortRole =
   | { readonly kind: 'foreign'; readonly connects: Connection | null }
   /**
    * It was made to connect a container, and connects none any more: the container has moved its interface to another network
-   * namespace, or has renamed it, so that Docker or Podman did not find it. Its mark alone says what it was made for. `reference` is what
-   * ip calls it: its index, for another port may have its name by then.
+   * namespace, also to the host's, or has renamed it, so that Docker or Podman did not find it. Its mark alone says what it was made
+   * for. `reference` is what ip calls it: its index, for another port may have its name by then.
    */
   | { readonly kind: 'left'; readonly connects: null; readonly reference: string }
   /** It may be such a port, and its mark does not say so. */
@@ -71,7 +71,9 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
     const byIndex = indexName(link.index)
     return { kind: 'left', connects: null, reference: host.mayExist(byIndex) ? link.name : byIndex }
   }
-  return { kind: link.foreignPeer || link.kind === 'tun' ? 'foreign' : 'local', connects: null }
+  if (link.foreignPeer || link.kind === 'tun') return { kind: 'foreign', connects: null }
+  // Its other end was a container's, and has come to the host since: the host would take what comes from there for its own.
+  return { kind: mark?.connection ? 'stray' : 'local', connects: null }
 }
 
 /**
@@ -83,7 +85,7 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
 function isNobodys(host: HostIndex, link: Link): boolean {
   const { docker, engine } = host
   const own = host.attachmentOf(link)
-  if (!link.foreignPeer || !isPortName(engine, link.name)) return false
+  if ((!link.foreignPeer && link.peer === null) || !isPortName(engine, link.name)) return false
   if (docker.state !== 'read') return false
   const isSpans = (network: (typeof docker.networks)[number]) =>
     network.labels[label.name] !== undefined || (link.master !== null && dockerBridge(network) === link.master)
@@ -140,21 +142,28 @@ export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagno
 /** @param isGoing the span is removed: nobody hears it any more, and the port stays. */
 function explainStray(link: Link, span: string, host: HostIndex, isGoing: boolean): Diagnostic {
   const { name } = link
-  const meaning = isGoing ? 'could send to the host, so the port stays sealed' : 'hears the span for as long as it runs'
+  const isHere = link.peer !== null && !link.foreignPeer
+  const hears = isHere ? 'the host hears the span by it' : 'hears the span for as long as it runs'
+  const meaning = isGoing ? 'could send to the host, so the port stays sealed' : hears
   const remove = `if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
   const open = isGoing ? `; to have it open: ${shellLine(['tc', 'qdisc', 'del', 'dev', name, 'clsact'])}` : ''
   const own = host.attachmentOf(link)?.container
   const owner =
     own === undefined
-      ? `a network namespace that ${explainOwner(host)}`
+      ? explainOtherEnd(link, host)
       : `the container ${own.name}, which neither Docker nor Podman has connected by it: it may have made the port itself, or kept it, and then`
   const where = `the port ${name} of span ${span} leads to ${owner}`
   return diagnostic('PORT_STRAY', `${where} ${meaning}`, `${remove}${open}`)
 }
 
 /** Any port may be that of a container that the engine has failed to describe. */
-function explainOwner({ unreadContainers }: HostIndex): string {
+function explainOtherEnd({ peer, foreignPeer }: Link, { linkAt, unreadContainers }: HostIndex): string {
+  if (peer !== null && !foreignPeer) {
+    return `${linkAt(peer)?.name ?? indexName(peer)} on this host: a sensor may have moved its interface here, and then`
+  }
   const unread = unreadContainers.map(({ name }) => name)
-  if (unread.length === 0) return "is no container's: a sensor may have moved its interface there, and then"
-  return `is that of no container which could be read: it may be that of ${unread.join(', ')}, which then`
+  if (unread.length === 0) {
+    return "a network namespace that is no container's: a sensor may have moved its interface there, and then"
+  }
+  return `a network namespace that is that of no container which could be read: it may be that of ${unread.join(', ')}, which then`
 }

@@ -216,6 +216,63 @@ describe('a container that may do anything in its own network namespace', () => 
       nested.kill('SIGKILL')
     }
   })
+
+  /** Moves its interface to the host, as whoever has a number for that namespace can. */
+  async function moveToHost(): Promise<string> {
+    const { name, port } = await findTap(lab, zeek)
+    await runInside(zeek, 'ip', 'link', 'set', 'dev', name, 'netns', lab.name, 'name', 'evil0')
+    await lab.run(['ip', 'link', 'set', 'dev', 'evil0', 'up'])
+    return port
+  }
+
+  async function expectSealed(port: string): Promise<void> {
+    expect(await lab.run(['tc', 'filter', 'show', 'dev', port, 'ingress'])).toContain('direct-action')
+    expect(await lab.run(['bridge', '-d', 'link', 'show', 'dev', port])).toContain('isolated on')
+  }
+
+  test('opens no port where it has moved its interface to the host: that port goes, and it gets another', async () => {
+    const port = await moveToHost()
+    const { stdout } = await spanplan(lab, ['plan'], 0, bounded)
+    expect(stdout).toMatch(new RegExp(` - +port +${port} → span0 +removed: `))
+    expect(stdout).not.toContain('sealed: yes → no')
+    const { stderr } = await spanplan(lab, ['apply', '--yes', '--defer-docker'], 0, bounded)
+    expect(stderr).toContain(`the port ${port} of span span0 leads to evil0 on this host`)
+    await expectSealed(port)
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    expect(watch.told).not.toContain('yes → no')
+    await expectConverged(lab, bounded)
+    const links = await lab.run(['ip', 'link'])
+    for (const gone of [port, 'evil0']) expect(links).not.toContain(`${gone}@`)
+    await expectHeard(lab, [zeek])
+  })
+
+  test.each([
+    ['the span is destroyed', 'destroy', null],
+    ['it is taken off the file', 'apply', 'spans: {span0: {sources: [{interface: ens192}], network: span0}}']
+  ])('leaves nothing on the host where it has moved its interface there, and %s', async (_, command, file) => {
+    await moveToHost()
+    if (file !== null) await writeSpans(lab, file)
+    await spanplan(lab, [command, '--yes'], 0, bounded)
+    expect(await lab.run(['ip', 'link'])).not.toContain('evil0@')
+  })
+
+  test.each([
+    ['one that is no sensor', ['zeek'], false],
+    ['another sensor of the span, of whose ports nothing tells which is its own', ['zeek', 'other'], true]
+  ])('opens no port where it has moved its interface to another container: %s', async (_, sensors, stays) => {
+    const other = await lab.startSensor('other')
+    await applySensors(...sensors)
+    const { name, port } = await findTap(lab, zeek)
+    const { State } = await other.inspect()
+    await runInside(zeek, 'ip', 'link', 'set', 'dev', name, 'netns', String(State.Pid), 'name', 'evil0')
+    const { stdout } = await spanplan(lab, ['plan'], 0, bounded)
+    expect(stdout).not.toContain('yes → no')
+    await expectSealed(port)
+    await spanplan(lab, ['apply', '--yes'], 0, bounded)
+    if (stays) await expectSealed(port)
+    else expect(await lab.run(['ip', 'link'])).not.toContain(`${port}@`)
+  })
 })
 
 test('containers that share one network namespace are one sensor', async () => {
