@@ -6,6 +6,7 @@ import {
   type CopyPoint,
   type DesiredSpan,
   type DesiredState,
+  type Device,
   indexDesired,
   linkOf,
   type MarkInventory
@@ -62,15 +63,17 @@ export function resolveSpec(
   const { host, goingDown } = reading
   const asked = { scope, patient, recreate }
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
-  const made = specs.filter(({ name }) => host.findLink(name) === undefined && host.findOpaque(name) === undefined)
+  const made = specs.filter(({ name }) => host.linkOf(name) === undefined && host.findOpaque(name) === undefined)
   const planned = new Map(made.map((span) => [span.name, planBridge(span, ethernetMtu)]))
   const context = { ...reading, planned }
+  const mtus = new Map<string, number>()
   const parts = new Map<SpanSpec, Resolved<ResolvedSpan>>()
-  for (const span of sortBySources(specs, made, spec)) {
+  for (const span of sortBySources(specs, spec, host)) {
     const held = holdNetwork(span, asked, context)
-    const part = resolveSpan(held?.span ?? span, recreate, context)
+    const part = resolveSpan(held?.span ?? span, recreate, mtus, context)
     parts.set(span, held === null ? part : { ...part, waits: [...part.waits, held.wait] })
     for (const one of part.items) {
+      mtus.set(span.name, one.span.mtu)
       if (planned.has(span.name)) planned.set(span.name, planBridge(span, one.span.mtu))
     }
   }
@@ -101,9 +104,9 @@ export function resolveSpec(
   }
 }
 
-/** The spans, each after those of `made` that it copies from. Of those that feed each other, one is the first. */
-function sortBySources(specs: readonly SpanSpec[], made: readonly SpanSpec[], spec: Spec): Iterable<SpanSpec> {
-  const awaited = new Map(made.map((span) => [span.name, span]))
+/** The spans, each after those that it copies from. Of those that feed each other, one is the first. */
+function sortBySources(specs: readonly SpanSpec[], spec: Spec, host: HostIndex): Iterable<SpanSpec> {
+  const byName = new Map(specs.map((span) => [span.name, span]))
   const sorted = new Set<SpanSpec>()
   const begun = new Set<SpanSpec>()
   const stack = [...specs].reverse()
@@ -115,7 +118,8 @@ function sortBySources(specs: readonly SpanSpec[], made: readonly SpanSpec[], sp
     }
     begun.add(span)
     const devices = span.sources.flatMap((source) => hostKindOf(source).needs(source, spec).devices)
-    stack.push(...devices.flatMap((name) => awaited.get(name) ?? []).filter((one) => !begun.has(one)))
+    const sources = devices.flatMap((name) => byName.get(name) ?? byName.get(host.findLink(name)?.name ?? '') ?? [])
+    stack.push(...sources.filter((one) => !begun.has(one)))
   }
   return sorted
 }
@@ -138,7 +142,13 @@ interface ResolvedSpan {
   readonly untouched: readonly Untouched[]
 }
 
-function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resolved<ResolvedSpan> {
+/** @param mtus by name: the MTU that this plan gives the bridges of the spans that come before. */
+function resolveSpan(
+  span: SpanSpec,
+  recreate: boolean,
+  mtus: ReadonlyMap<string, number>,
+  context: Context
+): Resolved<ResolvedSpan> {
   const { host, patient } = context
   const parts = span.sources.map((source) => resolveMirrors(span, source, context))
   const mirrors = joinResolved(parts)
@@ -146,7 +156,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, context: Context): Resol
   const twice = mirrors.items.filter((one) => !points.includes(one))
   const explained = twice.map((point) => ({ point, found: explainTwice(point) }))
   const sensors = resolveSensors(span, context)
-  const largest = Math.min(largestMtu(span, points, host), bridgeMaximum)
+  const largest = Math.min(largestMtu(span, points, mtus, host), bridgeMaximum)
   const { name, description, wire, sealed, network, origin } = span
   const held = heldMtu(span, host)
   // It never shrinks under running sensors: these would lose their interface for frames that are smaller than they could be.
@@ -232,8 +242,14 @@ const ethernetMtu = 1500
 const bridgeMaximum = 65_535
 
 /** While a source is missing, the bridge keeps its MTU: else its network would be recreated whenever an interface goes. */
-function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], host: HostIndex): number {
-  const present = points.flatMap(({ device }) => ('planned' in device ? device.planned : linkOf(device))?.mtu ?? [])
+function largestMtu(
+  { name, sources }: SpanSpec,
+  points: readonly CopyPoint[],
+  mtus: ReadonlyMap<string, number>,
+  host: HostIndex
+): number {
+  const liveMtu = (device: Device) => ('planned' in device ? device.planned : linkOf(device))?.mtu
+  const present = points.flatMap(({ device }) => mtus.get(device.name) ?? liveMtu(device) ?? [])
   const isComplete = sources.every(({ id }) => points.some(({ item }) => item === id))
   const bridge = isComplete ? undefined : host.linkOf(name)
   const known = [...present, ...(bridge?.kind === 'bridge' ? [bridge.mtu] : [])]

@@ -17,19 +17,18 @@ let lab: Lab
 let suricata: Docker.Container
 let first: string
 
+const chain = `spans:
+  three: {sources: [{interface: two}], sensors: [suricata]}
+  two: {sources: [{interface: one, filter: "ether src 02:00:00:00:0a:01"}], sensors: [zeek]}
+  one: {sources: [{interface: ens192}], sensors: [zeek], sealed: false}`
+
 beforeAll(async () => {
   lab = await createLab({ docker: true })
   suricata = await lab.startSensor('suricata')
   // Without a port, a bridge has no carrier, and mirred copies nothing to such a device: each span needs a sensor.
   await lab.startSensor('zeek')
   first = await lab.snapshotText()
-  await writeSpans(
-    lab,
-    `spans:
-  three: {sources: [{interface: two}], sensors: [suricata]}
-  two: {sources: [{interface: one, filter: "ether src 02:00:00:00:0a:01"}], sensors: [zeek]}
-  one: {sources: [{interface: ens192}], sensors: [zeek], sealed: false}`
-  )
+  await writeSpans(lab, chain)
 })
 afterAll(() => lab?.close())
 
@@ -57,8 +56,47 @@ test('a bridge in the middle that somebody removes comes back in one plan, with 
   await expectChain()
 })
 
+test('a new MTU of the first is in the plan of all, and recreates no network that the plan does not show', async () => {
+  const file = (mtu: string) => `spans:
+  three: {sources: [{interface: two}], sensors: [suricata]}
+  two: {sources: [{interface: one, filter: "ether src 02:00:00:00:0a:01"}], sensors: [zeek]}
+  one: {mtu: ${mtu}, sources: [{interface: ens192}], sealed: false}`
+  const networks = async () => (await lab.docker.listNetworks()).map(({ Id }) => Id).sort()
+  // Under running sensors, an MTU does not shrink.
+  await spanplan(lab, ['destroy', '--yes'])
+  await writeSpans(lab, file('1400'))
+  await spanplan(lab, ['apply', '--yes'])
+  await writeSpans(lab, file('3000'))
+  const before = await networks()
+  expect(await expectRefusal(lab, ['apply'])).toContain('this would recreate 4')
+  await spanplan(lab, ['apply', '--yes', '--no-recreate'])
+  expect(await networks()).toEqual(before)
+  const { stdout } = await spanplan(lab, ['plan'])
+  expect(stdout).toMatch(/network +two +mtu: 1400 → 3000/)
+  expect(stdout).toMatch(/network +three +mtu: 1400 → 3000/)
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+})
+
+test('a span stays while another one copies from it', async () => {
+  await writeSpans(lab, 'spans: {three: {sources: [{interface: two}], sensors: [suricata]}}')
+  const live = await lab.snapshotText()
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('its source two is the bridge of a span')
+  expect(await lab.snapshotText()).toBe(live)
+})
+
 test('the last span alone waits for the others, and all of it is removed', async () => {
+  await writeSpans(lab, chain)
   await spanplan(lab, ['destroy', '--yes'])
   await expectRestored(lab, first)
-  expect(await expectRefusal(lab, ['apply', '--span', 'three'])).toContain('there is no interface two on this host')
+  expect(await expectRefusal(lab, ['apply', '--span', 'three'])).toContain('two is a span of the file')
+})
+
+test('an altname that is the name of a span is in the way of that span, and is no source', async () => {
+  await lab.run(['ip', 'link', 'property', 'add', 'dev', 'ens192', 'altname', 'two'])
+  const told = await expectRefusal(lab, ['apply'])
+  expect(told).toContain('the interface ens192 has two as another name (altname)')
+  expect(await expectRefusal(lab, ['apply', '--span', 'three'])).toContain('there is no interface two')
+  await lab.run(['ip', 'link', 'property', 'del', 'dev', 'ens192', 'altname', 'two'])
+  await expectRestored(lab, first)
 })

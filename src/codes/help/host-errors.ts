@@ -92,8 +92,9 @@ export const hostErrors = {
     todo: 'Rename the span, or destroy the span of the other name.'
   },
   BRIDGE_IN_USE: {
-    means: 'The bridge cannot be removed, because somebody else uses it. There is one error for each use.',
-    todo: 'Run the command of the hint, which ends that use.'
+    means:
+      'The bridge cannot be removed, because somebody else uses it, or a span of the file copies from it. There is one error for each use.',
+    todo: 'Do what the hint says, which ends that use.'
   },
   LINK_OPAQUE: {
     means:
@@ -101,8 +102,8 @@ export const hostErrors = {
     todo: 'Report it with the version of iproute2. Until then, name the span differently, or mirror another interface.'
   },
   LINK_FOREIGN: {
-    means: 'An interface of another kind has the name of the span.',
-    todo: 'Rename the span.'
+    means: 'An interface of another kind has the name of the span, perhaps as an altname.',
+    todo: 'Rename the span, or take the altname off, as the hint says.'
   },
   SEAL_BLOCKED: {
     means: 'A foreign qdisc, filter or shared block stands where the filter that seals a port belongs, or before it.',

@@ -32,6 +32,13 @@ const removals: Readonly<Record<Manager, { readonly words: readonly string[]; re
 /** What a foreign interface with a span's name is, whose it seems to be, and what to do. */
 export function explainDevice(host: HostIndex, name: string): Diagnostic {
   const link = host.findLink(name)
+  if (link && link.name !== name) {
+    return diagnostic(
+      'LINK_FOREIGN',
+      `the interface ${link.name} has ${name} as another name (altname)`,
+      `give the span another name, or take that one off the interface: ${shellLine(['ip', 'link', 'property', 'del', 'dev', link.name, 'altname', name])}`
+    )
+  }
   if (link?.bridge) {
     return diagnostic(
       'BRIDGE_FOREIGN',

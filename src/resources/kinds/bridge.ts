@@ -49,7 +49,7 @@ export const bridge: Kind<Bridge> = {
   observe: once((state) => [
     ...state.host.links.flatMap((link) => observeBridge(state.desired, state.host, link)),
     ...state.desired.spans.flatMap((span): Bridge[] =>
-      state.host.findOpaque(span.name) ? [{ ...desireBridge(state, span, undefined), owner: 'foreign' }] : []
+      isNameTaken(state.host, span.name) ? [{ ...desireBridge(state, span, undefined), owner: 'foreign' }] : []
     )
   ]),
   rollbackTarget: (bridges, _, now) =>
@@ -75,6 +75,11 @@ export const bridge: Kind<Bridge> = {
   blockers: ({ id, original }, now, planned) => (original === null ? findBridgeUsers(id, now, planned) : []),
   removalNote: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
   adoptNote: 'a later destroy gives it back'
+}
+
+/** Whether something that is not observed has the name, or may have it. The kernel makes no link with another's altname. */
+function isNameTaken(host: HostIndex, name: string): boolean {
+  return host.linkOf(name) === undefined && (host.findLink(name) ?? host.findOpaque(name)) !== undefined
 }
 
 function isWireSize(offloads: Bridge['offloads']): boolean {

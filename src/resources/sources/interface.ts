@@ -76,9 +76,9 @@ function resolveInterface(
   { spec, host, patient, goingDown, planned }: Context
 ): Resolved<SourceHook> {
   const match = matchOf(spec, source.interface)
-  const link = findInterface(match, host)
+  const link = findSource(match, spec, host)
   const { origin } = source
-  const bridge = 'code' in link && 'name' in match ? planned.get(match.name) : undefined
+  const bridge = 'name' in match ? planned.get(match.name) : undefined
   if ('name' in match && bridge !== undefined) {
     const device = { name: match.name, planned: bridge }
     return { ...nothingResolved, items: hooksOf(source, device, everyInterfaceSettings, null) }
@@ -115,6 +115,18 @@ function resolveInterface(
     errors: problem === null || patient ? [] : [problem],
     warnings: warnings.map((one) => ({ ...one, origin }))
   }
+}
+
+/** The link of a source. The name of a span is that of its bridge: no interface is meant that has it as an altname. */
+function findSource(match: InterfaceMatch, { spans }: Spec, host: HostIndex): Link | Diagnostic {
+  const link = findInterface(match, host)
+  if (!('name' in match) || spans.every(({ name }) => name !== match.name)) return link
+  if (!('code' in link) && link.name === match.name) return link
+  return diagnostic(
+    'INTERFACE_MISSING',
+    `there is no interface ${match.name} on this host`,
+    `${match.name} is a span of the file: apply that too`
+  )
 }
 
 /** What a span manages on an interface, and warnings of what it cannot. */
