@@ -183,6 +183,7 @@ const carrierClauses: Readonly<Record<CarrierCause, string>> = {
   no_carrier: 'has no carrier',
   interface_down: 'is set down',
   source_down: 'is down in its container',
+  host_end_down: 'is set down on the host',
   ports_down: 'is a bridge of which no port is up',
   carrier_flap: 'lost its carrier for a moment'
 }

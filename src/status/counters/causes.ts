@@ -33,6 +33,12 @@ export const causes = {
     text: 'down in its container',
     hint: 'set it up there, or restart the container'
   },
+  host_end_down: {
+    counted: 'none',
+    differs: true,
+    text: 'set down on the host',
+    hint: 'set it up with ip link set, or restart the container: an apply leaves it as it is'
+  },
   ports_down: {
     counted: 'none',
     differs: true,
@@ -100,7 +106,13 @@ export const causes = {
 export type Cause = keyof typeof causes
 
 /** The causes that say that a source has no carrier, or had none. */
-export type CarrierCause = 'no_carrier' | 'interface_down' | 'source_down' | 'ports_down' | 'carrier_flap'
+export type CarrierCause =
+  | 'no_carrier'
+  | 'interface_down'
+  | 'source_down'
+  | 'host_end_down'
+  | 'ports_down'
+  | 'carrier_flap'
 
 export function isCarrierCause(cause: Cause): cause is CarrierCause {
   return causes[cause].counted === 'none'

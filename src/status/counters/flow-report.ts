@@ -130,7 +130,9 @@ function lostCarrier({ first, later }: CounterPair<LinkCounters>): boolean {
 
 function causeOfCarrier(point: CopyPoint, { up, running }: LinkCounters): CarrierCause {
   if (running) return 'carrier_flap'
-  return up ? causeOfNoCarrier(point) : 'interface_down'
+  if (up) return causeOfNoCarrier(point)
+  // An apply sets up no interface of a container.
+  return point.serves === null ? 'interface_down' : 'host_end_down'
 }
 
 /**

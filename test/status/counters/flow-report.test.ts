@@ -44,7 +44,7 @@ describe('what is lost at each hop, and why', () => {
     const down = sampleOf({ ...all, links: { 2: { up: false, running: false } } })
     expect(count(none, down).lost).toEqual(['interface interface_down null'])
     const mirrors = path.mirrors.map(({ point, handle }) => ({ handle, point: { ...point, serves: 'web' } }))
-    expect(count(none, down, { ...path, mirrors }).lost).toEqual(['interface interface_down null'])
+    expect(count(none, down, { ...path, mirrors }).lost).toEqual(['interface host_end_down null'])
   })
 
   test('a container’s interface has no cable', () => {
