@@ -75,6 +75,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   QDISC_SHARED: { endedBy: 'repair' },
   MIRROR_TWICE: { endedBy: 'repair' },
   MIRROR_HIDDEN: { alarming: true },
+  CHAIN_DEEP: { alarming: true },
   COPIES_HIDDEN: { alarming: true },
   COPIES_FOREIGN: { alarming: true },
   PROGRAM_BEFORE: { alarming: true },

@@ -65,6 +65,22 @@ function warnOfHiddenMirrors([first, ...more]: readonly Filter[]): Diagnostic[] 
   return [warnOfFilter('MIRROR_HIDDEN', first, `${all}: where ${one} ends classification, the mirrors see nothing`)]
 }
 
+/** So many spans in a row may copy from each other: MIRRED_NEST_LIMIT of net/sched/act_mirred.c is 4, and the kernel drops a further copy (measured with Linux 6.18). */
+const deepestChain = 3
+
+/** Warns of spans that get nothing, since too many spans are before them in a row. */
+export function warnOfChains(spans: readonly DesiredSpan[]): Diagnostic[] {
+  let deep = new Set(spans.map(({ name }) => name))
+  const isFed = ({ mirrors }: DesiredSpan) => mirrors.some(({ device }) => deep.has(device.name))
+  for (let before = 0; before < deepestChain; before++) deep = new Set(spans.filter(isFed).map(({ name }) => name))
+  return spans.flatMap(({ name, origin }) => {
+    if (!deep.has(name)) return []
+    const message = `span ${name} gets no frames: more than ${deepestChain} spans in a row copy from each other, and the kernel hands a copy on no further`
+    const subject = { span: name, kind: 'bridge', id: [] }
+    return [{ ...diagnostic('CHAIN_DEEP', message, 'copy from the first interface of the row', origin), subject }]
+  })
+}
+
 /** Whether a filter may drop or redirect a frame, or end its classification. */
 function isOpaque(filter: Filter): boolean {
   return filter.chain === 0 && !isTransparent(filter)

@@ -32,7 +32,7 @@ import type { SpanSpec } from '../spec/items/span-item.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import type { Spec } from '../spec/spec.ts'
 import { selectionOf } from '../spec/values/selection.ts'
-import { warnOfOthers, warnOfSource } from './copy-warnings.ts'
+import { warnOfChains, warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
 import { holdNetwork } from './hold.ts'
 import { breakLoops } from './loops.ts'
@@ -100,7 +100,11 @@ export function resolveSpec(
     marks,
     waits: [...resolved.waits, ...(patient ? [...leftOut, ...shared.map(({ wait }) => wait)] : [])],
     untouched: resolved.items.flatMap(({ untouched }) => untouched),
-    warnings: [...resolved.warnings, ...spans.flatMap((span) => warnOfForeignCopies(span, marks, host))]
+    warnings: [
+      ...resolved.warnings,
+      ...warnOfChains(spans),
+      ...spans.flatMap((span) => warnOfForeignCopies(span, marks, host))
+    ]
   }
 }
 

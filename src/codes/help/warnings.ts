@@ -28,6 +28,11 @@ export const warnings = {
       'An interface that is dedicated to capture is not closed to the host: another interface gets its frames, or a foreign filter has the place of the filter that drops them, or comes before that filter and may end classification.',
     todo: 'Remove what the message names. Until then, whoever is on the mirrored line may reach the host through the interface.'
   },
+  CHAIN_DEEP: {
+    means:
+      'More than three spans in a row copy from each other. The kernel does not hand a copy on so often: those behind get nothing.',
+    todo: 'Copy from the interface that the first span of the row copies from.'
+  },
   COPIED_TWICE: {
     means: 'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
     todo: 'Copy one direction only, or take one of the sources out; the message names them.'
