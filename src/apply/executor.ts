@@ -7,7 +7,7 @@ import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
-import type { ObservedState } from '../resources/kind.ts'
+import type { ObservedState, Wait } from '../resources/kind.ts'
 import { kindOf, turnOf } from '../resources/registry.ts'
 import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
@@ -53,6 +53,8 @@ export interface ApplyResult {
   readonly done: readonly PlannedChange[]
   /** The changes about single containers that could not be made, or did not last. */
   readonly leftOut: readonly LeftOut[]
+  /** What disconnects running sensors, and came up only while the plan was applied: no plan had shown it, so it was not done. */
+  readonly deferred: readonly Wait[]
   /** The sensors that have to be restarted: each has lost an interface, or has exited since. */
   readonly restarts: readonly Diagnostic[]
   /** Docker could not be read afterwards. All changes stay, and this says which are not verified. null: all are verified. */
@@ -99,10 +101,20 @@ export async function applyPlan(
 ): Promise<ApplyResult> {
   preflight(target, view.plan, checks)
   if (view.plan.changes.length === 0)
-    return { first: view, last: view, done: [], leftOut: [], restarts: [], unverified: null }
+    return { first: view, last: view, done: [], leftOut: [], deferred: [], restarts: [], unverified: null }
   const first = await approve(view)
   const log: StepLog = { done: [], begun: false }
-  const run: Run = { target, log, progress, signal, undoBlocked, goesOn, leftOut: openLeftOut(first.host.engine) }
+  // Each round may do what disconnects sensors only where the plan that was approved does.
+  const recreate = target.recreate && first.plan.changes.some(({ disconnects }) => disconnects.length > 0)
+  const run: Run = {
+    target: { ...target, recreate },
+    log,
+    progress,
+    signal,
+    undoBlocked,
+    goesOn,
+    leftOut: openLeftOut(first.host.engine)
+  }
   const listened = await readListened(first.host, findReconnected(first.plan.changes))
   try {
     const { view: last, dockerFailure } = await converge(run, first)
@@ -118,6 +130,7 @@ export async function applyPlan(
       last,
       done: done.filter((change) => !(isNewPort(change) && connected.has(change.span))),
       leftOut,
+      deferred: target.recreate ? last.plan.waiting.filter(isRecreation) : [],
       restarts: await findRestarts(listened, last.host),
       unverified: dockerFailure && unverifiedError(dockerFailure, done, last)
     }
@@ -148,6 +161,8 @@ export async function rollBackApply(
   const message = `${reason.message}${rollbackNote(result)}`
   throw new SpanplanError({ ...reason, message }, result.complete ? exit : Exit.partial)
 }
+
+const isRecreation = ({ diagnostic: { code } }: Wait) => code === 'RECREATE_DEFERRED'
 
 async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   let last: Refreshed = { view: first, dockerFailure: null }

@@ -78,6 +78,26 @@ test('a new MTU of the first is in the plan of all, and recreates no network tha
   await expectConverged(lab)
 })
 
+test('what disconnects a sensor, and no plan has shown, is not done: a bridge that is named by its address is followed late', async () => {
+  const { address } = JSON.parse(await lab.run(['ip', '-json', 'link', 'show', 'dev', 'one']))[0]
+  const file = (mtu: number) => `interfaces: {first: {match: {macaddress: "${address}"}}}
+spans:
+  two: {sources: [{interface: first}], sensors: [suricata]}
+  one: {mtu: ${mtu}, sources: [{interface: ens192}], sealed: false}`
+  await writeSpans(lab, file(3000))
+  await spanplan(lab, ['apply', '--yes'])
+  await writeSpans(lab, file(4000))
+  const { stdout, stderr } = await spanplan(lab, ['apply'], 4)
+  expect(stdout).toContain('Applied and verified: 1 changed')
+  expect(stderr).toMatch(/span two: .*waits for spanplan apply, because that disconnects suricata .*mtu: 3000 → 4000/)
+  expect(await expectRefusal(lab, ['apply'])).toContain('this would recreate')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  await spanplan(lab, ['destroy', '--yes'])
+  await writeSpans(lab, chain)
+  await spanplan(lab, ['apply', '--yes'])
+})
+
 test('a span stays while another one copies from it', async () => {
   await writeSpans(lab, 'spans: {three: {sources: [{interface: two}], sensors: [suricata]}}')
   const live = await lab.snapshotText()

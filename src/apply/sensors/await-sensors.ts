@@ -6,14 +6,21 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import type { Wait } from '../../resources/kind.ts'
+import type { ApplyResult } from '../executor.ts'
 
 /** Milliseconds between two refreshes. */
 const interval = 250
 
-/** What a plan leaves out because it cannot be had as it is: each sensor, source and port costs itself alone. */
-export function refusedParts({ plan }: PlanView): readonly Diagnostic[] {
+/**
+ * What an apply has left out: what its last plan cannot have as it is (each sensor, source and port costs itself alone), and what no
+ * plan had shown.
+ */
+export function refusedParts({
+  last: { plan },
+  deferred
+}: Pick<ApplyResult, 'last' | 'deferred'>): readonly Diagnostic[] {
   const refused = plan.waiting.filter(({ diagnostic }) => meaningOf(diagnostic).endedBy === 'repair')
-  const all = refused.map(({ kind, span, title, diagnostic }): Diagnostic => {
+  const all = [...refused, ...deferred].map(({ kind, span, title, diagnostic }): Diagnostic => {
     const subject = kind === 'sensor' ? `the sensor ${printable(title)}` : `span ${span}:`
     return { ...diagnostic, message: `${subject} ${diagnostic.message}. Everything else was done` }
   })

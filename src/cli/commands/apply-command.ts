@@ -186,7 +186,7 @@ async function lockAndApply(
       forgetGoingDown(Date.now(), mirroredInterfaces(result.last))
     }
     if (result.unverified !== null) throw result.unverified
-    const failed = [...result.leftOut.map((one) => one.diagnostic), ...refusedParts(result.last)]
+    const failed = [...result.leftOut.map((one) => one.diagnostic), ...refusedParts(result)]
     if (failed.length > 0) throw new SpanplanError(failed, Exit.partial)
     return { ...result, target, installed }
   } finally {

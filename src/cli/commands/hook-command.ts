@@ -149,8 +149,8 @@ async function repair(session: Session, target: Target, signal: AbortSignal, say
     if (diagnostic.code === 'LOOP') say(renderDiagnostic('error', diagnostic, [], plain))
   }
   const progress = openProgress(session, view.plan)
-  const { done, leftOut, last } = await applyPlan(target, view, { progress, signal }).finally(progress.close)
+  const { done, leftOut, ...result } = await applyPlan(target, view, { progress, signal }).finally(progress.close)
   for (const change of done) say(renderChange(change))
-  const failed = [...leftOut.map(({ diagnostic }) => diagnostic), ...refusedParts(last)]
+  const failed = [...leftOut.map(({ diagnostic }) => diagnostic), ...refusedParts(result)]
   if (failed.length > 0) throw new SpanplanError(failed, Exit.partial)
 }
