@@ -127,12 +127,17 @@ export async function attack(
   const probes = await makeProbes(lab, from, victim)
   const { name: device } = await findTap(lab, from)
   receiver.received = ''
-  const [atVictim, atAttacker] = [await listen(lab, victim), await listen(lab, from)]
+  // tcpdump's buffer also holds what the attacker sends, until tcpdump has left that out: some 400 frames, all of them short.
+  const [atVictim, atAttacker] = [
+    await listen(lab, victim, { snaplen: 512 }),
+    await listen(lab, from, { snaplen: 512 })
+  ]
   const frames = [...probes.values()]
   const sending = lab.sendFrom(from, device, Array<Buffer[]>(times).fill(frames).flat())
   await meanwhile?.()
   await sending
   const [heard, answers] = [await atVictim.stop(), await atAttacker.stop()]
+  if (heard.dropped + answers.dropped > 0) throw new Error('tcpdump was too slow for what was heard or answered')
   // The socket works, and has received by now what was on its way to it.
   const last = ipv4Udp({ source: '192.0.2.2', destination: CARD.ip, destinationPort: PORT, data: Buffer.from('last') })
   await lab.send([ether(await macOf(lab, 'ens192'), '02:00:00:00:0a:01', last)])

@@ -18,6 +18,8 @@ export interface CaptureOptions {
   readonly direction?: 'in' | 'out'
   /** For thousands of frames at once: room for them all, but the kernel hands them over up to a second late. */
   readonly bulk?: boolean
+  /** The longest frame that is expected, in bytes: the buffer holds 250 frames of any length, and more that are short. */
+  readonly snaplen?: number
 }
 
 interface CaptureEnd {
@@ -179,10 +181,10 @@ export function captureOn(namespace: string, lab: string, device: string, option
 }
 
 function captureArgv(device: string, options: CaptureOptions, more: readonly string[] = []): string[] {
-  const { expression, direction, bulk = false } = options
+  const { expression, direction, bulk = false, snaplen = 65_600 } = options
   // Immediate mode sets aside a whole snapshot length for each frame: the default of 256 KB would leave room for 250.
   // 65600 bytes hold the largest packet that an offload makes; 16 MB hold 250 of them. The kernel maps a buffer page by page.
-  const delivery = bulk ? ['-B', '65536'] : ['--immediate-mode', '-s', '65600', '-B', '16384']
+  const delivery = bulk ? ['-B', '65536'] : ['--immediate-mode', '-s', String(snaplen), '-B', '16384']
   const chosen = direction === undefined ? [] : ['-Q', direction]
   const filter = expression === undefined ? [] : ['--', expression]
   const how = [...delivery, '-U', '-Z', 'root', '-n', '-w', '-']
