@@ -5,7 +5,7 @@ import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 import { markOf } from '../resources/copied-mark.ts'
 import { listFew } from '../resources/kind.ts'
-import { isInScope, ownsNetwork } from '../resources/ownership.ts'
+import { destroyOf, isInScope, ownsNetwork } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
 import { everySpan, isFileName, namedSpans } from '../spec/scope.ts'
 import type { Target } from './target.ts'
@@ -47,10 +47,6 @@ export function warnOfOtherOwners({ scope }: Pick<Target, 'scope'>, host: HostIn
   const message = `nothing on this host has the name ${scope.name}; there are spans of ${listFew(all, listed)}`
   return [diagnostic('NAME_UNKNOWN', message, `to remove those: ${shellLine(destroyOf(other[0]))}`)]
 }
-
-/** The command that removes spans of a name; without spans, all of them. It works whatever the file is. */
-export const destroyOf = (owner: string, ...spans: readonly string[]) =>
-  ['spanplan', 'destroy', '--name', owner, ...spans.flatMap((span) => ['--span', span])] as const
 
 /**
  * Checks that the file or the host knows each span that is selected by name: any other name is a typing error.

@@ -1,4 +1,4 @@
-import { type Diagnostic, diagnostic, type Origin, SpanplanError, type Subject } from '../errors.ts'
+import { type Diagnostic, type Origin, SpanplanError, type Subject } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
 import {
@@ -135,8 +135,7 @@ export function makePlan(
   const refusals = [
     ...conflicts.flatMap((one) => (alone.includes(one) ? [] : (one.waits[0]?.diagnostic ?? []))),
     ...kinds.flatMap((kind) => kind.obstacles?.(desired, host) ?? []),
-    ...findBlockers(changes, state),
-    ...(patient ? [] : findLostSources(changes, desired))
+    ...findBlockers(changes, state)
   ]
   if (refusals.length > 0) throw new SpanplanError(refusals)
   const missing = alone.filter(({ costs }) => costs === 'dependants')
@@ -179,7 +178,7 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
   return { spans: headings(now.desired, possible), changes: possible, waiting: [], warnings: [] }
 }
 
-/** The foreign things that block removals, each with the subject of the removal. */
+/** What blocks removals, each with the subject of the removal. */
 export function findBlockers(changes: readonly PlannedChange[], now: ObservedState, planned = now): Diagnostic[] {
   return changes.filter(isBlockable).flatMap(({ kind, before, subject }) => {
     const blockers = before && kindOf(kind)?.blockers?.(before, now, planned)
@@ -187,27 +186,7 @@ export function findBlockers(changes: readonly PlannedChange[], now: ObservedSta
   })
 }
 
-/** The sources that are bridges which this plan removes: their spans could not be made. */
-function findLostSources(changes: readonly PlannedChange[], { spans }: DesiredState): Diagnostic[] {
-  const isDeletion = ({ kind, action, stages }: PlannedChange) =>
-    kind === 'bridge' && action === 'remove' && stages.some(({ steps }) => steps.some((step) => 'deletes' in step))
-  const removed = new Set(changes.filter(isDeletion).map(({ device }) => device))
-  return spans.flatMap(({ name, mirrors }) => {
-    const lost = new Map(mirrors.map(({ device, origin }) => [device.name, origin]))
-    return [...lost]
-      .filter(([device]) => removed.has(device))
-      .map(([device, origin]) =>
-        diagnostic(
-          'BRIDGE_IN_USE',
-          `span ${name}: its source ${device} is the bridge of a span that the file does not have, and that would be removed`,
-          `put the span ${device} into the file again, or take the source off`,
-          origin
-        )
-      )
-  })
-}
-
-/** Whether foreign things can block a change. */
+/** Whether anything can block a change. */
 export function isBlockable({ action, kind }: PlannedChange): boolean {
   return (action === 'remove' || action === 'replace') && kindOf(kind)?.blockers !== undefined
 }

@@ -176,8 +176,8 @@ export interface Kind<R extends Resource = Resource> {
   /** What keeps desired resources from being created, besides foreign things in their place. None: nothing of the kind does. */
   obstacles?(desired: DesiredState, host: HostIndex): readonly Diagnostic[]
   /**
-   * The foreign things on a resource, each with the command that takes it off. To remove the resource would remove these too,
-   * or cut them off: that is a conflict, whatever the flags. None: a removal takes nothing foreign along.
+   * What uses a resource and stays without it, each with what helps. To remove the resource would remove that too, or cut it off:
+   * that is a conflict, whatever the flags. None: a removal takes nothing else along.
    *
    * @param planned the state that the plan was made for: what has come since has no row in the plan.
    */

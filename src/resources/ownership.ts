@@ -13,6 +13,10 @@ export function isInScope({ scope }: Pick<DesiredSpans, 'scope'>, owner: string 
   return owner !== undefined && (scope.name === null || owner === scope.name) && matchesSpan(scope.spans, span)
 }
 
+/** The command that removes spans of a name; without spans, all of them. It works whatever the file is. */
+export const destroyOf = (owner: string, ...spans: readonly string[]) =>
+  ['spanplan', 'destroy', '--name', owner, ...spans.flatMap((span) => ['--span', span])] as const
+
 /** Whether a bridge belongs to a span of this owner: by its alias or, until it has an alias, by its MAC address. */
 export function ownsBridge(desired: DesiredSpans, host: HostIndex, link: Link): boolean {
   const owner = desired.scope.name ?? desired.owner

@@ -101,7 +101,8 @@ spans:
 test('a span stays while another one copies from it', async () => {
   await writeSpans(lab, 'spans: {three: {sources: [{interface: two}], sensors: [suricata]}}')
   const live = await lab.snapshotText()
-  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('its source two is the bridge of a span')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('span three copies from it')
+  expect(await expectRefusal(lab, ['destroy', '--yes', '--span', 'two'])).toContain('span three copies from it')
   expect(await lab.snapshotText()).toBe(live)
 })
 

@@ -93,7 +93,7 @@ export const hostErrors = {
   },
   BRIDGE_IN_USE: {
     means:
-      'The bridge cannot be removed, because somebody else uses it, or a span of the file copies from it. There is one error for each use.',
+      'The bridge cannot be removed, because somebody else uses it, or another span copies from it. There is one error for each use.',
     todo: 'Do what the hint says, which ends that use.'
   },
   LINK_OPAQUE: {

@@ -1,4 +1,4 @@
-import { type Diagnostic, diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
 import { dockerCommand } from '../../host/docker/docker-calls.ts'
 import { referTo } from '../../host/docker/docker-names.ts'
 import { podmanCommand } from '../../host/docker/podman-calls.ts'
@@ -6,10 +6,10 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
 import { sealPref } from '../../host/tc-conventions.ts'
-import type { MarkInventory } from '../desired-state.ts'
+import { markOf } from '../copied-mark.ts'
 import type { ObservedState } from '../kind.ts'
 import { sealHandle } from '../marks.ts'
-import { ownsNetwork } from '../ownership.ts'
+import { destroyOf, ownsNetwork } from '../ownership.ts'
 import { dockerAddress } from './bridge-adoption.ts'
 import { filterWords, placeOf } from './describe-filter.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
@@ -20,12 +20,9 @@ interface BridgeUser {
   readonly removal: readonly (readonly string[])[]
 }
 
-/** The foreign things on a span's bridge: to remove the bridge would remove these too, or cut them off. */
-export function findBridgeUsers(
-  bridge: string,
-  { desired, marks, host }: ObservedState,
-  planned: ObservedState
-): Diagnostic[] {
+/** What uses a span's bridge and stays without it: to remove the bridge would remove that too, or cut it off. */
+export function findBridgeUsers(bridge: string, now: ObservedState, planned: ObservedState): Diagnostic[] {
+  const { desired, marks, host } = now
   const link = host.linkOf(bridge)
   if (link === undefined) return []
   const networks = host.networksOn(bridge)
@@ -48,7 +45,7 @@ export function findBridgeUsers(
       words: `the host has a route through it: ${route.text}`,
       removal: [route.removal]
     })),
-    ...foreignFilters(marks, host, bridge).map((filter) => ({
+    ...foreignFilters(now, bridge).map((filter) => ({
       words: `it has an ${filter.tcHook} filter at preference ${filter.pref}: ${filterWords(filter)}`,
       removal: [removalOf(filter)]
     })),
@@ -59,13 +56,48 @@ export function findBridgeUsers(
     })),
     ...(link.master === null ? [] : [{ words: `it is a port of ${link.master}`, removal: [takeOff(bridge)] }])
   ]
-  return guests.map(({ words, removal }) =>
-    diagnostic(
-      'BRIDGE_IN_USE',
-      `the bridge ${bridge} cannot be removed: ${words}`,
-      `if nothing needs it: ${removal.map(shellLine).join('; ')}`
+  const inUse = (words: string, hint: string, origin?: Origin) =>
+    diagnostic('BRIDGE_IN_USE', `the bridge ${bridge} cannot be removed: ${words}`, hint, origin)
+  return [
+    ...guests.map(({ words, removal }) => inUse(words, `if nothing needs it: ${removal.map(shellLine).join('; ')}`)),
+    ...findCopiers(bridge, now).map(({ span, instead, origin }) =>
+      inUse(`span ${span} copies from it`, `take the source off, or ${instead}`, origin)
     )
-  )
+  ]
+}
+
+/** A span that stays, and copies from a bridge. */
+interface Copier {
+  readonly span: string
+  /** What else would help than to take its source off. */
+  readonly instead: string
+  readonly origin?: Origin
+}
+
+/**
+ * The spans that copy from a bridge and stay: those of the file, and those that are out of scope. A patient plan has nobody who would
+ * put the bridge's span into the file again, and to refuse would keep back all else. The file has it that the bridge goes: it goes,
+ * and the file's other span waits for its source, as for any interface that is not there.
+ */
+function findCopiers(bridge: string, now: ObservedState): Copier[] {
+  const { desired, host } = now
+  const isKept = desired.spanOf(bridge) !== undefined
+  const own = (desired.patient || isKept ? [] : desired.spans).flatMap(({ name: span, mirrors }): Copier[] => {
+    const point = mirrors.find(({ device }) => device.name === bridge)
+    return point ? [{ span, instead: `put the span ${bridge} into the file again`, origin: point.origin }] : []
+  })
+  const others = host.filtersOf(bridge).flatMap((filter) => otherSpan(now, filter) ?? [])
+  const ownerOf = new Map(others.map(({ span, owner }) => [span, owner]))
+  const removal = (span: string, owner: string) => `remove that span: ${shellLine(destroyOf(owner, span))}`
+  return [...own, ...[...ownerOf].map(([span, owner]) => ({ span, instead: removal(span, owner) }))]
+}
+
+/** The live span out of scope that a filter is a mirror of, and its owner; null: the filter is no such mirror. */
+function otherSpan({ marks, host }: ObservedState, filter: Filter) {
+  const mark = marks.mirrors.get(filter)
+  if (mark === undefined || mark.inScope || mark.span === null) return null
+  const owner = markOf(host, host.linkOf(mark.span))?.owner
+  return owner === undefined ? null : { span: mark.span, owner }
 }
 
 function takeOff(port: string): readonly string[] {
@@ -113,9 +145,10 @@ function writeAddress({ address, prefix }: Address): string {
   return `${address}/${prefix}`
 }
 
-/** The bridge's filters, without the seal and the mirrors that are removed with it. */
-function foreignFilters(marks: MarkInventory, host: HostIndex, bridge: string): Filter[] {
+/** The bridge's filters, without the seal and spans' mirrors. */
+function foreignFilters(now: ObservedState, bridge: string): Filter[] {
   const isSeal = ({ tcHook, pref, handle }: Filter) =>
     tcHook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
-  return host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !marks.mirrors.get(filter)?.inScope)
+  const isMirror = (filter: Filter) => now.marks.mirrors.get(filter)?.inScope || otherSpan(now, filter) !== null
+  return now.host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !isMirror(filter))
 }
