@@ -262,7 +262,8 @@ program
   .addOption(shared.lockOption(lockPatience.hook, '30s'))
   .action(async (options) => {
     const { leaveToWatch } = await import('./leave-to-watch.ts')
-    if (!(await leaveToWatch(options))) await run('hook', { ...options, color: 'never' })
+    const lockTimeout = await leaveToWatch(options)
+    if (lockTimeout !== null) await run('hook', { ...options, lockTimeout, color: 'never' })
   })
 
 program

@@ -59,15 +59,17 @@ export function watchSocket(name: string): string {
 /**
  * Asks the watch of a name in this network namespace.
  *
+ * @param limit milliseconds that it has to answer.
  * @returns null where none runs, or none answers in time.
  */
 export async function askWatch<Request extends keyof WatchAnswers>(
   name: string,
   request: Request,
+  limit = answerTime,
   ...argument: Parameters<WatchAnswers[Request]>
 ): Promise<Awaited<ReturnType<WatchAnswers[Request]>> | null> {
   try {
-    const answer = await sendRequest(watchSocket(name), [request, ...argument].join(' '), answerTime)
+    const answer = await sendRequest(watchSocket(name), [request, ...argument].join(' '), limit)
     // Only a watch of this user or of root is believed: its answer is what the type says.
     return answer as Awaited<ReturnType<WatchAnswers[Request]>>
   } catch {
@@ -82,13 +84,13 @@ export async function askWatch<Request extends keyof WatchAnswers>(
  * @returns whether one of them, which reads the same files, does what the hook would do.
  */
 export async function notifyWatches(event: InterfaceEvent, patience: number): Promise<boolean> {
-  const milliseconds = Math.max(patience, answerTime)
+  const until = uptime() + Math.max(patience, answerTime) / 1000
   const answers = watchNames().map(async (name) => {
     // One that is stuck does not answer this either.
     if ((await askWatch(name, 'state')) === null) return false
     // It may be stuck from now on: after this time, the hook has given up, and the watch must leave the event alone.
-    const text = JSON.stringify({ ...event, until: uptime() + milliseconds / 1000 })
-    return sendRequest(watchSocket(name), `interface ${text}`, milliseconds).catch(() => false)
+    const left = (until - uptime()) * 1000
+    return askWatch(name, 'interface', left, JSON.stringify({ ...event, until }))
   })
   return (await Promise.all(answers)).includes(true)
 }
