@@ -59,7 +59,7 @@ export const commandDetails: Readonly<Record<string, readonly string[]>> = {
   ],
   pause: ['apply and destroy, which a person runs, do not mind a pause. status shows until when it lasts.'],
   hook: [
-    'hook applies the spans of an interface that has come up, and removes the mirrors from an interface that goes down. It waits for the lock, and never for Docker. Where a watch runs, the hook wakes the watch and leaves the rest to it. An interface that a hook has reported as going down is left alone until it is up again. hook reads `$SPANPLAN_FILE` or `/etc/spanplan`, and never `./spans.yaml`.'
+    'hook applies the spans that copy from an interface that has come up, or from the bridge of such a span, and removes the mirrors from an interface that goes down. It waits for the lock, and never for Docker. Where a watch runs, the hook wakes the watch and leaves the rest to it. An interface that a hook has reported as going down is left alone until it is up again. hook reads `$SPANPLAN_FILE` or `/etc/spanplan`, and never `./spans.yaml`.'
   ],
   import: [
     'import reads `u32`, `matchall`, `flower` and `bpf` filters on clsact, on the old ingress qdisc and on a classful root, if they mirror into a bridge. It takes the Docker network on the bridge, and its containers, along. It changes nothing. Comments in the file say what the file cannot express.'

@@ -83,6 +83,28 @@ describe('up', () => {
     expect(await hook({ IFACE, PHASE: 'post-up' })).toMatchObject({ stdout: '', stderr: '' })
   })
 
+  test('the spans that copy from the bridges of these are applied too, before there is such a bridge', async () => {
+    await writeSpans(
+      lab,
+      `
+spans:
+  three: {sources: [{interface: two}]}
+  two: {sources: [{interface: one}, {interface: ens224}]}
+  one: {sources: [{interface: ens192}]}
+  other: {sources: [{interface: ens224}]}`
+    )
+    const env = { IFACE: 'ens192', PHASE: 'post-up' }
+    const { stderr } = await hook(env, ['--strict'])
+    expect(stderr).toContain('spanplan hook: ens192: + mirror two ingress → three (every frame)\n')
+    expect(await bridges()).toEqual(['one', 'three', 'two'])
+    expect([await mirrors('ens192'), await mirrors('one'), await mirrors('two')]).toEqual([1, 1, 1])
+    expect(await hook(env, ['--strict'])).toMatchObject({ stdout: '', stderr: '' })
+    // A bridge that goes is made again, with what copied from it.
+    await lab.run(['ip', 'link', 'del', 'dev', 'one'])
+    await hook(env, ['--strict'])
+    expect([await mirrors('ens192'), await mirrors('one')]).toEqual([1, 1])
+  })
+
   test('an interface that no span concerns is nothing to speak of', async () => {
     for (const IFACE of ['lo', 'ens192:1', 'suricata', '-x', '$(id)']) {
       expect(await hook({ IFACE, PHASE: 'post-up' }, ['--strict'])).toMatchObject({ stdout: '', stderr: '' })

@@ -3,7 +3,7 @@ import type { IpLink } from '../../host/snapshot.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { hostKindOf } from './registry.ts'
 
-/** An interface, and the spans of a file that copy from it. */
+/** An interface, and the spans of a file that its frames get to. */
 export interface InterfaceSpans {
   /** The name of its device; the name that was asked for where there is no device. */
   readonly device: string
@@ -12,15 +12,23 @@ export interface InterfaceSpans {
 }
 
 /**
- * Finds the spans of a file that copy from an interface. The file may call it by its name, by an altname, or by its MAC
- * address. Where there is no device, only the name is compared.
+ * Finds the spans of a file that copy from an interface, and those that copy from the bridges of such spans. The file may call the
+ * interface by its name, by an altname, or by its MAC address. Where there is no device, only the name is compared.
  *
  * @param name of a device, or one of its altnames.
  */
 export function findInterfaceSpans(spec: Spec, name: string, host: LinkIndex<IpLink>): InterfaceSpans {
   const link = host.findLink(name)
-  const spans = spec.spans.filter(({ sources }) =>
-    sources.some((source) => hostKindOf(source).isDevice(source, name, link, { spec, host }))
-  )
+  const reached = new Set<string>()
+  const follow = (from: string, device: IpLink | undefined) => {
+    for (const { name: span, sources } of spec.spans) {
+      const copies = sources.some((source) => hostKindOf(source).isDevice(source, from, device, { spec, host }))
+      if (!copies || reached.has(span)) continue
+      reached.add(span)
+      follow(span, host.linkOf(span))
+    }
+  }
+  follow(name, link)
+  const spans = spec.spans.filter((span) => reached.has(span.name))
   return { device: link?.name ?? name, spans: spans.map((span) => span.name) }
 }
