@@ -53,7 +53,7 @@ const flockTimeLimit = 500
 /**
  * Takes a lock of this network namespace.
  *
- * @throws SpanplanError LOCKED if another process holds it; RIGHT_MISSING if its file cannot be made; INTERRUPTED while waiting.
+ * @throws SpanplanError LOCKED if another process holds it; RIGHT_MISSING or FILE_UNWRITABLE if its file cannot be made; INTERRUPTED while waiting.
  */
 export async function takeLock({ kind = 'lock', duringWindow = false, ...options }: LockOptions): Promise<Lock> {
   const deadline = performance.now() + options.timeout
@@ -125,7 +125,7 @@ function openLock(path: string): number | null {
   return null
 }
 
-/** @throws SpanplanError RIGHT_MISSING that explains an error of the file system. */
+/** @throws SpanplanError RIGHT_MISSING, or FILE_UNWRITABLE where the disk is full: they explain an error of the file system. */
 function explainErrors<T>(path: string, action: () => T): T {
   try {
     return action()
@@ -139,6 +139,10 @@ function explainErrors<T>(path: string, action: () => T): T {
     const what = existsSync(path)
       ? `the lock file ${path} cannot be used`
       : `the lock file cannot be created in the folder ${folder}`
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      const hint = `free space or inodes there: df ${folder}; df --inodes ${folder}`
+      throw new SpanplanError(diagnostic('FILE_UNWRITABLE', `${what}: ${reason}`, hint))
+    }
     const give = `install -d -o USER ${own}; then set $SPANPLAN_RUN_DIR to its path`
     // With a folder of its own, a command would not see root's watch, nor its pauses and its lock.
     const isForbidden = (code === 'EACCES' || code === 'EPERM') && !isRoot()

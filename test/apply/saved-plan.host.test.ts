@@ -176,6 +176,8 @@ describe('the file that it is written to', () => {
       expect(stdout).toBe('')
       expect(stderr).toContain(`the plan cannot be written to ${path}: `)
     }
+    const { stderr } = await spanplan(lab, ['plan', '--out', '/nowhere/plan.json'], 1)
+    expect(stderr).toContain('cannot be written to /nowhere/plan.json: its folder does not exist\n')
     await spanplan(lab, ['plan', '--out', '-'], 64)
     expect((await readdir(lab.files)).filter((name) => name.startsWith('.'))).toEqual([])
   })

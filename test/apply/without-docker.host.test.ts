@@ -1,4 +1,7 @@
 /** Spans without Docker: bridges and mirrors alone, in a kernel of their own. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
@@ -41,6 +44,28 @@ test('a script of the plan does the same as an apply', async () => {
     await lab.run(['sh'], { input: stdout })
     await expectConverged(lab)
     await destroyAll()
+  }
+})
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143]
+] as const)('%s ends an apply that waits for a Docker that does not answer', async (signal, exit) => {
+  const socket = join(lab.files, `silent-${signal}.sock`)
+  const silent = createServer(() => undefined).listen(socket)
+  try {
+    await writeSpans(lab, states.plain)
+    const running = lab.startSpanplan(['apply'], { env: { DOCKER_HOST: `unix://${socket}` } })
+    // Without the signal, spanplan gives up after 60 s, and says that.
+    await once(silent, 'request')
+    running.kill(signal)
+    const { exitCode, stderr } = await running
+    expect(stderr).toBe('error: interrupted while it read the host.\nNothing was changed.\n')
+    expect(exitCode).toBe(exit)
+    await expectRestored(lab, before)
+  } finally {
+    silent.closeAllConnections()
+    silent.close()
   }
 })
 

@@ -171,6 +171,14 @@ describe('what lies in one of this user alone', () => {
     expect(stderr).toMatch(/^error: \S+\.pauses cannot be written: the disk is full\n$/)
   })
 
+  test('is not the file of the lock: where the disk has no room for that, no right is missing', async () => {
+    const script = 'mount -t tmpfs -o nr_inodes=1,mode=755 tmpfs "$1" && shift && exec "$@"'
+    const through = ['unshare', '--mount', 'sh', '-c', script, 'sh', folder]
+    const { stderr } = await spanplan(lab, ['apply'], 1, { ...options, through })
+    const what = `error: the lock file cannot be created in the folder ${folder}: the disk is full\n`
+    expect(stderr).toBe(`${what}  free space or inodes there: df ${folder}; df --inodes ${folder}\n`)
+  })
+
   test('is replaced where a link lay', async () => {
     await symlink(precious, runFile('pauses'))
     await spanplan(lab, ['pause', '--for', '1h'], 0, options)

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isEndedByContainer, meaningOf } from '../../codes/meanings.ts'
 import { type Diagnostic, interruptedExit, SpanplanError } from '../../errors.ts'
+import { defaultLimits } from '../../host/docker/call-limits.ts'
 import { refresh } from '../../look/refresh.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -52,8 +53,8 @@ export async function awaitSensors(
   let failure: SpanplanError | null = null
   while (missing.length > 0 && Date.now() < end) {
     await sleep(Math.min(interval, end - Date.now()), undefined, { signal }).catch(() => undefined)
+    const now = await tryRefresh(target, signal)
     if (signal.aborted) throw interrupted(signal)
-    const now = await tryRefresh(target)
     failure = now instanceof SpanplanError ? now : null
     if (now instanceof SpanplanError) continue
     missing = missingSensors(now.plan.changes.length > 0 ? await apply(Math.max(0, end - Date.now())) : now)
@@ -63,9 +64,9 @@ export async function awaitSensors(
 }
 
 /** Docker may be restarting, or an interface be plugged in: the next refresh may succeed. */
-async function tryRefresh(target: Target): Promise<PlanView | SpanplanError> {
+async function tryRefresh(target: Target, signal: AbortSignal): Promise<PlanView | SpanplanError> {
   try {
-    return await refresh(target)
+    return await refresh(target, { ...defaultLimits, signal })
   } catch (error) {
     if (error instanceof SpanplanError) return error
     throw error

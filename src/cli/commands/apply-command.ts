@@ -2,7 +2,8 @@ import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
 import { findInstallFaults, type Installation, isNewFile } from '../../apply/install-file.ts'
 import { awaitSensors, missingSensors, refusedParts } from '../../apply/sensors/await-sensors.ts'
 import type { Code } from '../../codes/help-texts.ts'
-import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, diagnostic, Exit, type ExitCode, interruptedExit, SpanplanError } from '../../errors.ts'
+import { type CallLimits, defaultLimits } from '../../host/docker/call-limits.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../look/refresh.ts'
 import { isDestructive } from '../../plan/plan.ts'
 import { mirroredInterfaces, type PlanView, warnOfHost } from '../../plan/plan-view.ts'
@@ -41,7 +42,7 @@ interface ApplyOptions extends EndingOptions, InstallOptions {
 interface Loaded {
   readonly target: Target
   /** Reads the host, and gives the plan view to apply. */
-  readonly refresh: () => Promise<PlanView>
+  readonly refresh: (limits: CallLimits) => Promise<PlanView>
 }
 
 /** What is applied, and how. */
@@ -56,7 +57,7 @@ interface ApplyRequest {
   readonly warnings: (target: Target, view: PlanView) => Promise<readonly Diagnostic[]>
 }
 
-const asLoaded = (target: Target): Loaded => ({ target, refresh: () => refreshAndCheckSpans(target) })
+const asLoaded = (target: Target): Loaded => ({ target, refresh: (limits) => refreshAndCheckSpans(target, limits) })
 
 /**
  * `spanplan apply`: prints the plan, asks before anything is removed, and applies it. Whoever saved a plan has seen it, and
@@ -149,7 +150,10 @@ async function lockAndApply(
     const { target, refresh } = await load()
     const install = findInstallation(session, options)
     if (before !== null) checkUnchanged(before, target, install)
-    const reading = await tryUnless('DOCKER_FORBIDDEN', refresh)
+    // Whoever interrupts does not wait until Docker answers.
+    const reading = await tryUnless('DOCKER_FORBIDDEN', () => refresh({ ...defaultLimits, signal })).finally(() =>
+      checkInterrupted(signal)
+    )
     // Without the right to ask Docker, the rest of the plan can be shown all the same.
     const view = reading.result ?? (await refreshAndCheckSpans({ ...target, deferDocker: true }))
     printPlan(session, target, view, before === null ? await warnings(target, view) : [])
@@ -192,6 +196,13 @@ async function lockAndApply(
   } finally {
     lock?.release()
   }
+}
+
+/** @throws SpanplanError INTERRUPTED. */
+function checkInterrupted(signal: AbortSignal): void {
+  if (!signal.aborted) return
+  const message = 'interrupted while it read the host.\nNothing was changed.'
+  throw new SpanplanError(diagnostic('INTERRUPTED', message), interruptedExit(signal))
 }
 
 /** Somebody may change the files while sensors are waited for: nobody has seen a plan of these. */

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { isAbout } from '../../codes/meanings.ts'
 import { SpanplanError } from '../../errors.ts'
+import type { CallLimits } from '../../host/docker/call-limits.ts'
 import { keepNames } from '../../look/kept-names.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import { digestText, type PlanDocument } from '../../plan/output/plan-json.ts'
@@ -62,13 +63,13 @@ export async function openSavedPlan(
   session: Session,
   path: string,
   { insecureFile }: Pick<SpecSelection, 'insecureFile'>
-): Promise<{ readonly target: Target; refresh(): Promise<PlanView> }> {
+): Promise<{ readonly target: Target; refresh(limits: CallLimits): Promise<PlanView> }> {
   const saved = readSavedPlan(await readPlanFile(path, insecureFile), path)
   const { files, spans, prune, adopt, recreate, defer_docker: deferDocker, subnet_seed: seed } = saved.selection
   const selection = { file: files, span: spans ?? [], prune, adopt, recreate, deferDocker, insecureFile }
   const loaded = await loadSavedTarget(session, saved, selection)
   const target = seed === undefined ? loaded : { ...loaded, subnetSeed: seed }
-  return { target, refresh: () => refreshAndCheck(target, saved) }
+  return { target, refresh: (limits) => refreshAndCheck(target, saved, limits) }
 }
 
 async function readPlanFile(path: string, insecureFile: boolean): Promise<Uint8Array> {
@@ -109,8 +110,8 @@ function digestFiles(files: readonly SourceFile[]): Record<string, string> {
   return Object.fromEntries(files.map(({ path, bytes }) => [resolve(path), digestText(bytes)]))
 }
 
-async function refreshAndCheck(target: Target, saved: SavedPlan): Promise<PlanView> {
-  const view = await keepNames(target, planAgain(target, await readHostFor(target), saved))
+async function refreshAndCheck(target: Target, saved: SavedPlan, limits: CallLimits): Promise<PlanView> {
+  const view = await keepNames(target, planAgain(target, await readHostFor(target, limits), saved))
   const differences = findDifferences(saved, showView(view))
   if (differences.length === 0) return view
   throw planStale(

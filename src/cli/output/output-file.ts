@@ -81,6 +81,8 @@ function checkOwner(uid: number): void {
 export function fileUnwritable(what: string, path: string, error: unknown, option: string): SpanplanError {
   const reason = systemReason(error, {
     ELOOP: 'it is a symbolic link: name its target instead',
+    ENOENT: 'its folder does not exist',
+    ENOTDIR: 'what should be its folder is a file',
     ENXIO: 'it is a pipe that nobody reads, or a socket'
   })
   return new SpanplanError({

@@ -7,6 +7,8 @@ export interface CallLimits {
   /** From the request to the end of the answer; for a stream, such as events, to its beginning. */
   readonly milliseconds: number
   readonly bytes: number
+  /** Ends each call. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -41,12 +43,16 @@ export function limitCalls(docker: Dockerode, limits: CallLimits): Dockerode {
 }
 
 /** Returns what the client itself would: a stream if the request asks for one, else the parsed JSON or the text. */
-async function callWithLimits(dial: Dial, request: Request, { milliseconds, bytes }: CallLimits): Promise<object> {
+async function callWithLimits(
+  dial: Dial,
+  request: Request,
+  { milliseconds, bytes, signal }: CallLimits
+): Promise<object> {
   const stop = new AbortController()
   const name = `${request.method} ${request.path.replace(/\?.*$/s, '')}`
   const late = () => stop.abort(limitExceeded(name, `did not end within ${milliseconds / 1000} s`))
   const timer = setTimeout(late, milliseconds)
-  const abortSignal = AbortSignal.any([stop.signal, ...(request.abortSignal ? [request.abortSignal] : [])])
+  const abortSignal = AbortSignal.any([stop.signal, signal ?? [], request.abortSignal ?? []].flat())
   try {
     const response = await begin(dial, { ...request, abortSignal })
     const meaning = request.statusCodes?.[response.statusCode ?? 0]
