@@ -184,6 +184,11 @@ export interface HookPlace {
   readonly tcHook: TcHook
 }
 
+/** The same for the same hook of the same device. */
+export function hookKey({ device, tcHook }: HookPlace): string {
+  return `${device} ${tcHook}`
+}
+
 /** A queueing discipline with classes. Its filters assign frames that the device sends to a class. */
 export interface ClassPlace {
   readonly device: string

@@ -1,11 +1,11 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupsOf, type HostIndex } from '../host/host-index.ts'
-import type { Link, TcHook } from '../host/snapshot.ts'
-import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-state.ts'
+import { hookKey, type Link, type TcHook } from '../host/snapshot.ts'
+import { type CopyPoint, type DesiredSpan, linkOf, placeOf } from '../resources/desired-state.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { readTokens } from '../spec/filter/tokens.ts'
 import { writeDirection } from '../spec/values/direction.ts'
-import { keyOf, lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
+import { lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
 
 /** Two hooks that one frame passes, one after the other; `bridge`: it is forwarded from port to port. */
 interface Pair {
@@ -26,7 +26,7 @@ export function warnOfDuplicates(
   { name, mirrors }: Pick<DesiredSpan, 'name' | 'mirrors'>,
   host: HostIndex
 ): Diagnostic[] {
-  const points = new Map(mirrors.map((point) => [keyOf(point.device.name, point.tcHook), point]))
+  const points = new Map(mirrors.map((point) => [hookKey(placeOf(point)), point]))
   const forwarded = new Map<string, readonly Forwarded[]>()
   const pairs = mirrors.flatMap((first) => findSecond(first, points, forwarded, host) ?? [])
   return [...groupsOf(pairs, ({ bridge }) => bridge).values()].map((group) => pairWarning(name, group, points))
@@ -45,7 +45,7 @@ function findSecond(
   if (link === undefined) return null
   const passed = first.tcHook === 'ingress' ? climb(link, host) : descend([link], host).slice(1)
   for (const { link: next, tcHook } of passed) {
-    const second = points.get(keyOf(next.name, tcHook))
+    const second = points.get(hookKey({ device: next.name, tcHook }))
     if (second !== undefined && selectSame(first, second)) return { first, second, bridge: null }
     const bridge = tcHook === 'ingress' && next.bridge !== null ? next.name : null
     if (bridge === null) continue
@@ -95,7 +95,7 @@ interface Forwarded {
 function forwardedBy(bridge: Link, points: Points, host: HostIndex): readonly Forwarded[] {
   return membersOf(bridge, host).flatMap((port) =>
     descend([port], host).flatMap(({ link, tcHook }) => {
-      const point = points.get(keyOf(link.name, tcHook))
+      const point = points.get(hookKey({ device: link.name, tcHook }))
       return point === undefined ? [] : [{ point, port }]
     })
   )
@@ -141,7 +141,8 @@ function pairWarning(span: string, pairs: readonly [Pair, ...Pair[]], points: Po
 }
 
 function wayBetween({ first, second }: Pair, points: Points): string {
-  const isBoth = points.has(keyOf(second.device.name, 'ingress')) && points.has(keyOf(first.device.name, 'egress'))
+  const isCopied = (point: CopyPoint, tcHook: TcHook) => points.has(hookKey({ ...placeOf(point), tcHook }))
+  const isBoth = isCopied(second, 'ingress') && isCopied(first, 'egress')
   const [one, other] = [writeSourceName(first.source), writeSourceName(second.source)]
   return isBoth ? `between ${one} and ${other}` : `from ${one} to ${other}`
 }

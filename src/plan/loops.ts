@@ -1,12 +1,13 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
-import type { Link, TcHook } from '../host/snapshot.ts'
+import { type HookPlace, hookKey, type Link, type TcHook } from '../host/snapshot.ts'
 import { markOf } from '../resources/copied-mark.ts'
-import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
+import { type CopyPoint, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
 import { isInScope } from '../resources/ownership.ts'
 import { livePoint } from '../resources/sources/host-source-kind.ts'
 import { identifySource } from '../resources/sources/registry.ts'
 import type { Scope } from '../spec/scope.ts'
+import { sortBySources } from './sort-by-sources.ts'
 
 /** A source through which a span would feed itself, directly or over other spans. */
 export interface Loop {
@@ -15,54 +16,14 @@ export interface Loop {
   readonly diagnostic: Diagnostic
 }
 
-/**
- * Finds the loops in which a frame would go round for ever, and leaves the sources that close them out of the spans.
- *
- * A frame that a bridge sends is followed through everything that forwards frames unchanged: ports, other bridges, both ends of
- * a cable, bonds, VLANs, macvlans. Paths through another network namespace (a container that bridges two sensors' interfaces)
- * cannot be seen. A frame that leaves through a tunnel or a physical interface is not followed.
- */
-export function breakLoops(
-  spans: readonly DesiredSpan[],
-  scope: Scope,
-  host: HostIndex
-): { readonly spans: readonly DesiredSpan[]; readonly loops: readonly Loop[] } {
-  const all = [...spans, ...findOtherSpans(spans, scope, host)]
-  const reachers = groupBy(
-    all.flatMap(({ name }) => [...followFrom(name, host)].map(([key, place]) => ({ key, name, place }))),
-    ({ key }) => key
-  )
-  const open = new Map(spans.map((span) => [span.name, span]))
-  const others = new Map(all.map((span) => [span.name, span]))
-  const circling = withoutEnds(all, reachers)
-  const feeds: Feeds = (span) =>
-    span.mirrors.flatMap((via) =>
-      reachers(keyOf(via.device.name, via.tcHook)).flatMap(({ name, place }) => {
-        const from = circling.has(name) ? (open.get(name) ?? others.get(name)) : undefined
-        return from === undefined ? [] : [{ from, via, nodes: [...wayTo(place, host), name] }]
-      })
-    )
-  const loops: Loop[] = []
-  for (const { name } of spans.filter((span) => circling.has(span.name))) {
-    for (let span = open.get(name); span !== undefined; ) {
-      const loop = findLoop(span, feeds)
-      if (loop === null) break
-      loops.push(loop)
-      span = { ...span, mirrors: span.mirrors.filter((mirror) => !loop.mirrors.includes(mirror)) }
-      open.set(name, span)
-    }
-  }
-  return { spans: [...open.values()], loops }
-}
+/** A span, and what it copies from. */
+type Feeding = Pick<DesiredSpan, 'name' | 'mirrors'>
 
-/** What feeds a span. */
-type Fed = Pick<DesiredSpan, 'name' | 'mirrors'>
-
-/** The live spans that this plan leaves as they are, with their live mirrors: of other names, or out of scope. */
-function findOtherSpans(spans: readonly Fed[], scope: Scope, host: HostIndex): Fed[] {
+/** The live spans that a plan leaves as they are, with their live mirrors: of other names, or out of scope. */
+export function findOtherSpans(spans: readonly Feeding[], scope: Scope, host: HostIndex): Feeding[] {
   const names = new Set(spans.map(({ name }) => name))
   const filters = groupBy(host.filters, ({ mirror }) => mirror?.target)
-  return host.links.flatMap((link): Fed[] => {
+  return host.links.flatMap((link): Feeding[] => {
     const mark = markOf(host, link)
     if (mark === null || names.has(link.name) || isInScope({ scope }, mark.owner, link.name)) return []
     const mirrors = filters(link.name).map((filter) => livePoint(filter, identifySource(filter, host), host))
@@ -70,81 +31,116 @@ function findOtherSpans(spans: readonly Fed[], scope: Scope, host: HostIndex): F
   })
 }
 
+/**
+ * Finds the loops in which a frame would go round for ever, and leaves the sources that close them out of the spans.
+ *
+ * A frame that a bridge sends is followed through everything that forwards frames unchanged: ports, other bridges, both ends of
+ * a cable, bonds, VLANs, macvlans. Paths through another network namespace (a container that bridges two sensors' interfaces)
+ * cannot be seen. A frame that leaves through a tunnel or a physical interface is not followed.
+ *
+ * @param others the live spans beside these, which stay as they are.
+ */
+export function breakLoops(
+  spans: readonly DesiredSpan[],
+  others: readonly Feeding[],
+  host: HostIndex
+): { readonly spans: readonly DesiredSpan[]; readonly loops: readonly Loop[] } {
+  const open = new Map([...spans, ...others].map(({ name, mirrors }) => [name, mirrors]))
+  const reachers = reachersOf(open.keys(), host)
+  const feeds = [...open].flatMap(([target, mirrors]) => mirrors.map((point) => ({ ...placeOf(point), target })))
+  const isOnLoop = findCircles(feeds, reachers)
+  const hopsTo = (span: string) =>
+    (open.get(span) ?? []).flatMap((via) =>
+      reachers(hookKey(placeOf(via))).flatMap(({ name: from, place }) =>
+        isOnLoop(from, span) ? [{ from, via, nodes: [...wayTo(place, host), from] }] : []
+      )
+    )
+  const loops: Loop[] = []
+  for (const { name } of spans) {
+    for (;;) {
+      const mirrors = open.get(name) ?? []
+      const loop = findLoop(name, mirrors, hopsTo)
+      if (loop === null) break
+      loops.push(loop)
+      open.set(
+        name,
+        mirrors.filter((mirror) => !loop.mirrors.includes(mirror))
+      )
+    }
+  }
+  return { spans: spans.map((span) => ({ ...span, mirrors: open.get(span.name) ?? [] })), loops }
+}
+
 /** The spans whose frames reach a hook, each with the last place on the way there; null: it is a hook of the span's bridge, which is not there yet. */
 type Reachers = (key: string) => readonly { readonly name: string; readonly place: Place | null }[]
 
-function findLoop(start: Fed, feeds: Feeds): Loop | null {
-  const trail = walk(start, start, feeds, new Set())
+function reachersOf(spans: Iterable<string>, host: HostIndex): Reachers {
+  const reached = [...new Set(spans)].flatMap((name) =>
+    [...followFrom(name, host)].map(([key, place]) => ({ key, name, place }))
+  )
+  return groupBy(reached, ({ key }) => key)
+}
+
+/** A hook whose frames are copied into a span. */
+interface Feed extends HookPlace {
+  readonly target: string
+}
+
+/**
+ * Tells whether one span feeds another in a circle. Each circle has a name: a strongly connected component of what feeds what, which
+ * Kosaraju's algorithm finds in two walks, one each way.
+ */
+function findCircles(feeds: readonly Feed[], reachers: Reachers): (from: string, to: string) => boolean {
+  const edges = feeds.flatMap((feed) => reachers(hookKey(feed)).map(({ name: from }) => ({ from, to: feed.target })))
+  const edgesTo = groupBy(edges, ({ to }) => to)
+  const edgesFrom = groupBy(edges, ({ from }) => from)
+  const sorted = sortBySources(
+    edges.map(({ to }) => to),
+    (name) => edgesTo(name).map(({ from }) => from)
+  )
+  const circles = new Map<string, string>()
+  for (const first of [...sorted].reverse()) {
+    if (circles.has(first)) continue
+    const fed = (name: string) => edgesFrom(name).flatMap(({ to }) => (circles.has(to) ? [] : to))
+    for (const name of sortBySources([first], fed)) circles.set(name, first)
+  }
+  return (from, to) => circles.has(from) && circles.get(from) === circles.get(to)
+}
+
+function findLoop(span: string, mirrors: readonly CopyPoint[], hopsTo: HopsTo): Loop | null {
+  const trail = walk(span, span, hopsTo, new Set())
   const [first] = trail ?? []
   if (trail === null || first === undefined) return null
-  const circle = [start.name, ...trail.flatMap(({ nodes }) => nodes)].reverse()
+  const circle = [span, ...trail.flatMap(({ nodes }) => nodes)].reverse()
   const { item, origin, device } = first.via
   return {
-    span: start.name,
-    mirrors: start.mirrors.filter((mirror) => mirror.item === item && mirror.device.name === device.name),
+    span,
+    mirrors: mirrors.filter((mirror) => mirror.item === item && mirror.device.name === device.name),
     diagnostic: diagnostic(
       'LOOP',
-      `span ${start.name} would copy its own frames in a loop: ${circle.join(' → ')}`,
+      `span ${span} would copy its own frames in a loop: ${circle.join(' → ')}`,
       'remove one of these sources from the file',
       origin
     )
   }
 }
 
-/**
- * The names of the spans that may be in a loop: one that no span feeds is in none, nor one that only such spans feed, and so on; nor
- * one that feeds no span. So spans that feed each other in a row cost no search.
- */
-function withoutEnds(spans: readonly Fed[], reachers: Reachers): ReadonlySet<string> {
-  const feeds = spans.flatMap(({ name: to, mirrors }) =>
-    mirrors.flatMap(({ device, tcHook }) =>
-      reachers(keyOf(device.name, tcHook)).map(({ name: from }) => ({ from, to }))
-    )
-  )
-  const fed = withoutStarts(new Set(spans.map(({ name }) => name)), feeds)
-  return withoutStarts(
-    fed,
-    feeds.map(({ from, to }) => ({ from: to, to: from }))
-  )
-}
-
-/** The names less those to which no edge leads from another of them, again and again. */
-function withoutStarts(
-  names: ReadonlySet<string>,
-  edges: readonly { readonly from: string; readonly to: string }[]
-): ReadonlySet<string> {
-  const inside = edges.filter(({ from, to }) => names.has(from) && names.has(to))
-  const edgesFrom = groupBy(inside, ({ from }) => from)
-  const edgesTo = groupBy(inside, ({ to }) => to)
-  const left = new Map([...names].map((name) => [name, edgesTo(name).length]))
-  const starts = [...left].flatMap(([name, count]) => (count === 0 ? [name] : []))
-  for (const start of starts) {
-    left.delete(start)
-    for (const { to } of edgesFrom(start)) {
-      const count = (left.get(to) ?? 0) - 1
-      left.set(to, count)
-      if (count === 0) starts.push(to)
-    }
-  }
-  return new Set(left.keys())
-}
-
 /** A step from a span back to a span that feeds it. */
 interface Hop {
-  readonly from: Fed
+  readonly from: string
   readonly via: CopyPoint
   readonly nodes: readonly string[]
 }
 
-type Feeds = (span: Fed) => readonly Hop[]
+type HopsTo = (span: string) => readonly Hop[]
 
-function walk(start: Fed, at: Fed, feeds: Feeds, seen: Set<string>): Hop[] | null {
-  for (const hop of feeds(at)) {
+function walk(start: string, at: string, hopsTo: HopsTo, seen: Set<string>): Hop[] | null {
+  for (const hop of hopsTo(at)) {
     const { from } = hop
-    if (from.name === start.name) return [hop]
-    if (seen.has(from.name)) continue
-    seen.add(from.name)
-    const rest = walk(start, from, feeds, seen)
+    if (from === start) return [hop]
+    if (seen.has(from)) continue
+    seen.add(from)
+    const rest = walk(start, from, hopsTo, seen)
     if (rest !== null) return [hop, ...rest]
   }
   return null
@@ -156,9 +152,6 @@ interface Place {
   readonly tcHook: TcHook
   readonly before: Place | null
 }
-
-/** The same for the same hook of the same device. */
-export const keyOf = (device: string, tcHook: TcHook) => `${device} ${tcHook}`
 
 /** The names of the links on the way back to the bridge, without the bridge; of a cable, only the far end. */
 function wayTo(place: Place | null, host: HostIndex): string[] {
@@ -205,7 +198,7 @@ const tcHooks: readonly TcHook[] = ['ingress', 'egress']
 /** The hooks that a frame in a span's bridge can reach. A port may send the frame back, so its ingress counts too. */
 function followFrom(bridge: string, host: HostIndex): ReadonlyMap<string, Place | null> {
   const link = host.linkOf(bridge)
-  if (link === undefined) return new Map(tcHooks.map((tcHook) => [keyOf(bridge, tcHook), null]))
+  if (link === undefined) return new Map(tcHooks.map((tcHook) => [hookKey({ device: bridge, tcHook }), null]))
   const reached = new Map<string, Place>()
   if (link.bridge === null) return reached
   const start: Place = { link, tcHook: 'egress', before: null }
@@ -215,8 +208,9 @@ function followFrom(bridge: string, host: HostIndex): ReadonlyMap<string, Place 
     ...membersOf(link, host).map((port): Place => ({ link: port, tcHook: 'ingress', before: start }))
   ]
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
-    if (reached.has(keyOf(at.link.name, at.tcHook))) continue
-    reached.set(keyOf(at.link.name, at.tcHook), at)
+    const key = hookKey({ device: at.link.name, tcHook: at.tcHook })
+    if (reached.has(key)) continue
+    reached.set(key, at)
     const before = at
     queue.push(...next(at, host).map(([tcHook, to]): Place => ({ link: to, tcHook, before })))
   }

@@ -35,9 +35,10 @@ import { selectionOf } from '../spec/values/selection.ts'
 import { warnOfChains, warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
 import { holdNetwork } from './hold.ts'
-import { breakLoops } from './loops.ts'
+import { breakLoops, findOtherSpans } from './loops.ts'
 import { inSpan, resolveFilter, warnOfFilter } from './resolve-filter.ts'
 import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
+import { sortBySources } from './sort-by-sources.ts'
 import type { Target } from './target.ts'
 
 /** The desired state, with what waits and what is worth a warning. */
@@ -68,7 +69,7 @@ export function resolveSpec(
   const context = { ...reading, planned }
   const mtus = new Map<string, number>()
   const parts = new Map<SpanSpec, Resolved<ResolvedSpan>>()
-  for (const span of sortBySources(specs, spec, host)) {
+  for (const span of sortBySources(specs, spanSources(specs, spec, host))) {
     const held = holdNetwork(span, asked, context)
     const part = resolveSpan(held?.span ?? span, recreate, mtus, context)
     parts.set(span, held === null ? part : { ...part, waits: [...part.waits, held.wait] })
@@ -78,11 +79,9 @@ export function resolveSpec(
     }
   }
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
-  const { spans: open, loops } = breakLoops(
-    resolved.items.map(({ span }) => span),
-    scope,
-    host
-  )
+  const complete = resolved.items.map(({ span }) => span)
+  const others = findOtherSpans(complete, scope, host)
+  const { spans: open, loops } = breakLoops(complete, others, host)
   const shared = findSharedNames(open)
   const spans = patient ? leaveNames(open, shared) : open
   const errors = [...resolved.errors, ...(patient ? [] : [...loops, ...shared].map(({ diagnostic }) => diagnostic))]
@@ -108,24 +107,13 @@ export function resolveSpec(
   }
 }
 
-/** The spans, each after those that it copies from. Of those that feed each other, one is the first. */
-function sortBySources(specs: readonly SpanSpec[], spec: Spec, host: HostIndex): Iterable<SpanSpec> {
+/** The spans that a span copies from, of these. */
+function spanSources(specs: readonly SpanSpec[], spec: Spec, host: HostIndex): (span: SpanSpec) => SpanSpec[] {
   const byName = new Map(specs.map((span) => [span.name, span]))
-  const sorted = new Set<SpanSpec>()
-  const begun = new Set<SpanSpec>()
-  const stack = [...specs].reverse()
-  for (let span = stack.at(-1); span !== undefined; span = stack.at(-1)) {
-    if (begun.has(span)) {
-      sorted.add(span)
-      stack.pop()
-      continue
-    }
-    begun.add(span)
-    const devices = span.sources.flatMap((source) => hostKindOf(source).needs(source, spec).devices)
-    const sources = devices.flatMap((name) => byName.get(name) ?? byName.get(host.findLink(name)?.name ?? '') ?? [])
-    stack.push(...sources.filter((one) => !begun.has(one)))
+  return ({ sources }) => {
+    const devices = sources.flatMap((source) => hostKindOf(source).needs(source, spec).devices)
+    return devices.flatMap((name) => byName.get(name) ?? byName.get(host.findLink(name)?.name ?? '') ?? [])
   }
-  return sorted
 }
 
 function knownSpans(names: readonly string[], host: HostIndex): string[] {

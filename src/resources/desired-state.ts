@@ -1,5 +1,5 @@
 import type { ItemId, Origin } from '../errors.ts'
-import type { Container, Filter, Link, Program, TcHook } from '../host/snapshot.ts'
+import type { Container, Filter, HookPlace, Link, Program, TcHook } from '../host/snapshot.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { Direction } from '../spec/values/direction.ts'
@@ -53,6 +53,11 @@ export interface CopyPoint {
   /** The source in the file: all copy points that it ends in have the same. */
   readonly item: ItemId
   readonly origin: Origin
+}
+
+/** The hook of a copy point. */
+export function placeOf({ device, tcHook }: Pick<CopyPoint, 'device' | 'tcHook'>): HookPlace {
+  return { device: device.name, tcHook }
 }
 
 /** A container to connect. */

@@ -1,7 +1,7 @@
 import { readSample, type Sample } from '../../host/read-counters.ts'
-import type { ContainerInterface, Link } from '../../host/snapshot.ts'
+import { type ContainerInterface, hookKey, type Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import type { CopyPoint, DesiredSpan } from '../../resources/desired-state.ts'
+import { type CopyPoint, type DesiredSpan, placeOf } from '../../resources/desired-state.ts'
 import { handleOf } from '../../resources/sources/host-source-kind.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
@@ -59,11 +59,10 @@ function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): Path
  * @throws SpanplanError as readSample() does.
  */
 export function takeSample(paths: readonly FramePath[]): Promise<Sample> {
-  const points = paths.flatMap(({ mirrors }) => mirrors.map(({ point }) => point))
-  const tcHooks = points.map(({ device, tcHook }) => ({ device: device.name, tcHook }))
+  const tcHooks = paths.flatMap(({ mirrors }) => mirrors.map(({ point }) => placeOf(point)))
   return readSample({
     // Several spans may mirror one tc hook.
-    tcHooks: [...new Map(tcHooks.map((one) => [`${one.device} ${one.tcHook}`, one])).values()],
+    tcHooks: [...new Map(tcHooks.map((one) => [hookKey(one), one])).values()],
     interfaces: paths.flatMap(({ ports }) => ports.flatMap(({ sensor }) => sensor?.inside ?? []))
   })
 }
