@@ -255,7 +255,7 @@ async function remakeBridge(
   if (action !== 'adopt' || after === null || !kind?.makesDevice) return null
   const now = await observe().catch(() => null)
   if (now === null || now.host.mayExist(device)) return null
-  return { ...change, before: null, stages: [{ turn: turnOf('make', kind.kind), steps: kind.create?.(after) ?? [] }] }
+  return { ...change, before: null, stages: [{ turn: turnOf(`make ${kind.kind}`), steps: kind.create?.(after) ?? [] }] }
 }
 
 async function refreshAfterRound(target: Target): Promise<Refreshed> {

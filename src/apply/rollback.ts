@@ -1,7 +1,7 @@
 import { type Diagnostic, SpanplanError } from '../errors.ts'
 import { findReconnected, findRestarts, type ListenedInterface, readListened } from '../look/listening.ts'
 import { refreshForRollback } from '../look/refresh.ts'
-import { findBlockers, isTolerated, type PlannedChange } from '../plan/plan.ts'
+import { breaksLoop, findBlockers, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
@@ -95,10 +95,14 @@ async function tryRefresh(target: Target, first: PlanView): Promise<PlanView | D
   }
 }
 
-/** Whether a change removes a mark that remembers the earlier state of an interface or container that is not restored yet. */
-function isStillNeeded({ remembers }: PlannedChange, left: readonly PlannedChange[]): boolean {
+/**
+ * Whether a change removes a mark that remembers the earlier state of an interface or container that is not restored yet. A mirror
+ * that would be on a loop does not stay: the bridge that it feeds remembers the same.
+ */
+function isStillNeeded(change: PlannedChange, left: readonly PlannedChange[]): boolean {
+  if (breaksLoop(change)) return false
   const isAbout = ({ device, container }: PlannedChange) =>
-    remembers.some((one) => ('device' in one ? one.device === device : one.container === container))
+    change.remembers.some((one) => ('device' in one ? one.device === device : one.container === container))
   return left.some((other) => other.remembers.length === 0 && isAbout(other))
 }
 

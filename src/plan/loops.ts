@@ -3,6 +3,7 @@ import { groupBy, type HostIndex } from '../host/host-index.ts'
 import { type HookPlace, hookKey, type Link, type TcHook } from '../host/snapshot.ts'
 import { markOf } from '../resources/copied-mark.ts'
 import { type CopyPoint, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
+import type { Mirror } from '../resources/kinds/mirror.ts'
 import { isInScope } from '../resources/ownership.ts'
 import { livePoint } from '../resources/sources/host-source-kind.ts'
 import { identifySource } from '../resources/sources/registry.ts'
@@ -69,6 +70,25 @@ export function breakLoops(
     }
   }
   return { spans: spans.map((span) => ({ ...span, mirrors: open.get(span.name) ?? [] })), loops }
+}
+
+/** Those of some live mirrors that are on a loop while there are also mirrors that a plan makes. */
+export function findOnLoops(live: readonly Mirror[], made: readonly Mirror[], host: HostIndex): Mirror[] {
+  if (live.length === 0 || made.length === 0) return []
+  const feedOf = ({ point, target }: Mirror): Feed => ({ ...placeOf(point), target })
+  const others = host.filters.flatMap(({ device, tcHook, mirror }) =>
+    mirror ? [{ device, tcHook, target: mirror.target }] : []
+  )
+  const feeds = [...others, ...made.map(feedOf)]
+  const reachers = reachersOf(
+    feeds.map(({ target }) => target),
+    host
+  )
+  const isOnLoop = findCircles(feeds, reachers)
+  return live.filter((one) => {
+    const { target, ...place } = feedOf(one)
+    return reachers(hookKey(place)).some(({ name }) => isOnLoop(name, target))
+  })
 }
 
 /** The spans whose frames reach a hook, each with the last place on the way there; null: it is a hook of the span's bridge, which is not there yet. */

@@ -13,10 +13,12 @@ import {
   waitFor,
   writeAddress
 } from '../resources/kind.ts'
-import { kindOf, kinds, type Phase, turnOf } from '../resources/registry.ts'
+import { isMirror } from '../resources/kinds/mirror.ts'
+import { kindOf, kinds, type RegisteredKind, turnOf } from '../resources/registry.ts'
 import { explainUnread } from '../resources/unread.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
+import { findOnLoops } from './loops.ts'
 import type { Resolution } from './resolve.ts'
 import { leaveDependants, leaveResting, type Place, type Target } from './target.ts'
 
@@ -144,11 +146,12 @@ export function makePlan(
     ...[...waits, ...held, ...withheld.map(({ wait }) => wait)],
     ...alone.flatMap((conflict) => conflict.waits)
   ])
-  return { spans: headings(desired, [...possible, ...waiting]), changes: possible, waiting, warnings }
+  const headed = headings(desired, [...possible, ...waiting])
+  return { spans: headed, changes: breakLiveLoops(possible, host), waiting, warnings }
 }
 
 function sortByKind(waits: readonly Wait[]): Wait[] {
-  const names = kinds.map(({ kind }) => kind)
+  const names: readonly string[] = kinds.map(({ kind }) => kind)
   return [...waits].sort((a, b) => names.indexOf(a.kind) - names.indexOf(b.kind))
 }
 
@@ -175,7 +178,12 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
   })
   const changes = drafts.flatMap(({ change }) => change ?? [])
   const possible = changes.filter(({ stages }) => stages.some(({ steps }) => steps.length > 0))
-  return { spans: headings(now.desired, possible), changes: possible, waiting: [], warnings: [] }
+  return {
+    spans: headings(now.desired, possible),
+    changes: breakLiveLoops(possible, now.host),
+    waiting: [],
+    warnings: []
+  }
 }
 
 /** What blocks removals, each with the subject of the removal. */
@@ -254,7 +262,7 @@ function planKinds(
     }
     return [
       ...changes.map((change) => ({
-        change: planChange(kind, change, changes, state.host),
+        change: planChange(kind, change, state.host),
         conflict: [],
         withheld:
           change.action === 'create'
@@ -356,7 +364,7 @@ export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolea
   return action === 'remove' || action === 'replace' || action === 'adopt'
 }
 
-function planChange(kind: Kind, change: Change, changes: readonly Change[], host: HostIndex): PlannedChange {
+function planChange(kind: RegisteredKind, change: Change, host: HostIndex): PlannedChange {
   const resource = change.action === 'remove' ? change.before : change.after
   const span = resource.spans[0] ?? null
   const device = kind.device?.(resource) ?? null
@@ -389,7 +397,7 @@ function planChange(kind: Kind, change: Change, changes: readonly Change[], host
       change.action === 'adopt' ? kind.adoptNote : undefined
     ].filter((note) => note !== undefined),
     origin: resource.origin,
-    stages: stagesOf(kind, change, changes).map((stage) => ({ ...stage, steps: stage.steps.map(forDaemon(host)) }))
+    stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forDaemon(host)) }))
   }
 }
 
@@ -430,17 +438,38 @@ function forDaemon({ engine }: HostIndex): (step: Step) => Step {
   return (step) => (engine === 'podman' && 'docker' in step ? { ...step, podman: true } : step)
 }
 
-function stagesOf(kind: Kind, change: Change, changes: readonly Change[]): Stage[] {
-  const stage = (phase: Phase, steps: readonly Step[] = []) => ({ turn: turnOf(phase, kind.kind), steps })
+function stagesOf(kind: RegisteredKind, change: Change): Stage[] {
+  const stage = (phase: 'make' | 'remove', steps: readonly Step[] = []) => ({
+    turn: turnOf(`${phase} ${kind.kind}`),
+    steps
+  })
   if (change.action === 'create') return [stage('make', kind.create?.(change.after))]
-  if (change.action === 'remove') {
-    const phase = kind.removesFirst?.(change.before, changes) ? 'remove-first' : 'remove'
-    return [stage(phase, kind.remove?.(change.before))]
-  }
+  if (change.action === 'remove') return [stage('remove', kind.remove?.(change.before))]
   const { before, after, fields } = change
   if (isRecreated(kind, change)) return [stage('remove', kind.remove?.(before)), stage('make', kind.create?.(after))]
   const last = kind.finish?.(before, after) ?? []
   return [stage('make', kind.update?.(before, after, fields)), ...(last.length > 0 ? [stage('remove', last)] : [])]
+}
+
+/**
+ * Spans that feed each other in another order than before would feed themselves while both mirrors are there: the old mirror is
+ * removed before the new ones are made.
+ */
+function breakLiveLoops(changes: readonly PlannedChange[], host: HostIndex): readonly PlannedChange[] {
+  const removed = changes.flatMap(({ action, before }) =>
+    action === 'remove' && before && isMirror(before) ? before : []
+  )
+  const made = changes.flatMap(({ after }) => (after && isMirror(after) ? after : []))
+  const first: ReadonlySet<Resource | null> = new Set(findOnLoops(removed, made, host))
+  const turn = turnOf('break loop')
+  return changes.map((change) =>
+    first.has(change.before) ? { ...change, stages: change.stages.map((stage) => ({ ...stage, turn })) } : change
+  )
+}
+
+/** Whether a change removes a mirror before others are made, with which it would be on a loop. */
+export function breaksLoop({ stages }: PlannedChange): boolean {
+  return stages.some(({ turn }) => turn === turnOf('break loop'))
 }
 
 function isRecreated(kind: Kind, change: Change): boolean {

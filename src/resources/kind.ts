@@ -144,8 +144,6 @@ export interface Kind<R extends Resource = Resource> {
   finish?(before: R, after: R): Step[]
   /** The steps that remove the resource or give it back; also for a replace, before the creation. None: it goes by itself. */
   remove?(before: R): Step[]
-  /** The resource is removed before anything is made: beside what is made, it would do harm. None: only afterwards, so that nothing is missed. */
-  removesFirst?(before: R, changes: readonly Change<R>[]): boolean
   /** The name of the resource in a plan. None: its id. */
   title?(resource: R): string
   /** What tells the resource from the others of its kind and span: the `id` of a subject. None: its id. */

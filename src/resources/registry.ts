@@ -30,22 +30,24 @@ const registered = [
 /** The name of a kind. */
 export type KindName = (typeof registered)[number]['kind']
 
-/** Every kind, in the order in which a plan shows them: each after the one that its resources depend on. */
-export const kinds: readonly Kind[] = registered
+/** A kind that has its places in the order. */
+export interface RegisteredKind extends Kind {
+  readonly kind: KindName
+}
 
-const byName: ReadonlyMap<string, Kind> = new Map(kinds.map((one) => [one.kind, one]))
+/** Every kind, in the order in which a plan shows them: each after the one that its resources depend on. */
+export const kinds: readonly RegisteredKind[] = registered
+
+const byName: ReadonlyMap<string, RegisteredKind> = new Map(kinds.map((one) => [one.kind, one]))
 
 /** The kind of this name. */
-export const kindOf = (name: string): Kind | undefined => byName.get(name)
+export const kindOf = (name: string): RegisteredKind | undefined => byName.get(name)
 
-/** What is done to resources of a kind. To make is also to change. */
-export type Phase = 'remove-first' | 'make' | 'remove'
-
-type Turn = `${Exclude<Phase, 'remove-first'>} ${KindName}` | 'remove-first mirror'
+/** What is done to resources of a kind, and to mirrors that would close a loop with those that are made. To make is also to change. */
+type Turn = `${'make' | 'remove'} ${KindName}` | 'break loop'
 
 /** The order in which a plan is carried out: that of the keys. Changes that have one turn do not depend on each other. */
 const order: readonly string[] = Object.keys({
-  'remove-first mirror': true,
   // Before a bridge has a port.
   'make table': true,
   // Before sensors are disconnected, to be connected again: that takes their ports away.
@@ -58,7 +60,9 @@ const order: readonly string[] = Object.keys({
   'remove network': true,
   'make bridge': true,
   'make qdisc': true,
-  // Before old mirrors are removed: no frame is missed.
+  // As late as can be: until the new mirrors are there, the span gets nothing.
+  'break loop': true,
+  // Before other old mirrors are removed: no frame is missed.
   'make mirror': true,
   'make interface': true,
   'make address': true,
@@ -80,7 +84,7 @@ const order: readonly string[] = Object.keys({
   'make xdp': true
 } satisfies Record<Turn, true>)
 
-/** When something is done to resources of a kind: its place in the order. */
-export function turnOf(phase: Phase, kind: string): number {
-  return order.indexOf(`${phase} ${kind}`)
+/** When something is done: its place in the order. */
+export function turnOf(turn: Turn): number {
+  return order.indexOf(turn)
 }

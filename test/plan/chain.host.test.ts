@@ -1,6 +1,7 @@
 /** A span may copy from another span of the file: all of it is made in one go, in whatever order the file has them. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { ether, filler } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import {
@@ -94,6 +95,28 @@ spans:
   await spanplan(lab, ['apply', '--yes'])
   await expectConverged(lab)
   await spanplan(lab, ['destroy', '--yes'])
+  await writeSpans(lab, chain)
+  await spanplan(lab, ['apply', '--yes'])
+})
+
+test('spans that feed each other the other way round are never a loop, on the way there and on the way back', async () => {
+  const file = (one: string, two: string) => `spans:
+  one: {sources: [{interface: ${one}}], sensors: [zeek]}
+  two: {sources: [{interface: ${two}}], sensors: [zeek]}`
+  await writeSpans(lab, file('ens192', 'one'))
+  await spanplan(lab, ['apply', '--yes'])
+  const before = await lab.snapshotText()
+  await writeSpans(lab, file('two', 'ens192'))
+  const { options, calls } = await wrapPrograms(lab, {
+    tc: failAt('filter del dev ens192 ingress pref 8 handle 0xbe6d7f0c')
+  })
+  await spanplan(lab, ['apply', '--yes'], 5, options)
+  await expectRestored(lab, before)
+  const found = (await calls()).flatMap((line) => /^filter .+ dev (one|two) ingress .*pref 8 /.exec(line)?.[0] ?? [])
+  expect(found.map((line) => line.split(' ').slice(1, 4).join(' '))).toEqual([
+    ...['del dev one', 'replace dev two'],
+    ...['del dev two', 'replace dev one']
+  ])
   await writeSpans(lab, chain)
   await spanplan(lab, ['apply', '--yes'])
 })

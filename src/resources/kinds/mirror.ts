@@ -4,7 +4,7 @@ import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { markOf } from '../copied-mark.ts'
-import { type CopyPoint, type DesiredSpan, linkOf } from '../desired-state.ts'
+import type { CopyPoint, DesiredSpan } from '../desired-state.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
@@ -14,7 +14,7 @@ import {
   replacesNone
 } from '../foreign/mirrors.ts'
 import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
-import { ownMark, readCookie, readMark, writeCookie } from '../marks.ts'
+import { ownMark, readCookie, writeCookie } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
@@ -92,7 +92,6 @@ export const mirror: Kind<Mirror> = {
   create: (after) => makeSteps(after, 'add'),
   update: updateSteps,
   remove: removeSteps,
-  removesFirst: mayCloseLoop,
   title: nameMirror,
   summary: programClause,
   address: ({ point, spans, handle }) => [
@@ -256,16 +255,6 @@ function makeSteps(after: Mirror, verb: string): Step[] {
   const { device, tcHook } = after.point
   const argv = ['tc', ...writeMirror({ ...after, device: device.name, tcHook })] as const
   return [{ summary: `${verb} the mirror ${nameMirror(after)}`, argv }]
-}
-
-/** Spans that feed each other in another order than before would feed themselves while both mirrors are there. */
-function mayCloseLoop(before: Mirror, changes: readonly Change<Mirror>[]): boolean {
-  return isOfSpan(before) && changes.some((change) => change.action === 'create' && isOfSpan(change.after))
-}
-
-/** Whether the mirror copies from the bridge of a span. */
-function isOfSpan({ point: { device } }: Mirror): boolean {
-  return 'planned' in device || readMark(linkOf(device)) !== null
 }
 
 function removeSteps(before: Mirror): Step[] {
