@@ -43,7 +43,7 @@ export const causes = {
     counted: 'none',
     differs: true,
     text: 'none of its ports is up',
-    hint: 'start a sensor on that bridge, or set up the interface of one: the kernel copies nothing to or from a bridge without a running port'
+    hint: 'start a container on that bridge, or set one of its ports up: the kernel copies nothing to or from a bridge without a running port'
   },
   carrier_flap: {
     counted: 'none',
