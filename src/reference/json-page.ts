@@ -144,7 +144,7 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   monitor_back: 'the program runs again: `monitor`',
   paused: 'a pause begins: `pause` (`span`, null for all; `until`)',
   resumed: 'a pause ends: `pause`',
-  idle: 'a source has had no frame for as long as its `max_idle`: `span`, `device`, `diagnostic`',
+  idle: 'a source has had no frame for as long as its `max_idle`: `span`, `device` (of several containers, the first), `diagnostic`',
   idle_over: 'frames come again: `span`, `device`, `diagnostic`',
   carrier_lost: 'the interface of a source has no carrier: `span`, `device`, `diagnostic`',
   carrier_back: 'the interface has a carrier again: `span`, `device`, `diagnostic`',

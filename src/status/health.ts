@@ -12,7 +12,7 @@ import { writeDuration } from '../spec/values/duration.ts'
 import { type Advice, writeAdvice } from './advice.ts'
 import { type CarrierCause, causes, isCarrierCause } from './counters/causes.ts'
 import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
-import { isIdle, type SourceIdleness } from './counters/idleness.ts'
+import { isIdle, type SourceIdleness, writeIdleSource } from './counters/idleness.ts'
 import type { SensorHealth } from './sensor-health.ts'
 import type { Degraded, SilentWatch } from './watch-state.ts'
 
@@ -61,7 +61,7 @@ export function judgeSpan(
     ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport, changes)),
     ...sources.filter(isIdle).map((source) => ({
       diagnostic: explainIdleness(source),
-      isOwn: changes.every(({ device }) => device !== source.point.device.name)
+      isOwn: changes.every(({ device }) => source.points.every((point) => device !== point.device.name))
     }))
   )
   const pick = (wanted: boolean) => found.flatMap(({ diagnostic, isOwn }) => (isOwn === wanted ? [diagnostic] : []))
@@ -168,14 +168,13 @@ function countDrift({ length }: readonly PlannedChange[], what: string, advise: 
 }
 
 /** What is wrong with a source that is idle. */
-export function explainIdleness({ span, point, idle, maxIdle }: SourceIdleness): Diagnostic {
-  const { source, item, origin } = point
-  const [name] = source
-  const message = `no frame has come from ${name} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
+export function explainIdleness({ span, points, idle, maxIdle }: SourceIdleness): Diagnostic {
+  const [{ source, item, origin }] = points
+  const message = `no frame has come from ${writeIdleSource(points)} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
   const hint = "is the switch's mirror session still there?"
   return {
     ...diagnostic('SOURCE_IDLE', message, hint, origin),
-    subject: { span, kind: 'interface', id: [name], item }
+    subject: { span, kind: 'interface', id: [source[0]], item }
   }
 }
 

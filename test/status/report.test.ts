@@ -159,6 +159,22 @@ describe('what is healthy', () => {
     expect(codes(see(), { idle: 90_000 })).toEqual([])
   })
 
+  test('several containers that are one source: what differs on any of them comes before its idleness', () => {
+    const host = readSnapshot(join(casesFolder, 'container-source-converged'), 'host.json')
+    if (host.docker.state !== 'read') throw new Error('the fixture has changed')
+    const containers = host.docker.containers.map((one) =>
+      one.name === 'web' ? { ...one, labels: { tier: 'frontend' } } : one
+    )
+    // Those of web are as the file says; those of front are not.
+    const source = '{label: tier=frontend, filter: not port 22, max_idle: 5m}'
+    const text = `version: 1\nspans: {span0: {sources: [${source}], sensors: [suricata]}}`
+    const view = see({ ...host, docker: { ...host.docker, containers } }, text)
+    expect(report(view, { idle: 300, frames: 0 }).spans.flatMap(({ unhealthy }) => unhealthy)).toMatchObject([
+      { code: 'DRIFT' },
+      { code: 'SOURCE_IDLE', message: 'no frame has come from front or 1 other container for 5m (max_idle: 5m)' }
+    ])
+  })
+
   test('of a source that has no carrier, and so is idle, the carrier comes first', () => {
     expect(codes(see(converged, withMaxIdle('5m')), { idle: 300, carrier: false })).toEqual([
       'CARRIER_LOST',

@@ -57,8 +57,10 @@ export function eventFields(event: WatchEvent): object {
       return { pause: { span, until } }
     }
     case 'idle':
-    case 'idle_over':
-      return { span: event.span, device: event.point.source[0], diagnostic: diagnosticDocument(event.diagnostic) }
+    case 'idle_over': {
+      const { span, points } = event.source
+      return { span, device: points[0].source[0], diagnostic: diagnosticDocument(event.diagnostic) }
+    }
     case 'carrier_lost':
     case 'carrier_back':
       return { span: event.span, device: event.point.device.name, diagnostic: diagnosticDocument(event.diagnostic) }

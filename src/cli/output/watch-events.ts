@@ -4,6 +4,7 @@ import { renderChanges } from '../../plan/output/plan-text.ts'
 import { oneLine, type Paint, printable } from '../../printable.ts'
 import { writeTitles, writeWait } from '../../resources/kind.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
+import { writeIdleSource } from '../../status/counters/idleness.ts'
 import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
 import { type EventGroup, groupEvents } from '../../watch/events/group-events.ts'
 import type { Session } from '../session.ts'
@@ -147,9 +148,13 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     case 'monitor_back':
       return row(event.monitor.trigger, '', 'the monitor works again')
     case 'idle':
-      return row('idle', event.span, paint('remove', `! ${sentence(event.diagnostic)}`))
+      return row('idle', event.source.span, paint('remove', `! ${sentence(event.diagnostic)}`))
     case 'idle_over':
-      return row('idle', event.span, paint('create', `frames come from ${printable(event.point.source[0])} again`))
+      return row(
+        'idle',
+        event.source.span,
+        paint('create', `frames come from ${printable(writeIdleSource(event.source.points))} again`)
+      )
     case 'carrier_lost':
       return row('carrier', event.span, paint('remove', `! ${sentence(event.diagnostic)}`))
     case 'carrier_back':

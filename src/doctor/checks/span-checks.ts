@@ -166,7 +166,7 @@ export const silence: Check = (readings) =>
   )
 
 function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }: FramePath, { sample }: SpansReading) {
-  const limited = new Set(sources.filter(isIdle).map(({ point }) => point.item))
+  const limited = new Set(sources.filter(isIdle).map(({ points: [first] }) => first.item))
   return [...groupsOf(mirrors, ({ point }) => point.device.name)].flatMap(([device, own]): Finding[] => {
     const idleness = readIdleness(own, sample)
     if (idleness === null) return []

@@ -7,7 +7,8 @@ import type { FramePath, PathMirror } from './frame-path.ts'
 /** A source with a max_idle, and how long it has been without a frame. */
 export interface SourceIdleness {
   readonly span: string
-  readonly point: CopyPoint
+  /** The copy points that it ends in: of several containers, if a label or a service selects them. */
+  readonly points: readonly [CopyPoint, ...CopyPoint[]]
   /** Milliseconds since the last frame, or since the filter was made where it has seen none. */
   readonly idle: number
   /** A frame has come since the filters were made. */
@@ -32,12 +33,21 @@ export function readIdleness(
 /** The sources of a span that have a max_idle and a filter. */
 export function readSources({ span, mirrors }: FramePath, sample: Sample): SourceIdleness[] {
   return [...groupsOf(mirrors, ({ point }) => point.item).values()].flatMap((own) => {
-    const { point } = own.at(-1) ?? own[0]
-    const { maxIdle } = point
+    const [first, ...others] = own
+    const { maxIdle } = first.point
     if (maxIdle === null) return []
     const idleness = readIdleness(own, sample)
-    return idleness === null ? [] : [{ ...idleness, span, point, maxIdle }]
+    return idleness === null
+      ? []
+      : [{ ...idleness, span, points: [first.point, ...others.map(({ point }) => point)], maxIdle }]
   })
+}
+
+/** What a source is called of which any frame counts. */
+export function writeIdleSource([first, ...others]: SourceIdleness['points']): string {
+  const [name] = first.source
+  const more = new Set(others.map(({ source }) => source[0]).filter((other) => other !== name)).size
+  return more === 0 ? name : `${name} or ${more} other ${more === 1 ? 'container' : 'containers'}`
 }
 
 /** Whether the source has been without a frame for as long as its max_idle. */

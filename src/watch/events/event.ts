@@ -4,6 +4,7 @@ import type { CopyPoint } from '../../resources/desired-state.ts'
 import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
+import type { SourceIdleness } from '../../status/counters/idleness.ts'
 import type { SensorHealth } from '../../status/sensor-health.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
 import type { Rest } from '../degraded/backoff.ts'
@@ -39,9 +40,11 @@ export type WatchEvent =
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly diagnostic: Diagnostic }
   | { readonly type: 'monitor_failed' | 'monitor_back'; readonly monitor: FailedMonitor }
   | { readonly type: 'paused' | 'resumed'; readonly pause: Pause }
-  /** A source has had no frame for as long as its max_idle, or its interface has no carrier; or it has these again. */
+  /** A source has had no frame for as long as its max_idle, or has one again. */
+  | { readonly type: 'idle' | 'idle_over'; readonly source: SourceIdleness; readonly diagnostic: Diagnostic }
+  /** The interface of a source has no carrier, or has it again. */
   | {
-      readonly type: 'idle' | 'idle_over' | 'carrier_lost' | 'carrier_back'
+      readonly type: 'carrier_lost' | 'carrier_back'
       readonly span: string
       readonly point: CopyPoint
       readonly diagnostic: Diagnostic

@@ -25,9 +25,11 @@ export function trackIdleSources(emit: EmitEvent, signal: AbortSignal): (view: P
     const counted = new Map(sources.map((source) => [keyOf(source), source]))
     const wasRecreated = (source: SourceIdleness) => counted.get(keyOf(source))?.heard === false
     const { started, ended } = idleSources.update(sources.filter(isIdle), wasRecreated)
-    for (const source of started) emit({ type: 'idle', ...idleSource(source) })
+    for (const source of started) emit({ type: 'idle', source, diagnostic: explainIdleness(source) })
     // A source that has no max_idle any more has not become busy.
-    for (const source of ended) if (counted.has(keyOf(source))) emit({ type: 'idle_over', ...idleSource(source) })
+    for (const source of ended) {
+      if (counted.has(keyOf(source))) emit({ type: 'idle_over', source, diagnostic: explainIdleness(source) })
+    }
   }
   const count = async () => {
     isCounting = true
@@ -49,13 +51,8 @@ export function trackIdleSources(emit: EmitEvent, signal: AbortSignal): (view: P
   }
 }
 
-function keyOf({ span, point }: SourceIdleness): string {
-  return JSON.stringify([span, point.source[0], point.item])
-}
-
-function idleSource(source: SourceIdleness) {
-  const { span, point } = source
-  return { span, point, diagnostic: explainIdleness(source) }
+function keyOf({ span, points: [first] }: SourceIdleness): string {
+  return JSON.stringify([span, first.item])
 }
 
 /** null: no source has a max_idle. */
