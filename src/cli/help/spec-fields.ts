@@ -39,10 +39,8 @@ function makeField(path: string, field: Schema, isRequired: boolean): Field {
   const byDefault = hasDefault ? `; default: ${Array.isArray(value) ? '[]' : value}` : ''
   const shown = Array.isArray(examples) && examples.length > 0 ? ` For example: ${examples.join('; ')}.` : ''
   const obligation = isRequired ? '; required' : byDefault
-  return [
-    path,
-    `${type.charAt(0).toUpperCase()}${type.slice(1)}${obligation}. ${`${description}.`.replace(/\.\.$/, '.')}${shown}`
-  ]
+  const told = typeof description === 'string' ? ` ${description.replace(/\.?$/, '.')}` : ''
+  return [path, `${type.charAt(0).toUpperCase()}${type.slice(1)}${obligation}.${told}${shown}`]
 }
 
 /** What values it takes, in words. */

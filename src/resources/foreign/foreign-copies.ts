@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
-import { groupsOf, type HostIndex } from '../../host/host-index.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { writePlace } from '../../host/tc-conventions.ts'
 import { removeFilter } from '../../host/write-filters.ts'
@@ -47,26 +47,27 @@ export function warnOfForeignCopies(
     )
   const targets = new Set([name, ...host.portsOf(name).map((port) => port.name)])
   const filters = findForeignCopies(marks, host, targets).filter((filter) => !isConflict(filter))
-  const groups = groupsOf(filters, (filter) => (filters.length > most ? null : filter))
-  return [...groups.values()].map((group) => ({
-    ...diagnostic('COPIES_FOREIGN', copiesMessage(name, group), adviseOn(name, group), origin),
+  // Of many, the first stands for all.
+  const named = filters.length > most ? filters.slice(0, 1) : filters
+  const more = filters.length - named.length
+  return named.map((filter) => ({
+    ...diagnostic('COPIES_FOREIGN', copiesMessage(name, filter, more), adviseOn(name, filter, more), origin),
     subject: { span: name, kind: 'bridge', id: [] }
   }))
 }
 
-type Group = readonly [ForeignMirror, ...ForeignMirror[]]
-
 const meaning = 'sensors get frames that the file does not name'
 
-function copiesMessage(span: string, [first, ...others]: Group): string {
+/** @param more how many others it stands for. */
+function copiesMessage(span: string, first: ForeignMirror, more: number): string {
   const where = `${first.device} ${placeOf(first)} at preference ${first.pref}`
-  if (others.length > 0)
-    return `${others.length + 1} filters that spanplan did not create copy into span ${span}: ${meaning}; the first is on ${where}`
+  if (more > 0)
+    return `${more + 1} filters that spanplan did not create copy into span ${span}: ${meaning}; the first is on ${where}`
   return `a filter of ${where} that spanplan did not create ${first.redirects ? 'redirects' : 'copies'} into span ${span} (${filterWords(first)}): ${meaning}`
 }
 
-function adviseOn(span: string, [first, ...others]: Group): string {
-  const removal = `if nothing needs ${others.length === 0 ? 'it' : 'the first'}: ${shellLine(removalOf(first))}`
+function adviseOn(span: string, first: ForeignMirror, more: number): string {
+  const removal = `if nothing needs ${more === 0 ? 'it' : 'the first'}: ${shellLine(removalOf(first))}`
   const isAdoptable = leadsTo(first, new Set([span])) && judgeForeignMirrors([first]).possible
   const keep = 'to keep its frames, write the interface as a source'
   return isAdoptable ? `${keep}, and apply with --adopt; ${removal}` : `${removal}; ${keep}`

@@ -95,21 +95,21 @@ const joinWords: Readonly<Record<string, 'and' | 'or'>> = { and: 'and', '&&': 'a
 
 /** Parses the tokens from one index to before another. */
 function parse(tokens: readonly Token[], from: number, to: number): Node {
-  let node: Node | null = null
-  let kind: Join['kind'] = 'and'
-  let start = from
+  const joins: { readonly at: number; readonly kind: Join['kind'] }[] = []
   let depth = 0
-  for (let index = from; index <= to; index++) {
-    const text = index < to ? (tokens[index]?.text ?? '') : ''
+  for (let at = from; at < to; at++) {
+    const text = tokens[at]?.text ?? ''
     if (text === '(' || text === '[') depth++
     if (text === ')' || text === ']') depth--
-    if (index < to && (depth > 0 || joinWords[text] === undefined)) continue
-    const right = parseOperand(tokens, start, index)
-    node = node === null ? right : { kind, from, to: index, left: node, right }
-    kind = joinWords[text] ?? kind
-    start = index + 1
+    const kind = joinWords[text]
+    if (depth <= 0 && kind !== undefined) joins.push({ at, kind })
   }
-  return node ?? { kind: 'primitive', from, to }
+  let node = parseOperand(tokens, from, joins[0]?.at ?? to)
+  for (const [place, { at, kind }] of joins.entries()) {
+    const end = joins[place + 1]?.at ?? to
+    node = { kind, from, to: end, left: node, right: parseOperand(tokens, at + 1, end) }
+  }
+  return node
 }
 
 function parseOperand(tokens: readonly Token[], from: number, to: number): Node {
