@@ -6,7 +6,6 @@ import {
   type CopyPoint,
   type DesiredSpan,
   type DesiredState,
-  type Device,
   indexDesired,
   linkOf,
   type MarkInventory
@@ -65,7 +64,7 @@ export function resolveSpec(
   const asked = { scope, patient, recreate }
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
   const made = specs.filter(({ name }) => host.linkOf(name) === undefined && host.findOpaque(name) === undefined)
-  const planned = new Map(made.map((span) => [span.name, planBridge(span, ethernetMtu)]))
+  const planned = new Map(made.map((span) => [span.name, planBridge(span)]))
   const context = { ...reading, planned }
   const mtus = new Map<string, number>()
   const parts = new Map<SpanSpec, Resolved<ResolvedSpan>>()
@@ -73,10 +72,7 @@ export function resolveSpec(
     const held = holdNetwork(span, asked, context)
     const part = resolveSpan(held?.span ?? span, recreate, mtus, context)
     parts.set(span, held === null ? part : { ...part, waits: [...part.waits, held.wait] })
-    for (const one of part.items) {
-      mtus.set(span.name, one.span.mtu)
-      if (planned.has(span.name)) planned.set(span.name, planBridge(span, one.span.mtu))
-    }
+    for (const one of part.items) mtus.set(span.name, one.span.mtu)
   }
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
   const complete = resolved.items.map(({ span }) => span)
@@ -240,8 +236,7 @@ function largestMtu(
   mtus: ReadonlyMap<string, number>,
   host: HostIndex
 ): number {
-  const liveMtu = (device: Device) => ('planned' in device ? device.planned : linkOf(device))?.mtu
-  const present = points.flatMap(({ device }) => mtus.get(device.name) ?? liveMtu(device) ?? [])
+  const present = points.flatMap(({ device }) => mtus.get(device.name) ?? linkOf(device)?.mtu ?? [])
   const isComplete = sources.every(({ id }) => points.some(({ item }) => item === id))
   const bridge = isComplete ? undefined : host.linkOf(name)
   const known = [...present, ...(bridge?.kind === 'bridge' ? [bridge.mtu] : [])]

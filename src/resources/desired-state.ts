@@ -19,8 +19,6 @@ export type Device = { readonly name: string } & (
 
 /** What a device will be like that this plan makes: the bridge of a span. */
 export interface PlannedDevice {
-  /** Bytes. */
-  readonly mtu: number
   /** The settings that are on. */
   readonly settings: ReadonlySet<InterfaceSetting>
 }

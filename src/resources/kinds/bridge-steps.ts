@@ -71,9 +71,9 @@ export const smallestIpv6Mtu = 1280
 export const everyOffload: Bridge['offloads'] = { tx: true, tso: true, gso: true }
 
 /** The bridge of a span, before it is made, as a device to copy from. */
-export function planBridge({ sealed }: Pick<DesiredSpan, 'sealed'>, mtu: number): PlannedDevice {
+export function planBridge({ sealed }: Pick<DesiredSpan, 'sealed'>): PlannedDevice {
   const settings: readonly InterfaceSetting[] = ['up', 'arp', 'gro', 'host-receives', 'host-sends']
-  return { mtu, settings: new Set(sealed ? [...settings, 'clsact'] : settings) }
+  return { settings: new Set(sealed ? [...settings, 'clsact'] : settings) }
 }
 
 /** The commands that create a bridge. */
