@@ -54,7 +54,7 @@ export function planTarget(target: Target, reading: HostReading): PlanView {
     const others = isNothing ? warnOfOtherOwners(target, host) : []
     return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...others] } }
   }
-  const more = [...warnOfStacks(desired, host), ...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
+  const more = [...warnOfStacks(resolution), ...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
   return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 
@@ -75,7 +75,7 @@ function planAround(
   const goingDown = namesGoingDown(target.goingDown, reading.host.links)
   const resolved = resolveSpec(target, { ...target, ...reading, goingDown })
   const resolution = { ...resolved, waits: [...resolved.waits, ...waits] }
-  const plan = makePlan(resolution, reading.host, target)
+  const plan = makePlan(resolution, target)
   if ('changes' in plan) return { resolution, plan }
   const { scope } = target
   const spans = exceptSpans(

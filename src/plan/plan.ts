@@ -108,11 +108,10 @@ interface Obstacle extends Place {
  * @throws SpanplanError with all the conflicts, each with what stands in the way; or with why an input was not read.
  */
 export function makePlan(
-  { desired, marks, waits, untouched, warnings }: Resolution,
-  host: HostIndex,
+  state: Resolution,
   { adopt, recreate, patient, resting }: Pick<Target, 'adopt' | 'recreate' | 'patient' | 'resting'>
 ): Plan | readonly Wait[] {
-  const state = { desired, marks, host }
+  const { desired, host, waits, untouched, warnings } = state
   const { drafts, held } = planKinds(state, { adopt, recreate }, (kind) => {
     const live = kind.observe(state)
     return { live, desired: kind.desire(state, live) }

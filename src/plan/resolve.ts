@@ -2,16 +2,9 @@ import { type Diagnostic, diagnostic, SpanplanError, sortByPlace } from '../erro
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { markOf } from '../resources/copied-mark.ts'
-import {
-  type CopyPoint,
-  type DesiredSpan,
-  type DesiredState,
-  indexDesired,
-  linkOf,
-  type MarkInventory
-} from '../resources/desired-state.ts'
+import { type CopyPoint, type DesiredSpan, indexDesired, linkOf } from '../resources/desired-state.ts'
 import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
-import type { Wait } from '../resources/kind.ts'
+import type { ObservedState, Wait } from '../resources/kind.ts'
 import { planBridge } from '../resources/kinds/bridge-steps.ts'
 import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
@@ -40,10 +33,8 @@ import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.t
 import { sortBySources } from './sort-by-sources.ts'
 import type { Target } from './target.ts'
 
-/** The desired state, with what waits and what is worth a warning. */
-export interface Resolution {
-  readonly desired: DesiredState
-  readonly marks: MarkInventory
+/** What a target is on a host, with what waits and what is worth a warning. */
+export interface Resolution extends ObservedState {
   readonly waits: readonly Wait[]
   /** What is live on the devices of these waits' sources stays as it is: each a span and a device. */
   readonly untouched: readonly Untouched[]
@@ -93,6 +84,7 @@ export function resolveSpec(
   return {
     desired,
     marks,
+    host,
     waits: [...resolved.waits, ...(patient ? [...leftOut, ...shared.map(({ wait }) => wait)] : [])],
     untouched: resolved.items.flatMap(({ untouched }) => untouched),
     warnings: [

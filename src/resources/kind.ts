@@ -104,9 +104,9 @@ export interface ObservedState {
   readonly host: HostIndex
 }
 
-/** Remembers what a kind observes of a state: other kinds observe parts of the same, and so does a rollback. */
-export function once<R>(observe: (state: ObservedState) => R[]): (state: ObservedState) => R[] {
-  const observed = new WeakMap<ObservedState, R[]>()
+/** Observes each state once: other kinds observe parts of the same, and so do warnings and a rollback. */
+export function memoized<R>(observe: (state: ObservedState) => readonly R[]): (state: ObservedState) => readonly R[] {
+  const observed = new WeakMap<ObservedState, readonly R[]>()
   return (state) => {
     const resources = observed.get(state) ?? observe(state)
     observed.set(state, resources)
@@ -132,7 +132,7 @@ export interface Kind<R extends Resource = Resource> {
    */
   desire(state: ObservedState, live: readonly R[]): R[]
   /** The live resources. */
-  observe(state: ObservedState): R[]
+  observe(state: ObservedState): readonly R[]
   /** What a plan says of a resource that will be created. */
   summary(resource: R): string
 

@@ -8,7 +8,7 @@ import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { isInUse } from '../interface-use.ts'
-import { type Kind, type ObservedState, once } from '../kind.ts'
+import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
@@ -46,7 +46,7 @@ export const bridge: Kind<Bridge> = {
     const liveById = new Map(live.map((one) => [one.id, one]))
     return state.desired.spans.map((span) => desireBridge(state, span, liveById.get(span.name)))
   },
-  observe: once((state) => [
+  observe: memoized((state) => [
     ...state.host.links.flatMap((link) => observeBridge(state.desired, state.host, link)),
     ...state.desired.spans.flatMap((span): Bridge[] =>
       isNameTaken(state.host, span.name) ? [{ ...desireBridge(state, span, undefined), owner: 'foreign' }] : []

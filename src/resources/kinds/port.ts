@@ -5,7 +5,7 @@ import { keysOf, tableOf } from '../../keys.ts'
 import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
-import { deleteLink, type Kind, type ObservedState, once, type Resource, type Step, setSysctl } from '../kind.ts'
+import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
@@ -74,7 +74,7 @@ export const port: Kind<Port> = {
     onPorts(state, live).flatMap(({ span, link, one }) =>
       one.role.kind === 'left' ? [] : [desirePort(state.host, span, link, one)]
     ),
-  observe: once((state) => {
+  observe: memoized((state) => {
     const { desired, host } = state
     const bridges = bridge.observe(state).filter(({ isBridge }) => isBridge)
     const orphans = host.links.filter(orphansOf(desired, host))

@@ -3,7 +3,7 @@ import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Container, DockerNetwork } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
-import { type Kind, type ObservedState, once } from '../kind.ts'
+import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
 import { connectSteps, disconnectSteps, type Movable, planMoves } from '../sensor-moves.ts'
 import { yesNo } from '../settings.ts'
@@ -39,7 +39,7 @@ export const sensor: Kind<Sensor> = {
     const liveById = new Map(live.map((one) => [one.id, one]))
     return [...desireListed(desired, host, liveById), ...keepOthers(desired, host, [...liveById.values()])]
   },
-  observe: once((state) =>
+  observe: memoized((state) =>
     liveNetworks(state.desired, state.host).flatMap((network) => observeNetwork(state, network))
   ),
   rollbackTarget: rollbackSensors,

@@ -2,13 +2,12 @@ import { meaningOf } from '../../codes/meanings.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { type Engine, label } from '../../host/docker/docker-names.ts'
 import { enterNamespace } from '../../host/exec.ts'
-import { groupsOf, type HostIndex, indexTc, type TcIndex } from '../../host/host-index.ts'
+import { groupsOf, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Endpoint } from '../../host/snapshot.ts'
 import { innerDevice, sealPref } from '../../host/tc-conventions.ts'
-import type { DesiredState } from '../desired-state.ts'
 import { countFilters, filterWords } from '../foreign/describe-filter.ts'
-import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
+import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { readInnerClass, sealHandle, writeInnerClass } from '../marks.ts'
 import { findSeal, hasOtherFilters, isTransparent, readSeal, type Seal, sealCommands } from '../seal-commands.ts'
 import { yesNo } from '../settings.ts'
@@ -47,7 +46,7 @@ export const stack: Kind<Stack> = {
       const closed = one.obstacle === null ? 'sealed' : one.seal
       return span === undefined ? [] : [{ ...one, owner: 'ours', seal: span.sealed ? closed : openSeal(one) }]
     }),
-  observe: ({ desired, host }) => observeStacks(desired, host),
+  observe: memoized(observeStacks),
   evidence: () => ['docker'],
   rollbackTarget: rollbackStacks,
   update: (before, after) => steps(before, after.seal, after.seal === 'sealed' ? 'close' : 'open'),
@@ -60,7 +59,7 @@ export const stack: Kind<Stack> = {
 }
 
 /** The ends of all that is on the networks of spans: who is there gets what is mirrored, whoever has connected it. */
-function observeStacks(desired: DesiredState, host: HostIndex): Stack[] {
+function observeStacks({ desired, host }: ObservedState): Stack[] {
   return liveNetworks(desired, host).flatMap(({ name: network, labels }) => {
     const span = desired.spanOfNetwork(network)?.name ?? labels[label.span] ?? ''
     return host.endpointsOn(network).flatMap(({ container, endpoint: { port, inner } }): Stack[] => {
@@ -117,8 +116,8 @@ function steps({ container, sandbox, device, hadClsact, seal }: Stack, to: Seal,
 }
 
 /** In the namespace that a container has now. A stack that was closed by its container's end stays with that. */
-function rollbackStacks(stacks: readonly Stack[], _: ObservedState, { desired, host }: ObservedState): Stack[] {
-  const ends = new Map(observeStacks(desired, host).map((one) => [one.id, one]))
+function rollbackStacks(stacks: readonly Stack[], _: ObservedState, now: ObservedState): Stack[] {
+  const ends = new Map(stack.observe(now).map((one) => [one.id, one]))
   return stacks.flatMap(({ id, seal, hadClsact }): Stack[] => {
     const live = ends.get(id)
     if (live === undefined) return []
@@ -128,14 +127,17 @@ function rollbackStacks(stacks: readonly Stack[], _: ObservedState, { desired, h
 }
 
 /** Which network stacks may hear what is mirrored though the span is sealed, and why. */
-export function warnOfStacks(desired: DesiredState, host: HostIndex): Diagnostic[] {
+export function warnOfStacks(state: ObservedState): Diagnostic[] {
+  const { desired, host } = state
   const unread = desired.spans.flatMap(({ sealed, network }) =>
     sealed && network !== null ? host.endpointsOn(network.name).flatMap(whyUnread) : []
   )
   const reasons = [...groupsOf(unread, ({ reason }) => reason).values()]
-  const blocked = observeStacks(desired, host).flatMap((one) =>
-    one.obstacle !== null && desired.spanOfNetwork(one.network)?.sealed ? [explainObstacle(one, one.obstacle)] : []
-  )
+  const blocked = stack
+    .observe(state)
+    .flatMap((one) =>
+      one.obstacle !== null && desired.spanOfNetwork(one.network)?.sealed ? [explainObstacle(one, one.obstacle)] : []
+    )
   return [...reasons.map((same) => explainUnread(same, host.engine)), ...blocked]
 }
 
