@@ -75,6 +75,11 @@ export function indexTc({ qdiscs, filters }: Pick<Snapshot, 'qdiscs' | 'filters'
   }
 }
 
+/** The index of the other end of a veth pair, if that is in this network namespace. */
+export function peerHere({ peer, foreignPeer }: Link): number | null {
+  return foreignPeer ? null : peer
+}
+
 /** A snapshot with its indexes: what a plan asks of the host again and again is looked up, and not searched for. */
 export type HostIndex = Readonly<ReturnType<typeof indexHost>>
 
@@ -122,7 +127,7 @@ export function indexHost(read: Snapshot) {
     /** Whether the link of this index exists, and its record is not understood. */
     isOpaque: (one: number) => opaque.some(({ index }) => index === one),
     /** The link of this index. */
-    linkAt: (index: number) => byIndex.get(index),
+    linkAt: (index: number | null) => (index === null ? undefined : byIndex.get(index)),
     /** The links that a bridge, a bond or a VRF is the master of. */
     membersOf,
     /** The ports of a bridge. */

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
-import { groupBy, type HostIndex } from '../host/host-index.ts'
+import { groupBy, type HostIndex, peerHere } from '../host/host-index.ts'
 import { type HookPlace, hookKey, type Link, type TcHook } from '../host/snapshot.ts'
 import { markOf } from '../resources/copied-mark.ts'
 import { type CopyPoint, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
@@ -188,8 +188,8 @@ const tunnels: ReadonlySet<string | null> = new Set([
 ])
 
 /** The other end of a cable, in this network namespace. */
-export function peerOf({ peer, foreignPeer }: Link, host: HostIndex): Link | undefined {
-  return peer === null || foreignPeer ? undefined : host.linkAt(peer)
+export function peerOf(link: Link, host: HostIndex): Link | undefined {
+  return host.linkAt(peerHere(link))
 }
 
 /** A VRF does not forward frames between its interfaces: they share routes only. */
@@ -205,7 +205,7 @@ export function membersOf({ name, kind }: Link, host: HostIndex): readonly Link[
 
 /** The link that a VLAN or a macvlan sends through. */
 export function lowerOf({ lower, kind }: Link, host: HostIndex): Link | undefined {
-  return lower === null || tunnels.has(kind) ? undefined : host.linkAt(lower)
+  return tunnels.has(kind) ? undefined : host.linkAt(lower)
 }
 
 /** The links that get a part of what a link receives. */

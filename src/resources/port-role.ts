@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
-import type { HostIndex } from '../host/host-index.ts'
+import { type HostIndex, peerHere } from '../host/host-index.ts'
 import { indexName, shellLine } from '../host/quote-command.ts'
 import type { Link } from '../host/snapshot.ts'
 import { markOf } from './copied-mark.ts'
@@ -142,8 +142,7 @@ export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagno
 /** @param isGoing the span is removed: nobody hears it any more, and the port stays. */
 function explainStray(link: Link, span: string, host: HostIndex, isGoing: boolean): Diagnostic {
   const { name } = link
-  const isHere = link.peer !== null && !link.foreignPeer
-  const hears = isHere ? 'the host hears the span by it' : 'hears the span for as long as it runs'
+  const hears = peerHere(link) === null ? 'hears the span for as long as it runs' : 'the host hears the span by it'
   const meaning = isGoing ? 'could send to the host, so the port stays sealed' : hears
   const remove = `if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
   const open = isGoing ? `; to have it open: ${shellLine(['tc', 'qdisc', 'del', 'dev', name, 'clsact'])}` : ''
@@ -157,9 +156,10 @@ function explainStray(link: Link, span: string, host: HostIndex, isGoing: boolea
 }
 
 /** Any port may be that of a container that the engine has failed to describe. */
-function explainOtherEnd({ peer, foreignPeer }: Link, { linkAt, unreadContainers }: HostIndex): string {
-  if (peer !== null && !foreignPeer) {
-    return `${linkAt(peer)?.name ?? indexName(peer)} on this host: a sensor may have moved its interface here, and then`
+function explainOtherEnd(link: Link, { linkAt, unreadContainers }: HostIndex): string {
+  const here = peerHere(link)
+  if (here !== null) {
+    return `${linkAt(here)?.name ?? indexName(here)} on this host: a sensor may have moved its interface here, and then`
   }
   const unread = unreadContainers.map(({ name }) => name)
   if (unread.length === 0) {

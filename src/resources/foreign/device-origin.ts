@@ -77,7 +77,7 @@ function removeDevice(host: HostIndex, link: Link): string {
 }
 
 function kindClause(host: HostIndex, { kind, type, lower }: Link): string {
-  const below = lower === null ? undefined : host.linkAt(lower)
+  const below = host.linkAt(lower)
   const what = kind ?? (type === 'ether' ? 'physical interface' : `${type} interface`)
   return `${/^[aeio]/.test(what) ? 'an' : 'a'} ${what}${below ? ` on ${below.name}` : ''}`
 }
