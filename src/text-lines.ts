@@ -41,3 +41,28 @@ export function breakWord(word: string, room: number): string[] {
   }
   return pieces
 }
+
+/** Names as a sentence has them: "a, b and c". */
+export function listAll(names: readonly string[]): string {
+  return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ')
+}
+
+/** The first names, and how many more there are. */
+export function listFew(names: readonly string[], most: number): string {
+  const more = names.length - most
+  return more > 0 ? `${names.slice(0, most).join(', ')} and ${more} more` : names.join(', ')
+}
+
+/** Of many names, only the first are of use. */
+const listed = 5
+
+/** Some names in words, each once, in their order. */
+export function listNames(names: readonly string[]): string {
+  const sorted = [...new Set(names)].sort()
+  return sorted.length > listed ? listFew(sorted, listed) : listAll(sorted)
+}
+
+/** Clauses as a sentence has them: "a, b, and c". */
+export function joinAnd(clauses: readonly string[]): string {
+  return clauses.length < 2 ? clauses.join() : `${clauses.slice(0, -1).join(', ')}, and ${clauses.at(-1)}`
+}

@@ -1,9 +1,10 @@
 import { diagnostic, type Origin, type Subject } from '../errors.ts'
-import { listFew, type Wait, waitFor, writeTitles } from '../resources/kind.ts'
+import { type Wait, waitFor } from '../resources/kind.ts'
 import { findListeners } from '../resources/kinds/network.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import type { Context } from '../resources/sources/host-source-kind.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
+import { listNames } from '../text-lines.ts'
 import { findCreatedOn } from './resolve-sensors.ts'
 import type { Target } from './target.ts'
 
@@ -55,13 +56,4 @@ export function holdNetwork(
   const hint = `write network: ${live.name}, or recreate the container`
   const found = diagnostic('SENSOR_NETWORK_LOST', message, hint, network.origin)
   return { span: held, wait: waitFor(subject, row.title, found) }
-}
-
-/** Of many names, only the first are of use. */
-const listed = 5
-
-/** Some names in words, in their order. */
-export function listNames(names: readonly string[]): string {
-  const sorted = [...new Set(names)].sort()
-  return sorted.length > listed ? listFew(sorted, listed) : writeTitles(sorted)
 }

@@ -4,10 +4,10 @@ import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 import { markOf } from '../resources/copied-mark.ts'
-import { listFew } from '../resources/kind.ts'
 import { destroyOf, isInScope, ownsNetwork } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
 import { everySpan, isFileName, namedSpans } from '../spec/scope.ts'
+import { listFew } from '../text-lines.ts'
 import type { Target } from './target.ts'
 
 /** The names of the spans on the host that belong to the owner of this scope, whichever spans the scope selects. */

@@ -4,6 +4,7 @@ import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { encodeBytes } from '../host/parsers/bytes.ts'
 import type { Input } from '../host/snapshot.ts'
+import { listAll } from '../text-lines.ts'
 import type { DesiredState, MarkInventory } from './desired-state.ts'
 
 /**
@@ -226,19 +227,8 @@ export function waitFor(subject: Subject & { readonly span: string }, title: str
 /** What things wait for, and why: the same for all of them. What is in the way of a thing is a sentence of its own. */
 export function writeWait(titles: readonly string[], { message }: Diagnostic): string {
   const isSaidOfThem = /^(waits|stays|is|cannot) /.test(message)
-  if (titles.length > 1) return `${writeTitles(titles)}:${isSaidOfThem ? ' each' : ''} ${message}`
-  return `${writeTitles(titles)}${isSaidOfThem ? '' : ':'} ${message}`
-}
-
-/** The first of them, and how many more there are. */
-export function listFew(names: readonly string[], most: number): string {
-  const more = names.length - most
-  return more > 0 ? `${names.slice(0, most).join(', ')} and ${more} more` : names.join(', ')
-}
-
-/** All of them, in their order. */
-export function writeTitles(titles: readonly string[]): string {
-  return [titles.slice(0, -1).join(', '), ...titles.slice(-1)].filter((part) => part !== '').join(' and ')
+  if (titles.length > 1) return `${listAll(titles)}:${isSaidOfThem ? ' each' : ''} ${message}`
+  return `${listAll(titles)}${isSaidOfThem ? '' : ':'} ${message}`
 }
 
 /** The command that gives settings to sysctl(8), which takes any number of them. */

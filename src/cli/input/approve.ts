@@ -1,9 +1,9 @@
 import type { Decision } from '../../apply/window/window-transitions.ts'
 import { Exit, interruptedExit, SpanplanError } from '../../errors.ts'
-import { listNames } from '../../plan/hold.ts'
 import { countActions } from '../../plan/output/plan-text.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { printable } from '../../printable.ts'
+import { listNames } from '../../text-lines.ts'
 import { printResult } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 

@@ -2,9 +2,10 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChanges } from '../../plan/output/plan-text.ts'
 import { oneLine, type Paint, printable } from '../../printable.ts'
-import { writeTitles, writeWait } from '../../resources/kind.ts'
+import { writeWait } from '../../resources/kind.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeIdleSource } from '../../status/counters/idleness.ts'
+import { listAll } from '../../text-lines.ts'
 import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
 import { type EventGroup, groupEvents } from '../../watch/events/group-events.ts'
 import type { Session } from '../session.ts'
@@ -92,7 +93,7 @@ function renderGroup(group: EventGroup, paint: Paint): string {
       const titles = group.flatMap((one) => ('wait' in one ? [one.wait.title] : []))
       const { kind, span, diagnostic } = event.wait
       const why = sentence({ ...diagnostic, message: writeWait(titles, diagnostic) })
-      const over = `${printable(writeTitles(titles))} no longer ${titles.length > 1 ? 'wait' : 'waits'}`
+      const over = `${printable(listAll(titles))} no longer ${titles.length > 1 ? 'wait' : 'waits'}`
       const text = event.type === 'wait' ? `... ${kind} ${why}` : `    ${kind} ${over}`
       return row(event.trigger, span, paint('wait', text))
     }

@@ -1,7 +1,7 @@
 import { groupsOf } from '../../host/host-index.ts'
 import type { ClassFilter, Filter, TcFilter } from '../../host/snapshot.ts'
 import { writeHandle } from '../../host/write-filters.ts'
-import { joinAnd } from './device-origin.ts'
+import { joinAnd } from '../../text-lines.ts'
 
 /** Whether a filter copies or redirects frames to one of these devices. */
 export function leadsTo({ copies, redirects = [] }: TcFilter, targets: ReadonlySet<string>): boolean {

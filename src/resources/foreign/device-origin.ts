@@ -3,6 +3,10 @@ import { referTo } from '../../host/docker/docker-names.ts'
 import { groupsOf, type HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Manager } from '../../host/snapshot.ts'
+import { joinAnd, listFew } from '../../text-lines.ts'
+
+/** As many names as a sentence takes. */
+const mostNames = 4
 
 /** The names that tools give to the interfaces they make, and whose these are; the first match counts. */
 const makers: readonly (readonly [RegExp, string])[] = [
@@ -62,7 +66,9 @@ function useClause(host: HostIndex, link: Link): string {
     ...(maker === null ? [] : [`it seems to be ${maker}`]),
     ...(networks.length === 0
       ? []
-      : [`the Docker ${networks.length === 1 ? 'network' : 'networks'} ${some(networks)} ${isAre(networks)} on it`]),
+      : [
+          `the Docker ${networks.length === 1 ? 'network' : 'networks'} ${listFew(networks, mostNames)} ${isAre(networks)} on it`
+        ]),
     ...portClauses(host, link)
   ]
   return facts.length === 0 ? '' : `; ${joinAnd(facts)}`
@@ -87,21 +93,11 @@ function portClauses(host: HostIndex, bridge: Link): string[] {
   const ports = host.membersOf(bridge.name).map(({ name }) => name)
   return [...groupsOf(ports, guessMaker)].map(([maker, names]) => {
     const what = `its ${names.length === 1 ? 'port' : 'ports'}`
-    if (maker === null) return `${what} ${isAre(names)} ${some(names)}`
-    return `${what} ${some(names)} ${names.length === 1 ? 'seems' : 'seem'} to be ${maker}`
+    if (maker === null) return `${what} ${isAre(names)} ${listFew(names, mostNames)}`
+    return `${what} ${listFew(names, mostNames)} ${names.length === 1 ? 'seems' : 'seem'} to be ${maker}`
   })
 }
 
 function isAre(names: readonly string[]): string {
   return names.length === 1 ? 'is' : 'are'
-}
-
-/** As many names as a sentence takes. */
-function some(names: readonly string[]): string {
-  return names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
-}
-
-/** A list as a sentence has it. */
-export function joinAnd(facts: readonly string[]): string {
-  return facts.length < 2 ? facts.join() : `${facts.slice(0, -1).join(', ')}, and ${facts.at(-1)}`
 }
