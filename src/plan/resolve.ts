@@ -100,7 +100,10 @@ function spanSources(specs: readonly SpanSpec[], spec: Spec, host: HostIndex): (
   const byName = new Map(specs.map((span) => [span.name, span]))
   return ({ sources }) => {
     const devices = sources.flatMap((source) => hostKindOf(source).needs(source, spec).devices)
-    return devices.flatMap((name) => byName.get(name) ?? byName.get(host.findLink(name)?.name ?? '') ?? [])
+    return devices.flatMap((name) => {
+      const link = host.findLink(name)
+      return byName.get(name) ?? (link && byName.get(link.name)) ?? []
+    })
   }
 }
 

@@ -6,6 +6,7 @@ import { groupsOf, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Endpoint } from '../../host/snapshot.ts'
 import { innerDevice, sealPref } from '../../host/tc-conventions.ts'
+import type { DesiredSpan } from '../desired-state.ts'
 import { countFilters, filterWords } from '../foreign/describe-filter.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { readInnerClass, sealHandle, writeInnerClass } from '../marks.ts'
@@ -61,7 +62,7 @@ export const stack: Kind<Stack> = {
 /** The ends of all that is on the networks of spans: who is there gets what is mirrored, whoever has connected it. */
 function observeStacks({ desired, host }: ObservedState): Stack[] {
   return liveNetworks(desired, host).flatMap(({ name: network, labels }) => {
-    const span = desired.spanOfNetwork(network)?.name ?? labels[label.span] ?? ''
+    const span = desired.spanOfNetwork(network)?.name ?? labels[label.span]
     return host.endpointsOn(network).flatMap(({ container, endpoint: { port, inner } }): Stack[] => {
       if (typeof port === 'string' || container.sandbox === null || inner === undefined || 'unread' in inner) return []
       const [tc, device] = [indexTc(inner), innerDevice(port.inside)]
@@ -70,7 +71,7 @@ function observeStacks({ desired, host }: ObservedState): Stack[] {
         {
           kind: 'stack',
           id: `${network}/${container.name}`,
-          spans: [span],
+          spans: span === undefined ? [] : [span],
           network,
           device,
           container: container.name,
@@ -133,11 +134,10 @@ export function warnOfStacks(state: ObservedState): Diagnostic[] {
     sealed && network !== null ? host.endpointsOn(network.name).flatMap(whyUnread) : []
   )
   const reasons = [...groupsOf(unread, ({ reason }) => reason).values()]
-  const blocked = stack
-    .observe(state)
-    .flatMap((one) =>
-      one.obstacle !== null && desired.spanOfNetwork(one.network)?.sealed ? [explainObstacle(one, one.obstacle)] : []
-    )
+  const blocked = stack.observe(state).flatMap((one) => {
+    const span = desired.spanOfNetwork(one.network)
+    return span?.sealed && one.obstacle !== null ? [explainObstacle(one, span, one.obstacle)] : []
+  })
   return [...reasons.map((same) => explainUnread(same, host.engine)), ...blocked]
 }
 
@@ -189,7 +189,8 @@ function explainUnread(unread: readonly [Unread, ...Unread[]], engine: Engine): 
 }
 
 function explainObstacle(
-  { container, network, sandbox, device, spans: [span = ''] }: Stack,
+  { container, network, sandbox, device }: Stack,
+  { name: span }: DesiredSpan,
   obstacle: string
 ): Diagnostic {
   const show = shellLine(enterNamespace(sandbox, ['tc', 'filter', 'show', 'dev', device, 'ingress']))

@@ -86,7 +86,8 @@ function rollbackPrograms(programs: readonly Xdp[], then: ObservedState, now: Ob
   const isOurs = (program: Program) => program === 'ours' || program === 'none'
   return programs.flatMap((one) => {
     const was = ports.get(one.id)
-    const is = live.get((was && findAgain(now.host, was)?.name) ?? '')
+    const link = was && findAgain(now.host, was)
+    const is = link && live.get(link.name)
     if (is === undefined) return []
     const { id, receiveQueues } = is
     return [

@@ -116,6 +116,7 @@ export function livePoint(
     source,
     serves,
     direction,
+    // The index of a host has no filter of a device that is gone.
     device: link === undefined ? { name, opaque: true } : { name, link },
     tcHook,
     selection: { expression: null, everyFrame: program === everyFrame },
