@@ -97,7 +97,7 @@ async function tryRefresh(target: Target, first: PlanView): Promise<PlanView | D
 
 /**
  * Whether a change removes a mark that remembers the earlier state of an interface or container that is not restored yet. A mirror
- * that would be on a loop does not stay: the bridge that it feeds remembers the same.
+ * that would be on a loop does not stay: the bridge that it feeds remembers the same, or nothing has to be remembered of the interface.
  */
 function isStillNeeded(change: PlannedChange, left: readonly PlannedChange[]): boolean {
   if (breaksLoop(change)) return false

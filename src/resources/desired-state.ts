@@ -124,8 +124,8 @@ export interface MarkInventory {
 /** An interface with its marks: which settings it had before, and which settings spans manage now and will manage. */
 export interface MarkedInterface {
   readonly device: Device
-  /** Spanplan has made the device, or this plan does: what it was like before is known without a mark. */
-  readonly isMade: boolean
+  /** The settings with which spanplan has made the device, or this plan does; null: others have made it, so only marks say what it was like before. */
+  readonly made: ReadonlySet<InterfaceSetting> | null
   /** The copy points on the interface, of all desired spans. */
   readonly points: readonly CopyPoint[]
   readonly spans: readonly string[]

@@ -3,12 +3,22 @@ import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import { markOf } from './copied-mark.ts'
-import type { CopyPoint, DesiredSpans, MarkedInterface, MarkInventory, OwnedMark } from './desired-state.ts'
+import type {
+  CopyPoint,
+  DesiredSpans,
+  DesiredState,
+  MarkedInterface,
+  MarkInventory,
+  OwnedMark
+} from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
+import { planBridge } from './kinds/bridge-steps.ts'
 import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
-import { isInScope } from './ownership.ts'
+import { isInScope, ownsBridge } from './ownership.ts'
+import { readSeal } from './seal-commands.ts'
 import {
   closingSettings,
+  everyInterfaceSettings,
   type InterfaceSetting,
   interfaceBits,
   interfaceSettings,
@@ -23,7 +33,7 @@ interface Use {
 }
 
 /** Reads the marks that the host bears. */
-export function readMarks(desired: DesiredSpans, host: HostIndex): MarkInventory {
+export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory {
   const bridges = host.links.flatMap((link) => {
     const mark = markOf(host, link)
     return mark === null ? [] : [{ span: link.name, mark }]
@@ -52,7 +62,7 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): MarkInventory
   )
   const live = host.links.flatMap((link) => {
     const marks = entriesOf(link.index)
-    const entries = [...marks, ...readClosing(desired, host, link, marks)]
+    const entries = [...marks, ...readClosing(desired, host, link, marks), ...readForgotten(desired, host, link, marks)]
     const uses = usesOf(link.name)
     const isMarked = entries.some(({ inScope }) => inScope) || uses.length > 0 || desired.also.has(link.index)
     return isMarked ? [readInterface(desired, conditionOf(desired, host, link, mirrors), entries, uses)] : []
@@ -61,7 +71,8 @@ export function readMarks(desired: DesiredSpans, host: HostIndex): MarkInventory
   const planned = [...new Map(devices.map((device) => [device.name, device])).values()].flatMap((device) => {
     // A rollback finds it made.
     if (!('planned' in device) || host.linkOf(device.name) !== undefined) return []
-    const condition = { device, isMade: true, now: device.planned.settings, needed: new Set<InterfaceSetting>() }
+    const { settings } = device.planned
+    const condition = { device, made: settings, now: settings, needed: new Set<InterfaceSetting>() }
     return [readInterface(desired, condition, [], usesOf(device.name))]
   })
   return { mirrors, interfaces: new Map([...live, ...planned].map((one) => [one.device.name, one])) }
@@ -137,20 +148,43 @@ function readClosing({ scope }: DesiredSpans, host: HostIndex, link: Link, entri
   return [{ mark: { before: closed, managed: closed }, span: null, inScope }]
 }
 
+/** What spans have switched on at a span's bridge, where no mark says so any more: what the bridge is made with is known. */
+function readForgotten(desired: DesiredState, host: HostIndex, link: Link, entries: readonly OwnedMark[]): OwnedMark[] {
+  const made = settingsWhenMade(desired, host, link)
+  if (made === null || !ownsBridge(desired, host, link)) return []
+  const managed = everyInterfaceSettings.filter(
+    (setting) =>
+      sourceSettings[setting].read(link) && !made.has(setting) && !entries.some(({ mark }) => mark.managed.has(setting))
+  )
+  const mark = { before: made, managed: new Set(managed) }
+  return managed.length === 0 ? [] : [{ mark, span: link.name, inScope: true }]
+}
+
+/** The settings that are on when a bridge is made as the span of its name needs it; null: spanplan has not made it. */
+function settingsWhenMade(
+  { owner, spanOf }: DesiredState,
+  host: HostIndex,
+  link: Link
+): ReadonlySet<InterfaceSetting> | null {
+  const { name } = link
+  const mark = markOf(host, link)
+  // The address of a bridge is a mark until the bridge has an alias. One that is adopted has both.
+  const isMade = mark ? mark.original === null : link.kind === 'bridge' && link.mac === bridgeMac(owner, name)
+  return isMade ? planBridge(spanOf(name) ?? { sealed: readSeal(host, name) === 'sealed' }).settings : null
+}
+
 /** What is known of an interface besides its marks. */
-interface Condition extends Pick<MarkedInterface, 'device' | 'isMade' | 'now' | 'needed'> {}
+interface Condition extends Pick<MarkedInterface, 'device' | 'made' | 'now' | 'needed'> {}
 
 function conditionOf(
-  { owner }: DesiredSpans,
+  desired: DesiredState,
   host: HostIndex,
   link: Link,
   mirrors: ReadonlyMap<Filter, OwnedMark>
 ): Condition {
-  const mark = markOf(host, link)
   return {
     device: { name: link.name, link },
-    // The address of a bridge is a mark until the bridge has an alias. One that is adopted has both.
-    isMade: mark ? mark.original === null : link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name),
+    made: settingsWhenMade(desired, host, link),
     now: new Set(allSettings.filter((setting) => interfaceSettings[setting].read(link, host))),
     needed: neededSettings(host, link, mirrors)
   }
@@ -162,7 +196,7 @@ function readInterface(
   entries: readonly OwnedMark[],
   uses: readonly Use[]
 ): MarkedInterface {
-  const { device, isMade, now } = condition
+  const { device, made, now } = condition
   const spans =
     uses.length > 0
       ? uses.map(({ span }) => span)
@@ -170,15 +204,13 @@ function readInterface(
   const isTheirs = (setting: InterfaceSetting) => setting === 'up' && goingDown.has(device.name)
   const own = new Set(uses.flatMap(({ point }) => ['clsact' as const, ...point.settings]))
   const others = entries.filter(({ inScope }) => !inScope)
-  // No bridge is promiscuous when it is made.
-  const unmanaged = new Set([...now].filter((setting) => !(isMade && setting === 'promiscuous')))
   return {
     ...condition,
     points: uses.map(({ point }) => point),
     spans: [...new Set(spans)],
     ours: entries.some(({ inScope }) => inScope),
     before: new Set(
-      allSettings.filter((setting) => (isTheirs(setting) ? now.has(setting) : wasBefore(setting, entries, unmanaged)))
+      allSettings.filter((setting) => (isTheirs(setting) ? now.has(setting) : wasBefore(setting, entries, made ?? now)))
     ),
     live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),
     own,
@@ -199,10 +231,10 @@ function neededSettings(host: HostIndex, link: Link, mirrors: ReadonlyMap<Filter
 function wasBefore(
   setting: InterfaceSetting,
   entries: readonly OwnedMark[],
-  now: ReadonlySet<InterfaceSetting>
+  unmanaged: ReadonlySet<InterfaceSetting>
 ): boolean {
   const entry = entries.find(({ mark }) => mark.managed.has(setting))
-  return entry === undefined ? now.has(setting) : entry.mark.before.has(setting)
+  return (entry?.mark.before ?? unmanaged).has(setting)
 }
 
 /**

@@ -170,7 +170,7 @@ function rememberedInterfaces({ marks, host }: ObservedState, { name, mirrors }:
       const marked = marks.interfaces.get(device)
       const link = marked && linkOf(marked.device)
       // Of a bridge that spanplan has made, nothing needs to be remembered; and one that it makes now has no index.
-      if (marked === undefined || marked.isMade || link === undefined) return []
+      if (marked === undefined || marked.made !== null || link === undefined) return []
       const { index } = link
       if (used.has(device)) return [[index, interfaceMark(marked)] as const]
       const remembered = old.get(index)
