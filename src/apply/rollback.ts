@@ -79,8 +79,8 @@ function conclude(
   unread: Diagnostic | null,
   failures: ReadonlyMap<string, Diagnostic>
 ): Omit<RollbackResult, 'restarts'> {
-  // What others may undo is no part of the host that was there before.
-  const complete = left.every(isTolerated) && unread === null
+  // What others may undo is no part of the host that was there before; what has failed, nobody has undone.
+  const complete = left.every((change) => isTolerated(change) && !failures.has(change.address)) && unread === null
   const changed = begun || !complete
   if (changed) progress.rolledBack(complete, left)
   return { complete, left, causes: [...failures.values(), ...(unread ? [unread] : [])], changed }

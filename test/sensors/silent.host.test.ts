@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dropProgram } from '../../src/host/tc-conventions.ts'
 import { writeProgram } from '../../src/host/xdp/object.ts'
 import { startWatch } from '../lab/commands/watch.ts'
+import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { able, countHeard, programsOn, silent } from '../lab/frames/silent-port.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
@@ -134,11 +135,23 @@ test.each([
   expect(await Promise.all(ports.map(({ port }) => programsOn(lab, port)))).toEqual([silent, silent])
 })
 
+test('a rollback that cannot close what it connects does not say that all is as before', async () => {
+  const { options } = await wrapPrograms(lab, { ip: failAt('dev veth.* xdpdrv obj') })
+  await writeSpans(lab, spanOf('suricata'))
+  const args = ['apply', '--yes', '--rollback-after', '100ms']
+  const { stderr } = await spanplan(lab, args, 4, { ...able, ...options })
+  expect(stderr).toMatch(
+    /could not be rolled back completely:[\s\S]*made up\nStill to do[^\n]*\n +~ xdp veth\w+ → span0/
+  )
+  await apply()
+  await expectConverged(lab, able)
+})
+
 test('a watch has the programs as soon as somebody mounts the BPF file system', async () => {
   const { port } = await findTap(lab, zeek)
   await lab.run(['ip', 'link', 'set', 'dev', port, 'xdpdrv', 'off'])
   const mounted = join(lab.files, 'mounted')
-  const later = `(until [ -e ${mounted} ]; do sleep 0.1; done; mount -t bpf bpf /sys/fs/bpf && rm ${mounted}) & exec "$@"`
+  const later = `(timeout 60 sh -c 'until [ -e ${mounted} ]; do sleep 0.1; done'; mount -t bpf bpf /sys/fs/bpf && rm ${mounted}) & exec "$@"`
   await using watch = await startWatch(lab, [], { through: ['unshare', '--mount', 'sh', '-c', later, 'sh'] })
   expect(await programsOn(lab, port)).toEqual([])
   await writeFile(mounted, '')
