@@ -252,7 +252,7 @@ async function remakeBridge(
 ): Promise<PlannedChange | null> {
   const { action, after, device } = change
   const kind = kindOf(change.kind)
-  if (action !== 'adopt' || after === null || !kind?.makesDevice) return null
+  if (action !== 'adopt' || after === null || !kind.makesDevice) return null
   const now = await observe().catch(() => null)
   if (now === null || now.host.mayExist(device)) return null
   return { ...change, before: null, stages: [{ turn: turnOf(`make ${kind.kind}`), steps: kind.create?.(after) ?? [] }] }

@@ -78,7 +78,7 @@ const words: Readonly<Record<PlannedChange['action'], string>> = {
 }
 
 /** The side of a span that a kind of resource is on. */
-const sides: Readonly<Record<string, Side>> = {
+const sides: Readonly<Record<KindName, Side>> = {
   bridge: 'span',
   table: 'span',
   address: 'span',
@@ -91,13 +91,13 @@ const sides: Readonly<Record<string, Side>> = {
   note: 'span',
   port: 'receiver',
   xdp: 'span'
-} satisfies Record<KindName, Side>
+}
 
 /** What is not what its kind is called: the interface and the container themselves stay. */
-const names: Readonly<Record<string, string>> = {
+const names: Readonly<Partial<Record<KindName, string>>> = {
   interface: 'interface settings',
   sensor: 'connection'
-} satisfies Partial<Record<KindName, string>>
+}
 
 /** What a report says of a span that changes say already, and sensors at their containers, or that one sample cannot tell. */
 const isShownElsewhere = isAbout('changes', 'sensors', 'losses')
@@ -264,7 +264,7 @@ function findSensor({ sensor, state, diagnostic }: SensorHealth, waiting: readon
 
 function findChange(change: PlannedChange, host: HostIndex): Finding {
   const { kind, device, container, subject } = change
-  const side = sides[kind] ?? 'span'
+  const side = sides[kind]
   const behind = side === 'receiver' ? host.attachmentOf(host.linkOf(device))?.container.name : undefined
   return { about: change, side, device: device ?? undefined, container: container ?? behind, item: subject.item }
 }

@@ -14,7 +14,7 @@ import {
   writeAddress
 } from '../resources/kind.ts'
 import { isMirror } from '../resources/kinds/mirror.ts'
-import { kindOf, kinds, type RegisteredKind, turnOf } from '../resources/registry.ts'
+import { type KindName, kindOf, kinds, type RegisteredKind, turnOf } from '../resources/registry.ts'
 import { explainUnread } from '../resources/unread.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
@@ -43,7 +43,7 @@ export interface PlannedChange {
   readonly subject: Subject
   /** The subject as it is printed, which is also a key: no two changes of a plan have the same. */
   readonly address: string
-  readonly kind: string
+  readonly kind: KindName
   /** null: nothing tells any more which span the resource belonged to. */
   readonly span: string | null
   readonly action: Change['action']
@@ -188,26 +188,26 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
 /** What blocks removals, each with the subject of the removal. */
 export function findBlockers(changes: readonly PlannedChange[], now: ObservedState, planned = now): Diagnostic[] {
   return changes.filter(isBlockable).flatMap(({ kind, before, subject }) => {
-    const blockers = before && kindOf(kind)?.blockers?.(before, now, planned)
+    const blockers = before && kindOf(kind).blockers?.(before, now, planned)
     return (blockers ?? []).map((blocker) => ({ ...blocker, subject }))
   })
 }
 
 /** Whether anything can block a change. */
 export function isBlockable({ action, kind }: PlannedChange): boolean {
-  return (action === 'remove' || action === 'replace') && kindOf(kind)?.blockers !== undefined
+  return (action === 'remove' || action === 'replace') && kindOf(kind).blockers !== undefined
 }
 
 /** What to say of a change that failed or did not last where others do as they like; null: they may not, and the apply fails. */
 export function explainUndone({ kind, before, after, subject, origin }: PlannedChange, reason: string) {
   const resource = after ?? before
-  const undone = resource && kindOf(kind)?.undone?.(resource, reason)
+  const undone = resource && kindOf(kind).undone?.(resource, reason)
   return undone ? { ...undone, subject, ...(origin && { origin }) } : null
 }
 
 /** Whether what one change is about is on what another is about, and goes with that. */
 export function hangsOn(change: PlannedChange, other: PlannedChange): boolean {
-  const below = kindOf(change.kind)?.hangsOn
+  const below = kindOf(change.kind).hangsOn
   const resource = change.before ?? change.after
   return (
     below !== undefined && resource !== null && below.kind === other.kind && below.id(resource) === other.before?.id
@@ -322,7 +322,7 @@ function withhold(
 }
 
 /** A conflict in words, at its place in the file. */
-function explain(kind: Kind, { live, desired }: Conflict<Resource>, host: HostIndex): Obstacle[] {
+function explain(kind: RegisteredKind, { live, desired }: Conflict<Resource>, host: HostIndex): Obstacle[] {
   if (kind.conflict === undefined) return []
   const { spans, origin } = desired
   const found = { ...addAdoption(kind.conflict(live, desired, host), live), ...(origin && { origin }) }

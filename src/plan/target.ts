@@ -102,7 +102,7 @@ export const nothingRests: Resting = { things: new Map(), spans: new Set() }
 /** What is asked of a change. */
 interface Restable {
   readonly address: string
-  readonly kind: string
+  readonly kind: KindName
   readonly span: string | null
   readonly action: string
   readonly device: string | null
@@ -116,11 +116,11 @@ export type Place = Pick<Restable, 'kind' | 'span' | 'device'>
 type IsPart = (part: Place, whole: Place) => boolean
 
 /** What cannot be made while a resource of a kind is missing. */
-const dependants: Readonly<Record<string, IsPart>> = {
+const dependants: Readonly<Partial<Record<KindName, IsPart>>> = {
   bridge: (part, whole) => part.span === whole.span || part.device === whole.device,
   network: (part, whole) => part.span === whole.span && (part.kind === 'sensor' || part.kind === 'note'),
   qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror'
-} satisfies Partial<Record<KindName, IsPart>>
+}
 
 /**
  * The changes without what cannot be made while the resources at these places are missing. Nothing is set on an interface that

@@ -1,3 +1,4 @@
+import { tableOf } from '../keys.ts'
 import type { Kind } from './kind.ts'
 import { address } from './kinds/address.ts'
 import { bridge } from './kinds/bridge.ts'
@@ -38,10 +39,10 @@ export interface RegisteredKind extends Kind {
 /** Every kind, in the order in which a plan shows them: each after the one that its resources depend on. */
 export const kinds: readonly RegisteredKind[] = registered
 
-const byName: ReadonlyMap<string, RegisteredKind> = new Map(kinds.map((one) => [one.kind, one]))
+const byName = tableOf(kinds.map((one) => [one.kind, one] as const))
 
 /** The kind of this name. */
-export const kindOf = (name: string): RegisteredKind | undefined => byName.get(name)
+export const kindOf = (name: KindName): RegisteredKind => byName[name]
 
 /** What is done to resources of a kind, and to mirrors that would close a loop with those that are made. To make is also to change. */
 type Turn = `${'make' | 'remove'} ${KindName}` | 'break loop'

@@ -193,10 +193,10 @@ export function explainCarrier({ source }: CopyPoint, cause: CarrierCause): Diag
 }
 
 /** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
-const onTheWay: ReadonlySet<string> = new Set<KindName>(['bridge', 'network', 'port', 'sensor'])
+const onTheWay: ReadonlySet<KindName> = new Set(['bridge', 'network', 'port', 'sensor'])
 
 function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly PlannedChange[]): Problem[] {
-  const isChanged = (kind: string, device: string | null) =>
+  const isChanged = (kind: KindName, device: string | null) =>
     device === hop.device || device === span || (hop.kind !== 'interface' && onTheWay.has(kind))
   return hop.losses.flatMap(({ cause, frames }) => {
     const { text, hint } = causes[cause]

@@ -23,9 +23,9 @@ function work(title: string, turn: number, tools: readonly string[]): Work {
   const stage = { turn, steps }
   const change: PlannedChange = {
     ...{
-      subject: { span: null, kind: 'thing', id: [title] },
+      subject: { span: null, kind: 'address', id: [title] },
       address: title,
-      kind: 'thing',
+      kind: 'address',
       span: null,
       action: 'create',
       device: null,

@@ -26,7 +26,7 @@ interface Look {
 }
 
 /** What closes a sensor that has come: its port, the port's XDP program, and the sensor's network stack. */
-const ofSensor: ReadonlySet<string> = new Set(['port', 'xdp', 'stack'])
+const ofSensor: ReadonlySet<PlannedChange['kind']> = new Set(['port', 'xdp', 'stack'])
 
 function planOwn(target: Target, reading: HostReading): PlanView | null {
   try {

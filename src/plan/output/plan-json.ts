@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { diagnosticDocument, type Resource, type Step } from '../../resources/kind.ts'
-import { kindOf } from '../../resources/registry.ts'
+import { type KindName, kindOf } from '../../resources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
 import type { HostReading } from '../plan-view.ts'
@@ -59,8 +59,8 @@ export function changeDocument({ address, kind, span, action, title, reason }: P
 function plannedDocument(change: PlannedChange) {
   return {
     ...changeDocument(change),
-    before: change.before && resourceDocument(change.before, 'before'),
-    after: change.after && resourceDocument(change.after, 'after'),
+    before: change.before && resourceDocument(change.kind, change.before, 'before'),
+    after: change.after && resourceDocument(change.kind, change.after, 'after'),
     fields: change.facts.filter(({ changed }) => changed).map(({ key }) => key),
     facts: change.facts.map(({ key, label, from, to }) => ({ key, label, before: from, after: to })),
     ...(change.origin && { origin: change.origin }),
@@ -78,8 +78,8 @@ export function stepDocument(step: Step) {
   return { summary: step.summary, argv: commandOf(step) }
 }
 
-function resourceDocument(resource: Resource, side: 'before' | 'after'): object {
-  const { origin: _, item: __, ...rest } = kindOf(resource.kind)?.document?.(resource, side) ?? resource
+function resourceDocument(kind: KindName, resource: Resource, side: 'before' | 'after'): object {
+  const { origin: _, item: __, ...rest } = kindOf(kind).document?.(resource, side) ?? resource
   return rest
 }
 

@@ -157,15 +157,14 @@ const engineUsers: Readonly<Record<Engine, Suspect>> = {
 }
 
 /** By kind; for all other kinds, it is `links`. */
-const suspectsOf = (engine: Engine): Readonly<Record<string, Suspect>> =>
-  ({
-    mirror: filters,
-    qdisc: filters,
-    table: firewall,
-    network: engineUsers[engine],
-    sensor: engineUsers[engine],
-    address: engineUsers[engine]
-  }) satisfies Partial<Record<KindName, Suspect>>
+const suspectsOf = (engine: Engine): Readonly<Partial<Record<KindName, Suspect>>> => ({
+  mirror: filters,
+  qdisc: filters,
+  table: firewall,
+  network: engineUsers[engine],
+  sensor: engineUsers[engine],
+  address: engineUsers[engine]
+})
 
 /** What a container undoes in its own network namespace, no monitor outside shows. That an interface is gone, `ip` shows outside, too. */
 function insideOf({ kind, container, facts }: PlannedChange, host: HostIndex | null): Suspect | null {

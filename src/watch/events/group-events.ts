@@ -22,7 +22,7 @@ export function groupEvents(events: readonly WatchEvent[]): readonly EventGroup[
 }
 
 /** The kinds that are about a sensor's port. */
-const ofPort: ReadonlySet<string> = new Set<KindName>(['port', 'xdp'])
+const ofPort: ReadonlySet<KindName> = new Set(['port', 'xdp'])
 
 /** @param served the container that each interface leads to. */
 function keyOf(event: WatchEvent, served: ReadonlyMap<string, string>): string | null {

@@ -11,7 +11,7 @@ import { casesFolder, readSnapshot, readTarget } from '../../lab/fixtures/plan-c
 const write = (time: number) => `${time} ms`
 
 interface Made {
-  readonly kind?: string
+  readonly kind?: PlannedChange['kind']
   readonly action?: PlannedChange['action']
   /** What the resource is to be like. */
   readonly after?: object | null
@@ -156,7 +156,7 @@ test.each([
   ['mirror', 'a tool that sets filters', 'tc monitor'],
   ['network', 'a user of Docker', 'docker events'],
   ['bridge', 'a network configuration tool', 'ip monitor link']
-])('who may undo a change of a %s again and again is named, with what shows it', (kind, who, show) => {
+] as const)('who may undo a change of a %s again and again is named, with what shows it', (kind, who, show) => {
   const path = join(casesFolder, 'converged')
   const host = readSnapshot(path, 'host.json')
   const view = planTarget(readTarget(path, host.links), readingOf(host))
@@ -181,7 +181,7 @@ test('a sensor that cannot be had rests at once, for longer each time, until its
 })
 
 test('what keeps the host from receiving never rests, and neither does the qdisc that it is on', () => {
-  const of = (kind: string, closes: boolean) => ({
+  const of = (kind: PlannedChange['kind'], closes: boolean) => ({
     ...change(`span0/${kind}/ens192`, { kind, closes, instance: 'interface 4' }),
     device: 'ens192'
   })
@@ -248,7 +248,7 @@ test('what rests while a run is made is not over when that run ends', () => {
 
 test('what depends on a sensor that is degraded is not degraded beside it', () => {
   const contention = openContention()
-  const of = (kind: string, address: string) => ({
+  const of = (kind: PlannedChange['kind'], address: string) => ({
     change: { ...change(address, { kind, closes: kind === 'stack' }), container: address.slice(-4) },
     diagnostic: { code: 'SENSOR_FAILED', message: 'gone again', subject: subjectAt(address) } as const,
     made: true
