@@ -136,7 +136,9 @@ test('a span that copies from the bridge of one that goes keeps it', async () =>
   await writeSpans(lab, 'name: other\nspans: {span1: {sources: [{interface: span0}]}}')
   await spanplan(lab, ['apply'])
   await writeSpans(lab, one)
-  expect(await expectRefusal(lab, ['destroy', '--yes'])).toContain('which mirrors into span1')
+  const told = await expectRefusal(lab, ['destroy', '--yes'])
+  expect(told).toContain('the bridge span0 cannot be removed: span span1 copies from it')
+  expect(told).toContain('take the source off, or remove that span: spanplan destroy --name other --span span1')
 })
 
 test('what is put on an adopted bridge stays on it, when that is given back', async () => {
