@@ -158,7 +158,7 @@ export async function start([file, ...args]: Argv) {
   }
 }
 
-/** What execa tells of a program that has ended, or that has not started. */
+/** How a program has ended, or that it has not started: a part of execa's result. */
 interface Ended {
   readonly exitCode?: number | undefined
   readonly signal?: NodeJS.Signals | undefined
@@ -237,7 +237,7 @@ export async function forEachConcurrently<Item>(
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-/** The results of work for all items, `concurrency` at a time. */
+/** The results of work for all items, by item. It is done as {@link forEachConcurrently} does it. */
 export async function mapConcurrently<Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>

@@ -5,7 +5,7 @@ import { shellLine } from '../host/quote-command.ts'
 import type { Filter, Link, TcHook } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
 import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-state.ts'
-import { filterWords } from '../resources/foreign/describe-filter.ts'
+import { filterWords } from '../resources/foreign/filter-words.ts'
 import { isTransparent } from '../resources/seal-commands.ts'
 import { mirrorSubject } from '../resources/sources/host-source-kind.ts'
 

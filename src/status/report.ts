@@ -57,7 +57,10 @@ export interface Report {
   readonly unread: readonly Diagnostic[]
 }
 
-/** What is known of the files, and of whoever keeps or changes what they say. By default, all is well. */
+/**
+ * What is known of the files, and of whoever keeps or changes what they say. By default, a watch that runs answers, nothing is wrong
+ * with the files, and the spans are those of the files.
+ */
 type Circumstances = Pick<Report, 'watch' | 'window'> & Partial<Pick<Report, 'silentWatch' | 'fileErrors' | 'basis'>>
 
 /** What a report is made of: two samples, and the plan at the time of the later one. */

@@ -37,7 +37,7 @@ export async function connectDocker(limits = defaultLimits): Promise<DockerConne
     const docker = limitCalls(new Docker({ timeout: 0 }), limits)
     return { docker, ...(await ping(docker)) }
   } catch (error) {
-    return { reason: unreachable(address, error) }
+    return { reason: explainUnreachable(address, error) }
   }
 }
 
@@ -135,7 +135,7 @@ async function sendToDocker(docker: Dockerode, call: DockerCall): Promise<void> 
       if (call.call === 'disconnect' && place === 'none') return
       if (place !== 'half' || !isPlace) throw dockerFailed(error)
       const obstacle = call.call === 'connect' ? error : await tryToConnect(docker, call)
-      if (attempt === mostAttempts) throw leftHalf(call, obstacle ?? error)
+      if (attempt === mostAttempts) throw connectionLeftHalfMade(call, obstacle ?? error)
     }
   }
 }
@@ -203,7 +203,7 @@ async function tryToConnect(docker: Dockerode, { network, container }: PlaceCall
     )
 }
 
-function leftHalf({ network, container }: PlaceCall, error: unknown): SpanplanError {
+function connectionLeftHalfMade({ network, container }: PlaceCall, error: unknown): SpanplanError {
   const message = `Docker lists ${container} on ${network}, and cannot make its interface: ${messageOf(error)}`
   const hint = `restart it, so that Docker makes its interfaces again: ${shellLine(['docker', 'restart', container])}`
   return new SpanplanError(diagnostic('DOCKER_FAILED', message, hint), undefined, { cause: error })
@@ -269,7 +269,7 @@ function writePool({ subnet, gateway, range, reserved }: Pool) {
   }
 }
 
-function unreachable(address: string, error: unknown): Diagnostic {
+function explainUnreachable(address: string, error: unknown): Diagnostic {
   // One that runs, and gives no answer in time, is not helped by a start.
   const help =
     error instanceof SpanplanError ? 'restart it: systemctl restart docker' : 'start it: systemctl start docker'

@@ -11,7 +11,7 @@ import type { ObservedState } from '../kind.ts'
 import { sealHandle } from '../marks.ts'
 import { destroyOf, ownsNetwork } from '../ownership.ts'
 import { dockerAddress } from './bridge-adoption.ts'
-import { filterWords, placeOf } from './describe-filter.ts'
+import { filterWords, placeOf } from './filter-words.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
 
 /** Something foreign on a bridge, in words, and the commands that take it off. */

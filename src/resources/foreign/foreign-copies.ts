@@ -5,7 +5,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import { writePlace } from '../../host/tc-conventions.ts'
 import { removeFilter } from '../../host/write-filters.ts'
 import type { DesiredSpan, MarkInventory } from '../desired-state.ts'
-import { filterWords, leadsTo, placeOf } from './describe-filter.ts'
+import { filterWords, leadsTo, placeOf } from './filter-words.ts'
 import { type ForeignMirror, judgeForeignMirrors } from './mirrors.ts'
 
 /** The filters of others that copy or redirect to one of these devices from another one. */

@@ -7,7 +7,7 @@ import { mirrorPref } from '../../host/tc-conventions.ts'
 import { removeFilter, writeFilter, writeHandle } from '../../host/write-filters.ts'
 import type { CopyPoint, DesiredState } from '../desired-state.ts'
 import { type Adoption, adoptUnless, type ObservedState } from '../kind.ts'
-import { filterWords, isOfScripts, leadsTo, placeOf } from './describe-filter.ts'
+import { filterWords, isOfScripts, leadsTo, placeOf } from './filter-words.ts'
 
 /** A foreign filter on an interface that a span copies from; the filter copies into that span's bridge too. */
 export type ForeignMirror = Filter | ClassFilter

@@ -63,7 +63,7 @@ export function readSubnets(texts: readonly string[]): Subnet[] {
 }
 
 /** The first of these subnets that shares an address with a span's, in words. */
-export function describeOverlap(span: string, text: string, used: readonly UsedSubnet[]): string | null {
+export function writeOverlap(span: string, text: string, used: readonly UsedSubnet[]): string | null {
   const subnet = readSubnet(text)
   if (subnet === undefined) return null
   const found = used.find((one) => readSubnets([one.subnet]).some((other) => subnetsOverlap(subnet, other)))
@@ -80,7 +80,7 @@ export const chooseSubnet = 'choose another one, or remove the key "subnet": spa
 export function warnOfSubnet({ name, network }: DesiredSpan, host: HostIndex): Diagnostic[] {
   if (network?.subnet == null) return []
   const links = host.links.filter((link) => link.name !== name && host.networksOn(link.name).length === 0)
-  const overlap = describeOverlap(name, network.subnet, hostSubnets({ ...host, links }))
+  const overlap = writeOverlap(name, network.subnet, hostSubnets({ ...host, links }))
   if (overlap === null) return []
   const message = `${overlap}: sensors cannot reach these addresses by their other networks`
   return [diagnostic('SUBNET_SHADOWS', message, chooseSubnet, network.origin)]

@@ -16,7 +16,7 @@ import type { DesiredState } from '../desired-state.ts'
 import { adoptUnless, type Kind, type Resource } from '../kind.ts'
 import { isInScope, isLiveNetwork, leftNotes, ownsBridge, ownsNetwork } from '../ownership.ts'
 import { yesNo } from '../settings.ts'
-import { chooseSubnet, describeOverlap, findFreeSubnet, readSubnets, takenSubnets } from './network-subnets.ts'
+import { chooseSubnet, findFreeSubnet, readSubnets, takenSubnets, writeOverlap } from './network-subnets.ts'
 
 /** The Docker network that hands a span out. Docker cannot change a network: any difference recreates it. */
 export interface Network extends Resource {
@@ -118,7 +118,7 @@ function findSubnetsTaken(desired: DesiredState, host: HostIndex): Diagnostic[] 
     const kept = networks
       .filter((other) => other.name !== name)
       .map((other) => ({ subnet: other.subnet, user: `the Docker network ${other.name} of span ${other.spans[0]}` }))
-    const overlap = describeOverlap(span, subnet, [...foreign, ...kept])
+    const overlap = writeOverlap(span, subnet, [...foreign, ...kept])
     if (overlap === null) return []
     const subject = { span, kind: 'network', id: [name] }
     return [{ ...diagnostic('SUBNET_TAKEN', overlap, chooseSubnet, origin), subject }]

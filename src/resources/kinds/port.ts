@@ -71,7 +71,7 @@ export const port: Kind<Port> = {
     known: { label: "marked as a container's", words: yesNo }
   },
   desire: (state, live) =>
-    onPorts(state, live).flatMap(({ span, link, one }) =>
+    liveOnPorts(state, live).flatMap(({ span, link, one }) =>
       one.role.kind === 'left' ? [] : [desirePort(state.host, span, link, one)]
     ),
   observe: memoized((state) => {
@@ -110,8 +110,8 @@ export const port: Kind<Port> = {
       : 'given back as it was before it was a port'
 }
 
-/** What is live on the ports of the desired spans. */
-export function onPorts<R extends Resource>({ desired, host }: ObservedState, live: readonly R[]) {
+/** What is live on the ports of the desired spans, each with its port's span and link. */
+export function liveOnPorts<R extends Resource>({ desired, host }: ObservedState, live: readonly R[]) {
   const byId = new Map(live.map((one) => [one.id, one]))
   const portsOf = groupBy([...byId.values()], ({ spans: [span] }) => span)
   return desired.spans.flatMap((span) =>

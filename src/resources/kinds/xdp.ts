@@ -7,7 +7,7 @@ import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { treatments } from '../port-role.ts'
 import { readSeal } from '../seal-commands.ts'
 import { yesNo } from '../settings.ts'
-import { findAgain, onPorts, type Port, port, portSeal } from './port.ts'
+import { findAgain, liveOnPorts, type Port, port, portSeal } from './port.ts'
 
 /**
  * Whose XDP program a port has. `ours`: the one that drops all that comes from the port, whoever has attached it. `unread`: the
@@ -35,7 +35,7 @@ export const xdp: Kind<Xdp> = {
     program: { label: 'silent', words: (program) => (program === 'unread' ? 'not known' : yesNo(program === 'ours')) }
   },
   desire: (state, live) =>
-    onPorts(state, live).map(({ span, link, one }) => {
+    liveOnPorts(state, live).map(({ span, link, one }) => {
       const isSealed = portSeal(state.host, span, link, readSeal(state.host, one.id)) === 'sealed'
       return { ...one, owner: 'ours', program: desiredProgram(one, isSealed, state.host) }
     }),

@@ -79,7 +79,7 @@ export interface HostSourceKind<S extends SourceSpec> {
   isDevice(source: S, name: string, link: IpLink | undefined, context: LinkContext): boolean
   /** The hooks of the devices that the source ends in, or why it ends in none now. */
   resolve(source: S, span: SpanSpec, context: Context): ResolvedSource
-  /** What is live of the source where an input was not read: it stays as it is. */
+  /** The span's live mirrors that may be of such a source, where an input was not read: they stay as they are. */
   recall(span: SpanSpec, context: Context): readonly CopyPoint[]
   /** Which source the live mirrors at a hook are of; null: none of this kind, or of an interface, which needs no telling. */
   identify(place: HookPlace, host: HostIndex): MirrorSource | null

@@ -64,7 +64,7 @@ function resolveOpaque(
   const opaque = isFound ? undefined : 'name' in match ? host.findOpaque(match.name) : host.opaque[0]
   if (opaque === undefined) return null
   const isNamed = 'name' in match && (opaque.name === match.name || opaque.altnames.includes(match.name))
-  const which = isNamed ? 'it is a source' : `it may be the source ${nameOf(match)}`
+  const which = isNamed ? 'it is a source' : `it may be the source ${matchWords(match)}`
   const found = explainOpaque(opaque, `${which} of the span ${span.name}`)
   if (!patient) return { ...nothingResolved, errors: [{ ...found, origin: source.origin }], isUnread: true }
   return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], found), isUnread: true }
@@ -95,7 +95,7 @@ function resolveInterface(
       return { ...nothingResolved, items: hooks }
     }
     const hint = suggestInterface(match, spec, host)
-    const missing = diagnostic(link.code, `waits for the interface ${nameOf(match)}`, hint)
+    const missing = diagnostic(link.code, `waits for the interface ${matchWords(match)}`, hint)
     return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], missing) }
   }
   const { name } = link
@@ -158,7 +158,7 @@ function hooksOf(
   }))
 }
 
-function nameOf(match: InterfaceMatch): string {
+function matchWords(match: InterfaceMatch): string {
   return 'name' in match ? match.name : `with the MAC address ${match.macaddress}`
 }
 

@@ -7,7 +7,7 @@ const mebibyte = 1024 * 1024
 /** Bytes. No set of spans comes near; a capture that is given by mistake is larger. */
 export const largestFile = 10 * mebibyte
 
-function invalidByte({ bytes, path }: SourceFile): Diagnostic {
+function explainInvalidByte({ bytes, path }: SourceFile): Diagnostic {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   // An invalid sequence is decoded as U+FFFD, so it differs once the text is encoded again.
   const encodedAgain = Buffer.from(decoder.decode(bytes))
@@ -47,6 +47,6 @@ export function decodeFile(file: SourceFile): string | Diagnostic {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    return invalidByte(file)
+    return explainInvalidByte(file)
   }
 }
