@@ -171,7 +171,7 @@ describe('what is healthy', () => {
     const view = see({ ...host, docker: { ...host.docker, containers } }, text)
     expect(report(view, { idle: 300, frames: 0 }).spans.flatMap(({ unhealthy }) => unhealthy)).toMatchObject([
       { code: 'DRIFT' },
-      { code: 'SOURCE_IDLE', message: 'no frame has come from front or 1 other container for 5m (max_idle: 5m)' }
+      { code: 'SOURCE_IDLE', message: 'no frame has come from front or 1 other interface for 5m (max_idle: 5m)' }
     ])
   })
 

@@ -7,7 +7,7 @@ import type { FramePath, PathMirror } from './frame-path.ts'
 /** A source with a max_idle, and how long it has been without a frame. */
 export interface SourceIdleness {
   readonly span: string
-  /** The copy points that it ends in: of several containers, if a label or a service selects them. */
+  /** The copy points that it ends in: of several containers where a label or a service selects them. */
   readonly points: readonly [CopyPoint, ...CopyPoint[]]
   /** Milliseconds since the last frame, or since the filter was made where it has seen none. */
   readonly idle: number
@@ -43,11 +43,11 @@ export function readSources({ span, mirrors }: FramePath, sample: Sample): Sourc
   })
 }
 
-/** What a source is called of which any frame counts. */
+/** What a source is called of which any frame counts. Interfaces are counted: which are of one container may not be known. */
 export function writeIdleSource([first, ...others]: SourceIdleness['points']): string {
   const [name] = first.source
-  const more = new Set(others.map(({ source }) => source[0]).filter((other) => other !== name)).size
-  return more === 0 ? name : `${name} or ${more} other ${more === 1 ? 'container' : 'containers'}`
+  const more = new Set(others.flatMap(({ source, device }) => (source[0] === name ? [] : [device.name]))).size
+  return more === 0 ? name : `${name} or ${more} other ${more === 1 ? 'interface' : 'interfaces'}`
 }
 
 /** Whether the source has been without a frame for as long as its max_idle. */
