@@ -150,12 +150,18 @@ export function findSeal(host: TcIndex, device: string): Filter | undefined {
     .filtersAt(device, 'ingress')
     .find(
       (filter) =>
-        filter.pref === sealPref &&
-        filter.chain === 0 &&
-        filter.kind === 'bpf' &&
+        isInPlace(filter) &&
         (filter.handle === sealHandle(device) || (readPortClass(filter.classId) !== null && isWhole(filter)))
     )
 }
+
+/** Whether a filter on a bridge of ours is its seal, under whichever name of the bridge that was made. */
+export function isBridgeSeal(filter: Filter): boolean {
+  return isInPlace(filter) && (filter.handle === sealHandle(filter.device) || isWhole(filter))
+}
+
+const isInPlace = ({ tcHook, pref, chain, kind }: Filter) =>
+  tcHook === 'ingress' && pref === sealPref && chain === 0 && kind === 'bpf'
 
 function isWhole({ protocol, directAction, program }: Filter): boolean {
   return protocol === 'all' && directAction && (program === dropProgram || program === passProgram)

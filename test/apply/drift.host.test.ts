@@ -105,6 +105,11 @@ const rows: readonly Row[] = [
     says: [/~ +bridge +span0 .*address: 02:00:00:00:00:99 → 02:/]
   },
   {
+    name: "the bridge's name",
+    by: () => ip('link', 'set', 'dev', 'span0', 'name', 'elsewhere'),
+    says: [/\+ +bridge +span0 /, /- +bridge +elsewhere$/]
+  },
+  {
     name: "the bridge's alias",
     by: () => ip('link', 'set', 'dev', 'span0', 'alias', ''),
     says: [/~ +bridge +span0 +mark: none → spanplan's/]

@@ -5,11 +5,10 @@ import { podmanCommand } from '../../host/docker/podman-calls.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
-import { sealPref } from '../../host/tc-conventions.ts'
 import { markOf } from '../copied-mark.ts'
 import type { ObservedState } from '../kind.ts'
-import { sealHandle } from '../marks.ts'
 import { destroyOf, ownsNetwork } from '../ownership.ts'
+import { isBridgeSeal } from '../seal-commands.ts'
 import { dockerAddress } from './bridge-adoption.ts'
 import { filterWords, placeOf } from './filter-words.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
@@ -147,8 +146,6 @@ function writeAddress({ address, prefix }: Address): string {
 
 /** The bridge's filters, without the seal and spans' mirrors. */
 function foreignFilters(now: ObservedState, bridge: string): Filter[] {
-  const isSeal = ({ tcHook, pref, handle }: Filter) =>
-    tcHook === 'ingress' && pref === sealPref && handle === sealHandle(bridge)
   const isMirror = (filter: Filter) => now.marks.mirrors.get(filter)?.inScope || otherSpan(now, filter) !== null
-  return now.host.filtersOf(bridge).filter((filter) => !isSeal(filter) && !isMirror(filter))
+  return now.host.filtersOf(bridge).filter((filter) => !isBridgeSeal(filter) && !isMirror(filter))
 }
