@@ -8,6 +8,7 @@ import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-s
 import { filterWords } from '../resources/foreign/filter-words.ts'
 import { isTransparent } from '../resources/seal-commands.ts'
 import { mirrorSubject } from '../resources/sources/host-source-kind.ts'
+import type { Feeding } from './loops.ts'
 
 /** Warns of foreign filters and programs on the bridge and its ports: they may keep copies from sensors, or bypass the seal. */
 export function warnOfOthers({ name, sealed }: DesiredSpan, host: HostIndex): Diagnostic[] {
@@ -65,17 +66,28 @@ function warnOfHiddenMirrors([first, ...more]: readonly Filter[]): Diagnostic[] 
   return [warnOfFilter('MIRROR_HIDDEN', first, `${all}: where ${one} ends classification, the mirrors see nothing`)]
 }
 
-/** So many spans in a row may copy from each other: MIRRED_NEST_LIMIT of net/sched/act_mirred.c is 4, and the kernel drops a further copy (measured with Linux 6.18). */
-const deepestChain = 3
+/** So many mirrors in a row copy a frame: MIRRED_NEST_LIMIT of net/sched/act_mirred.c. */
+const deepestChain = 4
 
-/** Warns of spans that get nothing, since too many spans are before them in a row. */
-export function warnOfChains(spans: readonly DesiredSpan[]): Diagnostic[] {
-  let deep = new Set(spans.map(({ name }) => name))
-  const isFed = ({ mirrors }: DesiredSpan) => mirrors.some(({ device }) => deep.has(device.name))
-  for (let before = 0; before < deepestChain; before++) deep = new Set(spans.filter(isFed).map(({ name }) => name))
+/**
+ * Warns of spans that miss frames, since too many spans copy from each other in a row: the fifth mirror copies nothing, and drops the
+ * frame itself, which the fourth span misses too (measured with Linux 6.18). A mirror is in a row with those before it at the egress of
+ * a bridge alone.
+ *
+ * @param others the live spans beside these, which stay as they are.
+ */
+export function warnOfChains(spans: readonly DesiredSpan[], others: readonly Feeding[]): Diagnostic[] {
+  const all = [...spans, ...others]
+  const sourcesOf = ({ mirrors }: Feeding) =>
+    mirrors.flatMap(({ device, tcHook }) => (tcHook === 'egress' ? device.name : []))
+  const fedBy = (names: ReadonlySet<string>) => all.filter((span) => sourcesOf(span).some((name) => names.has(name)))
+  let last = new Set(all.map(({ name }) => name))
+  for (let before = 1; before < deepestChain; before++) last = new Set(fedBy(last).map(({ name }) => name))
+  const beyond = fedBy(last)
+  const missing = new Set(beyond.flatMap((span) => [span.name, ...sourcesOf(span).filter((name) => last.has(name))]))
   return spans.flatMap(({ name, origin }) => {
-    if (!deep.has(name)) return []
-    const message = `span ${name} gets no frames: more than ${deepestChain} spans in a row copy from each other, and the kernel hands a copy on no further`
+    if (!missing.has(name)) return []
+    const message = `span ${name} misses frames: more than ${deepestChain} spans in a row copy from each other, and the kernel drops what would be copied once more`
     const subject = { span: name, kind: 'bridge', id: [] }
     return [{ ...diagnostic('CHAIN_DEEP', message, 'copy from the first interface of the row', origin), subject }]
   })

@@ -18,7 +18,7 @@ export interface Loop {
 }
 
 /** A span, and what it copies from. */
-type Feeding = Pick<DesiredSpan, 'name' | 'mirrors'>
+export type Feeding = Pick<DesiredSpan, 'name' | 'mirrors'>
 
 /** The live spans that a plan leaves as they are, with their live mirrors: of other names, or out of scope. */
 export function findOtherSpans(spans: readonly Feeding[], scope: Scope, host: HostIndex): Feeding[] {

@@ -89,7 +89,7 @@ export function resolveSpec(
     untouched: resolved.items.flatMap(({ untouched }) => untouched),
     warnings: [
       ...resolved.warnings,
-      ...warnOfChains(spans),
+      ...warnOfChains(spans, others),
       ...spans.flatMap((span) => warnOfForeignCopies(span, marks, host))
     ]
   }

@@ -121,6 +121,34 @@ test('spans that feed each other the other way round are never a loop, on the wa
   await spanplan(lab, ['apply', '--yes'])
 })
 
+test('the fourth span in a row gets frames, until a fifth copies from it, which the plan warns of', async () => {
+  const row = ['ens192', 'one', 'two', 'three', 'four', 'five']
+  const file = (spans: number) => {
+    const lines = row.slice(1, spans + 1).map((name, before) => {
+      const sensors = name === 'three' || name === 'four' ? 'zeek, suricata' : 'zeek'
+      return `  ${name}: {sources: [{interface: ${row[before]}}], sensors: [${sensors}]}\n`
+    })
+    return `spans:\n${lines.join('')}`
+  }
+  await writeSpans(lab, file(4))
+  expect((await spanplan(lab, ['apply', '--yes'])).stderr).not.toContain('in a row')
+  const whole = await listen(lab, suricata, { span: 'four' })
+  await lab.send([wanted])
+  await expectFrames(whole, { wanted })
+  await writeSpans(lab, file(5))
+  const { stderr } = await spanplan(lab, ['apply', '--yes'])
+  for (const span of ['four', 'five'])
+    expect(stderr).toContain(`span ${span} misses frames: more than 4 spans in a row`)
+  const before = await listen(lab, suricata, { span: 'three' })
+  const deep = await listen(lab, suricata, { span: 'four' })
+  await lab.send([wanted])
+  await expectFrames(before, { wanted })
+  await expectFrames(deep, {})
+  await spanplan(lab, ['destroy', '--yes'])
+  await writeSpans(lab, chain)
+  await spanplan(lab, ['apply', '--yes'])
+})
+
 test('a span stays while another one copies from it', async () => {
   await writeSpans(lab, 'spans: {three: {sources: [{interface: two}], sensors: [suricata]}}')
   const live = await lab.snapshotText()

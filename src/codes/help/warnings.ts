@@ -30,7 +30,7 @@ export const warnings = {
   },
   CHAIN_DEEP: {
     means:
-      'More than three spans in a row copy from each other. The kernel does not hand a copy on so often: those behind get nothing.',
+      'More than four spans in a row copy from each other. The kernel drops a frame instead of copying it a fifth time: the fourth span misses it too, and those behind.',
     todo: 'Copy from the interface that the first span of the row copies from.'
   },
   COPIED_TWICE: {
