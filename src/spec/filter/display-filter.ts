@@ -21,24 +21,24 @@ const fields: Readonly<Record<string, string>> = {
 }
 
 /** What people call the frames of an application, and its usual port. */
-const applications: Readonly<Record<string, string>> = {
-  http: 'tcp port 80',
-  https: 'tcp port 443',
-  tls: 'tcp port 443',
-  ssl: 'tcp port 443',
-  ssh: 'tcp port 22',
-  smb: 'tcp port 445',
-  rdp: 'tcp port 3389',
-  dns: 'port 53',
-  ntp: 'udp port 123',
-  snmp: 'udp port 161',
-  dhcp: 'udp port 67 or 68',
-  bootp: 'udp port 67 or 68',
-  ipv4: 'ip',
-  ipv6: 'ip6',
-  icmpv6: 'icmp6',
-  eth: 'ether'
-}
+const applications: ReadonlyMap<string, string> = new Map([
+  ['http', 'tcp port 80'],
+  ['https', 'tcp port 443'],
+  ['tls', 'tcp port 443'],
+  ['ssl', 'tcp port 443'],
+  ['ssh', 'tcp port 22'],
+  ['smb', 'tcp port 445'],
+  ['rdp', 'tcp port 3389'],
+  ['dns', 'port 53'],
+  ['ntp', 'udp port 123'],
+  ['snmp', 'udp port 161'],
+  ['dhcp', 'udp port 67 or 68'],
+  ['bootp', 'udp port 67 or 68'],
+  ['ipv4', 'ip'],
+  ['ipv6', 'ip6'],
+  ['icmpv6', 'icmp6'],
+  ['eth', 'ether']
+])
 
 /** A field, an operator and a value. The parts are bounded, so that the time grows with the text and not faster. */
 const comparison =
@@ -66,4 +66,4 @@ export function recogniseDisplayFilter(expression: string): DisplayFilter | unde
 }
 
 /** What an application's name in an expression is meant as; undefined: the word is none. */
-export const translateApplication = (word: string): string | undefined => applications[word.toLowerCase()]
+export const translateApplication = (word: string): string | undefined => applications.get(word.toLowerCase())

@@ -4,13 +4,13 @@ import { isKeyword, readTokens, type Token } from './tokens.ts'
  * The words after which libpcap looks inside of what they name, whether the frame has it or not (pcap-filter(7), `vlan`: "changes
  * the decoding offsets for the remainder of the expression").
  */
-const wrappers: Readonly<Record<string, string>> = {
-  vlan: 'behind a VLAN tag',
-  mpls: 'behind an MPLS label',
-  pppoes: 'in a PPPoE session',
-  geneve: 'in a Geneve tunnel',
-  vxlan: 'in a VXLAN tunnel'
-}
+const wrappers: ReadonlyMap<string, string> = new Map([
+  ['vlan', 'behind a VLAN tag'],
+  ['mpls', 'behind an MPLS label'],
+  ['pppoes', 'in a PPPoE session'],
+  ['geneve', 'in a Geneve tunnel'],
+  ['vxlan', 'in a VXLAN tunnel']
+])
 
 /** The words of what stays where it is behind a tag: measured with libpcap 1.10, as all that this file says. */
 const fixed: ReadonlySet<string> = new Set(
@@ -70,7 +70,7 @@ type Node = Join | Wrapped | Primitive
  */
 export function findInsideTag(expression: string): InsideTag | null {
   const tokens = readTokens(expression)
-  if (tokens.length > mostTokens || !tokens.some(({ text }) => text in wrappers)) return null
+  if (tokens.length > mostTokens || !tokens.some(({ text }) => wrappers.has(text))) return null
   const found = findMovedIn(tokens)
   if (found === null) return null
   const { node, wrapper, join } = found
@@ -81,7 +81,7 @@ export function findInsideTag(expression: string): InsideTag | null {
     at: tokens[node.from]?.at ?? 0,
     part: textOf(expression, tokens, node),
     wrapper: word,
-    where: wrappers[word] ?? '',
+    where: wrappers.get(word) ?? '',
     better: isBetter ? better : null
   }
 }
@@ -91,7 +91,12 @@ const mostTokens = 3000
 
 const findMovedIn = (tokens: readonly Token[]) => findMoved(parse(tokens, 0, tokens.length), tokens)
 
-const joinWords: Readonly<Record<string, 'and' | 'or'>> = { and: 'and', '&&': 'and', or: 'or', '||': 'or' }
+const joinWords: ReadonlyMap<string, Join['kind']> = new Map([
+  ['and', 'and'],
+  ['&&', 'and'],
+  ['or', 'or'],
+  ['||', 'or']
+])
 
 /** Parses the tokens from one index to before another. */
 function parse(tokens: readonly Token[], from: number, to: number): Node {
@@ -101,7 +106,7 @@ function parse(tokens: readonly Token[], from: number, to: number): Node {
     const text = tokens[at]?.text ?? ''
     if (text === '(' || text === '[') depth++
     if (text === ')' || text === ']') depth--
-    const kind = joinWords[text]
+    const kind = joinWords.get(text)
     if (depth <= 0 && kind !== undefined) joins.push({ at, kind })
   }
   let node = parseOperand(tokens, from, joins[0]?.at ?? to)
@@ -167,7 +172,7 @@ function findMoved(
 }
 
 function wrappersIn(node: Node, tokens: readonly Token[]): readonly Node[] {
-  if (node.kind === 'primitive') return (tokens[node.from]?.text ?? '') in wrappers ? [node] : []
+  if (node.kind === 'primitive') return wrappers.has(tokens[node.from]?.text ?? '') ? [node] : []
   if ('inner' in node) return wrappersIn(node.inner, tokens)
   return [...wrappersIn(node.left, tokens), ...wrappersIn(node.right, tokens)]
 }

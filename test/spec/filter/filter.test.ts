@@ -57,6 +57,9 @@ const refused: readonly (readonly [marked: string, said: string, hint: string])[
   ['port 22 ▸port 23', syntax, 'write "and" or "or" before "port"'],
   ['tcp ▸# comment', syntax, 'a filter has no comments'],
   ['▸web', syntax, '"web" is no word of pcap-filter(7)'],
+  // Names of what each object of JavaScript has.
+  ['▸constructor', syntax, '"constructor" is no word of pcap-filter(7)'],
+  ['▸toString', syntax, '"toString" is no word of pcap-filter(7)'],
   ['tcp and ▸web', 'syntax error in filter expression', '"web" is no word of pcap-filter(7)'],
   ['proto ▸tcpx', "unknown ip proto 'tcpx'", 'did you mean "tcp"?'],
   ['▸gateway foo', "'gateway' not supported in this configuration", 'see pcap-filter(7)'],

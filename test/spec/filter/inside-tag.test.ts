@@ -41,7 +41,10 @@ describe('what stands right of "vlan" is looked for behind a tag', () => {
     'vlan 5 or ether src 02:00:00:00:0a:01',
     'not vlan 5 and less 100',
     'not vlan 5 and ether[12:2] = 0x800',
-    'mpls 100 and mpls 200 and host 10.0.0.1'
+    'mpls 100 and mpls 200 and host 10.0.0.1',
+    // Names of what each object of JavaScript has.
+    'vlan 5 and host constructor and host toString',
+    'constructor or host 10.0.0.1'
   ])('%s: as it is meant', (expression) => {
     expect(findInsideTag(expression)).toBeNull()
   })
