@@ -120,15 +120,16 @@ function resolveContainer(
   if (container.veths === null && !hasNoNetwork(container)) return nothingResolved
   const spans = new Set(spec.spans.map(({ name }) => name))
   const veths = container.veths ?? []
-  const links = veths.flatMap((pair) => {
+  const ends = veths.flatMap((pair) => {
     const link = host.linkAt(pair.host)
-    return link?.foreignPeer && link.peer === pair.inside && !isSpansPort(host, spans, link) ? [link] : []
+    return link?.foreignPeer && link.peer === pair.inside ? [link] : []
   })
+  const links = ends.filter((link) => !isSpansPort(host, spans, link))
   if (links.length === 0 && veths.some((pair) => host.isOpaque(pair.host))) return nothingResolved
   if (links.length === 0) {
     return {
       ...nothingResolved,
-      waits: waitForMirrors(span, source, [container.name], explainAbsence(container, host))
+      waits: waitForMirrors(span, source, [container.name], explainAbsence(container, ends, host))
     }
   }
   return {
@@ -163,17 +164,18 @@ function recallContainers(span: SpanSpec, { spec, host }: Pick<Context, 'spec' |
   )
 }
 
-/** Why a container that runs has no interface to mirror. */
-function explainAbsence(container: Container, { networks, engine }: HostIndex): Diagnostic {
+/** Why a container that runs has no interface to mirror. @param ends of its interfaces, all of them ports of spans' bridges. */
+function explainAbsence(container: Container, ends: readonly Link[], { networks, engine }: HostIndex): Diagnostic {
   const { name, networkMode, endpoints } = container
+  const connect = `connect it: ${engine} network connect NETWORK ${shellLine([name])}`
+  if (ends.length > 0) {
+    const message = `waits for an interface of the container ${name} beside those by which it is a sensor`
+    return diagnostic('SOURCE_NO_INTERFACE', message, `${connect}; or leave it out of the sources`)
+  }
   if (hasNoNetwork(container)) {
     const mode = networkMode === 'none' ? ' (network_mode: none)' : ''
     const message = `waits for an interface of the container ${name}: it has none, for it is on no Docker network${mode}`
-    return diagnostic(
-      'SOURCE_NO_INTERFACE',
-      message,
-      `connect it: ${engine} network connect NETWORK ${shellLine([name])}`
-    )
+    return diagnostic('SOURCE_NO_INTERFACE', message, connect)
   }
   const elsewhere = networks.find(
     (network) => network.driver !== 'bridge' && endpoints.some((endpoint) => endpoint.network === network.name)
