@@ -1,8 +1,4 @@
-/**
- * Items and all that they lead to, by what each is made of: each after its sources. Of those that are each other's, one is the first.
- *
- * @param sourcesOf what an item comes after.
- */
+/** Items and their sources, each after its own sources. Of items that are each other's sources, one is the first. */
 export function sortBySources<Item>(
   items: readonly Item[],
   sourcesOf: (item: Item) => readonly Item[]
