@@ -13,7 +13,7 @@ export interface Unread {
 type Why = Exclude<Reading, 'read'>['unread']
 
 const inputs: Readonly<Record<Input, (why: Why, purpose: string) => Unread>> = {
-  docker: (why, purpose) => ({ wait: waitForDocker(purpose), failure: why === 'deferred' ? null : why }),
+  docker: (why, purpose) => ({ wait: waitForDocker(purpose), failure: why === 'deferred' ? null : orDefer(why) }),
   nftables: (why) => ({
     wait:
       why === 'deferred'
@@ -21,6 +21,12 @@ const inputs: Readonly<Record<Input, (why: Why, purpose: string) => Unread>> = {
         : diagnostic('TABLE_UNREAD', `is not checked: ${why.message}`, why.hint),
     failure: null
   })
+}
+
+/** Adds what else those can do who plan: nobody else has the option. */
+function orDefer(why: Diagnostic): Diagnostic {
+  const later = 'or leave networks and sensors for a later run: --defer-docker'
+  return { ...why, hint: [why.hint ?? [], later].flat().join('; ') }
 }
 
 /** Why a container's interfaces are not known to a process that does not see what Docker mounts, and what helps. */

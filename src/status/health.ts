@@ -129,9 +129,7 @@ export function judgeHost(
   advise: () => Advice
 ): Diagnostic[] {
   return [
-    ...findMissingDocker(view)
-      .filter((reason) => !isHarmless(reason))
-      .map(adviseOnDocker),
+    ...findMissingDocker(view).filter((reason) => !isHarmless(reason)),
     ...explainSilentWatch(view.desired.owner, silent),
     ...degraded.filter(({ span }) => span === null).map(({ diagnostic }) => diagnostic),
     ...countDrift(changes, 'the host', advise)
@@ -154,11 +152,6 @@ function explainSilentWatch(name: string | null, silent: SilentWatch | null): Di
 export function findMissingDocker({ host: { docker }, desired }: PlanView): Diagnostic[] {
   const isNeeded = desired.spans.some(({ network }) => network !== null)
   return docker.state === 'unreachable' && isNeeded ? [docker.reason] : []
-}
-
-/** What else may be done is for those who plan: nobody else has the option --defer-docker. */
-export function adviseOnDocker(reason: Diagnostic): Diagnostic {
-  return { ...reason, hint: reason.hint?.split('; ')[0] ?? 'start it: systemctl start docker' }
 }
 
 function countDrift({ length }: readonly PlannedChange[], what: string, advise: () => Advice): Diagnostic[] {

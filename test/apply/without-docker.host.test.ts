@@ -60,7 +60,7 @@ test.each([
     await once(silent, 'request')
     running.kill(signal)
     const { exitCode, stderr } = await running
-    expect(stderr).toBe('error: interrupted while it read the host.\nNothing was changed.\n')
+    expect(stderr).toBe('error: interrupted\nNothing was changed.\n')
     expect(exitCode).toBe(exit)
     await expectRestored(lab, before)
   } finally {

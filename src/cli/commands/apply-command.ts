@@ -201,8 +201,7 @@ async function lockAndApply(
 /** @throws SpanplanError INTERRUPTED. */
 function checkInterrupted(signal: AbortSignal): void {
   if (!signal.aborted) return
-  const message = 'interrupted while it read the host.\nNothing was changed.'
-  throw new SpanplanError(diagnostic('INTERRUPTED', message), interruptedExit(signal))
+  throw new SpanplanError(diagnostic('INTERRUPTED', 'interrupted\nNothing was changed.'), interruptedExit(signal))
 }
 
 /** Somebody may change the files while sensors are waited for: nobody has seen a plan of these. */

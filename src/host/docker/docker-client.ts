@@ -277,11 +277,7 @@ function explainUnreachable(address: string, error: unknown): Diagnostic {
     ? diagnostic(
         'DOCKER_FORBIDDEN',
         `Docker's socket may not be used: permission denied (${address})`,
-        'run it as root, with sudo, or join the group docker; or leave Docker out for now: --defer-docker'
+        'run it as root, with sudo, or join the group docker'
       )
-    : diagnostic(
-        'DOCKER_UNREACHABLE',
-        `Docker is not reachable at ${address}: ${messageOf(error)}`,
-        `${help}; or leave networks and sensors for a later run: --defer-docker`
-      )
+    : diagnostic('DOCKER_UNREACHABLE', `Docker is not reachable at ${address}: ${messageOf(error)}`, help)
 }

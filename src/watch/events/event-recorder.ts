@@ -4,7 +4,7 @@ import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { type Wait, writeAddress } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
-import { adviseOnDocker, findMissingDocker } from '../../status/health.ts'
+import { findMissingDocker } from '../../status/health.ts'
 import type { Run, Trigger } from '../../status/watch-state.ts'
 import type { Rest } from '../degraded/backoff.ts'
 import type { RunOutcome } from '../loop/reconcile.ts'
@@ -91,7 +91,7 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     }
   }
   const recordDocker = (trigger: Trigger, view: PlanView) => {
-    const { started, ended } = docker.update(findMissingDocker(view).map(adviseOnDocker))
+    const { started, ended } = docker.update(findMissingDocker(view))
     for (const diagnostic of started) emit({ type: 'docker_away', trigger, diagnostic })
     for (const diagnostic of ended) emit({ type: 'docker_back', trigger, diagnostic })
   }

@@ -22,7 +22,11 @@ const pauses = [{ span: null, until: '2020-01-01T12:00:00.000Z' }]
 const withMaxIdle = text.replace('filter: not port 22', 'filter: not port 22\n        max_idle: 5m')
 const unreachable = {
   state: 'unreachable',
-  reason: { code: 'DOCKER_UNREACHABLE', message: 'Docker does not answer' }
+  reason: {
+    code: 'DOCKER_UNREACHABLE',
+    message: 'Docker does not answer',
+    hint: 'start it: systemctl start docker'
+  }
 } as const
 
 test('healthy, and when the last frame came', () => {
@@ -100,7 +104,7 @@ test('what is wrong with the host comes first, also where the spans are healthy'
   )
   const hung = {
     ...unreachable,
-    reason: { ...unreachable.reason, hint: 'restart it: systemctl restart docker; or wait' }
+    reason: { ...unreachable.reason, hint: 'restart it: systemctl restart docker' }
   }
   expect(headline(see({ ...converged, docker: hung }))[0]).toBe(
     'host: NOT HEALTHY, Docker does not answer. Restart it: systemctl restart docker'

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Diagnostic } from '../../../src/errors.ts'
+import { connectDocker } from '../../../src/host/docker/docker-client.ts'
 import type { PlanView } from '../../../src/plan/plan-view.ts'
 import { writeAddress } from '../../../src/resources/kind.ts'
 import type { WatchEvent } from '../../../src/watch/events/event.ts'
@@ -39,10 +40,13 @@ test.each([
   expect(recordWaits(missing, away, missing)).toEqual([waits, [], []])
 })
 
-test('what is said of Docker that is away names no option that a watch does not have', () => {
+test('what is said of Docker that is away names no option that a watch does not have', async () => {
   const events: WatchEvent[] = []
-  const hint = 'start it: systemctl start docker; or leave networks and sensors for a later run: --defer-docker'
-  const docker = { state: 'unreachable', reason: { ...reason, hint } } as const
+  vi.stubEnv('DOCKER_HOST', 'unix:///nowhere/docker.sock')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const connection = await connectDocker()
+  if (!('reason' in connection)) throw new Error('there is a Docker')
+  const docker = { state: 'unreachable', reason: connection.reason } as const
   const outcome = { view: see({ ...converged, docker }), needed: [], done: [], leftOut: [], restarts: [], failures: [] }
   openEventRecorder((...some) => events.push(...some)).run({ ...run, outcome, degraded: [] })
   expect(events.flatMap((event) => (event.type === 'docker_away' ? [event.diagnostic.hint] : []))).toEqual([
