@@ -1,4 +1,4 @@
-/** What tells a watch to look again. What it does then: test/watch/triggers.host.test.ts. */
+/** What tells a watch to look again. What it does then: test/watch/triggers.long.test.ts. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
