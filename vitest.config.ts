@@ -16,10 +16,12 @@ const longest = [
   'documents/troubleshooting.long',
   'packages/debian.long',
   'watch/slow.long',
-  'destroy/destroy.host',
+  'sensors/running.long',
+  'watch/triggers.long',
   'watch/watch.host',
-  'watch/triggers.host',
-  'watch/metrics.host',
+  'apply/apply.host',
+  'hook/hook.host',
+  'destroy/destroy.host',
   'apply/drift.host'
 ].map((name) => `/test/${name}.test.ts`)
 
