@@ -1,4 +1,4 @@
-import type { Code } from './codes/help-texts.ts'
+import type { Code } from './codes/explained-codes.ts'
 import { meaningOf } from './codes/meanings.ts'
 
 /** A place in one of the user's files. Lines and columns count from 1; a column counts UTF-16 code units, as editors do. */

@@ -1,4 +1,4 @@
-import type { Code, WaitCode } from './help-texts.ts'
+import type { Code, WaitCode } from './explained-codes.ts'
 
 /** A part of a host, of the files or of a report that a code is about: where that part is shown, the code need not be. */
 export type Part =

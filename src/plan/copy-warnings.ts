@@ -1,4 +1,4 @@
-import type { Code } from '../codes/help-texts.ts'
+import type { Code } from '../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'

@@ -1,4 +1,4 @@
-import type { Code } from '../codes/help-texts.ts'
+import type { Code } from '../codes/explained-codes.ts'
 import { meaningOf } from '../codes/meanings.ts'
 import { type Diagnostic, diagnostic, diagnosticOf } from '../errors.ts'
 import { type CompiledFilters, longestProgram } from '../host/parsers/pcap.ts'

@@ -1,4 +1,4 @@
-import type { Code } from '../codes/help-texts.ts'
+import type { Code } from '../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic, type ItemId } from '../errors.ts'
 import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
 import { canNameInterfaces, interfaceOption } from '../host/docker/docker-names.ts'

@@ -1,5 +1,5 @@
 import { exitStatuses } from '../cli/help/exit-statuses.ts'
-import { messages } from '../codes/help-texts.ts'
+import { messages } from '../codes/explained-codes.ts'
 import { type Metric, metrics } from '../status/output/metrics.ts'
 import { codeList, type Section, sentence, text } from './document.ts'
 import { writeMarkdown } from './markdown.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Code } from '../codes/help-texts.ts'
+import type { Code } from '../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic, Exit, SpanplanError, sortByPlace } from '../errors.ts'
 import { printable, quote } from '../printable.ts'
 import { checkRepeats, checkSpans, nameOf, placeFrom } from './cross-checks.ts'

@@ -1,4 +1,4 @@
-import type { Code } from '../codes/help-texts.ts'
+import type { Code } from '../codes/explained-codes.ts'
 import { isHarmless, meaningOf } from '../codes/meanings.ts'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { Engine } from '../host/docker/docker-names.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { messages as codes } from '../../src/codes/help-texts.ts'
+import { messages as codes } from '../../src/codes/explained-codes.ts'
 import { readTexts } from './read-texts.ts'
 
 const indent = (text: string) => `  ${text.trimEnd().replaceAll('\n', '\n  ')}`

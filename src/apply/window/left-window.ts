@@ -5,7 +5,7 @@ import { takeLock } from '../../run-dir/lock.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { rollBackApply } from '../executor.ts'
 import { silent } from '../run-steps.ts'
-import { carryOut } from './confirm-or-roll-back.ts'
+import { carryOut } from './await-decision.ts'
 import { type Answer, sendDecision } from './decision-socket.ts'
 import { endMarkedPrograms } from './marked-programs.ts'
 import {

@@ -3,7 +3,7 @@
  * makes of that, how it ends, and which exit status that gives. Nothing here reads or writes.
  */
 import * as z from 'zod'
-import type { Code } from '../../codes/help-texts.ts'
+import type { Code } from '../../codes/explained-codes.ts'
 import { asForeseen, type Diagnostic, diagnostic, diagnosticOf, Exit, type ExitCode } from '../../errors.ts'
 import { printable } from '../../printable.ts'
 import type { Installation } from '../install-file.ts'

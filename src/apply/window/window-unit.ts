@@ -4,7 +4,7 @@ import { takeLock } from '../../run-dir/lock.ts'
 import { windowLock } from '../../run-dir/lock-holder.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { silent } from '../run-steps.ts'
-import { confirmOrRollBack } from './confirm-or-roll-back.ts'
+import { confirmOrRollBack } from './await-decision.ts'
 import { recoverWindow } from './left-window.ts'
 import {
   type OpenWindow,

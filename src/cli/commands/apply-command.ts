@@ -1,7 +1,7 @@
 import { type ApplyResult, applyPlan } from '../../apply/executor.ts'
 import { findInstallFaults, type Installation, isNewFile } from '../../apply/install-file.ts'
 import { awaitSensors, missingSensors, refusedParts } from '../../apply/sensors/await-sensors.ts'
-import type { Code } from '../../codes/help-texts.ts'
+import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic, Exit, type ExitCode, interruptedExit, SpanplanError } from '../../errors.ts'
 import { type CallLimits, defaultLimits } from '../../host/docker/call-limits.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../look/refresh.ts'

@@ -1,5 +1,5 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
-import { messages } from '../../codes/help-texts.ts'
+import { messages } from '../../codes/explained-codes.ts'
 import { signs } from '../../plan/output/signs.ts'
 import { quote } from '../../printable.ts'
 import { suggest } from '../../spec/schema/did-you-mean.ts'

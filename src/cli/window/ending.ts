@@ -1,7 +1,7 @@
 import { type ApplyResult, rollBackApply } from '../../apply/executor.ts'
 import { type Installation, installFile, isNewFile } from '../../apply/install-file.ts'
 import type { Progress } from '../../apply/run-steps.ts'
-import { confirmOrRollBack } from '../../apply/window/confirm-or-roll-back.ts'
+import { confirmOrRollBack } from '../../apply/window/await-decision.ts'
 import { awaitOpenWindow, handOver, makeWindowId, startWindow, unitOf } from '../../apply/window/detached-window.ts'
 import type { Exclusively } from '../../apply/window/keep-closed.ts'
 import { forgetLeftWindow } from '../../apply/window/left-window.ts'

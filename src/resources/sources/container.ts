@@ -1,4 +1,4 @@
-import type { Code } from '../../codes/help-texts.ts'
+import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { sharesNetwork } from '../../host/docker/container-match.ts'
 import { dockerBridge, label } from '../../host/docker/docker-names.ts'

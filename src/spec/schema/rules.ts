@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import * as z from 'zod'
-import type { Code } from '../../codes/help-texts.ts'
+import type { Code } from '../../codes/explained-codes.ts'
 import { hasControls } from '../../printable.ts'
 
 // Compiling each schema with `new Function` takes longer than checking a file with it.

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Code } from '../../codes/help-texts.ts'
+import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { printable, quote } from '../../printable.ts'
 import {

@@ -10,7 +10,7 @@ import {
   Scalar,
   type YAMLMap
 } from 'yaml'
-import type { Code } from '../../codes/help-texts.ts'
+import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
 import { printable, quote } from '../../printable.ts'
 import { explainTemplate } from './strange-text.ts'

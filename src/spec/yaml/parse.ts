@@ -1,5 +1,5 @@
 import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError } from 'yaml'
-import type { Code } from '../../codes/help-texts.ts'
+import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { type Place, TreeBuilder } from './build-tree.ts'
 import { breaksStructure, explainSyntax, lineAt, openColumns, type ParserError } from './syntax-errors.ts'

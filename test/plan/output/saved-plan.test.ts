@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Exit, SpanplanError } from '../../../src/errors.ts'
 import type { Container, Link } from '../../../src/host/snapshot.ts'
+import { findDifferences } from '../../../src/plan/output/compare-plans.ts'
 import { planDocument } from '../../../src/plan/output/plan-json.ts'
 import {
   asShown,
@@ -12,7 +13,6 @@ import {
   type SavedPlan,
   savedDocument
 } from '../../../src/plan/output/saved-plan.ts'
-import { findDifferences } from '../../../src/plan/output/saved-plan-check.ts'
 import { planTarget } from '../../../src/plan/plan-view.ts'
 import { printableJson } from '../../../src/printable.ts'
 import { type CapturedHost, readingOf } from '../../lab/fixtures/host-file.ts'

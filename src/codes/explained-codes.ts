@@ -1,10 +1,10 @@
-import { hostErrors } from './help/host-errors.ts'
-import type { MessageText } from './help/message-text.ts'
-import { problems } from './help/problems.ts'
-import { runErrors } from './help/run-errors.ts'
-import { specErrors } from './help/spec-errors.ts'
-import { waits } from './help/waits.ts'
-import { warnings } from './help/warnings.ts'
+import { hostErrors } from './explanations/host-errors.ts'
+import type { MessageText } from './explanations/message-text.ts'
+import { problems } from './explanations/problems.ts'
+import { runErrors } from './explanations/run-errors.ts'
+import { specErrors } from './explanations/spec-errors.ts'
+import { waits } from './explanations/waits.ts'
+import { warnings } from './explanations/warnings.ts'
 
 const texts = {
   error: { ...specErrors, ...hostErrors, ...runErrors },
