@@ -138,7 +138,9 @@ export function makePlan(
     ...kinds.flatMap((kind) => kind.obstacles?.(desired, host) ?? []),
     ...findBlockers(changes, state)
   ]
-  if (refusals.length > 0) throw new SpanplanError(refusals)
+  // One thing may be in the way of several; the first says where in the file.
+  const byText = new Map([...refusals].reverse().map((one) => [one.message, one]))
+  if (byText.size > 0) throw new SpanplanError([...byText.values()].reverse())
   const missing = alone.filter(({ costs }) => costs === 'dependants')
   const possible = leaveDependants(changes, missing)
   const waiting = sortByKind([

@@ -155,9 +155,10 @@ export function findSeal(host: TcIndex, device: string): Filter | undefined {
     )
 }
 
-/** Whether a filter on a bridge of ours is its seal, under whichever name of the bridge that was made. */
-export function isBridgeSeal(filter: Filter): boolean {
-  return isInPlace(filter) && (filter.handle === sealHandle(filter.device) || isWhole(filter))
+/** The seal of a bridge of ours, under whichever name of the bridge that was made. */
+export function findBridgeSeal(host: TcIndex, bridge: string): Filter | undefined {
+  const isOurs = (filter: Filter) => isInPlace(filter) && (filter.handle === sealHandle(bridge) || isWhole(filter))
+  return host.filtersAt(bridge, 'ingress').find(isOurs)
 }
 
 const isInPlace = ({ tcHook, pref, chain, kind }: Filter) =>

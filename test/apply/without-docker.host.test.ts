@@ -47,6 +47,17 @@ test('a script of the plan does the same as an apply', async () => {
   }
 })
 
+test('a bridge without ports that somebody has renamed is replaced, and goes with a destroy', async () => {
+  await writeSpans(lab, states.plain)
+  for (const args of [['apply'], ['destroy']]) {
+    await spanplan(lab, ['apply', '--yes'])
+    await ip('link', 'set', 'dev', 'span0', 'name', 'elsewhere')
+    await spanplan(lab, [...args, '--yes'])
+    if (args[0] === 'apply') await expectConverged(lab)
+  }
+  await expectRestored(lab, before)
+})
+
 test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143]

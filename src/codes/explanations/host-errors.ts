@@ -91,6 +91,10 @@ export const hostErrors = {
     means: 'The bridge belongs to a span of another "name".',
     todo: 'Rename the span, or destroy the span of the other name.'
   },
+  BRIDGE_RENAMED: {
+    means: 'Somebody has given the bridge of a span another name. Its sensors stay on it, sealed, and get nothing new.',
+    todo: 'Give the bridge the name of its span again, as the hint says. Then run apply.'
+  },
   BRIDGE_IN_USE: {
     means:
       'The bridge cannot be removed, because somebody else uses it, or another span copies from it. There is one error for each use.',

@@ -8,10 +8,11 @@ import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.t
 import { markOf } from '../copied-mark.ts'
 import type { ObservedState } from '../kind.ts'
 import { destroyOf, ownsNetwork } from '../ownership.ts'
-import { isBridgeSeal } from '../seal-commands.ts'
+import { findBridgeSeal } from '../seal-commands.ts'
 import { dockerAddress } from './bridge-adoption.ts'
 import { filterWords, placeOf } from './filter-words.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
+import { explainIfRenamed } from './renamed-bridge.ts'
 
 /** Something foreign on a bridge, in words, and the commands that take it off. */
 interface BridgeUser {
@@ -24,6 +25,8 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
   const { desired, marks, host } = now
   const link = host.linkOf(bridge)
   if (link === undefined) return []
+  const renamed = explainIfRenamed(link, desired, host)
+  if (renamed !== null) return [renamed]
   const networks = host.networksOn(bridge)
   const guests = [
     ...host.uppersOf(link).map(upperUser),
@@ -147,5 +150,6 @@ function writeAddress({ address, prefix }: Address): string {
 /** The bridge's filters, without the seal and spans' mirrors. */
 function foreignFilters(now: ObservedState, bridge: string): Filter[] {
   const isMirror = (filter: Filter) => now.marks.mirrors.get(filter)?.inScope || otherSpan(now, filter) !== null
-  return now.host.filtersOf(bridge).filter((filter) => !isBridgeSeal(filter) && !isMirror(filter))
+  const seal = findBridgeSeal(now.host, bridge)
+  return now.host.filtersOf(bridge).filter((filter) => filter !== seal && !isMirror(filter))
 }

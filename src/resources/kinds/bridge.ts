@@ -7,6 +7,7 @@ import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
+import { explainRenamed, findRenamed } from '../foreign/renamed-bridge.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
@@ -46,12 +47,18 @@ export const bridge: Kind<Bridge> = {
     const liveById = new Map(live.map((one) => [one.id, one]))
     return state.desired.spans.map((span) => desireBridge(state, span, liveById.get(span.name)))
   },
-  observe: memoized((state) => [
-    ...state.host.links.flatMap((link) => observeBridge(state.desired, state.host, link)),
-    ...state.desired.spans.flatMap((span): Bridge[] =>
-      isNameTaken(state.host, span.name) ? [{ ...desireBridge(state, span, undefined), owner: 'foreign' }] : []
-    )
-  ]),
+  observe: memoized((state) => {
+    const renamed = findRenamed(state.host)
+    const isInTheWay = ({ name, owner }: DesiredSpan) =>
+      state.host.linkOf(name) === undefined &&
+      (isNameTaken(state.host, name) || renamed({ name, mac: bridgeMac(owner, name) }) !== undefined)
+    return [
+      ...state.host.links.flatMap((link) => observeBridge(state.desired, state.host, link)),
+      ...state.desired.spans
+        .filter(isInTheWay)
+        .map((span): Bridge => ({ ...desireBridge(state, span, undefined), owner: 'foreign' }))
+    ]
+  }),
   rollbackTarget: (bridges, _, now) =>
     bridges.map((one) => ({ ...one, seal: rollbackSeal(one.seal, now.host, one.id) })),
   evidence: ({ hasNetwork }, side) => (side === 'live' && hasNetwork ? ['docker'] : []),
@@ -77,16 +84,18 @@ export const bridge: Kind<Bridge> = {
   adoptNote: 'a later destroy gives it back'
 }
 
-/** Whether something that is not observed has the name, or may have it. The kernel makes no link with another's altname. */
+/** Whether something has a name that no link is called by, or may have it. The kernel makes no link with another's altname. */
 function isNameTaken(host: HostIndex, name: string): boolean {
-  return host.linkOf(name) === undefined && (host.findLink(name) ?? host.findOpaque(name)) !== undefined
+  return (host.findLink(name) ?? host.findOpaque(name)) !== undefined
 }
 
 function isWireSize(offloads: Bridge['offloads']): boolean {
   return Object.values(offloads).every((isOn) => !isOn)
 }
 
-function explainConflict({ id, obstacle }: Bridge, _: Bridge, host: HostIndex): Diagnostic {
+function explainConflict({ id, obstacle }: Bridge, { mac }: Bridge, host: HostIndex): Diagnostic {
+  const renamed = host.linkOf(id) === undefined ? findRenamed(host)({ name: id, mac }) : undefined
+  if (renamed !== undefined) return explainRenamed(renamed, id, host)
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the span ${id} needs that name for its bridge`)
   if (obstacle !== null) return sealConflict(host, id)

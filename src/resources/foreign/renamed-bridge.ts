@@ -1,0 +1,63 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import { dockerBridge, label } from '../../host/docker/docker-names.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import type { Link } from '../../host/snapshot.ts'
+import { markOf } from '../copied-mark.ts'
+import type { DesiredState } from '../desired-state.ts'
+import { bridgeMac, sealHandle } from '../marks.ts'
+import { findBridgeSeal } from '../seal-commands.ts'
+
+/** A span, and the MAC address of its bridge. Address and seal are made of the bridge's first name, and tell of it after another. */
+interface Bridged {
+  readonly name: string
+  readonly mac: string
+}
+
+/** Finds the bridge of a span that is not called as its span any more, and has ports; undefined: there is none. */
+export function findRenamed(host: HostIndex): (span: Bridged) => Link | undefined {
+  const bridges = host.links.filter((link) => hasPorts(link, host) && markOf(host, link) !== null)
+  const byMac = new Map(bridges.map((link) => [link.mac, link]))
+  const bySeal = new Map(bridges.map((link) => [findBridgeSeal(host, link.name)?.handle, link]))
+  return ({ name, mac }) => {
+    const found = byMac.get(mac) ?? bySeal.get(sealHandle(name))
+    return found?.name === name ? undefined : found
+  }
+}
+
+const hasPorts = ({ name, bridge }: Link, host: HostIndex) => bridge !== null && host.membersOf(name).length > 0
+
+/** Why a bridge is not removed that has ports, and that somebody has renamed; null: nobody has. */
+export function explainIfRenamed(link: Link, desired: DesiredState, host: HostIndex): Diagnostic | null {
+  if (!hasPorts(link, host)) return null
+  const owner = markOf(host, link)?.owner ?? desired.owner
+  const seal = findBridgeSeal(host, link.name)?.handle
+  const isOf = (name: string) => link.mac === bridgeMac(owner, name) || seal === sealHandle(name)
+  if (isOf(link.name)) return null
+  const networks = host.networks.flatMap((network) => [network.labels[label.span], dockerBridge(network)])
+  const before = [...desired.spans.map(({ name }) => name), ...networks].find((name) => name != null && isOf(name))
+  return before == null && seal === undefined ? null : explainRenamed(link, before ?? null, host)
+}
+
+/**
+ * Why a bridge that somebody has renamed stays as it is. Its ports are those of sensors that run: without the bridge, they would be
+ * open.
+ *
+ * @param span whose bridge it is; null: nothing tells.
+ */
+export function explainRenamed({ name }: Link, span: string | null, host: HostIndex): Diagnostic {
+  const whose = span === null ? 'of a span' : `of the span ${span}`
+  const isTaken = span !== null && host.linkOf(span) !== undefined
+  const first = isTaken ? `take the name ${span} off the interface that has it; then ` : ''
+  // Before Linux 6.2, no link is renamed while it is up.
+  const commands = [
+    ['dev', name, 'down'],
+    ['dev', name, 'name', span ?? 'NAME'],
+    ['dev', span ?? 'NAME', 'up']
+  ].map((words) => shellLine(['ip', 'link', 'set', ...words]))
+  return diagnostic(
+    'BRIDGE_RENAMED',
+    `somebody has renamed the bridge ${whose}, to ${name}: it stays as it is, and so do its sensors`,
+    `${first}give it the name of its span again: ${commands.join('; ')}`
+  )
+}
