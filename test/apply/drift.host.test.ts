@@ -415,6 +415,25 @@ test('a bridge that somebody has renamed stays, with its sensors sealed, until i
   await expectHeard(lab, [suricata, zeek])
 })
 
+test('two bridges that have changed names are named, and nothing is advised that opens their ports', async () => {
+  await writeSpans(lab, `${file}  span1: {sources: [{interface: ens224}]}\n`)
+  await spanplan(lab, ['apply', '--yes'])
+  const swap = async () => {
+    await ip('link', 'set', 'dev', 'span0', 'name', 'between')
+    await ip('link', 'set', 'dev', 'span1', 'name', 'span0')
+    await ip('link', 'set', 'dev', 'between', 'name', 'span1')
+  }
+  await swap()
+  const said = await expectRefusal(lab, ['apply', '--yes'])
+  expect(said).toContain('somebody has renamed the bridge of the span span0, to span1')
+  expect(said).toContain('somebody has renamed the bridge of the span span1, to span0')
+  expect(said).not.toContain('tc filter del')
+  await swap()
+  await writeSpans(lab, file)
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+})
+
 test('a filter of others in the place of a mirror is named, and left alone', async () => {
   await tc('filter', 'del', 'dev', 'ens192', 'ingress', 'pref', '8')
   const bpf = ['bpf', 'bytecode', '1,6 0 0 4294967295', 'action', 'mirred', 'egress', 'mirror', 'dev', 'span0']

@@ -12,7 +12,7 @@ import { findBridgeSeal } from '../seal-commands.ts'
 import { dockerAddress } from './bridge-adoption.ts'
 import { filterWords, placeOf } from './filter-words.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
-import { explainIfRenamed } from './renamed-bridge.ts'
+import { explainIfRenamed, hasPorts } from './renamed-bridge.ts'
 
 /** Something foreign on a bridge, in words, and the commands that take it off. */
 interface BridgeUser {
@@ -25,7 +25,8 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
   const { desired, marks, host } = now
   const link = host.linkOf(bridge)
   if (link === undefined) return []
-  const renamed = explainIfRenamed(link, desired, host)
+  const spans = desired.spans.map(({ name }) => name)
+  const renamed = hasPorts(link, host) ? explainIfRenamed(link, spans, host) : null
   if (renamed !== null) return [renamed]
   const networks = host.networksOn(bridge)
   const guests = [

@@ -4,7 +4,6 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { markOf } from '../copied-mark.ts'
-import type { DesiredState } from '../desired-state.ts'
 import { bridgeMac, sealHandle } from '../marks.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
 
@@ -25,17 +24,25 @@ export function findRenamed(host: HostIndex): (span: Bridged) => Link | undefine
   }
 }
 
-const hasPorts = ({ name, bridge }: Link, host: HostIndex) => bridge !== null && host.membersOf(name).length > 0
+/** Whether a link is a bridge with ports. */
+export const hasPorts = ({ name, bridge }: Link, host: HostIndex) => bridge !== null && host.membersOf(name).length > 0
 
-/** Why a bridge is not removed that has ports, and that somebody has renamed; null: nobody has. */
-export function explainIfRenamed(link: Link, desired: DesiredState, host: HostIndex): Diagnostic | null {
-  if (!hasPorts(link, host)) return null
-  const owner = markOf(host, link)?.owner ?? desired.owner
+/**
+ * Why a bridge stays as it is that somebody has renamed; null: nobody has.
+ *
+ * @param spans that it may be of, beside the live ones.
+ */
+export function explainIfRenamed(link: Link, spans: readonly string[], host: HostIndex): Diagnostic | null {
+  const owner = markOf(host, link)?.owner
+  if (owner === undefined) return null
   const seal = findBridgeSeal(host, link.name)?.handle
   const isOf = (name: string) => link.mac === bridgeMac(owner, name) || seal === sealHandle(name)
   if (isOf(link.name)) return null
-  const networks = host.networks.flatMap((network) => [network.labels[label.span], dockerBridge(network)])
-  const before = [...desired.spans.map(({ name }) => name), ...networks].find((name) => name != null && isOf(name))
+  const live = [
+    ...host.networks.flatMap((network) => [network.labels[label.span], dockerBridge(network)]),
+    ...host.links.flatMap(({ name, bridge }) => (bridge === null ? [] : name))
+  ]
+  const before = [...spans, ...live].find((name) => name != null && isOf(name))
   return before == null && seal === undefined ? null : explainRenamed(link, before ?? null, host)
 }
 

@@ -7,7 +7,7 @@ import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
-import { explainRenamed, findRenamed } from '../foreign/renamed-bridge.ts'
+import { explainIfRenamed, explainRenamed, findRenamed } from '../foreign/renamed-bridge.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
@@ -98,8 +98,9 @@ function explainConflict({ id, obstacle }: Bridge, { mac }: Bridge, host: HostIn
   if (renamed !== undefined) return explainRenamed(renamed, id, host)
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the span ${id} needs that name for its bridge`)
-  if (obstacle !== null) return sealConflict(host, id)
-  const owner = markOf(host, host.linkOf(id))?.owner
+  const link = host.linkOf(id)
+  if (obstacle !== null) return (link && explainIfRenamed(link, [], host)) ?? sealConflict(host, id)
+  const owner = markOf(host, link)?.owner
   if (owner !== undefined) {
     const message = `the bridge ${id} belongs to another spans.yaml (name: ${owner})`
     return diagnostic('BRIDGE_OTHER_NAME', message, 'give the span another name')
