@@ -159,6 +159,12 @@ describe('a saved plan', () => {
   })
 })
 
+test('a span in the place of a plan is a slip of the pen', async () => {
+  expect(await expectRefusal(lab, ['apply', 'span0'], 65)).toBe(
+    'error: span0 cannot be read: it does not exist\n  did you mean: spanplan apply --span span0\n'
+  )
+})
+
 describe('the file that it is written to', () => {
   test('is for its owner alone, replaced as a whole, and has no other beside it', async () => {
     await writeFile(file, 'old')

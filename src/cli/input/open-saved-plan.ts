@@ -77,8 +77,9 @@ async function readPlanFile(path: string, insecureFile: boolean): Promise<Uint8A
     return await loadFile(path, insecureFile, largestPlan)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
+    const meant = /[./]|^-/.test(path) ? {} : { hint: `did you mean: spanplan apply --span ${printable(path)}` }
     const diagnostics = error.diagnostics.map((diagnostic) =>
-      diagnostic.code === 'FILE_UNREADABLE' ? { ...diagnostic, code: 'PLAN_INVALID' as const } : diagnostic
+      diagnostic.code === 'FILE_UNREADABLE' ? { ...diagnostic, ...meant, code: 'PLAN_INVALID' as const } : diagnostic
     )
     throw new SpanplanError(diagnostics, error.exit)
   }
