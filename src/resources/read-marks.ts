@@ -60,9 +60,11 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
     ],
     ({ index }) => index
   )
+  const isComplete = coversEverySpan(desired) && bridges.every(({ span, mark }) => isInScope(desired, mark.owner, span))
   const live = host.links.flatMap((link) => {
     const marks = entriesOf(link.index)
-    const entries = [...marks, ...readClosing(desired, host, link, marks), ...readForgotten(desired, host, link, marks)]
+    const forgotten = isComplete ? readForgotten(desired, host, link, marks) : []
+    const entries = [...marks, ...readClosing(desired, host, link, marks), ...forgotten]
     const uses = usesOf(link.name)
     const isMarked = entries.some(({ inScope }) => inScope) || uses.length > 0 || desired.also.has(link.index)
     return isMarked ? [readInterface(desired, conditionOf(desired, host, link, mirrors), entries, uses)] : []
@@ -138,17 +140,23 @@ function nameFinder(known: readonly string[], owners: readonly string[]): NameFi
  * The filters that close an interface to the host are a mark themselves: without them, the interface was open. They belong to
  * whom the other marks belong to; without such a mark, to whoever has all spans in scope.
  */
-function readClosing({ scope }: DesiredSpans, host: HostIndex, link: Link, entries: readonly OwnedMark[]): OwnedMark[] {
+function readClosing(desired: DesiredSpans, host: HostIndex, link: Link, entries: readonly OwnedMark[]): OwnedMark[] {
   const closed = new Set<InterfaceSetting>(
     closingSettings.flatMap(([setting]) => (sourceSettings[setting].read(link, host) ? [] : [setting]))
   )
   if (closed.size === 0) return []
-  const isWhole = 'except' in scope.spans && scope.spans.except.size === 0
-  const inScope = entries.length > 0 ? entries.some((entry) => entry.inScope) : isWhole
+  const inScope = entries.length > 0 ? entries.some((entry) => entry.inScope) : coversEverySpan(desired)
   return [{ mark: { before: closed, managed: closed }, span: null, inScope }]
 }
 
-/** What spans have switched on at a span's bridge, where no mark says so any more: what the bridge is made with is known. */
+function coversEverySpan({ scope }: DesiredSpans): boolean {
+  return 'except' in scope.spans && scope.spans.except.size === 0
+}
+
+/**
+ * What spans have switched on at a span's bridge, where no mark says so any more: what the bridge is made with is known. A span out of
+ * scope may need it, and no mark would say that either: while there is one, nothing counts as forgotten.
+ */
 function readForgotten(desired: DesiredState, host: HostIndex, link: Link, entries: readonly OwnedMark[]): OwnedMark[] {
   const made = settingsWhenMade(desired, host, link)
   if (made === null || !ownsBridge(desired, host, link)) return []
