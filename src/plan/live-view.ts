@@ -25,7 +25,6 @@ export function viewLive(host: HostIndex): PlanView {
     known: names,
     also: new Set<number>(),
     goingDown: new Set<string>(),
-    patient: false,
     subnetSeed: ''
   }
   const bare = indexDesired(nothing)

@@ -75,7 +75,7 @@ export function resolveSpec(
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
   const marked = { known: knownSpans(names, host), also: new Set<number>(), goingDown }
-  const desired = indexDesired({ owner: spec.name, scope, spans, ...marked, patient, subnetSeed })
+  const desired = indexDesired({ owner: spec.name, scope, spans, ...marked, subnetSeed })
   const marks = readMarks(desired, host)
   // A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once.
   const leftOut = loops.flatMap(({ span, mirrors, diagnostic }) =>

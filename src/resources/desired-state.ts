@@ -92,8 +92,6 @@ export interface DesiredSpans {
   readonly also: ReadonlySet<number>
   /** The names of interfaces that are going down: spanplan does not set these up. */
   readonly goingDown: ReadonlySet<string>
-  /** What is missing is waited for, and keeps nothing else back: nobody is there to be told. */
-  readonly patient: boolean
   /** Chooses the subnets of new networks. */
   readonly subnetSeed: string
 }

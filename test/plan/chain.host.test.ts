@@ -1,6 +1,7 @@
 /** A span may copy from another span of the file: all of it is made in one go, in whatever order the file has them. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startWatch } from '../lab/commands/watch.ts'
 import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { ether, filler } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
@@ -155,6 +156,27 @@ test('a span stays while another one copies from it', async () => {
   expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('span three copies from it')
   expect(await expectRefusal(lab, ['destroy', '--yes', '--span', 'two'])).toContain('span three copies from it')
   expect(await lab.snapshotText()).toBe(live)
+})
+
+test('a watch keeps a span while another one copies from it, says why, and does all else', async () => {
+  await using watch = await startWatch(lab)
+  await writeSpans(
+    lab,
+    `spans:
+  three: {sources: [{interface: two}], sensors: [suricata]}
+  four: {sources: [{interface: ens192}]}`
+  )
+  await watch.expectTold(/ four +\+ bridge four/)
+  await watch.expectTold(
+    / two +! the bridge two cannot be removed: span three copies from it \(take the source off, or /
+  )
+  await lab.run(['tc', 'filter', 'del', 'dev', 'two', 'ingress'])
+  await watch.expectTold(/ three +\+ mirror two ingress/)
+  expect((await watch.state()).degraded.map(({ span }) => span).sort()).toEqual(['one', 'two'])
+  await watch.stop()
+  await writeSpans(lab, chain)
+  await spanplan(lab, ['apply', '--yes'])
+  await expectChain()
 })
 
 test('the last span alone waits for the others, and all of it is removed', async () => {

@@ -77,15 +77,11 @@ interface Copier {
   readonly origin?: Origin
 }
 
-/**
- * The spans that copy from a bridge and stay: those of the file, and those that are out of scope. A patient plan has nobody who would
- * put the bridge's span into the file again, and to refuse would keep back all else. The file has it that the bridge goes: it goes,
- * and the file's other span waits for its source, as for any interface that is not there.
- */
+/** The spans that copy from a bridge and stay: those of the file, and those that are out of scope. */
 function findCopiers(bridge: string, now: ObservedState): Copier[] {
   const { desired, host } = now
   const isKept = desired.spanOf(bridge) !== undefined
-  const own = (desired.patient || isKept ? [] : desired.spans).flatMap(({ name: span, mirrors }): Copier[] => {
+  const own = (isKept ? [] : desired.spans).flatMap(({ name: span, mirrors }): Copier[] => {
     const point = mirrors.find(({ device }) => device.name === bridge)
     return point ? [{ span, instead: `put the span ${bridge} into the file again`, origin: point.origin }] : []
   })
