@@ -5,7 +5,7 @@ import { indexName, shellLine } from '../host/quote-command.ts'
 import type { Link } from '../host/snapshot.ts'
 import { markOf } from './copied-mark.ts'
 import type { DesiredState } from './desired-state.ts'
-import { readPortClass } from './marks.ts'
+import { type PortOrigin, readPortClass } from './marks.ts'
 import { isInScope, isLiveNetwork } from './ownership.ts'
 import { findSeal } from './seal-commands.ts'
 
@@ -54,6 +54,11 @@ export const treatments: Readonly<Record<PortRole['kind'], Treatment>> = {
   local: { sealed: false, silent: false, end: 'returned' }
 }
 
+/** What the mark of a port says, or of a link that was one; null: it has none. */
+export function readPortMark(host: HostIndex, { name }: Link): PortOrigin | null {
+  return readPortClass(findSeal(host, name)?.classId ?? null)
+}
+
 /** The role of a port of a span's bridge, or of a link that was one. */
 export function portRole(desired: DesiredState, host: HostIndex, link: Link): PortRole {
   const { container, endpoint } = host.attachmentOf(link) ?? {}
@@ -65,7 +70,7 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
       connects: { container: container.name, network: endpoint.network }
     }
   }
-  const mark = readPortClass(findSeal(host, link.name)?.classId ?? null)
+  const mark = readPortMark(host, link)
   if (mark !== null && isNobodys(host, link)) {
     if (!mark.connection || host.unreadContainers.length > 0) return { kind: 'stray', connects: null }
     const byIndex = indexName(link.index)

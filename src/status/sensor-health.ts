@@ -2,7 +2,6 @@ import type { Code } from '../codes/explained-codes.ts'
 import { type Meaning, meaningOf } from '../codes/meanings.ts'
 import { type Diagnostic, diagnostic, type Origin } from '../errors.ts'
 import type { Engine } from '../host/docker/docker-names.ts'
-import type { HostIndex } from '../host/host-index.ts'
 import type { PacketSocket } from '../host/parsers/counters.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { Sample } from '../host/read-counters.ts'
@@ -11,6 +10,7 @@ import { localTime } from '../local-time.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { DesiredSpan } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
+import { mayBeSensorPort } from '../resources/kinds/sensor.ts'
 import { findLink, findListener } from './counters/counter-delta.ts'
 import type { FramePath, PathPort } from './counters/frame-path.ts'
 
@@ -61,6 +61,11 @@ export const sensorCauses = {
     words: () => 'gets nothing: its port is down, or off the bridge',
     hint: () => null
   },
+  port_elsewhere: {
+    code: 'SENSOR_INTERFACE',
+    words: () => "gets nothing: it has no port on the span's bridge, and one elsewhere that somebody may need there",
+    hint: restart
+  },
   interface_down: {
     code: 'SENSOR_INTERFACE',
     words: () => 'hears nothing: its interface on the span is down',
@@ -108,7 +113,7 @@ export const sensorGrace = 30_000
 interface Hearing {
   readonly span: DesiredSpan
   readonly container: Container
-  readonly host: HostIndex
+  readonly view: PlanView
   /** The port that leads to the container; undefined: none is known. */
   readonly port: PathPort | undefined
   readonly sample: Sample
@@ -124,15 +129,16 @@ export type RememberCause = (sensor: Pick<SensorHealth, 'span' | 'sensor' | 'cau
  */
 export function judgeSensors(
   span: DesiredSpan,
-  { host, plan }: PlanView,
+  view: PlanView,
   path: FramePath,
   sample: Sample,
   now: number,
   remember: RememberCause
 ): SensorHealth[] {
+  const { host, plan } = view
   const judge = (container: Container, listed: boolean, origin: Origin | undefined): SensorHealth => {
     const port = path.ports.find(({ sensor }) => sensor?.container === container.name)
-    const found = findCause({ span, container, host, port, sample })
+    const found = findCause({ span, container, view, port, sample })
     const state = stateOf(found, container, now)
     const sensor = { span: span.name, sensor: container.name, listed, state }
     if (state !== 'unhealthy' || found === 'unknown' || found === null) {
@@ -144,7 +150,7 @@ export function judgeSensors(
       ...sensor,
       cause: found,
       since,
-      diagnostic: causeDiagnostic(found, { span, container, host }, since, origin)
+      diagnostic: causeDiagnostic(found, { span, container, view }, since, origin)
     }
   }
   const listed = new Set(span.sensors.map(({ container }) => container.id))
@@ -159,16 +165,21 @@ export function judgeSensors(
 }
 
 /** Why a container hears nothing, `unknown` where that cannot be told, or null: it listens. */
-function findCause({ span, container, host, port, sample }: Hearing): keyof typeof sensorCauses | 'unknown' | null {
+function findCause({ span, container, view, port, sample }: Hearing): keyof typeof sensorCauses | 'unknown' | null {
+  const { host } = view
   if (container.restarting) return 'restarting'
   if (!container.running) return 'stopped'
   if (container.paused) return 'paused'
   const endpoint = container.endpoints.find(({ network }) => network === span.network?.name)
   if (endpoint === undefined) return 'disconnected'
-  if (endpoint.port === 'unknown') return 'unknown'
+  if (endpoint.port === 'unknown') {
+    const veths = (container.veths ?? []).flatMap((veth) => host.linkAt(veth.host) ?? [])
+    return veths.length === 0 || veths.some(({ master }) => master === span.name) ? 'unknown' : 'port_elsewhere'
+  }
   if (endpoint.port === 'absent') return 'interface_gone'
   const link = host.linkAt(endpoint.port.host)
   if (link === undefined) return 'unknown'
+  if (link.master !== span.name && !mayBeSensorPort(view, link, span.name)) return 'port_elsewhere'
   if (!link.up || link.master !== span.name) return 'port_down'
   if (findLink(link.index, sample)?.running === false) return 'interface_down'
   const inside = port?.sensor?.inside
@@ -195,7 +206,7 @@ function stateOf(found: ReturnType<typeof findCause>, { startedAt }: Container, 
 
 function causeDiagnostic(
   cause: keyof typeof sensorCauses,
-  { span, container, host }: Pick<Hearing, 'span' | 'container' | 'host'>,
+  { span, container, view }: Pick<Hearing, 'span' | 'container' | 'view'>,
   since: string | null,
   origin: Origin | undefined
 ): Diagnostic {
@@ -203,7 +214,7 @@ function causeDiagnostic(
   const { name } = container
   const message = `the sensor ${name} ${words(container)}${since === null ? '' : `, since ${localTime(since)}`}`
   return {
-    ...diagnostic(code, message, hint(name, host.engine) ?? undefined, origin),
+    ...diagnostic(code, message, hint(name, view.host.engine) ?? undefined, origin),
     subject: { span: span.name, kind: 'sensor', id: [span.network?.name ?? span.name, name] }
   }
 }

@@ -251,6 +251,14 @@ const rows: readonly Row[] = [
     says: [/~ +sensor +zeek → span0 +port on the bridge: no → yes$/]
   },
   {
+    name: 'a port put on another bridge',
+    by: async () => {
+      await ip('link', 'add', 'brx', 'type', 'bridge')
+      await setPort('master', 'brx')
+    },
+    says: [/~ +sensor +zeek → span0 +port on the bridge: no → yes$/]
+  },
+  {
     name: 'a port deleted',
     by: async () => ip('link', 'del', 'dev', await portOf(lab, zeek)),
     says: [/-\/\+ +sensor +zeek → span0 +interface present: no → yes .*restart the sensor/]

@@ -57,6 +57,20 @@ const port = (change: (link: CapturedHost['links'][number]) => object): Captured
 const withEndpoints = (value: 'absent' | 'unknown') =>
   withZeek(({ endpoints }) => ({ endpoints: endpoints.map((one) => ({ ...one, port: value })) }))
 
+/** Zeek's port is one of several on bridges of others. */
+function inOneOf(first: string, second: string): CapturedHost {
+  const own = port(() => ({ master: first }))
+  const other = own.links.flatMap((link) =>
+    link.name === 'veth83191ae' ? [{ ...link, index: 90, name: 'veth2', master: second }] : []
+  )
+  const veths = [8, 90].map((host) => ({ host, inside: host - 1 }))
+  const docker = withZeek(({ endpoints }) => ({
+    veths,
+    endpoints: endpoints.map((one) => ({ ...one, port: 'unknown' }))
+  })).docker
+  return { ...own, docker, links: [...own.links, ...other] }
+}
+
 const socket = (hears: PacketSocket['hears']): PacketSocket => ({ cookie: '1', device: 'eth0', hears, drops: 0 })
 
 describe('a sensor that hears nothing is not healthy', () => {
@@ -70,7 +84,9 @@ describe('a sensor that hears nothing is not healthy', () => {
     ['restarting', withZeek(() => ({ restarting: true, restarts: 7 })), 'see why: docker logs --tail 20 zeek'],
     ['disconnected', withZeek(() => ({ endpoints: [] })), undefined],
     ['interface_gone', withEndpoints('absent'), undefined],
-    ['port_down', port(() => ({ up: false })), undefined]
+    ['port_down', port(() => ({ up: false })), undefined],
+    ['port_elsewhere', port(() => ({ master: 'br0' })), 'restart it: docker restart zeek'],
+    ['port_elsewhere', inOneOf('br0', 'br1'), 'restart it: docker restart zeek']
   ] as const)('%s', (cause, host, hint) => {
     const { report, zeek } = look(host)
     expect(report.healthy).toBe(false)

@@ -83,6 +83,33 @@ test('a container that Docker describes oddly is left as it is, and named; the o
   await expectConverged(lab)
 })
 
+test('the port of a sensor that somebody puts on the bridge of another span, or on one of his own, is put back', async () => {
+  await writeSpans(
+    lab,
+    `
+spans:
+  core: {sources: [{interface: ens192, direction: ingress}], sensors: [suricata]}
+  bare: {sources: [{interface: ens224, direction: ingress}]}
+  web: {sources: [{interface: core, direction: ingress}], sensors: [zeek]}`
+  )
+  const portsOf = async (bridge: string) =>
+    (await lab.run(['ip', '-br', 'link', 'show', 'master', bridge])).match(/^veth\w+/gm) ?? []
+  await lab.run(['ip', 'link', 'add', 'dev', 'brx', 'up', 'type', 'bridge'])
+  await using watch = await startWatch(lab)
+  for (const bridge of ['brx', 'bare', 'core']) {
+    await watch.settle()
+    const before = await portsOf(bridge)
+    const [port] = await portsOf('web')
+    expect(port).toBeDefined()
+    await lab.run(['ip', 'link', 'set', 'dev', `${port}`, 'master', bridge])
+    await until(`it is back from ${bridge}`, async () => (await portsOf('web')).length === 1)
+    await watch.settle()
+    expect(await portsOf(bridge)).toEqual(before)
+    await expectConverged(lab)
+  }
+  await lab.run(['ip', 'link', 'del', 'dev', 'brx'])
+})
+
 test('the port of a sensor that has started again is marked as its own, and goes with the span wherever the interface is', async () => {
   await using watch = await startWatch(lab)
   await watch.settle()

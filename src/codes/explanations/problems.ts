@@ -19,7 +19,8 @@ export const problems = {
     todo: 'Run spanplan apply; a watch connects it by itself.'
   },
   SENSOR_INTERFACE: {
-    means: 'The interface of a sensor is down, is gone or is in another network namespace; or its port is down.',
+    means:
+      'The interface of a sensor is down, is gone or is in another network namespace; or its port is down, or off the bridge.',
     todo: 'Run the command of the hint. See what in the container changes the interface: it needs CAP_NET_ADMIN for that.'
   },
   SENSOR_DEAF: {

@@ -111,7 +111,9 @@ async function readFolder(folder: string): Promise<VethsBySandbox> {
       ['netns', 'list-id']
     ])
     const bySandbox = parseOutput('ip', () => parseVeths(folder, links, names))
-    const loose = [...bySandbox].flatMap(([file, veths]) => veths.filter((veth) => mayBeLoosePort(veth, file)))
+    const loose = [...bySandbox].flatMap(([file, veths]) =>
+      veths.filter((veth) => veth.master === null && mayBePort(veth, file))
+    )
     const routed = await findRouted(loose.map(({ name }) => name))
     const judge = (veth: Veth) => (routed.has(veth.name) ? { ...veth, isUsed: true } : veth)
     return new Map([...bySandbox].map(([file, veths]) => [file, veths.map(judge)]))
@@ -163,8 +165,10 @@ export function addPorts(
     return { ...container, ...(container.sandbox !== null && isUnmounted(container.sandbox) && { isHidden: true }) }
   }
   const bridges = container.endpoints.map((endpoint) => bridgeOf(endpoint, networks))
-  const unbridged = veths.filter((veth) => mayBeLoosePort(veth, container.sandbox ?? ''))
-  const ports = findPorts(bridges, new Set(networks.map(dockerBridge)), veths, unbridged)
+  const dockerBridges = new Set(networks.map(dockerBridge))
+  const elsewhere = veths.filter(({ master }) => master === null || !dockerBridges.has(master))
+  const loose = elsewhere.filter((veth) => mayBePort(veth, container.sandbox ?? ''))
+  const ports = findPorts(bridges, veths, elsewhere, loose)
   return {
     ...container,
     veths: veths.map(({ inside, host }) => ({ inside, host })),
@@ -185,31 +189,34 @@ function bridgeOf({ network, networkId }: Endpoint, networks: readonly DockerNet
 /** Podman's name of that file (NewNS() in its common/pkg/netns). */
 const podmanSandbox = /^netns-[0-9a-f-]{36}$/
 
-/** Whether it may have been made as a port, and somebody has taken it off its bridge. One that the host uses is no port any more. */
-function mayBeLoosePort({ name, master, isUsed }: Veth, sandbox: string): boolean {
+/** Whether it may have been made as a port. One that the host uses is no port any more. */
+function mayBePort({ name, isUsed }: Veth, sandbox: string): boolean {
   // The file of the network namespace tells whose the container is.
   const engine = podmanSandbox.test(basename(sandbox)) ? 'podman' : 'docker'
-  return master === null && !isUsed && isPortName(engine, name)
+  return !isUsed && isPortName(engine, name)
 }
 
 /**
  * The port on each of a container's bridges. If exactly one bridge has no port, and exactly one veth pair that Docker may have made
- * is on no bridge, these belong together. If there are more, nothing tells which belong together: the ports are absent, and Docker can make new ones.
+ * is on no bridge of Docker, these belong together. If there are more, nothing tells which belong together: the ports are absent, and
+ * Docker can make new ones; but not where one of them may be a port of somebody's own bridge.
+ *
+ * @param elsewhere those of the veth pairs that are on no bridge of Docker.
+ * @param loose those of them that Docker may have made.
  */
 function findPorts(
   bridges: readonly (string | null)[],
-  dockerBridges: ReadonlySet<string | null>,
   veths: readonly Veth[],
-  unbridged: readonly Veth[]
+  elsewhere: readonly Veth[],
+  loose: readonly Veth[]
 ): Endpoint['port'][] {
   const on = (bridge: string | null) => veths.filter(({ master }) => master !== null && master === bridge)
   const withoutPort = bridges.filter((bridge) => bridge !== null && on(bridge).length === 0)
-  // Somebody has put it on another bridge, on purpose.
-  const moved = veths.some(({ master }) => master !== null && !dockerBridges.has(master))
-  const matched = withoutPort.length === 1 && unbridged.length === 1 ? unbridged : []
+  const matched = withoutPort.length === 1 && loose.length === 1 ? loose : []
+  const isUnclear = elsewhere.some((veth) => veth.master !== null && !matched.includes(veth))
   return bridges.map((bridge) => {
     const [port, ...more] = on(bridge).length > 0 ? on(bridge) : matched
-    if (bridge === null || more.length > 0 || (moved && withoutPort.includes(bridge))) return 'unknown'
+    if (bridge === null || more.length > 0 || (isUnclear && withoutPort.includes(bridge))) return 'unknown'
     return port === undefined ? 'absent' : { inside: port.inside, host: port.host }
   })
 }

@@ -1,10 +1,11 @@
 import { interfaceOption, label, referTo } from '../../host/docker/docker-names.ts'
 import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
-import type { Container, DockerNetwork } from '../../host/snapshot.ts'
+import type { Container, DockerNetwork, Link } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
+import { readPortMark } from '../port-role.ts'
 import { connectSteps, disconnectSteps, type Movable, planMoves } from '../sensor-moves.ts'
 import { yesNo } from '../settings.ts'
 import { findListeners, liveNetworks } from './network.ts'
@@ -163,9 +164,7 @@ function observeNetwork(state: ObservedState, network: DockerNetwork): Sensor[] 
   return host.endpointsOn(network.name).map(({ container, endpoint }): Sensor => {
     const bridge = span?.name ?? network.labels[label.span] ?? ''
     const end = host.vethTo(endpoint)
-    // It may be a port of another bridge, or an interface that a span copies from.
-    const isPort = (end?.master ?? bridge) === bridge && !state.marks.interfaces.has(end?.name ?? '')
-    const port = isPort && end ? end.name : null
+    const port = end !== undefined && mayBeSensorPort(state, end, bridge) ? end.name : null
     const fresh = build(container, network.name, bridge, network.labels[label.name] ?? desired.owner)
     const one = {
       ...fresh,
@@ -188,6 +187,15 @@ function observeNetwork(state: ObservedState, network: DockerNetwork): Sensor[] 
     } as const
     return withOptions(one, endpoint.driverOptions)
   })
+}
+
+/**
+ * Whether the host's end of a sensor's interface is, or was, the port of the span. An interface that a span copies from is none. On
+ * another bridge, somebody may need it there, unless its mark says that it was made to connect a container.
+ */
+export function mayBeSensorPort({ host, marks }: ObservedState, end: Link, bridge: string): boolean {
+  const isBridgeOwn = end.master === null || end.master === bridge
+  return !marks.interfaces.has(end.name) && (isBridgeOwn || readPortMark(host, end)?.connection === true)
 }
 
 function build(

@@ -86,7 +86,8 @@ const maybePassing: ReadonlySet<SensorCause | null> = new Set([
   'no_listener',
   'interface_down',
   'interface_gone',
-  'port_down'
+  'port_down',
+  'port_elsewhere'
 ])
 const passingGrace = 10_000
 
@@ -126,7 +127,12 @@ export function openSensorRecorder(emit: EmitEvent) {
 }
 
 /** The causes that the plan's look at the host tells, and no counter: they are as they were before the run. */
-const seenBefore: ReadonlySet<SensorCause | null> = new Set(['disconnected', 'interface_gone', 'port_down'])
+const seenBefore: ReadonlySet<SensorCause | null> = new Set([
+  'disconnected',
+  'interface_gone',
+  'port_down',
+  'port_elsewhere'
+])
 
 /** Whether what is wrong with a sensor was so before the run, which has changed it. */
 export function isRepaired({ span, sensor, cause }: SensorHealth, changes: readonly PlannedChange[]): boolean {

@@ -94,6 +94,24 @@ describe('the port of an endpoint is', () => {
   test.each<[what: string, on: string[], veths: Partial<Veth>[], ports: unknown[]]>([
     ['the one on the bridge of its network', ['span', 'extra'], [onExtra, onSpan], [11, 10]],
     ['the one that is on no bridge, where no other endpoint lacks one', ['span', 'extra'], [onExtra, loose], [11, 10]],
+    [
+      'the one on a bridge of others, where no other endpoint lacks one',
+      ['span', 'extra'],
+      [onExtra, { master: 'br0' }],
+      [11, 10]
+    ],
+    [
+      'not known, where Docker cannot have made the one on a bridge of others',
+      ['span'],
+      [{ master: 'br0', name: 'vethadmin' }],
+      ['unknown']
+    ],
+    [
+      'not known, where the host uses the one on a bridge of others',
+      ['span'],
+      [{ master: 'br0', isUsed: true }],
+      ['unknown']
+    ],
     ['missing, where there is none', ['span', 'extra'], [onExtra], ['absent', 10]],
     ['missing, where two are on no bridge', ['span'], [loose, loose], ['absent']],
     ['missing, where another endpoint may have the one on no bridge', ['span', 'extra'], [loose], ['absent', 'absent']],
