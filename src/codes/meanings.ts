@@ -55,6 +55,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   INTERFACE_NOT_ETHERNET: { endedBy: 'repair' },
   DEDICATED_HAS_ADDRESS: { endedBy: 'repair' },
   DEDICATED_HAS_ROUTE: { endedBy: 'repair' },
+  DEDICATED_SPAN: { endedBy: 'repair' },
   SOURCE_TWICE: { endedBy: 'repair' },
   COPIED_TWICE: { namesExamples: true },
   SOURCE_MISSING: { endedBy: 'start' },

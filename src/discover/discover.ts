@@ -109,7 +109,7 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): D
   for (const device of new Set(own.map(({ filter }) => filter.device))) {
     const link = host.linkOf(device)
     const problem = link
-      ? (checkInterface(link, false, host)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
+      ? (checkInterface(link, false)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
       : 'that interface is gone'
     if (link === undefined || problem !== null) {
       remarks.push(`${device}: ${problem}`)

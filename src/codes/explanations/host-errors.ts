@@ -35,6 +35,10 @@ export const hostErrors = {
     means: 'The interface is to be dedicated to capture, and the host has a route through it.',
     todo: 'Remove the route, or "dedicated: true".'
   },
+  DEDICATED_SPAN: {
+    means: 'The interface is to be dedicated to capture, and is the bridge of a span: its sensors would get nothing.',
+    todo: 'Remove "dedicated: true".'
+  },
   SOURCE_TWICE: {
     means: 'One direction of one interface is copied into a span twice: sensors would get each frame twice.',
     todo: 'Remove one of the sources, or join their filters with "or".'

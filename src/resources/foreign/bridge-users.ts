@@ -9,6 +9,7 @@ import { markOf } from '../copied-mark.ts'
 import type { ObservedState } from '../kind.ts'
 import { destroyOf, ownsNetwork } from '../ownership.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
+import { isClosing } from '../settings.ts'
 import { dockerAddress } from './bridge-adoption.ts'
 import { filterWords, placeOf } from './filter-words.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
@@ -144,9 +145,9 @@ function writeAddress({ address, prefix }: Address): string {
   return `${address}/${prefix}`
 }
 
-/** The bridge's filters, without the seal and spans' mirrors. */
+/** The bridge's filters, without the seal, spans' mirrors, and what closes it where it was dedicated to capture. */
 function foreignFilters(now: ObservedState, bridge: string): Filter[] {
   const isMirror = (filter: Filter) => now.marks.mirrors.get(filter)?.inScope || otherSpan(now, filter) !== null
   const seal = findBridgeSeal(now.host, bridge)
-  return now.host.filtersOf(bridge).filter((filter) => filter !== seal && !isMirror(filter))
+  return now.host.filtersOf(bridge).filter((filter) => filter !== seal && !isMirror(filter) && !isClosing(filter))
 }

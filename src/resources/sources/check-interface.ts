@@ -3,9 +3,11 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { batchWord, shellLine } from '../../host/quote-command.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { printable } from '../../printable.ts'
+import type { Spec } from '../../spec/spec.ts'
+import { markOf } from '../copied-mark.ts'
 
-/** Why frames cannot be copied from an interface, or why it cannot be dedicated to capture; undefined: they can. */
-export function checkInterface(link: Link, dedicated: boolean, host: HostIndex): Diagnostic | undefined {
+/** Why frames cannot be copied from an interface, which may be dedicated to capture; undefined: they can. */
+export function checkInterface(link: Link, dedicated: boolean): Diagnostic | undefined {
   const program = findConfused(link.name, dedicated)
   if (program !== undefined) {
     return diagnostic(
@@ -21,11 +23,21 @@ export function checkInterface(link: Link, dedicated: boolean, host: HostIndex):
       'mirror the Ethernet interface below it'
     )
   }
-  return dedicated ? checkDedicated(link, host) : undefined
+  return undefined
 }
 
-/** A dedicated interface has neither ARP nor IPv6: any other use would be cut off. */
-function checkDedicated(link: Link, host: HostIndex): Diagnostic | undefined {
+/**
+ * Why an interface cannot be dedicated to capture; undefined: it can. A dedicated interface has neither ARP nor IPv6, and is closed to
+ * the host: any other use would be cut off. What closes it would also drop the copies that the bridge of a span hands on.
+ */
+export function checkDedicated(link: Link, { spans }: Spec, host: HostIndex): Diagnostic | undefined {
+  if (markOf(host, link) !== null || spans.some(({ name }) => name === link.name)) {
+    return diagnostic(
+      'DEDICATED_SPAN',
+      `${link.name} is to be dedicated to capture, but is the bridge of a span, which hands on what it gets`,
+      'remove "dedicated" from the file'
+    )
+  }
   const address = link.addresses.find(({ automatic }) => !automatic)
   if (address !== undefined) {
     return diagnostic(

@@ -135,7 +135,7 @@ function resolveContainer(
   return {
     ...nothingResolved,
     items: links.flatMap((link) => {
-      const found = checkInterface(link, false, host)
+      const found = checkInterface(link, false)
       return source.directions.map((direction) => ({
         ...identityOf(host.attachmentOf(link) ?? { container, endpoint: null }, link.name),
         device: { name: link.name, link },

@@ -17,7 +17,7 @@ import {
   type InterfaceSetting,
   sourceSettings
 } from '../settings.ts'
-import { checkInterface } from './check-interface.ts'
+import { checkDedicated, checkInterface } from './check-interface.ts'
 import { closableSettings } from './closing.ts'
 import { findCandidates, findInterface, isMatch, matchOf } from './find-interface.ts'
 import {
@@ -107,13 +107,13 @@ function resolveInterface(
     return { ...nothingResolved, waits: waitForMirrors(span, source, [name], going) }
   }
   const { dedicated, settings, warnings } = settingsOf(link, spec, host)
-  const found = checkInterface(link, dedicated, host)
+  const found = checkInterface(link, dedicated) ?? (dedicated ? checkDedicated(link, spec, host) : undefined)
   const problem = found === undefined ? null : { ...found, origin }
   return {
     ...nothingResolved,
     items: hooksOf(source, { name, link }, settings, patient ? problem : null),
     errors: problem === null || patient ? [] : [problem],
-    warnings: warnings.map((one) => ({ ...one, origin }))
+    warnings: problem === null ? warnings.map((one) => ({ ...one, origin })) : []
   }
 }
 
