@@ -1,3 +1,4 @@
+import { indexLinks } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
 import { routedLinks } from '../resources/interface-use.ts'
@@ -77,7 +78,7 @@ export function readRequestOf(target: Target): ReadRequest {
     programmed: (links) => links.filter(isOurs).map(({ name }) => name),
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
-      return [...new Set([...marked, ...dedicatedInterfaces(target.spec, links)])]
+      return [...new Set([...marked, ...dedicatedInterfaces(target.spec, indexLinks(links))])]
     },
     networks,
     bridges,

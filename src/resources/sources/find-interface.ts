@@ -11,16 +11,16 @@ export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
 }
 
 /** Whether a link is one that an entry of the file may mean. */
-export function isMatch(match: InterfaceMatch, link: Link): boolean {
-  return 'name' in match
-    ? match.name === link.name || link.altnames.includes(match.name)
-    : match.macaddress === link.permanentMac && hasOwnAddress(link)
+export function isMatch(match: InterfaceMatch, link: Link, host: LinkIndex): boolean {
+  // For candidates, all links are searched, and there may be thousands.
+  const isPossible = 'name' in match || match.macaddress === link.permanentMac
+  return isPossible && findCandidates(match, host).includes(link)
 }
 
 /** The names of the interfaces that are dedicated to capture. Any other use of such an interface would be cut off. */
-export function dedicatedInterfaces({ interfaces }: Spec, links: readonly Link[]): readonly string[] {
-  const matches = interfaces.filter(({ dedicated }) => dedicated).map(({ match }) => match)
-  return links.filter((link) => matches.some((match) => isMatch(match, link))).map(({ name }) => name)
+export function dedicatedInterfaces({ interfaces }: Spec, host: LinkIndex): readonly string[] {
+  const dedicated = interfaces.filter((one) => one.dedicated)
+  return dedicated.flatMap(({ match }) => findCandidates(match, host)).map(({ name }) => name)
 }
 
 /** The links of this host that the file may mean. */

@@ -131,7 +131,7 @@ function findSource(match: InterfaceMatch, { spans }: Spec, host: HostIndex): Li
 
 /** What a span manages on an interface, and warnings of what it cannot. */
 function settingsOf(link: Link, spec: Spec, host: HostIndex) {
-  const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link))
+  const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link, host))
   if (!dedicated) return { dedicated, settings: everyInterfaceSettings, warnings: [] }
   const { settings, warnings } = closableSettings(link, host)
   return {
@@ -171,7 +171,7 @@ function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIndex): s
   const used = spec.spans.flatMap(({ sources }) =>
     sources.flatMap((source) => (source.kind === 'interface' ? [matchOf(spec, source.interface)] : []))
   )
-  const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link)))
+  const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link, host)))
   // Names of interfaces are alike: ens256 is no slip for ens224, but another card, which may be of another network.
   return suggestSlips(
     match.name,
