@@ -49,11 +49,16 @@ export function judgeSpan(
 ): Diagnostic[] {
   const isAwaited = (sensor: SensorHealth) => waiting.some(({ diagnostic }) => diagnostic === sensor.diagnostic)
   const waits = waiting.filter(({ diagnostic }) => !isHarmless(diagnostic, isRoot))
+  // To start a container helps only once there is what it is connected to.
+  const isBare = changes.some(({ kind, action }) => action === 'create' && (kind === 'bridge' || kind === 'network'))
   const found: Problem[] = [
-    ...[...groupsOf(waits, keyOfWait).values()].map((group) => explainWaits(group, advise)),
-    ...warnings.filter((found) => meaningOf(found).alarming && found.subject?.span === span.name)
-  ].map((diagnostic) => ({ diagnostic, isOwn: true }))
-  found.push(
+    ...[...groupsOf(waits, keyOfWait).values()].map((group) => ({
+      diagnostic: explainWaits(group, advise),
+      isOwn: !isBare || group[0].kind !== 'sensor'
+    })),
+    ...warnings.flatMap((warning) =>
+      meaningOf(warning).alarming && warning.subject?.span === span.name ? { diagnostic: warning, isOwn: true } : []
+    ),
     ...sensors
       .filter(({ listed }) => listed)
       .flatMap((sensor) => (isAwaited(sensor) ? [] : judgeSensor(sensor, advise))),
@@ -63,7 +68,7 @@ export function judgeSpan(
       diagnostic: explainIdleness(source),
       isOwn: changes.every(({ device }) => source.points.every((point) => device !== point.device.name))
     }))
-  )
+  ]
   const pick = (wanted: boolean) => found.flatMap(({ diagnostic, isOwn }) => (isOwn === wanted ? [diagnostic] : []))
   return [
     ...degraded.filter((entry) => entry.span === span.name).map(({ diagnostic }) => diagnostic),

@@ -114,6 +114,12 @@ test('what is wrong with the host comes first, also where the spans are healthy'
   ])
 })
 
+test('to start a container comes first only where there is what it is connected to', () => {
+  const anew = 'version: 1\nspans: {tap0: {sources: [{interface: ens192}], sensors: [snort]}}\n'
+  const [tap] = headline(see(converged, anew)).filter((line) => line.startsWith('tap0'))
+  expect(tap).toMatch(/^tap0: NOT HEALTHY, \d+ differences from the file, 1 more problem\. Run: spanplan apply/)
+})
+
 test('spans that are not healthy come before those that are', () => {
   const [first, last] = headline(see(converged, `${text}  span1:\n    sources: [{interface: ens224}]\n`))
   expect(first).toMatch(/^span1: NOT HEALTHY, /)
