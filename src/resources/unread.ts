@@ -32,7 +32,7 @@ function orDefer(why: Diagnostic): Diagnostic {
 /** Why a container's interfaces are not known to a process that does not see what Docker mounts, and what helps. */
 export const hiddenNamespace = {
   reason: 'what the host mounts does not come into the mount namespace of this process',
-  hint: 'start it again; for containers that start later, let mounts of the host come in: in a unit, no MountFlags=private'
+  hint: 'start spanplan again; for containers that start later, let mounts of the host come in: in a unit, no MountFlags=private'
 } as const
 
 /** The wait for Docker of what depends on it. */

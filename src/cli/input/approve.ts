@@ -3,7 +3,7 @@ import { Exit, interruptedExit, SpanplanError } from '../../errors.ts'
 import { countActions } from '../../plan/output/plan-text.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { printable } from '../../printable.ts'
-import { listNames } from '../../text-lines.ts'
+import { listAll, listNames } from '../../text-lines.ts'
 import { printResult } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 
@@ -18,7 +18,7 @@ type Reply = 'yes' | 'no' | 'silence'
 export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<void> {
   const { replace, remove, adopt } = countActions(plan)
   const counts = Object.entries({ remove, recreate: replace, adopt }).filter(([, count]) => count > 0)
-  const what = counts.map(([verb, count]) => `${verb} ${count}`).join(' and ')
+  const what = listAll(counts.map(([verb, count]) => `${verb} ${count}`))
   if (process.stdin.isTTY !== true) {
     const message = `this would ${what}, and there is no terminal to ask at. Nothing was changed.`
     const hint = 'read the plan, then run it again with --yes'
