@@ -18,7 +18,7 @@ export const destroyOf = (owner: string, ...spans: readonly string[]) =>
   ['spanplan', 'destroy', '--name', owner, ...spans.flatMap((span) => ['--span', span])] as const
 
 /** Whether a bridge belongs to a span of this owner: by its alias or, until it has an alias, by its MAC address. */
-export function ownsBridge(desired: DesiredSpans, host: HostIndex, link: Link): boolean {
+export function ownsBridge(desired: Pick<DesiredSpans, 'owner' | 'scope'>, host: HostIndex, link: Link): boolean {
   const owner = desired.scope.name ?? desired.owner
   const mark = markOf(host, link)
   if (mark !== null) return isInScope(desired, mark.owner, link.name)

@@ -186,6 +186,21 @@ test('the last span alone waits for the others, and all of it is removed', async
   expect(await expectRefusal(lab, ['apply', '--span', 'three'])).toContain('two is a span of the file')
 })
 
+test('an interface of somebody else that has the name of a span is no source of the others, which wait', async () => {
+  await lab.run(['ip', 'link', 'add', 'name', 'one', 'type', 'ifb'])
+  const [before] = JSON.parse(await lab.run(['ip', '-json', '-details', 'link', 'show', 'dev', 'one']))
+  const watch = await startWatch(lab)
+  await watch.expectTold(/ one +! an interface one already exists, and is not a bridge but an ifb/)
+  await watch.expectTold(/ two +\.\.\. mirror one ingress → two and one egress → two: an interface one already exists/)
+  await watch.expectTold(/ three +\+ mirror two ingress/)
+  await watch.stop()
+  expect(JSON.parse(await lab.run(['ip', '-json', '-details', 'link', 'show', 'dev', 'one']))[0]).toEqual(before)
+  expect(await expectRefusal(lab, ['apply', '--span', 'two'])).toContain('span two: an interface one already exists')
+  await spanplan(lab, ['destroy', '--yes'])
+  await lab.run(['ip', 'link', 'del', 'dev', 'one'])
+  await expectRestored(lab, first)
+})
+
 test('an altname that is the name of a span is in the way of that span, and is no source', async () => {
   await lab.run(['ip', 'link', 'property', 'add', 'dev', 'ens192', 'altname', 'two'])
   const told = await expectRefusal(lab, ['apply'])

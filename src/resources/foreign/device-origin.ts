@@ -4,6 +4,7 @@ import { groupsOf, type HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Manager } from '../../host/snapshot.ts'
 import { joinAnd, listFew } from '../../text-lines.ts'
+import { markOf } from '../copied-mark.ts'
 
 /** As many names as a sentence takes. */
 const mostNames = 4
@@ -42,6 +43,11 @@ export function explainDevice(host: HostIndex, name: string): Diagnostic {
       `the interface ${link.name} has ${name} as another name (altname)`,
       `give the span another name, or take that one off the interface: ${shellLine(['ip', 'link', 'property', 'del', 'dev', link.name, 'altname', name])}`
     )
+  }
+  const owner = markOf(host, link)?.owner
+  if (owner !== undefined) {
+    const message = `the bridge ${name} belongs to another spans.yaml (name: ${owner})`
+    return diagnostic('BRIDGE_OTHER_NAME', message, 'give the span another name')
   }
   if (link?.bridge) {
     return diagnostic(

@@ -1,4 +1,4 @@
-import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { markOf } from '../copied-mark.ts'
@@ -100,11 +100,6 @@ function explainConflict({ id, obstacle }: Bridge, { mac }: Bridge, host: HostIn
   if (opaque) return explainOpaque(opaque, `the span ${id} needs that name for its bridge`)
   const link = host.linkOf(id)
   if (obstacle !== null) return (link && explainIfRenamed(link, [], host)) ?? sealConflict(host, id)
-  const owner = markOf(host, link)?.owner
-  if (owner !== undefined) {
-    const message = `the bridge ${id} belongs to another spans.yaml (name: ${owner})`
-    return diagnostic('BRIDGE_OTHER_NAME', message, 'give the span another name')
-  }
   return explainDevice(host, id)
 }
 

@@ -7,9 +7,12 @@ import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
+import { everySpan, matchesSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Device } from '../desired-state.ts'
+import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
+import { ownsBridge } from '../ownership.ts'
 import {
   columnOf,
   dedicatedInterfaceSettings,
@@ -70,13 +73,10 @@ function resolveOpaque(
   return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], found), isUnread: true }
 }
 
-function resolveInterface(
-  source: SourceOf<'interface'>,
-  span: SpanSpec,
-  { spec, host, patient, goingDown, planned }: Context
-): Resolved<SourceHook> {
+function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context: Context): Resolved<SourceHook> {
+  const { spec, host, patient, goingDown, planned } = context
   const match = matchOf(spec, source.interface)
-  const link = findSource(match, spec, host)
+  const link = findSource(match, context)
   const { origin } = source
   const bridge = 'name' in match ? planned.get(match.name) : undefined
   if ('name' in match && bridge !== undefined) {
@@ -117,16 +117,20 @@ function resolveInterface(
   }
 }
 
-/** The link of a source. The name of a span is that of its bridge: no interface is meant that has it as an altname. */
-function findSource(match: InterfaceMatch, { spans }: Spec, host: HostIndex): Link | Diagnostic {
+/**
+ * The link of a source. The name of a span is that of its bridge, and means nothing else: no interface that has it as an altname, and
+ * none of somebody else, but one that the plan of that span adopts, or is refused for.
+ */
+function findSource(match: InterfaceMatch, { spec, scope, host }: Context): Link | Diagnostic {
   const link = findInterface(match, host)
-  if (!('name' in match) || spans.every(({ name }) => name !== match.name)) return link
-  if (!('code' in link) && link.name === match.name) return link
-  return diagnostic(
-    'INTERFACE_MISSING',
-    `there is no interface ${match.name} on this host`,
-    `${match.name} is a span of the file: apply that too`
-  )
+  if (!('name' in match) || spec.spans.every(({ name }) => name !== match.name)) return link
+  if ('code' in link || link.name !== match.name) {
+    const hint = `${match.name} is a span of the file: apply that too`
+    return diagnostic('INTERFACE_MISSING', `there is no interface ${match.name} on this host`, hint)
+  }
+  const everyOne = { owner: spec.name, scope: { name: spec.name, spans: everySpan } }
+  const isMeant = matchesSpan(scope.spans, link.name) || ownsBridge(everyOne, host, link)
+  return isMeant ? link : explainDevice(host, link.name)
 }
 
 /** What a span manages on an interface, and warnings of what it cannot. */
