@@ -2,7 +2,7 @@ import { meaningOf } from '../codes/meanings.ts'
 import { type Diagnostic, SpanplanError } from '../errors.ts'
 import { findMissingRights, rightMissing } from '../host/process/process-rights.ts'
 import type { Plan } from '../plan/plan.ts'
-import { countEmptyFileRemovals, ifEmptyIsMeant } from '../plan/plan-view.ts'
+import { countEmptyFileRemovals, ifEmptyIsMeant, writeEmptied } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
 
 /** What the caller knows, and what the user has allowed. */
@@ -61,7 +61,7 @@ export function checkEmptyFile(target: Target, plan: Plan): void {
   if (removals === 0) return
   throw new PreflightError({
     code: 'EMPTY_REFUSED',
-    message: `the file has no spans: this would remove everything that is live (${removals}). Nothing was changed.`,
+    message: `the file has no spans: this would remove ${writeEmptied(target)} (${removals}). Nothing was changed.`,
     hint: ifEmptyIsMeant(target)
   })
 }

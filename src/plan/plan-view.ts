@@ -15,6 +15,7 @@ import { warnOfStrayPorts } from '../resources/port-role.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { namesGoingDown } from '../run-dir/going-down.ts'
 import { exceptSpans, namedSpans } from '../spec/scope.ts'
+import { listNames } from '../text-lines.ts'
 import { warnOfOtherOwners } from './live-spans.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
 import { type Resolution, resolveSpec } from './resolve.ts'
@@ -54,7 +55,7 @@ export function planTarget(target: Target, reading: HostReading): PlanView {
     const others = isNothing ? warnOfOtherOwners(target, host) : []
     return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...others] } }
   }
-  const more = [...warnOfStacks(resolution), ...warnOfUnlistedSpans(target, host), ...warnOfEmptyFile(target, plan)]
+  const more = [...warnOfStacks(resolution), ...warnOfUnlistedSpans(target, host)]
   return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 
@@ -116,9 +117,16 @@ export function countEmptyFileRemovals(target: Target, { changes }: Plan): numbe
   return changes.filter(({ action }) => action === 'remove').length
 }
 
-function warnOfEmptyFile(target: Target, plan: Plan) {
+/** What goes where the file has no spans, in words. */
+export function writeEmptied({ spec: { name }, scope }: Target): string {
+  const spans = namedSpans(scope.spans)
+  return `everything ${spans.length === 0 ? '' : `of ${listNames(spans)} `}that belongs to the name ${name}`
+}
+
+/** Warns of what apply refuses: who allows it, or asks for it, need not be told. */
+export function warnOfEmptyFile(target: Target, plan: Plan): Diagnostic[] {
   if (countEmptyFileRemovals(target, plan) === 0) return []
-  const message = `the file has no spans: apply would remove everything that belongs to the name ${target.spec.name}`
+  const message = `the file has no spans: apply would remove ${writeEmptied(target)}`
   return [diagnostic('FILE_REMOVES_ALL', message, `apply refuses that; ${ifEmptyIsMeant(target)}`)]
 }
 

@@ -51,7 +51,13 @@ test('--no-prune leaves it, and says so', async () => {
 
 test('with --span, only what is named is removed', async () => {
   await writeSpans(lab, 'spans: {}')
-  await spanplan(lab, ['apply', '--span', 'span1', '--allow-empty', '--yes'])
+  const words = 'the file has no spans: apply would remove everything of span1 that belongs to the name default'
+  expect((await spanplan(lab, ['plan', '--span', 'span1'])).stderr).toContain(words)
+  expect(await expectRefusal(lab, ['apply', '--span', 'span1', '--yes'])).toContain(
+    'the file has no spans: this would remove everything of span1 that belongs to the name default (3)'
+  )
+  // Whoever allows it need not be told.
+  expect((await spanplan(lab, ['apply', '--span', 'span1', '--allow-empty', '--yes'])).stderr).not.toContain('no spans')
   expect(await bridges()).toEqual(['span0', 'span2'])
 })
 

@@ -4,7 +4,7 @@ import { refreshAndCheckSpans } from '../../look/refresh.ts'
 import { planDocument } from '../../plan/output/plan-json.ts'
 import { renderCommands, renderPlan } from '../../plan/output/plan-text.ts'
 import type { Plan } from '../../plan/plan.ts'
-import { warnOfHost } from '../../plan/plan-view.ts'
+import { warnOfEmptyFile, warnOfHost } from '../../plan/plan-view.ts'
 import { printable, printableJson } from '../../printable.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/load-target.ts'
@@ -32,6 +32,7 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const { spec } = target
   const installation = findInstallation(session, options)
   const more = [
+    ...warnOfEmptyFile(target, view.plan),
     ...warnOfHost(view),
     ...(await warnOfOtherFiles(target, options.install)),
     ...(installation ? findInstallFaults(installation) : [])
