@@ -50,6 +50,14 @@ export function readOwnPauses(now: number): Pauses {
   return readFrom(runFolder(), now)
 }
 
+/** The pause of a span that ends last, its own or one of all spans. @param span null: all spans. */
+export function lastPause(span: string | null, pauses: readonly Pause[]): Pause | undefined {
+  return pauses
+    .filter((pause) => pause.span === null || pause.span === span)
+    .sort((a, b) => Date.parse(a.until) - Date.parse(b.until))
+    .at(-1)
+}
+
 function readFrom(folder: string, now: number): Pauses {
   try {
     const { namespace, pauses, goingDown } = pausesSchema.parse(JSON.parse(readRunFile(kind, folder) ?? ''))

@@ -7,7 +7,7 @@ import type { Container } from '../host/snapshot.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import { hiddenNamespace } from '../resources/unread.ts'
-import type { Pause } from '../run-dir/pauses.ts'
+import { lastPause, type Pause } from '../run-dir/pauses.ts'
 import type { WindowTime } from '../run-dir/window-time.ts'
 import { type AdviseApply, adviseNothing, type OtherFiles } from './advice.ts'
 import { findListener } from './counters/counter-delta.ts'
@@ -120,7 +120,7 @@ export function makeReport(input: ReportInput): Report {
     const judged = window === null ? state : { ...state, changes: [] }
     const inTheWay = fileErrors.filter(({ subject }) => subject?.span === name)
     const unhealthy = [...inTheWay, ...judgeSpan(span, judged, { warnings, degraded, isRoot }, () => advise(name))]
-    return { name, description, ...state, pausedUntil: lastPause(name, pauses), unhealthy }
+    return { name, description, ...state, pausedUntil: lastPause(name, pauses)?.until ?? null, unhealthy }
   })
   const known = new Set(spans.map(({ name }) => name))
   const others = changes.filter(({ span }) => span === null || !known.has(span))
@@ -167,11 +167,6 @@ function withoutRestarting(
     // A port that leads to nobody is of a container that has just ended.
     return behind === undefined ? kind !== 'port' && kind !== 'xdp' : !restarting.has(behind)
   })
-}
-
-function lastPause(span: string, pauses: readonly Pause[]): string | null {
-  const ends = pauses.flatMap((pause) => (pause.span === null || pause.span === span ? [pause.until] : []))
-  return ends.sort().at(-1) ?? null
 }
 
 const asRoot = 'run it as root, with sudo'

@@ -37,7 +37,9 @@ test('a pause of one span, and of all, each until it is taken back', async () =>
   expect(JSON.parse(json)).toEqual({ type: 'paused', span: null, until: expect.any(String) })
   expect((await readPauses())?.map(({ span }) => span)).toEqual(['span0', null])
 
-  expect((await spanplan(lab, ['resume', 'span0'])).stdout).toBe('Resumed: span0.\n')
+  expect((await spanplan(lab, ['resume', 'span0'])).stdout).toMatch(
+    /^Resumed: span0\.\nspan0 is still paused until [\d :-]+, as all spans are\. To resume: spanplan resume\n$/
+  )
   const { stderr } = await spanplan(lab, ['resume', 'span0'], 1)
   expect(stderr).toMatch(/span0 is not paused, but all spans together are, until [\d :-]+\n {2}spanplan resume\n$/)
   expect((await spanplan(lab, ['resume'])).stdout).toBe('Resumed: all spans.\n')
@@ -52,6 +54,15 @@ test('a pause that is made again ends when the last one says', async () => {
   expect(left).toHaveLength(1)
   expect(left[0]).toBeGreaterThan(3_600_000)
   await spanplan(lab, ['resume'])
+})
+
+test('a pause of one span that ends before that of all says when the span is kept in sync again', async () => {
+  const ending = /paused until ([\d :-]+)(, as all spans are)?: .* To resume earlier: (.+)\n/
+  const [, all] = ending.exec((await spanplan(lab, ['pause', '--for', '1h'])).stdout) ?? []
+  const { stdout } = await spanplan(lab, ['pause', 'span0', '--for', '2m'])
+  expect(ending.exec(stdout)?.slice(1)).toEqual([all, ', as all spans are', 'spanplan resume'])
+  await spanplan(lab, ['pause', 'span0', '--for', '2h'])
+  expect((await spanplan(lab, ['resume'])).stdout).toBe('Resumed: all spans, span0.\n')
 })
 
 test('a span that neither the file nor the host knows is not paused', async () => {

@@ -14,7 +14,7 @@ import { plain, printable } from '../../printable.ts'
 import { findInterfaceSpans, type InterfaceSpans } from '../../resources/sources/interface-spans.ts'
 import { recordHook } from '../../run-dir/hook-records.ts'
 import { takeLock } from '../../run-dir/lock.ts'
-import { type Pause, readPauses } from '../../run-dir/pauses.ts'
+import { lastPause, type Pause, readPauses } from '../../run-dir/pauses.ts'
 import { readWindowTime } from '../../run-dir/window-time.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
@@ -137,7 +137,7 @@ async function wakeWatch({ name }: Spec): Promise<boolean> {
 /** The spans that are not paused. */
 function leavePaused(spans: readonly string[], pauses: readonly Pause[], say: Say): readonly string[] {
   return spans.filter((name) => {
-    const pause = pauses.find(({ span }) => span === null || span === name)
+    const pause = lastPause(name, pauses)
     if (pause) say(`${name} is paused until ${localTime(pause.until)}: it is left unchanged`)
     return pause === undefined
   })

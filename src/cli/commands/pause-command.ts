@@ -3,7 +3,7 @@ import { localTime } from '../../local-time.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
-import { type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
+import { lastPause, type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import type { Degraded } from '../../status/watch-state.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
@@ -23,9 +23,9 @@ export async function pauseCommand(
   if (span !== undefined) await checkSpan(span, files)
   const pause: Pause = { span: span ?? null, until: new Date(Date.now() + milliseconds).toISOString() }
   await changePauses((pauses) => [...pauses.filter((other) => other.span !== pause.span), pause])
-  const [what, them, resume] =
-    span === undefined ? ['all spans are', 'them', 'spanplan resume'] : [`${span} is`, 'it', `spanplan resume ${span}`]
-  const text = `${what} paused until ${localTime(pause.until)}: watch and hook leave ${them} alone. To resume earlier: ${resume}`
+  const [what, them] = span === undefined ? ['all spans are', 'them'] : [`${span} is`, 'it']
+  const { paused, resume } = writePause(pause.span, lastPause(pause.span, readPauses(Date.now()).pauses) ?? pause)
+  const text = `${what} ${paused}: watch and hook leave ${them} alone. To resume earlier: ${resume}`
   printResult(session, text, 'paused', pause)
   return Exit.done
 }
@@ -41,7 +41,7 @@ export async function resumeCommand(session: Session, { span }: SpanOption): Pro
   })
   const text = ended.length === 0 ? 'Nothing was paused.' : `Resumed: ${listSpans(ended)}.`
   const again = retried.length === 0 ? '' : ` The watch tries again at once: ${listSpans(retried)}.`
-  const left = span === undefined ? renderPausesLeft() : ''
+  const left = span === undefined ? renderPausesLeft() : renderPauseLeft(span)
   const spans = ended.map((pause) => pause.span)
   printResult(session, `${text}${again}${left}`, 'resumed', { spans, retried: retried.map((one) => one.span) })
   return Exit.done
@@ -59,6 +59,24 @@ async function readLeftAlone(span: string | undefined): Promise<readonly Pick<De
 function renderPausesLeft(): string {
   const { pauses } = readPauses(Date.now())
   return pauses.length === 0 ? '' : `\nStill paused by root: ${listSpans(pauses)}. To resume: sudo spanplan resume`
+}
+
+/** What goes on pausing a span whose own pause has ended. */
+function renderPauseLeft(span: string): string {
+  const last = lastPause(span, readPauses(Date.now()).pauses)
+  if (last === undefined) return ''
+  const { paused, resume } = writePause(span, last)
+  return `\n${span} is still ${paused}. To resume: ${resume}`
+}
+
+/** In words: a pause of a span, or of all spans with it; and the command that ends the pause. */
+function writePause(span: string | null, last: Pause) {
+  const isOwn = readOwnPauses(Date.now()).pauses.some((pause) => pause.span === last.span && pause.until === last.until)
+  const also = last.span === span ? '' : ', as all spans are'
+  return {
+    paused: `paused until ${localTime(last.until)}${also}`,
+    resume: [...(isOwn ? [] : ['sudo']), 'spanplan', 'resume', ...(last.span === null ? [] : [last.span])].join(' ')
+  }
 }
 
 function listSpans(pauses: readonly Pick<Pause, 'span'>[]): string {
