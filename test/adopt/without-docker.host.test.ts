@@ -67,6 +67,47 @@ test('a bridge is told of, taken over, kept, and given back with all that it had
   await expectRestored(lab, before)
 })
 
+describe('a bridge that has lost its last port, and its address with that', () => {
+  const readLink = async () => {
+    const [{ linkinfo, address, mtu, flags, ifalias, inet6_addr_gen_mode }] = JSON.parse(
+      await ip('-j', '-d', 'link', 'show', 'dev', 'span0')
+    )
+    const { ageing_time, forward_delay, stp_state, mcast_snooping } = linkinfo.info_data
+    const options = { ageing_time, forward_delay, stp_state, mcast_snooping }
+    return { address, kept: { mtu, flags: flags.sort(), ifalias, inet6_addr_gen_mode, ...options } }
+  }
+  const none = '00:00:00:00:00:00'
+
+  beforeEach(async () => {
+    await ip('link', 'add', 'name', 'span0', 'type', 'bridge')
+    await ip('link', 'set', 'dev', 'span0', 'up')
+    await ip('link', 'add', 'name', 'e1', 'type', 'veth', 'peer', 'name', 'e2')
+    await ip('link', 'set', 'dev', 'e1', 'master', 'span0')
+    await ip('link', 'del', 'dev', 'e1')
+  })
+
+  test('is given back, with all but the address, which the kernel takes from nobody, and is not removed by the next destroy', async () => {
+    const { address, kept } = await readLink()
+    expect(address).toBe(none)
+    await spanplan(lab, ['apply', '--adopt', '--yes'])
+    await expectConverged(lab)
+    await spanplan(lab, ['destroy', '--yes'])
+    expect((await readLink()).kept).toEqual(kept)
+    const { stdout } = await spanplan(lab, ['destroy', '--yes'])
+    expect(stdout).not.toContain('bridge')
+    expect(await expectRefusal(lab, ['apply'])).toContain('take it over with --adopt')
+  })
+
+  test('is given back so by an apply that fails half-way too', async () => {
+    const { kept } = await readLink()
+    const { options } = await wrapPrograms(lab, { tc: failAt('filter replace dev ens192 egress') })
+    const { stderr } = await spanplan(lab, ['apply', '--adopt', '--yes'], 5, options)
+    expect(stderr).toContain('the host is as it was')
+    expect((await readLink()).kept).toEqual(kept)
+    expect(await expectRefusal(lab, ['apply'])).toContain('take it over with --adopt')
+  })
+})
+
 test('mirrors of an old script are told of, converted, and gone after a destroy', async () => {
   await makeBridge()
   await makeMirrors()

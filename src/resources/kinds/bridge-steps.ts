@@ -1,7 +1,7 @@
 import type { BridgeOptions } from '../../host/snapshot.ts'
 import type { DesiredSpan, PlannedDevice } from '../desired-state.ts'
 import { deleteLink, type Resource, type Step, setSysctl } from '../kind.ts'
-import { type BridgeOrigin, smallestMtu } from '../marks.ts'
+import { type BridgeOrigin, bridgeMac, smallestMtu } from '../marks.ts'
 import { type Seal, sealCommands } from '../seal-commands.ts'
 import {
   bridgeSettings,
@@ -52,11 +52,23 @@ export function removeBridge(before: Bridge): Step[] {
   return updateBridge(before, giveBack(before, before.original), 'give back')
 }
 
+/** The address of a bridge that has lost its last port. Nobody can set it: br_set_mac_address() in net/bridge/br_device.c. */
+const noAddress = '00:00:00:00:00:00'
+
+/**
+ * The address that a bridge gets back, by what it was and what it is now. In the place of the one that cannot be set, it is one that no
+ * owner's bridge has: the address of an owner's bridge is a mark, with which the bridge would be spanplan's to remove.
+ */
+export function addressBack({ id, mac }: Pick<Bridge, 'id' | 'mac'>, now: string | undefined): string {
+  return mac === noAddress && now !== noAddress ? bridgeMac('', id) : mac
+}
+
 /** The bridge as it was before it was adopted. A clsact that spanplan has added goes too, unless it holds foreign filters. */
 function giveBack(before: Bridge, { alias, up, tx, tso, gso, clsact, ...settings }: BridgeOrigin): Bridge {
   return {
     ...before,
     ...settings,
+    mac: addressBack({ id: before.id, mac: settings.mac }, before.mac),
     mark: alias,
     up: up || before.inUse,
     offloads: { tx, tso, gso },

@@ -23,7 +23,7 @@ import {
   sealObstacle
 } from '../seal-commands.ts'
 import { bridgeSettings, noOptions, onOff, readBridge } from '../settings.ts'
-import { type Bridge, createBridge, everyOffload, removeBridge, updateBridge } from './bridge-steps.ts'
+import { addressBack, type Bridge, createBridge, everyOffload, removeBridge, updateBridge } from './bridge-steps.ts'
 import { dockerBridgeMark } from './network.ts'
 import { isTableFree } from './table.ts'
 
@@ -60,7 +60,11 @@ export const bridge: Kind<Bridge> = {
     ]
   }),
   rollbackTarget: (bridges, _, now) =>
-    bridges.map((one) => ({ ...one, seal: rollbackSeal(one.seal, now.host, one.id) })),
+    bridges.map((one) => ({
+      ...one,
+      mac: addressBack(one, now.host.linkOf(one.id)?.mac),
+      seal: rollbackSeal(one.seal, now.host, one.id)
+    })),
   evidence: ({ hasNetwork }, side) => (side === 'live' && hasNetwork ? ['docker'] : []),
   create: createBridge,
   update: (before, after) => updateBridge(before, after),
