@@ -33,6 +33,8 @@ export interface Meaning {
    * network stack.
    */
   readonly alarming?: true
+  /** The warning may be over in a moment, as while a container starts: a watch tells it once it has lasted. */
+  readonly mayPass?: true
   readonly part?: Part
   /** The text names some of many, and others once one of these restarts: it is one warning for all that its address covers. */
   readonly namesExamples?: true
@@ -84,7 +86,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   // The span: its bridge, seal and network.
   MTU_SMALL: { part: 'mtu' },
   SEAL_BLOCKED: { endedBy: 'repair' },
-  PORT_STRAY: { alarming: true },
+  PORT_STRAY: { alarming: true, mayPass: true },
   RECREATE_DEFERRED: { endedBy: 'apply' },
   STACK_BLOCKED: { alarming: true },
   STACK_UNREAD: { unread: 'namespaces' },

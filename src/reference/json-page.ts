@@ -163,7 +163,7 @@ const triggers: Readonly<Record<Trigger, string>> = {
   interval: 'it was time',
   hook: 'a hook called',
   resume: 'a pause ended',
-  retry: 'a change that failed is tried again'
+  retry: 'a change that failed is tried again, or a warning that may pass is looked at again'
 }
 
 /** The lines of `apply --json` and `destroy --json`. */

@@ -16,7 +16,7 @@ import { failureOf, type Problem, type Rest } from './degraded/backoff.ts'
 import { openDegradation } from './degraded/degradation.ts'
 import { trackCarriers } from './events/carriers.ts'
 import type { EmitEvent } from './events/event.ts'
-import { openEventRecorder } from './events/event-recorder.ts'
+import { openEventRecorder, warningSettling } from './events/event-recorder.ts'
 import { trackIdleSources } from './events/idle-sources.ts'
 import { trackSensors } from './events/sensor-tracker.ts'
 import { monotonicTime } from './loop/clock.ts'
@@ -223,6 +223,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
           [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
           [files.settlesAt, 'file'],
           [degradation.next(now), 'retry'],
+          [recorder.isUnsettled() && !isBackedOff ? now + warningSettling : null, 'retry'],
           [isLocked ? now + lockPatience.watch : null, 'retry'],
           // A pause ends by the wall clock, which may be set: each run computes its deadline again.
           ...pauses.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])

@@ -126,6 +126,15 @@ test('the port of a sensor that has started again is marked as its own, and goes
   expect(await lab.run(['ip', 'link'])).not.toContain(`${port}@`)
 })
 
+test('a port that leads to no container, and goes on to, is told without any further event', async () => {
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await watch.settle()
+  const peer = ['peer', 'name', 'stray0', 'netns', `${lab.name}-sw`]
+  await lab.run(['ip', 'link', 'add', 'dev', 'veth00000a0', 'master', 'span0', 'up', 'type', 'veth', ...peer])
+  await watch.expectTold(/ warning +the port veth00000a0 of span span0 leads to a network namespace that is no/)
+  await lab.run(['ip', 'link', 'del', 'dev', 'veth00000a0'])
+})
+
 /** Docker's lists are refused from the first thing on that an apply has Docker do. */
 function failAfterFirst(): void {
   docker.prepare()

@@ -53,6 +53,9 @@ interface SeenWarning {
  */
 const warningGrace = 60_000
 
+/** Milliseconds for which a warning has to last that may be over in a moment. */
+export const warningSettling = 2000
+
 /** Waits for Docker as a whole: the event docker_away reports them. */
 const isForDocker = ({ diagnostic }: Wait) => meaningOf(diagnostic).unread === 'docker'
 
@@ -68,10 +71,10 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   const waits = trackTransitions<Wait>(({ kind, span, title, diagnostic }) =>
     [kind, span, title, diagnostic.code].join(' ')
   )
-  const warnings = trackTransitions<SeenWarning>(({ diagnostic }) => {
-    const { code, message, subject } = diagnostic
-    return JSON.stringify([code, meaningOf(diagnostic).namesExamples ? subject : message])
-  })
+  const warnings = trackTransitions<SeenWarning>(({ diagnostic }) => nameWarning(diagnostic))
+  /** The warnings of the last plan that may be over in a moment, each with when a plan had it first. */
+  let passing = new Map<string, number>()
+  let isUnsettled = false
   const rests = trackTransitions<Rest>((one) =>
     [nameDegraded(one), one.diagnostic.code, Math.max(longRest, one.rest)].join(' ')
   )
@@ -118,8 +121,15 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   const recordWarnings = (view: PlanView, { spans, isNewFile, now }: EndedRun) => {
     const unplanned = new Set<string | null>(spans.filter((span) => view.desired.spanOf(span) === undefined))
     const isUnplanned = ({ subject }: Diagnostic) => subject !== undefined && unplanned.has(subject.span)
+    const before = passing
+    const mayPass = view.plan.warnings.filter((diagnostic) => meaningOf(diagnostic).mayPass).map(nameWarning)
+    passing = new Map(mayPass.map((name) => [name, before.get(name) ?? now]))
+    const settled = view.plan.warnings.filter(
+      (diagnostic) => now >= (passing.get(nameWarning(diagnostic)) ?? -Infinity) + warningSettling
+    )
+    isUnsettled = settled.length < view.plan.warnings.length
     const { started, ended } = warnings.update(
-      view.plan.warnings.map((diagnostic) => ({ diagnostic, seen: now })),
+      settled.map((diagnostic) => ({ diagnostic, seen: now })),
       ({ diagnostic, seen }) =>
         isUnplanned(diagnostic) || !isDockerRead(view) || (!isNewFile && now < seen + warningGrace)
     )
@@ -174,6 +184,8 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       flush()
       return isNewFile ? 0 : newDrift.length
     },
+    /** Whether the last run had a warning that is told only if a later one has it too. */
+    isUnsettled: (): boolean => isUnsettled,
     pauses: (current: readonly Pause[]): void => {
       const { started, ended } = pausedSpans.update(current)
       for (const pause of ended) {
@@ -183,6 +195,11 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       flush()
     }
   }
+}
+
+function nameWarning(diagnostic: Diagnostic): string {
+  const { code, message, subject } = diagnostic
+  return JSON.stringify([code, meaningOf(diagnostic).namesExamples ? subject : message])
 }
 
 function isDockerRead({ host: { readings, unreadContainers } }: PlanView): boolean {

@@ -252,6 +252,26 @@ test('a new file ends a warning at once; Docker that is away, and a span that is
   expect(recordWarning(begun, { at: 99, warns: false, view: none })[1]).toEqual([])
 })
 
+test('a warning that a container may bring for a moment while it starts is told in a later run, which is asked for', () => {
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  const stray = (port: string) => ({ code: 'PORT_STRAY', message: `the port ${port} leads to nobody` }) as const
+  const record = (at: number, ...warnings: readonly Diagnostic[]) => {
+    const view = { ...see(), plan: { ...see().plan, warnings } }
+    const outcome = { view, needed: [], done: [], leftOut: [], restarts: [], failures: [] }
+    recorder.run({ ...run, outcome, degraded: [], now: at * second })
+    const told = events.splice(0).flatMap((event) => ('diagnostic' in event ? [event.diagnostic.message] : []))
+    return [told, recorder.isUnsettled()]
+  }
+  const [one, other] = [stray('veth1'), stray('veth2')]
+  expect(record(0, one)).toEqual([[], true])
+  expect(record(1, other)).toEqual([[], true])
+  expect(record(2, other)).toEqual([[], true])
+  expect(record(3, one, other)).toEqual([[other.message], true])
+  expect(record(5, one, other)).toEqual([[one.message], false])
+  expect(record(6)).toEqual([[], false])
+})
+
 /** A host as the fixture's, whose sensor's port is as a restart leaves it. */
 const restarted = () => {
   const [port] = see().host.portsOf('span0')
