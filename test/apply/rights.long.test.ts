@@ -77,7 +77,9 @@ test('root that does not see what Docker mounts lacks no right, and is told what
   const through = ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', script, 'sh']
   const { stderr } = await lab.spanplan(['status', '--for', '10ms'], { through })
   const why = 'what the host mounts does not come into the mount namespace of this process'
-  expect(stderr).toContain(`warning: ${why}, so it is not known which ports belong to suricata\n  start spanplan again;`)
+  expect(stderr).toContain(
+    `warning: ${why}, so it is not known which ports belong to suricata\n  start spanplan again;`
+  )
   expect(stderr).toContain(`reach the network stack of suricata: ${why}\n  start spanplan again;`)
   expect(stderr).not.toMatch(/no right|as root|CAP_SYS_ADMIN/)
   await spanplan(lab, ['destroy', '--yes'])
