@@ -166,7 +166,7 @@ export class Reader {
         .replace(/^sudo ip netns add switch$/m, '')
         .replace(/^sudo ip netns delete switch$/m, 'ip link delete dev tap0')
         .replace(/(netns|-n|netns exec) switch\b/g, `$1 ${basename(switchNamespace(this.lab.name))}`)
-        .replace(/^((?:sudo )?spanplan destroy.*|spanplan apply .*--adopt)$/m, '$1 --yes')
+        .replace(/^((?:sudo )?spanplan (?:destroy.*|apply .*--adopt))$/m, '$1 --yes')
     )
   }
 
