@@ -79,6 +79,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   MIRROR_TWICE: { endedBy: 'repair' },
   MIRROR_HIDDEN: { alarming: true },
   CHAIN_DEEP: { alarming: true },
+  CHAIN_INGRESS: { alarming: true },
   COPIES_HIDDEN: { alarming: true },
   COPIES_FOREIGN: { alarming: true },
   PROGRAM_BEFORE: { alarming: true },

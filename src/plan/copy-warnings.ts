@@ -93,6 +93,26 @@ export function warnOfChains(spans: readonly DesiredSpan[], others: readonly Fee
   })
 }
 
+/**
+ * Warns of sources that are bridges of spans, and copy only what such a bridge receives: copies enter the bridge where the host sends
+ * through it, and leave it by its ports.
+ *
+ * @param others the live spans beside these.
+ */
+export function warnOfEmptySources(spans: readonly DesiredSpan[], others: readonly Feeding[]): Diagnostic[] {
+  const bridges = new Set([...spans, ...others].map(({ name }) => name))
+  return spans.flatMap(({ name: span, mirrors }) => {
+    const full = new Set(mirrors.flatMap(({ tcHook, item }) => (tcHook === 'egress' ? item : [])))
+    return mirrors.flatMap((point) => {
+      if (!bridges.has(point.device.name) || full.has(point.item)) return []
+      const message = `span ${span}: ingress of ${point.device.name} copies nothing: that is the bridge of a span, whose frames are all egress`
+      const hint = 'take "direction" out, or write "direction: egress"'
+      const subject = mirrorSubject(span, point)
+      return [{ ...diagnostic('CHAIN_INGRESS', message, hint, point.origin), subject }]
+    })
+  })
+}
+
 /** Whether a filter may drop or redirect a frame, or end its classification. */
 function isOpaque(filter: Filter): boolean {
   return filter.chain === 0 && !isTransparent(filter)

@@ -24,7 +24,7 @@ import type { SpanSpec } from '../spec/items/span-item.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import type { Spec } from '../spec/spec.ts'
 import { selectionOf } from '../spec/values/selection.ts'
-import { warnOfChains, warnOfOthers, warnOfSource } from './copy-warnings.ts'
+import { warnOfChains, warnOfEmptySources, warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
 import { holdNetwork } from './hold.ts'
 import { breakLoops, findOtherSpans } from './loops.ts'
@@ -90,6 +90,7 @@ export function resolveSpec(
     warnings: [
       ...resolved.warnings,
       ...warnOfChains(spans, others),
+      ...warnOfEmptySources(spans, others),
       ...spans.flatMap((span) => warnOfForeignCopies(span, marks, host))
     ]
   }

@@ -33,6 +33,11 @@ export const warnings = {
       'More than four spans in a row copy from each other. The kernel drops a frame instead of copying it a fifth time: the fourth span misses it too, and those behind.',
     todo: 'Copy from the interface that the first span of the row copies from.'
   },
+  CHAIN_INGRESS: {
+    means:
+      'A source is the bridge of a span, and only its ingress is copied. All that mirrors bring to that bridge is egress there.',
+    todo: 'Write direction: egress, or leave the direction out.'
+  },
   COPIED_TWICE: {
     means: 'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
     todo: 'Copy one direction only, or take one of the sources out; the message names them.'
