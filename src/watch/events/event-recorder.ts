@@ -184,7 +184,7 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       flush()
       return isNewFile ? 0 : newDrift.length
     },
-    /** Whether the last run had a warning that is told only if a later one has it too. */
+    /** Whether the last run has kept back a warning that may pass: a later run tells it, or finds it gone. */
     isUnsettled: (): boolean => isUnsettled,
     pauses: (current: readonly Pause[]): void => {
       const { started, ended } = pausedSpans.update(current)
