@@ -406,6 +406,16 @@ test('a bridge that somebody has renamed stays, with its sensors sealed, until i
   expect((await lab.spanplan(['status', '--for', '10ms'])).stdout).toContain(
     'NOT HEALTHY, somebody has renamed the bridge'
   )
+  // Nothing else leads to it by then but its address and its seal.
+  for (const [card, hook] of [
+    ['ens192', 'ingress'],
+    ['ens192', 'egress'],
+    ['ens224', 'ingress']
+  ] as const)
+    await tc('filter', 'del', 'dev', card, hook, 'pref', '8')
+  expect(await expectRefusal(lab, ['plan'])).toContain(
+    'somebody has renamed the bridge of the span span0, to elsewhere'
+  )
   {
     await using watch = await startWatch(lab)
     await watch.expectTold(/somebody has renamed the bridge of the span span0/)

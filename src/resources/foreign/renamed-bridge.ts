@@ -3,8 +3,7 @@ import { dockerBridge, label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link } from '../../host/snapshot.ts'
-import { markOf } from '../copied-mark.ts'
-import { bridgeMac, sealHandle } from '../marks.ts'
+import { bridgeMac, readMark, sealHandle } from '../marks.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
 
 /** A span, and the MAC address of its bridge. Address and seal are made of the bridge's first name, and tell of it after another. */
@@ -15,7 +14,7 @@ interface Bridged {
 
 /** Finds the bridge of a span that is not called as its span any more, and has ports; undefined: there is none. */
 export function findRenamed(host: HostIndex): (span: Bridged) => Link | undefined {
-  const bridges = host.links.filter((link) => hasPorts(link, host) && markOf(host, link) !== null)
+  const bridges = host.links.filter((link) => hasPorts(link, host) && readMark(link) !== null)
   const byMac = new Map(bridges.map((link) => [link.mac, link]))
   const bySeal = new Map(bridges.map((link) => [findBridgeSeal(host, link.name)?.handle, link]))
   return ({ name, mac }) => {
@@ -33,7 +32,7 @@ export const hasPorts = ({ name, bridge }: Link, host: HostIndex) => bridge !== 
  * @param spans that it may be of, beside the live ones.
  */
 export function explainIfRenamed(link: Link, spans: readonly string[], host: HostIndex): Diagnostic | null {
-  const owner = markOf(host, link)?.owner
+  const owner = readMark(link)?.owner
   if (owner === undefined) return null
   const seal = findBridgeSeal(host, link.name)?.handle
   const isOf = (name: string) => link.mac === bridgeMac(owner, name) || seal === sealHandle(name)

@@ -131,7 +131,10 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     const { started, ended } = warnings.update(
       settled.map((diagnostic) => ({ diagnostic, seen: now })),
       ({ diagnostic, seen }) =>
-        isUnplanned(diagnostic) || !isDockerRead(view) || (!isNewFile && now < seen + warningGrace)
+        passing.has(nameWarning(diagnostic)) ||
+        isUnplanned(diagnostic) ||
+        !isDockerRead(view) ||
+        (!isNewFile && now < seen + warningGrace)
     )
     for (const { diagnostic } of started) emit({ type: 'warning', diagnostic })
     for (const { diagnostic } of ended) emit({ type: 'warning_over', diagnostic })

@@ -272,6 +272,22 @@ test('a warning that a container may bring for a moment while it starts is told 
   expect(record(6)).toEqual([[], false])
 })
 
+test('such a warning that has lasted is not over where its span was not planned for a while', () => {
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  const subject = { span: 'tap0', kind: 'port', id: ['veth1'] }
+  const stray = { code: 'PORT_STRAY', message: 'the port veth1 leads to nobody', subject } as const
+  const record = (at: number, ...warnings: readonly Diagnostic[]) => {
+    const view = { ...see(), plan: { ...see().plan, warnings } }
+    const outcome = { view, needed: [], done: [], leftOut: [], restarts: [], failures: [] }
+    // The fixture's file has no such span.
+    recorder.run({ ...run, spans: warnings.length > 0 ? [] : ['tap0'], outcome, degraded: [], now: at * second })
+    return events.splice(0).map(({ type }) => type)
+  }
+  expect([record(0, stray), record(2, stray)]).toEqual([[], ['warning']])
+  expect([record(10), record(90), record(100, stray), record(102, stray)]).toEqual([[], [], [], []])
+})
+
 /** A host as the fixture's, whose sensor's port is as a restart leaves it. */
 const restarted = () => {
   const [port] = see().host.portsOf('span0')
