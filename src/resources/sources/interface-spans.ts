@@ -1,5 +1,6 @@
-import type { LinkIndex } from '../../host/host-index.ts'
+import { groupBy, type LinkIndex } from '../../host/host-index.ts'
 import type { IpLink } from '../../host/snapshot.ts'
+import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { hostKindOf } from './registry.ts'
 
@@ -19,16 +20,18 @@ export interface InterfaceSpans {
  */
 export function findInterfaceSpans(spec: Spec, name: string, host: LinkIndex<IpLink>): InterfaceSpans {
   const link = host.findLink(name)
-  const reached = new Set<string>()
-  const follow = (from: string, device: IpLink | undefined) => {
-    for (const { name: span, sources } of spec.spans) {
-      const copies = sources.some((source) => hostKindOf(source).isDevice(source, from, device, { spec, host }))
-      if (!copies || reached.has(span)) continue
-      reached.add(span)
-      follow(span, host.linkOf(span))
-    }
-  }
-  follow(name, link)
+  const isOf = (source: SourceSpec) => hostKindOf(source).isDevice(source, name, link, { spec, host })
+  const devices = spec.spans.flatMap((span) =>
+    span.sources.flatMap((source) =>
+      hostKindOf(source)
+        .needs(source, spec)
+        .devices.map((device) => ({ device, span: span.name }))
+    )
+  )
+  const copiersOf = groupBy(devices, ({ device }) => device)
+  const reached = new Set(spec.spans.flatMap((span) => (span.sources.some(isOf) ? span.name : [])))
+  // The loop also comes to what is added meanwhile.
+  for (const bridge of reached) for (const { span } of copiersOf(bridge)) reached.add(span)
   const spans = spec.spans.filter((span) => reached.has(span.name))
   return { device: link?.name ?? name, spans: spans.map((span) => span.name) }
 }
