@@ -94,13 +94,11 @@ export function warnOfChains(spans: readonly DesiredSpan[], others: readonly Fee
 }
 
 /**
- * Warns of sources that are bridges of spans, and copy only what such a bridge receives: copies enter the bridge where the host sends
- * through it, and leave it by its ports.
- *
- * @param others the live spans beside these.
+ * Warns of sources that are bridges of sealed spans, and copy only what such a bridge receives, which is nothing: copies enter the
+ * bridge where the host sends through it, and leave it by its ports.
  */
-export function warnOfEmptySources(spans: readonly DesiredSpan[], others: readonly Feeding[]): Diagnostic[] {
-  const bridges = new Set([...spans, ...others].map(({ name }) => name))
+export function warnOfEmptySources(spans: readonly DesiredSpan[]): Diagnostic[] {
+  const bridges = new Set(spans.flatMap(({ name, sealed }) => (sealed ? name : [])))
   return spans.flatMap(({ name: span, mirrors }) => {
     const full = new Set(mirrors.flatMap(({ tcHook, item }) => (tcHook === 'egress' ? item : [])))
     return mirrors.flatMap((point) => {

@@ -107,8 +107,8 @@ interface Feed extends HookPlace {
 }
 
 /**
- * Tells whether one span feeds another in a circle. Each circle has a name: a strongly connected component of what feeds what, which
- * Kosaraju's algorithm finds in two walks, one each way.
+ * Tells whether one span feeds another in a circle. A circle is a strongly connected component of what feeds what, and is called
+ * by its first span: Kosaraju's algorithm finds it in two walks, one each way.
  */
 function findCircles(feeds: readonly Feed[], reachers: Reachers): (from: string, to: string) => boolean {
   const edges = feeds.flatMap((feed) => reachers(hookKey(feed)).map(({ name: from }) => ({ from, to: feed.target })))

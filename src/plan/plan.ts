@@ -1,5 +1,5 @@
 import { type Diagnostic, type Origin, SpanplanError, type Subject } from '../errors.ts'
-import type { HostIndex } from '../host/host-index.ts'
+import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import type { DesiredState } from '../resources/desired-state.ts'
 import {
   type Change,
@@ -139,8 +139,8 @@ export function makePlan(
     ...findBlockers(changes, state)
   ]
   // One thing may be in the way of several; the first says where in the file.
-  const byText = new Map([...refusals].reverse().map((one) => [one.message, one]))
-  if (byText.size > 0) throw new SpanplanError([...byText.values()].reverse())
+  const distinct = [...groupsOf(refusals, ({ message }) => message).values()].map(([first]) => first)
+  if (distinct.length > 0) throw new SpanplanError(distinct)
   const missing = alone.filter(({ costs }) => costs === 'dependants')
   const possible = leaveDependants(changes, missing)
   const waiting = sortByKind([

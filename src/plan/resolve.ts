@@ -90,7 +90,7 @@ export function resolveSpec(
     warnings: [
       ...resolved.warnings,
       ...warnOfChains(spans, others),
-      ...warnOfEmptySources(spans, others),
+      ...warnOfEmptySources(spans),
       ...spans.flatMap((span) => warnOfForeignCopies(span, marks, host))
     ]
   }

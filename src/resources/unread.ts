@@ -26,7 +26,7 @@ const inputs: Readonly<Record<Input, (why: Why, purpose: string) => Unread>> = {
 /** Adds what else those can do who plan: nobody else has the option. */
 function orDefer(why: Diagnostic): Diagnostic {
   const later = 'or leave networks and sensors for a later run: --defer-docker'
-  return { ...why, hint: [why.hint ?? [], later].flat().join('; ') }
+  return { ...why, hint: why.hint === undefined ? later : `${why.hint}; ${later}` }
 }
 
 /** Why a container's interfaces are not known to a process that does not see what Docker mounts, and what helps. */

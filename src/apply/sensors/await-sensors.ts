@@ -53,6 +53,7 @@ export async function awaitSensors(
   let failure: SpanplanError | null = null
   while (missing.length > 0 && Date.now() < end) {
     await sleep(Math.min(interval, end - Date.now()), undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) throw interrupted(signal)
     const now = await tryRefresh(target, signal)
     if (signal.aborted) throw interrupted(signal)
     failure = now instanceof SpanplanError ? now : null

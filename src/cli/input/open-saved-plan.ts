@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isAbout } from '../../codes/meanings.ts'
 import { SpanplanError } from '../../errors.ts'
@@ -77,7 +78,8 @@ async function readPlanFile(path: string, insecureFile: boolean): Promise<Uint8A
     return await loadFile(path, insecureFile, largestPlan)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    const meant = /[./]|^-/.test(path) ? {} : { hint: `did you mean: spanplan apply --span ${printable(path)}` }
+    const meant =
+      /[./]|^-/.test(path) || existsSync(path) ? {} : { hint: `did you mean: spanplan apply --span ${printable(path)}` }
     const diagnostics = error.diagnostics.map((diagnostic) =>
       diagnostic.code === 'FILE_UNREADABLE' ? { ...diagnostic, ...meant, code: 'PLAN_INVALID' as const } : diagnostic
     )

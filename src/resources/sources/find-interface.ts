@@ -12,7 +12,7 @@ export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
 
 /** Whether a link is one that an entry of the file may mean. */
 export function isMatch(match: InterfaceMatch, link: Link, host: LinkIndex): boolean {
-  // For candidates, all links are searched, and there may be thousands.
+  // Compared first, for findCandidates() searches all links.
   const isPossible = 'name' in match || match.macaddress === link.permanentMac
   return isPossible && findCandidates(match, host).includes(link)
 }
