@@ -83,28 +83,33 @@ test('started before Docker ran its first container, it names those that come, a
 })
 
 test('the journal has the priority of each message, and its own time alone', async () => {
-  const messages = new Map<string, string>()
+  let messages: { readonly MESSAGE: string; readonly PRIORITY: string }[] = []
   const prioritiesOf = (pattern: RegExp) =>
-    [...messages].flatMap(([message, priority]) => (pattern.test(message) ? [priority] : []))
+    messages.flatMap(({ MESSAGE, PRIORITY }) => (pattern.test(MESSAGE) ? [PRIORITY] : []))
   const hasMessage = async (pattern: RegExp) => {
     const all = await systemd.run(['journalctl', '--unit=spanplan.service', '--output=json'])
-    for (const line of all.trim().split('\n')) {
-      const { MESSAGE, PRIORITY } = JSON.parse(line)
-      messages.set(MESSAGE, PRIORITY)
-    }
+    messages = all
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
     return prioritiesOf(pattern).length > 0
   }
   const isMirrored = async () =>
     (await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', 'ingress'])).includes('mirred')
   // Not "interval": the unit's rights and its filter of system calls let it follow what happens on the host. A run that Docker
-  // has caused just now may be the one that finds it.
+  // has caused just now may be the one that finds it. The next filter goes only after that run has ended and told what it did:
+  // what goes while the run goes on is contested soon.
+  const repairs = /^\w+ +span0 +\+ mirror ens192 ingress .* repaired in /
+  const countRepairs = () => prioritiesOf(repairs).length
   await until('the watch has heard of a filter that has gone', async () => {
     await until('the mirror is there', isMirrored)
+    await hasMessage(repairs)
+    const before = countRepairs()
     await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
-    await until('the mirror is back', isMirrored)
+    await until('its repair is told', async () => (await hasMessage(repairs)) && countRepairs() > before)
     return hasMessage(/^filter +span0 +\+ mirror ens192 ingress .* repaired in /)
   }).catch((error: Error) => {
-    throw new Error([error.message, ...messages.keys()].join('\n'))
+    throw new Error([error.message, ...messages.map(({ MESSAGE }) => MESSAGE)].join('\n'))
   })
   await writeFile(host.path('etc/spanplan/spans.yaml'), 'spans: {')
   await systemd.run(['systemctl', 'reload', 'spanplan.service'])
