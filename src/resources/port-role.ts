@@ -72,6 +72,7 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
   }
   const mark = readPortMark(host, link)
   if (mark !== null && isNobodys(host, link)) {
+    if (!mark.connection && isOnOtherNetwork(desired, host, link)) return { kind: 'foreign', connects: null }
     if (!mark.connection || host.unreadContainers.length > 0) return { kind: 'stray', connects: null }
     const byIndex = indexName(link.index)
     return { kind: 'left', connects: null, reference: host.mayExist(byIndex) ? link.name : byIndex }
@@ -79,6 +80,11 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
   if (link.foreignPeer || link.kind === 'tun') return { kind: 'foreign', connects: null }
   // Its other end was a container's, and has come to the host since: the host would take what comes from there for its own.
   return { kind: mark?.connection ? 'stray' : 'local', connects: null }
+}
+
+/** Whether a link is on the bridge of a Docker network that is no span's: a port that was on a span's bridge for a while, and is back. */
+function isOnOtherNetwork(desired: DesiredState, host: HostIndex, { master }: Link): boolean {
+  return host.networks.some((network) => dockerBridge(network) === master && !isLiveNetwork(desired, network))
 }
 
 /**
@@ -147,11 +153,15 @@ export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagno
 /** @param isGoing the span is removed: nobody hears it any more, and the port stays. */
 function explainStray(link: Link, span: string, host: HostIndex, isGoing: boolean): Diagnostic {
   const { name } = link
+  const own = host.attachmentOf(link)?.container
   const hears = peerHere(link) === null ? 'hears the span for as long as it runs' : 'the host hears the span by it'
   const meaning = isGoing ? 'could send to the host, so the port stays sealed' : hears
-  const remove = `if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
+  const back =
+    own === undefined && peerHere(link) === null
+      ? `if a container of another network has it, put it back on that network's bridge; `
+      : ''
+  const remove = `${back}if nobody needs it: ${shellLine(['ip', 'link', 'del', 'dev', name])}`
   const open = isGoing ? `; to have it open: ${shellLine(['tc', 'qdisc', 'del', 'dev', name, 'clsact'])}` : ''
-  const own = host.attachmentOf(link)?.container
   const owner =
     own === undefined
       ? explainOtherEnd(link, host)
@@ -168,7 +178,7 @@ function explainOtherEnd(link: Link, { linkAt, unreadContainers }: HostIndex): s
   }
   const unread = unreadContainers.map(({ name }) => name)
   if (unread.length === 0) {
-    return "a network namespace that is no container's: a sensor may have moved its interface there, and then"
+    return "a network namespace that is no sensor's: somebody has put the port of another container here, or a sensor has moved its interface there, and then"
   }
   return `a network namespace that is that of no container which could be read: it may be that of ${unread.join(', ')}, which then`
 }

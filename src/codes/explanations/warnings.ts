@@ -90,8 +90,8 @@ export const warnings = {
   },
   PORT_STRAY: {
     means:
-      'A port of a span has a name such as Docker or Podman gives, and no container has its other end. A sensor with CAP_NET_ADMIN can move its interface to a network namespace of its own, and so go on to hear the span when it is taken off the file, or to that of the host, which then hears the span. spanplan removes such a port where its mark says that it was made for a container; this one may also be somebody’s own, and stays, sealed also when the span goes.',
-    todo: 'Find out what it is for; if nobody needs it, remove it with the command that the message names.'
+      'A port of a span has a name such as Docker or Podman gives, and no sensor has its other end. Somebody may have put the port of a container of another network on the span’s bridge. A sensor with CAP_NET_ADMIN can move its interface to a network namespace of its own, and so go on to hear the span when it is taken off the file, or to that of the host, which then hears the span. spanplan removes such a port where its mark says that it was made for a container; this one may also be somebody’s own, and stays, sealed also when the span goes.',
+    todo: 'Find out what it is for. The port of a container goes back with “ip link set dev PORT master BRIDGE”, and the next run gives it back what it had; if nobody needs the port, remove it with the command that the message names.'
   },
   INTERFACE_RENAMED: {
     means:
