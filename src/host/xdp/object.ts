@@ -36,20 +36,12 @@ export function writeCode(result: number): Buffer {
 }
 
 function instruction(code: number, immediate: number): Buffer {
-  const bytes = Buffer.alloc(8)
-  bytes.writeUInt8(code, 0)
-  bytes.writeInt32LE(immediate, 4)
-  return bytes
+  return Buffer.concat([Buffer.from([code, 0, 0, 0]), words(immediate)])
 }
 
-/** The empty first symbol, then a global function that is all of section 1. */
+/** The empty first symbol, then a global function that is all of section 1: name, info and other, section, value, size. */
 function symbols(size: number): Buffer {
-  const bytes = Buffer.alloc(2 * SYMBOL_BYTES)
-  bytes.writeUInt32LE(1, SYMBOL_BYTES)
-  bytes.writeUInt8(0x12, SYMBOL_BYTES + 4)
-  bytes.writeUInt16LE(1, SYMBOL_BYTES + 6)
-  bytes.writeBigUInt64LE(BigInt(size), SYMBOL_BYTES + 16)
-  return bytes
+  return Buffer.concat([Buffer.alloc(SYMBOL_BYTES), words(1), Buffer.from([0x12, 0]), halves(1), longs(0, size)])
 }
 
 function writeElf(given: readonly Section[]): Buffer {
@@ -61,44 +53,26 @@ function writeElf(given: readonly Section[]): Buffer {
     (_, index) => HEADER_BYTES + padded.slice(0, index).reduce((sum, { length }) => sum + length, 0)
   )
   const body = Buffer.concat(padded)
-  const header = Buffer.alloc(HEADER_BYTES)
-  header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
-  // A relocatable file for EM_BPF.
-  for (const [value, at] of [
-    [1, 16],
-    [247, 18],
-    [HEADER_BYTES, 52],
-    [SECTION_BYTES, 58],
-    [sections.length, 60],
-    [sections.length - 1, 62]
-  ] as const)
-    header.writeUInt16LE(value, at)
-  header.writeUInt32LE(1, 20)
-  header.writeBigUInt64LE(BigInt(HEADER_BYTES + body.length), 40)
   const table = sections.map((section, index) => sectionHeader(section, starts[index] ?? 0, offsets[index] ?? 0))
-  return Buffer.concat([header, body, ...table])
+  return Buffer.concat([fileHeader(HEADER_BYTES + body.length, sections.length), body, ...table])
 }
 
-function sectionHeader(
-  { type, flags = 0, link = 0, info = 0, entry = 0, data }: Section,
-  name: number,
-  offset: number
-): Buffer {
-  const bytes = Buffer.alloc(SECTION_BYTES)
-  for (const [value, at] of [
-    [name, 0],
-    [type, 4],
-    [link, 40],
-    [info, 44]
-  ] as const)
-    bytes.writeUInt32LE(value, at)
-  for (const [value, at] of [
-    [flags, 8],
-    [offset, 24],
-    [data.length, 32],
-    [8, 48],
-    [entry, 56]
-  ] as const)
-    bytes.writeBigUInt64LE(BigInt(value), at)
-  return bytes
+/** A relocatable file for EM_BPF, with its fields in the order of Elf64_Ehdr in elf(5). */
+function fileHeader(tableStart: number, sections: number): Buffer {
+  return Buffer.concat([
+    Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, ...Array(9).fill(0)]),
+    ...[halves(1, 247), words(1), longs(0, 0, tableStart), words(0)],
+    halves(HEADER_BYTES, 0, 0, SECTION_BYTES, sections, sections - 1)
+  ])
 }
+
+/** The fields in the order of Elf64_Shdr in elf(5). */
+function sectionHeader(section: Section, name: number, offset: number): Buffer {
+  const { type, flags = 0, link = 0, info = 0, entry = 0, data } = section
+  return Buffer.concat([words(name, type), longs(flags, 0, offset, data.length), words(link, info), longs(8, entry)])
+}
+
+/** Numbers of 16, 32 and 64 bits, in the order of bytes of this machine: little-endian, as BPF is on it and the file says. */
+const halves = (...numbers: number[]) => Buffer.from(Uint16Array.from(numbers).buffer)
+const words = (...numbers: number[]) => Buffer.from(Uint32Array.from(numbers).buffer)
+const longs = (...numbers: number[]) => Buffer.from(BigUint64Array.from(numbers, BigInt).buffer)
