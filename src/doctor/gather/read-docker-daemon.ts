@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { type Diagnostic, diagnosticOf, systemCode } from '../../errors.ts'
 import { connectDocker, dockerFailed } from '../../host/docker/docker-client.ts'
 import { canPodmanHandOut } from '../../host/docker/docker-names.ts'
-import { isRootlessInfo } from '../../host/docker/podman.ts'
+import { isRootless } from '../../host/docker/podman.ts'
 import { run } from '../../host/exec.ts'
 import type { DockerReading, Known } from '../readings.ts'
 import { doctorLimits } from './doctor-limits.ts'
@@ -42,7 +42,7 @@ export async function readDockerDaemon(): Promise<DockerReading> {
       isPodman: client.podman !== null,
       version: Version,
       api: client.api,
-      rootless: 'known' in info && isRootlessInfo(info.known),
+      rootless: 'known' in info && isRootless(info.known),
       liveRestore: 'known' in info ? readLiveRestore(info.known) : info,
       settings: readSettings(named)
     }

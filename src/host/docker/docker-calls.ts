@@ -1,6 +1,7 @@
+import type Dockerode from 'dockerode'
 import type { Argv } from '../exec.ts'
 import { option, pairOptions } from '../quote-command.ts'
-import type { DockerNetwork } from '../snapshot.ts'
+import type { DockerNetwork, Pool } from '../snapshot.ts'
 import type { ConnectedPort } from './left-port.ts'
 
 /** One request that changes something in Docker. It is data, so that a plan can show it and a program can read it. */
@@ -64,5 +65,53 @@ export function dockerCommand(call: DockerCall): Argv {
       ]
     case 'disconnect':
       return ['docker', 'network', 'disconnect', '--force', call.network, call.container]
+  }
+}
+
+/** Sends one request. Before API 1.44, Docker makes a second network of the same name unless it is asked not to (CheckDuplicate). */
+export function sendCall(docker: Dockerode, call: DockerCall): Promise<unknown> {
+  switch (call.call) {
+    case 'createNetwork':
+      return docker.createNetwork({
+        Name: call.network,
+        CheckDuplicate: true,
+        Driver: call.driver,
+        Internal: call.internal,
+        EnableIPv6: call.ipv6,
+        Attachable: call.attachable,
+        IPAM: { Config: call.pools.map(writePool) },
+        Options: { ...call.options },
+        Labels: { ...call.labels }
+      })
+    case 'createNote':
+      return docker.createNetwork({
+        Name: call.network,
+        CheckDuplicate: true,
+        ConfigOnly: true,
+        Labels: { ...call.labels }
+      })
+    case 'removeNetwork':
+    case 'dropNote':
+      return docker.getNetwork(call.network).remove()
+    case 'connect':
+      return docker.getNetwork(call.network).connect({
+        Container: call.container,
+        EndpointConfig: {
+          DriverOpts: { ...call.options },
+          ...(call.aliases.length > 0 && { Aliases: [...call.aliases] }),
+          ...(call.address !== null && { IPAMConfig: { IPv4Address: call.address } })
+        }
+      })
+    case 'disconnect':
+      return docker.getNetwork(call.network).disconnect({ Container: call.container, Force: true })
+  }
+}
+
+function writePool({ subnet, gateway, range, reserved }: Pool) {
+  return {
+    Subnet: subnet,
+    ...(gateway !== null && { Gateway: gateway }),
+    ...(range !== null && { IPRange: range }),
+    ...(Object.keys(reserved).length > 0 && { AuxiliaryAddresses: reserved })
   }
 }

@@ -4,9 +4,8 @@ import { finished } from 'node:stream/promises'
 import type Dockerode from 'dockerode'
 import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../../errors.ts'
 import { shellLine } from '../quote-command.ts'
-import type { Pool } from '../snapshot.ts'
 import { defaultLimits, isMessage, limitCalls } from './call-limits.ts'
-import type { DockerCall } from './docker-calls.ts'
+import { type DockerCall, sendCall } from './docker-calls.ts'
 import { canPodmanHandOut } from './docker-names.ts'
 import { removeLeftPort } from './left-port.ts'
 import { callPodman, mendPlace } from './podman.ts'
@@ -125,7 +124,7 @@ async function removePortOf(call: DockerCall): Promise<void> {
 async function sendToDocker(docker: Dockerode, call: DockerCall): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await send(docker, call)
+      await sendCall(docker, call)
       return
     } catch (error) {
       const status = statusOf(error)
@@ -219,54 +218,6 @@ export function dockerFailed(error: unknown): SpanplanError {
   if (error instanceof SpanplanError) return error
   const refusal = diagnostic('DOCKER_FAILED', `Docker refused: ${messageOf(error)}`)
   return new SpanplanError(refusal, undefined, { cause: error })
-}
-
-/** Before API 1.44, Docker makes a second network of the same name unless it is asked not to (CheckDuplicate). */
-function send(docker: Dockerode, call: DockerCall): Promise<unknown> {
-  switch (call.call) {
-    case 'createNetwork':
-      return docker.createNetwork({
-        Name: call.network,
-        CheckDuplicate: true,
-        Driver: call.driver,
-        Internal: call.internal,
-        EnableIPv6: call.ipv6,
-        Attachable: call.attachable,
-        IPAM: { Config: call.pools.map(writePool) },
-        Options: { ...call.options },
-        Labels: { ...call.labels }
-      })
-    case 'createNote':
-      return docker.createNetwork({
-        Name: call.network,
-        CheckDuplicate: true,
-        ConfigOnly: true,
-        Labels: { ...call.labels }
-      })
-    case 'removeNetwork':
-    case 'dropNote':
-      return docker.getNetwork(call.network).remove()
-    case 'connect':
-      return docker.getNetwork(call.network).connect({
-        Container: call.container,
-        EndpointConfig: {
-          DriverOpts: { ...call.options },
-          ...(call.aliases.length > 0 && { Aliases: [...call.aliases] }),
-          ...(call.address !== null && { IPAMConfig: { IPv4Address: call.address } })
-        }
-      })
-    case 'disconnect':
-      return docker.getNetwork(call.network).disconnect({ Container: call.container, Force: true })
-  }
-}
-
-function writePool({ subnet, gateway, range, reserved }: Pool) {
-  return {
-    Subnet: subnet,
-    ...(gateway !== null && { Gateway: gateway }),
-    ...(range !== null && { IPRange: range }),
-    ...(Object.keys(reserved).length > 0 && { AuxiliaryAddresses: reserved })
-  }
 }
 
 function explainUnreachable(address: string, error: unknown): Diagnostic {

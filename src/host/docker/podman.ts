@@ -1,7 +1,8 @@
 import type Dockerode from 'dockerode'
 import * as z from 'zod'
-import { parseRecords, strings } from '../parsers/records.ts'
-import type { DockerCall } from './docker-calls.ts'
+import { parseContainerList } from '../parsers/docker.ts'
+import { strings } from '../parsers/records.ts'
+import { type DockerCall, sendCall } from './docker-calls.ts'
 import { interfaceOption, label, networkOption } from './docker-names.ts'
 import { endpointBody, networkBody, podmanApi, podmanOption, unmanaged } from './podman-calls.ts'
 
@@ -35,38 +36,15 @@ export async function listPodmanNetworks(docker: Dockerode): Promise<unknown> {
   return translateNetworks(await get(docker, '/networks/json'))
 }
 
-const listOutput = z.object({
-  Id: z.string(),
-  Names: z.array(z.string()).nullish(),
-  Labels: strings,
-  Networks: z.array(z.string()).nullish()
-})
-
-/** Reads the list of all containers, in Docker's words. Docker's own call fails for all where Podman cannot describe one. */
-export async function listPodmanContainers(docker: Dockerode): Promise<unknown> {
-  return translateContainerList(await get(docker, '/containers/json?', { all: true }))
-}
-
-/** Translates Podman's list of containers into Docker's. What is not understood stays as it is. */
-export function translateContainerList(document: unknown): unknown {
-  if (!Array.isArray(document)) return document
-  return document.map((record: unknown) => {
-    const { success, data } = listOutput.safeParse(record)
-    if (!success) return record
-    const networks = (data.Networks ?? []).map((network) => [network, { NetworkID: '' }] as const)
-    return { ...data, NetworkSettings: { Networks: Object.fromEntries(networks) } }
-  })
+/** Reads the list of all containers. Docker's own call fails for all where Podman cannot describe one. */
+export function listPodmanContainers(docker: Dockerode): Promise<unknown> {
+  return get(docker, '/containers/json?', { all: true })
 }
 
 const infoOutput = z.object({ SecurityOptions: z.array(z.string()) })
 
-/** Whether this Podman is a user's own: its networks are in a network namespace of that user, and the host's bridges are not. */
-export async function isRootless(docker: Dockerode): Promise<boolean> {
-  return isRootlessInfo(await docker.info())
-}
-
-/** Whether what a daemon says of itself is of a user's own. */
-export function isRootlessInfo(info: unknown): boolean {
+/** Whether a daemon that says this of itself is a user's own: its networks are in a namespace of that user, and the host's bridges are not. */
+export function isRootless(info: unknown): boolean {
   return infoOutput.safeParse(info).data?.SecurityOptions.includes('name=rootless') ?? false
 }
 
@@ -161,23 +139,16 @@ export function translateContainer(document: unknown): unknown {
   return { ...data, NetworkSettings: { ...NetworkSettings, Networks: Object.fromEntries(real) } }
 }
 
-/** Sends one request. */
-export async function callPodman(docker: Dockerode, call: DockerCall): Promise<void> {
-  const network = encodeURIComponent(call.network)
+/** Sends one request: by Podman's own API, where Docker's does not do. */
+export async function callPodman(docker: Dockerode, call: DockerCall): Promise<unknown> {
   switch (call.call) {
     case 'createNetwork':
     case 'createNote':
-      await post(docker, '/networks/create', networkBody(call))
-      return
+      return post(docker, '/networks/create', networkBody(call))
     case 'connect':
-      await post(docker, `/networks/${network}/connect`, endpointBody(call))
-      return
-    case 'disconnect':
-      await docker.getNetwork(network).disconnect({ Container: call.container, Force: true })
-      return
-    case 'removeNetwork':
-    case 'dropNote':
-      await docker.getNetwork(network).remove()
+      return post(docker, `/networks/${encodeURIComponent(call.network)}/connect`, endpointBody(call))
+    default:
+      return sendCall(docker, call)
   }
 }
 
@@ -215,9 +186,9 @@ async function isListed(
   docker: Dockerode,
   { network, container }: { network: string; container: string }
 ): Promise<boolean> {
-  const containers = parseRecords(listOutput, await get(docker, '/containers/json?', { all: true }))
-  const one = containers.find(({ Id, Names }) => Id === container || Names?.includes(container))
-  return one?.Networks?.includes(network) === true
+  const containers = parseContainerList(await listPodmanContainers(docker))
+  const one = containers.find(({ id, details }) => id === container || details?.names.includes(container))
+  return one?.details?.networks.includes(network) === true
 }
 
 /** Reads from Podman's own API. */

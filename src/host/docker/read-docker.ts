@@ -34,10 +34,11 @@ export async function readDocker(request: ReadRequest, limits?: CallLimits): Pro
 }
 
 async function readState({ docker, api, podman }: DockerClient, request: ReadRequest): Promise<DockerState> {
+  const asPodman = canPodmanHandOut(podman)
   const [networkList, containerList, rootless] = await Promise.all([
-    canPodmanHandOut(podman) ? listPodmanNetworks(docker) : docker.listNetworks(),
-    canPodmanHandOut(podman) ? listPodmanContainers(docker) : docker.listContainers({ all: true }),
-    podman !== null && isRootless(docker)
+    asPodman ? listPodmanNetworks(docker) : docker.listNetworks(),
+    asPodman ? listPodmanContainers(docker) : docker.listContainers({ all: true }),
+    podman !== null && docker.info().then(isRootless)
   ])
   const [networks, listed] = parseOutput('docker', () => [
     parseNetworks(networkList),
@@ -54,7 +55,7 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
   const asked = [...selected, ...others]
   const read: (Container | UnreadContainer | null)[] = asked.map(() => null)
   const inspect = async ([index, one]: readonly [number, ListedContainer]) => {
-    const found = await readContainer(docker, one, canPodmanHandOut(podman))
+    const found = await readContainer(docker, one, asPodman)
     read[index] = index < selected.length || isHalfOn(found, going) ? found : null
   }
   await forEachConcurrently([...asked.entries()], inspect, mostCalls)

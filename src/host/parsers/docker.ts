@@ -154,7 +154,9 @@ const containerListOutput = z.object({
   Labels: strings,
   NetworkSettings: z
     .object({ Networks: z.record(z.string(), z.looseObject({ NetworkID: z.string().default('') })).nullish() })
-    .nullish()
+    .nullish(),
+  /** Podman's own list has the networks here. */
+  Networks: z.array(z.string()).nullish()
 })
 
 /** A container in Docker's list. */
@@ -180,7 +182,7 @@ export function parseContainerList(document: unknown): ListedContainer[] {
     const { data } = containerListOutput.safeParse(entry)
     if (data === undefined) return { id, name: id.slice(0, 12), details: null }
     const names = (data.Names ?? []).map((name) => name.replace(/^\//, ''))
-    const networks = Object.keys(data.NetworkSettings?.Networks ?? {})
+    const networks = data.Networks ?? Object.keys(data.NetworkSettings?.Networks ?? {})
     // A name by a link has a slash.
     const name = names.find((one) => !one.includes('/')) ?? id.slice(0, 12)
     const running = data.State === 'running' || data.State === 'paused'

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { DockerCall } from '../../../src/host/docker/docker-calls.ts'
 import { canPodmanHandOut, dockerBridge } from '../../../src/host/docker/docker-names.ts'
-import { translateContainer, translateContainerList, translateNetworks } from '../../../src/host/docker/podman.ts'
+import { translateContainer, translateNetworks } from '../../../src/host/docker/podman.ts'
 import { endpointBody, networkBody, podmanCommand } from '../../../src/host/docker/podman-calls.ts'
 import { parseContainer, parseContainerList, parseNetworks } from '../../../src/host/parsers/docker.ts'
 import { findMismatches } from '../../../src/resources/kinds/network.ts'
@@ -59,7 +59,7 @@ test('an alias stands for an option, and only what others have connected keeps i
 })
 
 test('the list of containers is that of Docker, with the networks of each', () => {
-  const listed = parseContainerList(translateContainerList(read('containers')))
+  const listed = parseContainerList(read('containers'))
   expect(listed.map(({ name, details }) => [name, details?.networks, details?.labels])).toEqual([
     ['alone', [], {}],
     ['off', ['shop'], {}],
@@ -91,7 +91,7 @@ test('what is not understood stays as it is', () => {
   expect(translateNetworks(odd)).toEqual([{ Id: 'a', Name: 'odd' }, 'x'])
   for (const one of [null, 'x', { Id: 'a' }]) expect(translateContainer(one)).toBe(one)
   expect(translateNetworks({})).toEqual({})
-  expect(translateContainerList([7])).toEqual([7])
+  expect(parseContainerList([7])).toEqual([])
 })
 
 const creation: Extract<DockerCall, { readonly call: 'createNetwork' }> = {
