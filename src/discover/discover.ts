@@ -1,3 +1,4 @@
+import { sharesNetwork } from '../host/docker/container-match.ts'
 import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { ClassFilter, Filter, Link, MirrorAction, TcFilter, TcHook } from '../host/snapshot.ts'
@@ -10,7 +11,7 @@ import { checkData } from '../spec/load.ts'
 import { type Direction, readDirections } from '../spec/values/direction.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
 import type { Data } from '../spec/yaml/tree.ts'
-import { filterToPcap, joinParts, type PcapPart, type PcapResult } from './filter-to-pcap.ts'
+import { filterToPcap, joinParts, type PcapPart } from './filter-to-pcap.ts'
 
 /** A source of a discovered span, with remarks for the user. */
 export interface DiscoveredSource {
@@ -134,13 +135,12 @@ function sourcesOf(device: string, target: string, copies: readonly Copy[], host
     if (own.length === 0) return []
     const parts: PcapPart[] = []
     const problems: string[] = []
-    let isEvery = false
     for (const { filter } of own) {
-      const result = expressFilter(filter, host)
-      if (result.state === 'expressed') parts.push(result.part)
-      else if (result.state === 'unknown') problems.push(`${placeOf(filter)}: ${result.reason}.`)
-      else isEvery = true
+      const part = expressFilter(filter, host)
+      if (typeof part === 'string') problems.push(`${placeOf(filter)}: ${part}.`)
+      else parts.push(part)
     }
+    const isEvery = parts.some(({ text }) => text === '')
     const filter = isEvery || problems.length > 0 ? null : joinParts(parts)
     if (filter === null && !isEvery) {
       if (problems.length === 0) problems.push('its filters look for frames with and without a VLAN tag.')
@@ -152,15 +152,12 @@ function sourcesOf(device: string, target: string, copies: readonly Copy[], host
 }
 
 /** A filter on another chain, or in a class, gets only what other filters send there: its own match is not all. */
-function expressFilter(filter: AnyFilter, host: HostIndex): PcapResult {
-  if (filter.chain !== 0)
-    return { state: 'unknown', reason: `it sees only frames that are sent on to chain ${filter.chain}` }
+function expressFilter(filter: AnyFilter, host: HostIndex): PcapPart | string {
+  if (filter.chain !== 0) return `it sees only frames that are sent on to chain ${filter.chain}`
   const inner =
     'parent' in filter &&
     host.qdiscs.some((one) => one.device === filter.device && one.handle === filter.parent && !one.root)
-  return inner
-    ? { state: 'unknown', reason: 'it sees only frames that are sorted into its class' }
-    : filterToPcap(filter)
+  return inner ? 'it sees only frames that are sorted into its class' : filterToPcap(filter)
 }
 
 /** Remarks on frames that several filters match, and on what the filters do besides copying. */
@@ -231,8 +228,7 @@ function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 
     (reason) => `--adopt cannot take over the Docker network ${network.name}: ${reason}. Recreate it, or take it out.`
   )
   for (const { name, networkMode } of on) {
-    const alone = networkMode === 'host' || networkMode.startsWith('container:')
-    const reason = alone
+    const reason = sharesNetwork(networkMode)
       ? `network_mode: ${networkMode}`
       : problemOf(bridge, { network: network.name, sensors: [name] })
     if (reason === null) sensors.push(name)

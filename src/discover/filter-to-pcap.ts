@@ -1,13 +1,8 @@
 import type { Selection, TcFilter, U32Key } from '../host/snapshot.ts'
 
-/** What a tc filter matches, as a pcap-filter(7) expression. */
-export type PcapResult =
-  | { readonly state: 'every frame' }
-  | { readonly state: 'expressed'; readonly part: PcapPart }
-  | { readonly state: 'unknown'; readonly reason: string }
-
-/** An expression that {@link joinParts} can join with others. */
+/** What a tc filter matches, as a pcap-filter(7) expression that {@link joinParts} can join with others. */
 export interface PcapPart {
+  /** Empty: every frame. */
   readonly text: string
   /**
    * `any`: the part matches frames with and without a VLAN tag. `untagged`: it matches frames without one, which the text
@@ -47,18 +42,19 @@ const header = { ethernet: 14, ip: 20, ip6: 40 }
 /**
  * Expresses what a tc filter matches. To tc, a frame with a VLAN tag is of the protocol 802.1Q, whatever is in it, and its
  * network header comes after the tag. pcap does not look at the tag unless the expression says `vlan`.
+ *
+ * @returns a text: why there is no expression.
  */
-export function filterToPcap(filter: TcFilter): PcapResult {
+export function filterToPcap(filter: TcFilter): PcapPart | string {
   const { protocol, selects } = filter
   if (tagProtocols.includes(protocol)) return taggedToPcap(selects)
   const layer = protocol === 'all' ? null : layerOf(protocol)
-  if (layer === undefined) return unknown(`tc's protocol ${protocol} has no name in pcap-filter(7)`)
+  if (layer === undefined) return `tc's protocol ${protocol} has no name in pcap-filter(7)`
   const tests = testsOf(filter, layer)
-  if (typeof tests === 'string') return unknown(tests)
+  if (typeof tests === 'string') return tests
   const implied = layer !== null && tests.some(({ text }) => text.startsWith(layer))
   const all = [...(layer === null || implied ? [] : [{ text: layer, reach: header.ethernet }]), ...tests]
-  if (all.length === 0) return { state: 'every frame' }
-  return expressed(all, layer === null ? 'any' : 'untagged')
+  return joinTests(all, layer === null ? 'any' : 'untagged')
 }
 
 /** One condition, and the bytes that a frame must have for it. */
@@ -67,18 +63,18 @@ interface Test {
   readonly reach: number
 }
 
-function taggedToPcap(selects: Selection): PcapResult {
+function taggedToPcap(selects: Selection): PcapPart | string {
   const isEvery = selects.kind === 'u32' && selects.keys.every(({ mask }) => mask === 0)
-  if (selects.kind === 'matchall' || isEvery) return expressed([{ text: 'vlan', reach: 0 }], 'tagged')
-  if (selects.kind !== 'flower') return unknown('it looks into frames with a VLAN tag')
+  if (selects.kind === 'matchall' || isEvery) return joinTests([{ text: 'vlan', reach: 0 }], 'tagged')
+  if (selects.kind !== 'flower') return 'it looks into frames with a VLAN tag'
   const { vlan_id, vlan_ethtype, ...keys } = selects.keys
   const layer = vlan_ethtype === undefined ? null : layerOf(String(vlan_ethtype))
-  if (layer === undefined) return unknown(`its vlan_ethtype is ${vlan_ethtype}`)
+  if (layer === undefined) return `its vlan_ethtype is ${vlan_ethtype}`
   const tests = flowerTests(keys, layer)
-  if (typeof tests === 'string') return unknown(tests)
+  if (typeof tests === 'string') return tests
   const tag = vlan_id === undefined ? 'vlan' : `vlan ${vlan_id}`
   const words = layer === null ? [tag] : [tag, layer]
-  return expressed([...words.map((text) => ({ text, reach: 0 })), ...tests], 'tagged')
+  return joinTests([...words.map((text) => ({ text, reach: 0 })), ...tests], 'tagged')
 }
 
 function layerOf(protocol: string): string | undefined {
@@ -193,13 +189,9 @@ function mac(side: string, value: string): string | null {
   return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(value) ? `ether ${side} ${value}` : null
 }
 
-function unknown(reason: string): PcapResult {
-  return { state: 'unknown', reason }
-}
-
-function expressed(tests: readonly Test[], tag: PcapPart['tag']): PcapResult {
+function joinTests(tests: readonly Test[], tag: PcapPart['tag']): PcapPart {
   const text = tests.map((test) => test.text).join(' and ')
-  return { state: 'expressed', part: { text, tag, reach: Math.max(...tests.map(({ reach }) => reach)) } }
+  return { text, tag, reach: Math.max(0, ...tests.map(({ reach }) => reach)) }
 }
 
 /** Bytes of an ARP packet, the shortest frame that is sent without padding. */
