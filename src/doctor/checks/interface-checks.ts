@@ -5,6 +5,7 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import { markOf } from '../../resources/copied-mark.ts'
 import { type CopyPoint, type DesiredSpan, linksOf } from '../../resources/desired-state.ts'
 import { type Check, type Finding, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
+import { bridgeAndPorts } from '../gather/managers.ts'
 import type { DoctorReadings, ManagerReading, SpansReading } from '../readings.ts'
 import { sentenceOf, spanplanLine } from '../wording.ts'
 
@@ -131,9 +132,7 @@ export const mtu: Check = (readings) =>
 
 /** The bridge and the ports that are smaller than the file wants. */
 function findSmall({ name, wantedMtu: mtu }: DesiredSpan, { host }: PlanView, apply: string): Finding[] {
-  const bridge = host.linkOf(name)
-  const links = bridge?.bridge ? [bridge, ...host.portsOf(name)] : []
-  return links
+  return bridgeAndPorts(host, name)
     .filter((link) => link.mtu < mtu)
     .map((link) =>
       problem(

@@ -1,14 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
-import type { HostIndex } from '../../host/host-index.ts'
 import { hasCapability, isRoot } from '../../host/process/process-rights.ts'
-import type { Link } from '../../host/snapshot.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import { viewLive } from '../../plan/live-view.ts'
-import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
+import { type HostReading, planTarget } from '../../plan/plan-view.ts'
 import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { makeDestroyTarget, type Target } from '../../plan/target.ts'
-import { linksOf } from '../../resources/desired-state.ts'
 import { findRunDistrust } from '../../run-dir/folder.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
 import { readWindowTime } from '../../run-dir/window-time.ts'
@@ -16,15 +13,7 @@ import { adviseApply, adviseNothing, type OtherFiles } from '../../status/advice
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { makeReport } from '../../status/report.ts'
 import { findOtherFiles } from '../../watch/serve/other-files.ts'
-import type {
-  DockerReading,
-  DoctorReadings,
-  DoctorRequest,
-  FileReading,
-  Known,
-  SpansReading,
-  WatchReading
-} from '../readings.ts'
+import type { DockerReading, DoctorReadings, DoctorRequest, Known, SpansReading, WatchReading } from '../readings.ts'
 import { spanplanLine } from '../wording.ts'
 import { doctorLimits, filterPatience } from './doctor-limits.ts'
 import { findInstallations } from './installations.ts'
@@ -45,8 +34,8 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: '
 /** Gathers all that the checks rest on. It changes nothing, and whatever hangs is given up after some seconds. */
 export async function gatherReadings(request: DoctorRequest): Promise<DoctorReadings> {
   const target = request.file.state === 'valid' ? request.file.target : null
-  const [spans, programs, modules, units, watches, otherFiles, listeners] = await Promise.all([
-    readSpans(target),
+  const [{ docker, planned }, programs, modules, units, watches, otherFiles, listeners] = await Promise.all([
+    readPlanned(target),
     readPrograms(),
     Promise.all(moduleNames.map(async (name) => [name, await tryToReadModule(name)] as const)),
     readUnits(),
@@ -56,7 +45,6 @@ export async function gatherReadings(request: DoctorRequest): Promise<DoctorRead
   ])
   return {
     ...request,
-    file: spans.file ?? request.file,
     node: process.versions.node,
     architecture: architectures[process.arch] ?? process.arch,
     isRoot: isRoot(),
@@ -64,14 +52,14 @@ export async function gatherReadings(request: DoctorRequest): Promise<DoctorRead
     canCapture: hasCapability('CAP_NET_RAW'),
     programs,
     modules: new Map(modules),
-    docker: spans.docker,
+    docker,
     units,
     watches,
     otherFiles,
     listeners,
-    host: 'known' in spans.reading ? { known: spans.reading.known.host } : spans.reading,
-    managers: managersIn(spans.reading, spans.view),
-    spans: await reportOn(request, spans, watches, otherFiles),
+    ...('unknown' in planned
+      ? { host: planned, managers: planned, spans: planned }
+      : await describeSpans(request, planned.known, watches, otherFiles)),
     runDirectory: findRunDistrust(),
     leftFiles: findLeftFiles(),
     installations: findInstallations()
@@ -86,43 +74,36 @@ async function tryToReadModule(name: (typeof moduleNames)[number]) {
 }
 
 /** What was read for the target. */
-interface Reading {
-  readonly docker: DockerReading
-  readonly reading: Known<HostReading>
-  /** The plan; or what is live, where there is none. null: the host could not be read. */
-  readonly view: PlanView | null
+interface Planned extends Pick<SpansReading, 'conflicts' | 'view'> {
   /** The target of the plan; null: there is no plan. */
   readonly target: Target | null
-  readonly conflicts: readonly Diagnostic[] | null
-  /** The file, where only its filters show that it is invalid. */
-  readonly file?: FileReading
+  /** Why the file is invalid, where only its filters show that. */
+  readonly faults: readonly Diagnostic[]
 }
 
-async function readSpans(file: Target | null): Promise<Reading> {
+async function readPlanned(
+  file: Target | null
+): Promise<{ readonly docker: DockerReading; readonly planned: Known<Planned> }> {
   const docker = await readDockerDaemon()
   // What such a Podman answers about containers can be used; about networks it cannot.
   const wantsNetwork = file?.spec.spans.some(({ network }) => network !== null) ?? true
   const deferDocker = docker.state === 'unreachable' ? docker.hangs : isPodmanWithoutSpans(docker) && wantsNetwork
-  const nothing = makeDestroyTarget(null, { deferDocker })
-  const target = file === null ? nothing : { ...file, deferDocker, filterPatience }
-  const reading = await readKnown(() => readHostFor(target, doctorLimits))
-  if (!('known' in reading)) return { docker, reading, view: null, target: null, conflicts: null }
-  const live = (conflicts: readonly Diagnostic[]) => {
-    return { docker, reading, view: viewLive(reading.known.host), target: null, conflicts }
-  }
-  if (file === null) return live([])
-  const faults = findFaultyFilters(file.spec, reading.known.filters)
-  if (faults.length > 0) {
-    return {
-      ...live([]),
-      file: { state: 'invalid', faults: faults.map((diagnostic) => ({ diagnostic, command: null })) }
-    }
-  }
+  const target = file === null ? makeDestroyTarget(null, { deferDocker }) : { ...file, deferDocker, filterPatience }
+  const planned = await readKnown(async () => plan(file && target, await readHostFor(target, doctorLimits)))
+  return { docker, planned }
+}
+
+/** The plan for a target; or what is live, where there is none. */
+function plan(target: Target | null, reading: HostReading): Planned {
+  const live = { view: viewLive(reading.host), target: null, faults: [] }
+  if (target === null) return { ...live, conflicts: [] }
+  const faults = findFaultyFilters(target.spec, reading.filters)
+  if (faults.length > 0) return { ...live, conflicts: [], faults }
   try {
-    return { docker, reading, view: planTarget(target, reading.known), target, conflicts: null }
+    return { view: planTarget(target, reading), target, conflicts: null, faults }
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    return live(error.diagnostics)
+    return { ...live, conflicts: error.diagnostics }
   }
 }
 
@@ -135,31 +116,13 @@ async function readKnown<T>(read: () => Promise<T>): Promise<Known<T>> {
   }
 }
 
-function managersIn(reading: Known<HostReading>, view: PlanView | null): DoctorReadings['managers'] {
-  if (!('known' in reading)) return reading
-  if (view === null) return { unknown: 'without the host, its interfaces are not known' }
-  return readManagers(managedLinks(view))
-}
-
-/** The interfaces that are mirrored, and the bridges of the spans with their ports. */
-function managedLinks({ desired, host }: PlanView): Link[] {
-  const links = desired.spans.flatMap(({ name, mirrors }) => [...linksOf(mirrors), ...bridgeOf(host, name)])
-  return [...new Map(links.map((link) => [link.index, link])).values()]
-}
-
-function bridgeOf(host: HostIndex, name: string): readonly Link[] {
-  const bridge = host.linkOf(name)
-  return bridge?.bridge ? [bridge, ...host.portsOf(name)] : []
-}
-
-async function reportOn(
+async function describeSpans(
   request: DoctorRequest,
-  { reading, view, target, conflicts }: Reading,
+  { view, target, conflicts, faults }: Planned,
   watches: readonly WatchReading[],
   otherFiles: OtherFiles | null
-): Promise<DoctorReadings['spans']> {
-  if (view === null) return 'unknown' in reading ? reading : { unknown: 'there is no plan' }
-  return readKnown(async (): Promise<SpansReading> => {
+): Promise<Pick<DoctorReadings, 'file' | 'host' | 'managers' | 'spans'>> {
+  const spans = await readKnown(async (): Promise<SpansReading> => {
     const paths = framePathsOf(view)
     const first = await takeSample(paths)
     await sleep(sampleTime)
@@ -181,6 +144,15 @@ async function reportOn(
     })
     return { conflicts, view, advise, report, paths, sample }
   })
+  return {
+    file:
+      faults.length === 0
+        ? request.file
+        : { state: 'invalid', faults: faults.map((diagnostic) => ({ diagnostic, command: null })) },
+    host: { known: view.host },
+    managers: readManagers(view),
+    spans
+  }
 }
 
 const applyWords = (span: string | null) => ['apply', ...(span === null ? [] : ['--span', span])]

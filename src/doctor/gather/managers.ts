@@ -2,8 +2,11 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCode } from '../../errors.ts'
 import { readText } from '../../host/files/open-file.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import { readManager } from '../../host/read-manager.ts'
 import type { Link } from '../../host/snapshot.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import { linksOf } from '../../resources/desired-state.ts'
 import type { Known, ManagerReading } from '../readings.ts'
 
 /** NetworkManager's folders of connections (NetworkManager.conf(5)). */
@@ -13,8 +16,10 @@ const connectionFolders = [
   '/usr/lib/NetworkManager/system-connections'
 ]
 
-/** Reads who manages these links. */
-export function readManagers(links: readonly Link[]): Known<readonly ManagerReading[]> {
+/** Reads who manages the interfaces that are mirrored, and the bridges of the spans with their ports. */
+export function readManagers({ desired, host }: PlanView): Known<readonly ManagerReading[]> {
+  const managed = desired.spans.flatMap(({ name, mirrors }) => [...linksOf(mirrors), ...bridgeAndPorts(host, name)])
+  const links = [...new Map(managed.map((link) => [link.index, link])).values()]
   // What is in /run is about the network namespace that sysfs shows.
   const isOurs = links.every(({ name, index }) => Number(readText(`/sys/class/net/${name}/ifindex`)) === index)
   if (!isOurs) return { unknown: 'who manages the interfaces is not known: /sys shows another network namespace' }
@@ -24,6 +29,12 @@ export function readManagers(links: readonly Link[]): Known<readonly ManagerRead
       return { name: link.name, manager, tcConnection: manager === 'NetworkManager' ? findTc(link) : { known: null } }
     })
   }
+}
+
+/** The bridge of a span, with its ports; none: there is no bridge of that name. */
+export function bridgeAndPorts(host: HostIndex, name: string): readonly Link[] {
+  const bridge = host.linkOf(name)
+  return bridge?.bridge ? [bridge, ...host.portsOf(name)] : []
 }
 
 /** Finds the connection of a link in NetworkManager's files, of which most are root's alone. */
