@@ -68,11 +68,8 @@ function judgeManager({ name, manager, tcConnection }: ManagerReading, view: Pla
 function isCaptureOnly(name: string, { host, desired }: PlanView): boolean {
   const link = host.linkOf(name)
   const mark = markOf(host, host.linkOf(link?.master ?? null) ?? link)
-  return (mark !== null && mark.original === null) || pointsOf(desired.spans, name).some(isDedicated)
-}
-
-function pointsOf(spans: readonly DesiredSpan[], name: string): CopyPoint[] {
-  return spans.flatMap(({ mirrors }) => mirrors.filter(({ device }) => device.name === name))
+  const points = desired.spans.flatMap(({ mirrors }) => mirrors.filter(({ device }) => device.name === name))
+  return (mark !== null && mark.original === null) || points.some(isDedicated)
 }
 
 /** Offloads are switched off on dedicated interfaces alone. */

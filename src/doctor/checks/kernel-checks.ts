@@ -2,11 +2,8 @@ import { shellLine } from '../../host/quote-command.ts'
 import { type Check, type Finding, orOk, problem, unknown } from '../finding.ts'
 import type { ModuleName, ModuleState } from '../gather/kernel-modules.ts'
 
-/** What is wrong with a module that the kernel does not have; null: nothing. */
-const faults: Readonly<Record<ModuleState, ((name: ModuleName, architecture: string) => Finding) | null>> = {
-  'built in': null,
-  loaded: null,
-  loadable: null,
+/** What is wrong with a module that the kernel does not have. */
+const faults: Readonly<Partial<Record<ModuleState, (name: ModuleName, architecture: string) => Finding>>> = {
   blocked: (name) =>
     problem(
       `modprobe is configured not to load ${name}: see "install ${name}" in /etc/modprobe.d`,
@@ -25,11 +22,9 @@ const faults: Readonly<Record<ModuleState, ((name: ModuleName, architecture: str
 }
 
 export const modules: Check = ({ modules, architecture }) => {
-  const findings = [...modules].flatMap(([name, reading]): Finding[] => {
-    if ('unknown' in reading) return [unknown(reading.unknown)]
-    const fault = faults[reading.known]
-    return fault === null ? [] : [fault(name, architecture)]
-  })
+  const findings = [...modules].flatMap(([name, reading]) =>
+    'unknown' in reading ? unknown(reading.unknown) : (faults[reading.known]?.(name, architecture) ?? [])
+  )
   return orOk(
     findings,
     [...modules].map(([name, reading]) => `${name} ${'known' in reading ? reading.known : ''}`).join(', ')

@@ -17,9 +17,8 @@ export const tcpdump: Check = (readings) => {
   const hasFilters =
     readings.file.state === 'valid' &&
     readings.file.target.spec.spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
-  return hasFilters
-    ? findMissing(readings, ['tcpdump'])
-    : findMissing(readings, ['tcpdump'], { make: warning, loss: 'filters cannot be compiled, and nothing captured' })
+  const unused = { make: warning, loss: 'filters cannot be compiled, and nothing captured' }
+  return findMissing(readings, ['tcpdump'], hasFilters ? {} : unused)
 }
 
 export const bpftool: Check = (readings) =>
@@ -40,26 +39,21 @@ export const nftables: Check = (readings) => {
   })
 }
 
-interface Severity {
-  readonly make: (message: string, command: string) => Finding
-  /** What is lost without the program. */
-  readonly loss: string
-}
-
-function findMissing(readings: DoctorReadings, names: readonly string[], severity?: Severity): readonly Finding[] {
-  const { make, loss } = severity ?? { make: problem, loss: '' }
+/** @param severity the result, and what is lost without the program. Default: a problem, without more words. */
+function findMissing(
+  readings: DoctorReadings,
+  names: readonly string[],
+  { make = problem, loss = '' }: { readonly make?: typeof problem; readonly loss?: string } = {}
+): readonly Finding[] {
   const missing = names.flatMap((name) => {
     const reading = readings.programs.get(name)
     if (reading === undefined || 'version' in reading) return []
-    return [make(`${reading.missing}${loss === '' ? '' : `; without it, ${loss}`}`, install(packageOf[name] ?? name))]
+    const install = shellLine(['apt-get', 'install', packageOf[name] ?? name])
+    return [make(`${reading.missing}${loss === '' ? '' : `; without it, ${loss}`}`, install)]
   })
   const versions = names.map((name) => {
     const reading = readings.programs.get(name)
     return reading !== undefined && 'version' in reading ? `${name} ${reading.version}`.trimEnd() : name
   })
   return orOk(missing, versions.join(', '))
-}
-
-function install(name: string): string {
-  return shellLine(['apt-get', 'install', name])
 }
