@@ -65,16 +65,9 @@ const containerOutput = z.object({
 })
 
 /** What is still understood of a network whose description is not. */
-const opaqueNetworkOutput = z.object({ Id: z.string(), Name: z.string(), Options: strings.catch({}) }).transform(
-  (network): z.infer<typeof networkOutput> => ({
-    ...network,
-    Driver: opaqueDriver,
-    Labels: {},
-    Internal: false,
-    EnableIPv6: false,
-    Attachable: false
-  })
-)
+const opaqueNetworkOutput = z
+  .object({ Id: z.string(), Name: z.string(), Options: strings.catch({}) })
+  .transform((network) => networkOutput.parse({ ...network, Driver: opaqueDriver }))
 
 /** Parses Docker's list of networks, which has another order each time. One that is not understood is foreign. */
 export function parseNetworks(document: unknown): DockerNetwork[] {

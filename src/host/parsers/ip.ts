@@ -3,12 +3,14 @@ import { keysOf } from '../../keys.ts'
 import { judgeOrigins, originOutput } from '../address-origin.ts'
 import {
   type Address,
+  type BridgeOptions,
   type IpLink,
   type Link,
   type Offload,
   type OffloadName,
   type OpaqueLink,
   offloadNames,
+  type PortOptions,
   type XdpProgram
 } from '../snapshot.ts'
 import { parseRecords } from './records.ts'
@@ -58,23 +60,43 @@ const xdpOutput = z
   // A program in each of several modes, or what is not understood: one of somebody's.
   .catch({ id: 0, name: null, tag: null, isNative: false })
 
-const bridgeOutput = z.object({
-  ageing_time: z.number(),
-  forward_delay: z.number(),
-  stp_state: flag,
-  mcast_snooping: flag.default(false),
-  vlan_filtering: flag.default(false),
-  // In hexadecimal, with 0x except for zero.
-  group_fwd_mask: z.string().default('0').transform(Number)
-})
+const bridgeOutput = z
+  .object({
+    ageing_time: z.number(),
+    forward_delay: z.number(),
+    stp_state: flag,
+    mcast_snooping: flag.default(false),
+    vlan_filtering: flag.default(false),
+    // In hexadecimal, with 0x except for zero.
+    group_fwd_mask: z.string().default('0').transform(Number)
+  })
+  .transform(
+    (options): BridgeOptions => ({
+      ageing: options.ageing_time,
+      forwardDelay: options.forward_delay,
+      stp: options.stp_state,
+      snooping: options.mcast_snooping,
+      vlanFiltering: options.vlan_filtering,
+      groupForward: options.group_fwd_mask
+    })
+  )
 
-const portOutput = z.object({
-  isolated: flag.default(false),
-  learning: flag,
-  flood: flag,
-  mcast_flood: flag.default(true),
-  bcast_flood: flag.optional()
-})
+const portOutput = z
+  .object({
+    isolated: flag.default(false),
+    learning: flag,
+    flood: flag,
+    mcast_flood: flag.default(true),
+    bcast_flood: flag.optional()
+  })
+  .transform(
+    ({ isolated, learning, flood, mcast_flood, bcast_flood }): PortOptions => ({
+      isolated,
+      learning,
+      flooding: flood && mcast_flood && bcast_flood !== false,
+      ...(bcast_flood === undefined && { lacksBroadcast: true })
+    })
+  )
 
 /** The part of a record that says which link it is about. */
 const indexOutput = z.object({ ifindex: z.number() })
@@ -141,9 +163,10 @@ function parseLink(
 ): IpLink | null {
   const [link] = parseRecords(linkOutput, [record])
   const { info_kind: kind = null, info_slave_kind, info_data, info_slave_data } = link?.linkinfo ?? {}
-  const bridge = kind === 'bridge' ? parseBridge(info_data) : null
-  const port = info_slave_kind === 'bridge' ? parsePort(info_slave_data) : null
+  const bridge = kind === 'bridge' ? bridgeOutput.safeParse(info_data).data : null
+  const port = info_slave_kind === 'bridge' ? portOutput.safeParse(info_slave_data).data : null
   const addresses = link && addressesOf(link.ifindex)
+  // Of what is undefined, something is not understood.
   if (link === undefined || bridge === undefined || port === undefined || addresses === undefined) return null
   return {
     ...parseLowerAndPeer(link, indexOf),
@@ -211,34 +234,6 @@ function parseLowerAndPeer(link: z.infer<typeof linkOutput>, indexOf: ReadonlyMa
   const other = link.link_index ?? indexOf.get(link.link ?? '') ?? null
   if (link.linkinfo.info_kind === 'veth') return { lower: null, peer: other }
   return { lower: link.link_netnsid === undefined ? other : null, peer: null }
-}
-
-/** undefined: its options are not understood. */
-function parseBridge(data: unknown): Link['bridge'] | undefined {
-  const { data: options } = bridgeOutput.safeParse(data)
-  return (
-    options && {
-      ageing: options.ageing_time,
-      forwardDelay: options.forward_delay,
-      stp: options.stp_state,
-      snooping: options.mcast_snooping,
-      vlanFiltering: options.vlan_filtering,
-      groupForward: options.group_fwd_mask
-    }
-  )
-}
-
-/** undefined: its options are not understood. */
-function parsePort(data: unknown): Link['port'] | undefined {
-  const { data: options } = portOutput.safeParse(data)
-  return (
-    options && {
-      isolated: options.isolated,
-      learning: options.learning,
-      flooding: options.flood && options.mcast_flood && options.bcast_flood !== false,
-      ...(options.bcast_flood === undefined && { lacksBroadcast: true as const })
-    }
-  )
 }
 
 /** Gives the addresses of a link, by its index; undefined: a record is not understood that is the link's, or may be. */

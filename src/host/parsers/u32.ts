@@ -31,16 +31,11 @@ export function parseRows(document: unknown): Row[] {
   const rows = list.parse(document).map((row) => parseRecords(rowOutput, [row])[0] ?? opaqueOutput.parse(row))
   const keyOf = ({ chain, pref }: Row) => `${chain} ${pref}`
   const shown = new Set(rows.flatMap((row) => (row.options === undefined ? [] : [keyOf(row)])))
-  return rows.map((row) => (row.kind === 'matchall' && !shown.has(keyOf(row)) ? leftOut(row) : row))
-}
-
-/**
- * The kernel leaves a matchall filter out of a long dump where the filter does not fit into the rest of a buffer: mall_walk() in
- * net/sched/cls_matchall.c counts it all the same. The summary row is there, and a preference without a filter has none: so there
- * is a filter, of which nothing more is known.
- */
-function leftOut(row: Row): Row {
-  return { ...row, options: { [opaqueKind]: true } }
+  // The kernel leaves a matchall filter out of a long dump where the filter does not fit into the rest of a buffer: mall_walk() in
+  // net/sched/cls_matchall.c counts it all the same. The summary row is there, and a preference without a filter has none: so there
+  // is a filter, of which nothing more is known.
+  const isLeftOut = (row: Row) => row.kind === 'matchall' && !shown.has(keyOf(row))
+  return rows.map((row) => (isLeftOut(row) ? { ...row, options: { [opaqueKind]: true } } : row))
 }
 
 /** tc prints the hash tables of u32 among the filters. */
