@@ -3,35 +3,6 @@ import type { HookPlace } from '../snapshot.ts'
 import { mirrorPref, writePlace } from '../tc-conventions.ts'
 import { parseRecords } from './records.ts'
 
-/** The kernel's counters of a link. They only grow, until the link is recreated. */
-export interface LinkCounters {
-  readonly index: number
-  readonly name: string
-  /** Bytes. */
-  readonly mtu: number
-  /** It is set up, whether it has a carrier or not. */
-  readonly up: boolean
-  /** The link is up and has a carrier: it forwards what it is sent. */
-  readonly running: boolean
-  /** The number of times the carrier came or went. */
-  readonly carrierChanges: number
-  /** What the link has received, with the names of `struct rtnl_link_stats64` in linux/if_link.h. */
-  readonly rx: {
-    readonly packets: number
-    readonly bytes: number
-    /** Damaged frames: a wrong checksum, a wrong length, and so on. */
-    readonly errors: number
-    /** Includes frames that no protocol on this host accepted, after they were copied: the counter does not show lost copies. */
-    readonly dropped: number
-    /** Frames lost because the interface's ring was full. Each driver uses one of these counters. */
-    readonly missed: number
-    readonly over: number
-    readonly fifo: number
-  }
-  /** What the link has sent, with the same names. */
-  readonly tx: Readonly<Record<'packets' | 'bytes' | 'errors' | 'dropped', number>>
-}
-
 /** The kernel's counters of a mirror: those of its filter's action. */
 export interface MirrorCounters extends HookPlace {
   readonly handle: number
@@ -72,24 +43,53 @@ export interface LinkTotals {
 
 const count = z.number().default(0)
 
-const linkOutput = z.object({
-  ifindex: z.number(),
-  ifname: z.string(),
-  flags: z.array(z.string()),
-  mtu: z.number(),
-  stats64: z.object({
-    rx: z.object({
-      packets: count,
-      bytes: count,
-      errors: count,
-      dropped: count,
-      over_errors: count,
-      fifo_errors: count,
-      missed_errors: count
-    }),
-    tx: z.object({ packets: count, bytes: count, errors: count, dropped: count, carrier_changes: count })
+const linkOutput = z
+  .object({
+    ifindex: z.number(),
+    ifname: z.string(),
+    flags: z.array(z.string()),
+    mtu: z.number(),
+    stats64: z.object({
+      rx: z.object({
+        packets: count,
+        bytes: count,
+        errors: count,
+        dropped: count,
+        over_errors: count,
+        fifo_errors: count,
+        missed_errors: count
+      }),
+      tx: z.object({ packets: count, bytes: count, errors: count, dropped: count, carrier_changes: count })
+    })
   })
-})
+  .transform(({ ifindex, ifname, flags, mtu, stats64 }) => {
+    const { missed_errors, over_errors, fifo_errors, ...received } = stats64.rx
+    const { carrier_changes, ...sent } = stats64.tx
+    return {
+      index: ifindex,
+      name: ifname,
+      /** Bytes. */
+      mtu,
+      /** It is set up, whether it has a carrier or not. */
+      up: flags.includes('UP'),
+      /** The link is up and has a carrier: it forwards what it is sent. `operstate` may be a second late. */
+      running: flags.includes('UP') && flags.includes('LOWER_UP'),
+      /** The number of times the carrier came or went. */
+      carrierChanges: carrier_changes,
+      /**
+       * What the link has received, with the names of `struct rtnl_link_stats64` in linux/if_link.h. `errors`: damaged frames: a wrong
+       * checksum, a wrong length, and so on. `dropped` includes frames that no protocol on this host accepted, after they were copied:
+       * the counter does not show lost copies. `missed`, `over`, `fifo`: frames lost because the interface's ring was full. Each driver
+       * uses one of these counters.
+       */
+      rx: { ...received, missed: missed_errors, over: over_errors, fifo: fifo_errors },
+      /** What the link has sent, with the same names. */
+      tx: sent
+    }
+  })
+
+/** The kernel's counters of a link. They only grow, until the link is recreated. */
+export type LinkCounters = Readonly<z.infer<typeof linkOutput>>
 
 /** tc's arguments that print the mirrors on a hook, with their counters if -statistics is given. */
 export function mirrorsCommand(place: HookPlace): string[] {
@@ -98,22 +98,7 @@ export function mirrorsCommand(place: HookPlace): string[] {
 
 /** Parses `ip -s -s -json link show`. A single -s leaves out the kinds of errors. */
 export function parseLinkCounters(document: unknown): LinkCounters[] {
-  const links = parseRecords(linkOutput, document)
-  return links.map(({ ifindex, ifname, flags, mtu, stats64 }) => {
-    const { missed_errors, over_errors, fifo_errors, ...received } = stats64.rx
-    const { carrier_changes, ...sent } = stats64.tx
-    return {
-      index: ifindex,
-      name: ifname,
-      mtu,
-      up: flags.includes('UP'),
-      // `operstate` may be a second late.
-      running: flags.includes('UP') && flags.includes('LOWER_UP'),
-      carrierChanges: carrier_changes,
-      rx: { ...received, missed: missed_errors, over: over_errors, fifo: fifo_errors },
-      tx: sent
-    }
-  })
+  return parseRecords(linkOutput, document)
 }
 
 /** A span's filter has one action. tc leaves out times of 0 seconds, and the preference that the command selects. */
