@@ -1,7 +1,7 @@
 import type Dockerode from 'dockerode'
 import * as z from 'zod'
 import { parseContainerList } from '../parsers/docker.ts'
-import { strings } from '../parsers/records.ts'
+import { parseRecords, strings } from '../parsers/records.ts'
 import { type DockerCall, sendCall } from './docker-calls.ts'
 import { interfaceOption, label, networkOption } from './docker-names.ts'
 import { endpointBody, networkBody, podmanApi, podmanOption, unmanaged } from './podman-calls.ts'
@@ -11,29 +11,65 @@ import { endpointBody, networkBody, podmanApi, podmanOption, unmanaged } from '.
  * bridge that it leaves to others, the name of an interface. Here it is translated to and from Docker's words (docs.podman.io, "API").
  */
 
-const networkOutput = z.object({
-  id: z.string(),
-  name: z.string(),
-  driver: z.string(),
-  network_interface: z.string().default(''),
-  internal: z.boolean().default(false),
-  ipv6_enabled: z.boolean().default(false),
-  labels: strings,
-  options: strings,
-  subnets: z
-    .array(
-      z.object({
-        subnet: z.string(),
-        gateway: z.string().optional(),
-        lease_range: z.object({ start_ip: z.string(), end_ip: z.string() }).nullish()
-      })
-    )
-    .nullish()
-})
+const networkOutput = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    driver: z.string(),
+    network_interface: z.string().default(''),
+    internal: z.boolean().default(false),
+    ipv6_enabled: z.boolean().default(false),
+    labels: strings,
+    options: strings,
+    subnets: z
+      .array(
+        z.object({
+          subnet: z.string(),
+          gateway: z.string().optional(),
+          lease_range: z.object({ start_ip: z.string(), end_ip: z.string() }).nullish()
+        })
+      )
+      .nullish()
+  })
+  .transform(({ id, name, driver, network_interface: link, subnets, ...network }) => {
+    const { [podmanOption.mode]: mode, [podmanOption.mtu]: mtu, ...others } = network.options
+    return {
+      Id: id,
+      Name: name,
+      Driver: driver,
+      Internal: network.internal,
+      EnableIPv6: network.ipv6_enabled,
+      Labels: network.labels,
+      Options: {
+        ...others,
+        ...(link !== '' && { [driver === 'bridge' ? networkOption.bridge : networkOption.parent]: link }),
+        ...(driver === 'bridge' && {
+          [mode === unmanaged ? networkOption.noAddress : networkOption.ownBridge]: 'true'
+        }),
+        ...(mtu !== undefined && { [networkOption.mtu]: mtu })
+      },
+      IPAM: {
+        Config: (subnets ?? []).map(({ subnet, gateway, lease_range: range }) => ({
+          Subnet: subnet,
+          Gateway: gateway,
+          ...(range && { IPRange: `${range.start_ip}-${range.end_ip}` })
+        }))
+      }
+    }
+  })
 
-/** Reads Podman's networks, in Docker's words. */
-export async function listPodmanNetworks(docker: Dockerode): Promise<unknown> {
-  return translateNetworks(await get(docker, '/networks/json'))
+const opaqueNetworkOutput = z
+  .object({ id: z.string(), name: z.string() })
+  .transform(({ id, name }) => ({ Id: id, Name: name }))
+
+/** Reads Podman's networks. */
+export function listPodmanNetworks(docker: Dockerode): Promise<unknown> {
+  return get(docker, '/networks/json')
+}
+
+/** Translates Podman's list of networks into Docker's. Of one that is not understood, only the name is there. */
+export function translateNetworks(document: unknown): unknown[] {
+  return parseRecords(z.union([networkOutput, opaqueNetworkOutput]), document)
 }
 
 /** Reads the list of all containers. Docker's own call fails for all where Podman cannot describe one. */
@@ -46,45 +82,6 @@ const infoOutput = z.object({ SecurityOptions: z.array(z.string()) })
 /** Whether a daemon that says this of itself is a user's own: its networks are in a namespace of that user, and the host's bridges are not. */
 export function isRootless(info: unknown): boolean {
   return infoOutput.safeParse(info).data?.SecurityOptions.includes('name=rootless') ?? false
-}
-
-/** Translates Podman's list of networks into Docker's. What is not understood stays as it is. */
-export function translateNetworks(document: unknown): unknown {
-  if (!Array.isArray(document)) return document
-  return document.map((record: unknown) => {
-    const { success, data } = networkOutput.safeParse(record)
-    if (success) return translateNetwork(data)
-    const named = z.object({ id: z.string(), name: z.string() }).safeParse(record).data
-    return named === undefined ? record : { Id: named.id, Name: named.name }
-  })
-}
-
-function translateNetwork({ id, name, driver, subnets, ...network }: z.infer<typeof networkOutput>) {
-  const { [podmanOption.mode]: mode, [podmanOption.mtu]: mtu, ...others } = network.options
-  const link = network.network_interface
-  return {
-    Id: id,
-    Name: name,
-    Driver: driver,
-    Internal: network.internal,
-    EnableIPv6: network.ipv6_enabled,
-    Labels: network.labels,
-    Options: {
-      ...others,
-      ...(link !== '' && { [driver === 'bridge' ? networkOption.bridge : networkOption.parent]: link }),
-      ...(driver === 'bridge' && {
-        [mode === unmanaged ? networkOption.noAddress : networkOption.ownBridge]: 'true'
-      }),
-      ...(mtu !== undefined && { [networkOption.mtu]: mtu })
-    },
-    IPAM: {
-      Config: (subnets ?? []).map(({ subnet, gateway, lease_range: range }) => ({
-        Subnet: subnet,
-        Gateway: gateway,
-        ...(range && { IPRange: `${range.start_ip}-${range.end_ip}` })
-      }))
-    }
-  }
 }
 
 /** What stands for an option of an endpoint, for which Podman has no place: an alias. */

@@ -12,7 +12,13 @@ import { connectDocker, type DockerClient, dockerFailed, statusOf } from './dock
 import { canPodmanHandOut, dockerBridge, label, networkOption } from './docker-names.ts'
 import { parseNote } from './endpoint-note.ts'
 import { readInnerEnds } from './inner-ends.ts'
-import { isRootless, listPodmanContainers, listPodmanNetworks, translateContainer } from './podman.ts'
+import {
+  isRootless,
+  listPodmanContainers,
+  listPodmanNetworks,
+  translateContainer,
+  translateNetworks
+} from './podman.ts'
 
 /** Calls at a time: each is a connection, and a thousand containers may be sensors. */
 const mostCalls = 16
@@ -41,7 +47,7 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
     podman !== null && docker.info().then(isRootless)
   ])
   const [networks, listed] = parseOutput('docker', () => [
-    parseNetworks(networkList),
+    parseNetworks(asPodman ? translateNetworks(networkList) : networkList),
     parseContainerList(containerList)
   ])
   const noted = networks.flatMap(({ labels }) => parseNote(labels) ?? [])

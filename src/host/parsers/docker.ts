@@ -89,8 +89,7 @@ export function parseNetworks(document: unknown): DockerNetwork[] {
 
 /** In one order, whatever the order in which a tool lists them: what has no order is compared as a set. */
 function sortByKey<Item>(items: readonly Item[], keyOf: (item: Item) => string): Item[] {
-  const keyed = items.map((item) => [keyOf(item), item] as const)
-  return keyed.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0)).map(([, item]) => item)
+  return items.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : keyOf(one) > keyOf(other) ? 1 : 0))
 }
 
 /** So many restarts by Docker are a loop, unless the container has run for so many milliseconds since. */
@@ -140,46 +139,46 @@ export function parseContainer(
   }
 }
 
-const containerListOutput = z.object({
-  Id: z.string(),
-  Names: z.array(z.string()).nullish(),
-  State: z.string().catch(''),
-  Labels: strings,
-  NetworkSettings: z
-    .object({ Networks: z.record(z.string(), z.looseObject({ NetworkID: z.string().default('') })).nullish() })
-    .nullish(),
-  /** Podman's own list has the networks here. */
-  Networks: z.array(z.string()).nullish()
-})
+const listedOutput = z
+  .object({
+    Id: z.string(),
+    Names: z.array(z.string()).nullish(),
+    State: z.string().catch(''),
+    Labels: strings,
+    NetworkSettings: z
+      .object({ Networks: z.record(z.string(), z.looseObject({ NetworkID: z.string().default('') })).nullish() })
+      .nullish(),
+    /** Podman's own list has the networks here. */
+    Networks: z.array(z.string()).nullish()
+  })
+  .transform(({ Id: id, Names, State, Labels: labels, NetworkSettings, Networks }) => {
+    const names = (Names ?? []).map((name) => name.replace(/^\//, ''))
+    return {
+      id,
+      // A name by a link has a slash.
+      name: names.find((one) => !one.includes('/')) ?? id.slice(0, 12),
+      /** null: the entry could not be parsed. */
+      details: {
+        /** The container's own name, and the names that links give it. */
+        names,
+        labels,
+        running: State === 'running' || State === 'paused',
+        /** The names of the networks that the container is on. */
+        networks: Networks ?? Object.keys(NetworkSettings?.Networks ?? {})
+      }
+    }
+  })
+
+/** What is still understood of a container whose entry is not. */
+const opaqueListedOutput = z
+  .object({ Id: z.string() })
+  .transform(({ Id: id }) => ({ id, name: id.slice(0, 12), details: null }))
 
 /** A container in Docker's list. */
-export interface ListedContainer {
-  readonly id: string
-  readonly name: string
-  /** null: the entry could not be parsed. */
-  readonly details: {
-    /** The container's own name, and the names that links give it. */
-    readonly names: readonly string[]
-    readonly labels: Container['labels']
-    readonly running: boolean
-    /** The names of the networks that the container is on. */
-    readonly networks: readonly string[]
-  } | null
-}
+export type ListedContainer = Readonly<z.infer<typeof listedOutput> | z.infer<typeof opaqueListedOutput>>
 
-/** Parses Docker's list of containers, sorted by their names. */
+/** Parses Docker's list of containers, or Podman's own, sorted by their names. */
 export function parseContainerList(document: unknown): ListedContainer[] {
-  const entries = parseRecords(z.looseObject({ Id: z.string() }), document)
-  const listed = entries.map((entry): ListedContainer => {
-    const { Id: id } = entry
-    const { data } = containerListOutput.safeParse(entry)
-    if (data === undefined) return { id, name: id.slice(0, 12), details: null }
-    const names = (data.Names ?? []).map((name) => name.replace(/^\//, ''))
-    const networks = data.Networks ?? Object.keys(data.NetworkSettings?.Networks ?? {})
-    // A name by a link has a slash.
-    const name = names.find((one) => !one.includes('/')) ?? id.slice(0, 12)
-    const running = data.State === 'running' || data.State === 'paused'
-    return { id, name, details: { names, labels: data.Labels, running, networks } }
-  })
+  const listed: ListedContainer[] = parseRecords(z.union([listedOutput, opaqueListedOutput]), document)
   return sortByKey(listed, ({ name, id }) => `${name} ${id}`)
 }

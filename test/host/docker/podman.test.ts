@@ -86,11 +86,11 @@ test('an alias that looks like an option is one only beside the mark: others who
   ])
 })
 
-test('what is not understood stays as it is', () => {
+test('of what is not understood, no more than a name is taken', () => {
   const odd = [{ id: 'a', name: 'odd', driver: 7 }, 'x']
-  expect(translateNetworks(odd)).toEqual([{ Id: 'a', Name: 'odd' }, 'x'])
+  expect(translateNetworks(odd)).toEqual([{ Id: 'a', Name: 'odd' }])
   for (const one of [null, 'x', { Id: 'a' }]) expect(translateContainer(one)).toBe(one)
-  expect(translateNetworks({})).toEqual({})
+  expect(() => translateNetworks({})).toThrow()
   expect(parseContainerList([7])).toEqual([])
 })
 
