@@ -64,16 +64,16 @@ export function readOutput(command: ReadCommand): Promise<Output> {
   return started ?? run(command.argv, command.input)
 }
 
-/** Runs a program that prints one JSON document. */
-export function runJson(argv: Argv): Promise<unknown> {
-  return readJson(alone(...argv))
-}
-
-/** The JSON document of a command. */
-export async function readJson(command: ReadCommand): Promise<unknown> {
+/** Parses what a command prints. */
+export async function readParsed<T>(command: ReadCommand, parse: (text: string) => T): Promise<T> {
   const output = await readOutput(command)
   if (output.status !== 0) throw commandFailed(command.argv, output)
-  return parseJson(command.argv, output.stdout)
+  return parseOutput(command.argv[0], () => parse(output.stdout))
+}
+
+/** Parses the JSON document that a command prints. */
+export function readJson<T>(command: ReadCommand, parse: (document: unknown) => T): Promise<T> {
+  return readParsed(command, (text) => parse(parseToolJson(text)))
 }
 
 /** Runs a program of iproute2 with a batch of commands, and returns one document for each. */
@@ -98,11 +98,8 @@ export function parseJsonBatch({ argv, input }: ReadCommand, output: Output): un
   const failed = new Set([...output.stderr.matchAll(/^Command failed -:(\d+)$/gm)].map((match) => Number(match[1])))
   const documents = output.stdout.split(/\n(?=\[)/).filter((line) => line.trim() !== '')
   if (documents.length !== commands.length - failed.size) throw commandFailed(argv, output)
-  return commands.map((_, index) => (failed.has(index + 1) ? [] : parseJson(argv, documents.shift() ?? '')))
-}
-
-function parseJson(argv: Argv, text: string): unknown {
-  return parseOutput(argv[0], () => parseToolJson(text))
+  const parse = (text: string) => parseOutput(argv[0], () => parseToolJson(text))
+  return commands.map((_, index) => (failed.has(index + 1) ? [] : parse(documents.shift() ?? '')))
 }
 
 /**

@@ -13,8 +13,9 @@ import {
   parsePacketSockets,
   parseTotals
 } from './parsers/counters.ts'
+import { parseToolJson } from './parsers/tool-json.ts'
 import type { RunLimits } from './process/run-limits.ts'
-import { parseOutput, runJson, runJsonBatch } from './read-commands.ts'
+import { parseOutput, type ReadCommand, readParsed, runJsonBatch } from './read-commands.ts'
 import type { ContainerInterface, HookPlace } from './snapshot.ts'
 
 /** What to read, besides the counters of all links. */
@@ -51,7 +52,7 @@ export interface Sample {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readSample({ tcHooks, interfaces }: CounterRequest): Promise<Sample> {
-  const links = await runJson(['ip', '-s', '-s', '-json', 'link', 'show'])
+  const links = await readParsed(linksCommand, parseToolJson)
   const at = monotonicNow()
   const [filters, listeners] = await Promise.all([
     runJsonBatch(['tc', '-s', '-json'], tcHooks.map(mirrorsCommand)),
@@ -68,6 +69,8 @@ export async function readSample({ tcHooks, interfaces }: CounterRequest): Promi
     totals
   }
 }
+
+const linksCommand: ReadCommand = { argv: ['ip', '-s', '-s', '-json', 'link', 'show'], input: '' }
 
 /** Milliseconds of CLOCK_MONOTONIC, which is the same for all processes of the host (clock_gettime(2)). */
 export function monotonicNow(): number {

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { readDocker } from './docker/read-docker.ts'
-import { commandFailed, run } from './exec.ts'
+import { run } from './exec.ts'
 import { readText } from './files/open-file.ts'
 import { readNftables } from './nftables/read-nftables.ts'
 import { attachedCommand, attachedLines, hasNetworkPrograms, parseAttached } from './parsers/bpftool.ts'
 import { encodeBytes } from './parsers/bytes.ts'
 import { parseFilters } from './parsers/filters.ts'
-import { type OffloadsByLink, parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
+import { parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseToolJson } from './parsers/tool-json.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
-import { parseOutput, readCommands, readJson, readJsonBatch, readOutput, runJsonBatch } from './read-commands.ts'
+import { parseOutput, readCommands, readJson, readJsonBatch, readParsed, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
 import { readRoutes } from './routes/read-routes.ts'
@@ -38,12 +38,13 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
   const [{ links: ipLinks, opaque }, offloads, own, tc, nftables, silence, isProgrammed] = await Promise.all([
     readAllLinks(),
-    readOffloads(),
-    readOwnMacEntries(),
+    readParsed(readCommands.offloads, parseOffloads),
+    readJson(readCommands.forwarding, parseOwnMacEntries),
     readTc(),
     request.tables ? readNftables() : null,
     request.tables ? readSilence() : null,
-    mayHavePrograms()
+    // spanplan does not depend on bpftool, nor on the right to use it.
+    readJson(readCommands.programs, hasNetworkPrograms).catch(() => false)
   ])
   const links = ipLinks.map(
     (link): Link => ({
@@ -76,26 +77,10 @@ async function readAllLinks() {
   return parseOutput('ip', () => parseLinks(links, addresses))
 }
 
-async function readOwnMacEntries(): Promise<ReadonlySet<string>> {
-  const document = await readJson(readCommands.forwarding)
-  return parseOutput('bridge', () => parseOwnMacEntries(document))
-}
-
-async function readOffloads(): Promise<OffloadsByLink> {
-  const output = await readOutput(readCommands.offloads)
-  if (output.status !== 0) throw commandFailed(readCommands.offloads.argv, output)
-  return parseOutput('ethtool', () => parseOffloads(output.stdout))
-}
-
 /** procfs shows the reader's own network namespace; sysfs may show another one. */
 function readIpv6(name: string): boolean {
   // None: the kernel has no IPv6, or the link is gone.
   return readText(encodeBytes(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`))?.trim() === '0'
-}
-
-/** spanplan does not depend on bpftool, nor on the right to use it. */
-async function mayHavePrograms(): Promise<boolean> {
-  return readJson(readCommands.programs).then(hasNetworkPrograms, () => false)
 }
 
 async function readPrograms(devices: readonly string[]): Promise<AttachedProgram[]> {
@@ -111,8 +96,7 @@ async function readPrograms(devices: readonly string[]): Promise<AttachedProgram
 const tc = ['tc', '-json'] as const
 
 async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {
-  const document = await readJson(readCommands.qdiscs)
-  const qdiscs = parseOutput('tc', () => parseQdiscs(document))
+  const qdiscs = await readJson(readCommands.qdiscs, parseQdiscs)
   const tcHooks = findHooks(qdiscs)
   const classful = findClassful(qdiscs).map(({ device, handle }) => ({ device, parent: handle }))
   const places = [...tcHooks, ...classful]

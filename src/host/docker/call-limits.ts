@@ -54,7 +54,8 @@ async function callWithLimits(
   const timer = setTimeout(late, milliseconds)
   const abortSignal = AbortSignal.any([stop.signal, signal ?? [], request.abortSignal ?? []].flat())
   try {
-    const response = await begin(dial, { ...request, abortSignal })
+    const unjudged = { ...request, abortSignal, isStream: true, statusCodes: everyStatus }
+    const response = await openAnswer(dial, unjudged)
     const meaning = request.statusCodes?.[response.statusCode ?? 0]
     const isExpected = meaning === true
     if (isExpected && request.isStream) return response
@@ -71,16 +72,15 @@ async function callWithLimits(
   }
 }
 
-function begin(dial: Dial, request: Request): Promise<IncomingMessage> {
+/** Sends a request for a stream, and gives the answer as it begins. */
+export function openAnswer(dial: Dial, request: Request): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    dial({ ...request, isStream: true, statusCodes: everyStatus }, (error, response) =>
-      isMessage(response) ? resolve(response) : reject(error)
-    )
+    dial(request, (error, response) => (isMessage(response) ? resolve(response) : reject(error)))
   })
 }
 
 /** Asked without the class: to load node:http takes 2 ms, and a host without Docker does not need it. */
-export function isMessage(value: unknown): value is IncomingMessage {
+function isMessage(value: unknown): value is IncomingMessage {
   return typeof value === 'object' && value !== null && 'headers' in value
 }
 

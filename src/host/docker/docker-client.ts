@@ -4,7 +4,7 @@ import { finished } from 'node:stream/promises'
 import type Dockerode from 'dockerode'
 import { type Diagnostic, diagnostic, messageOf, SpanplanError, systemCode } from '../../errors.ts'
 import { shellLine } from '../quote-command.ts'
-import { defaultLimits, isMessage, limitCalls } from './call-limits.ts'
+import { defaultLimits, limitCalls, openAnswer } from './call-limits.ts'
 import { type DockerCall, sendCall } from './docker-calls.ts'
 import { canPodmanHandOut } from './docker-names.ts'
 import { removeLeftPort } from './left-port.ts'
@@ -41,17 +41,13 @@ export async function connectDocker(limits = defaultLimits): Promise<DockerConne
 }
 
 /** Pings the daemon. dockerode does not pass on the headers of the answer, which have the versions. */
-function ping(docker: Dockerode): Promise<Pick<DockerClient, 'api' | 'podman'>> {
+async function ping({ modem }: Dockerode): Promise<Pick<DockerClient, 'api' | 'podman'>> {
   const request = { path: '/_ping', method: 'GET', isStream: true, statusCodes: { 200: true, 500: 'server error' } }
-  return new Promise((resolve, reject) => {
-    docker.modem.dial(request, (error, response) => {
-      if (!isMessage(response)) return reject(error)
-      const { 'api-version': api = '', 'libpod-api-version': podman } = response.headers
-      resolve({ api: String(api), podman: podman === undefined ? null : String(podman) })
-      // The body is "OK", which is of no use.
-      response.destroy()
-    })
-  })
+  const response = await openAnswer(modem.dial, request)
+  // The body is "OK", which is of no use.
+  response.destroy()
+  const { 'api-version': api = '', 'libpod-api-version': podman } = response.headers
+  return { api: String(api), podman: podman === undefined ? null : String(podman) }
 }
 
 /** Which of the daemon's events are wanted: the types of what they are about, and what happens to it. */

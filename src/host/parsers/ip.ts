@@ -135,9 +135,6 @@ const fdbOutput = z.object({
   vlan: z.number().optional()
 })
 
-/** The offloads of links, by name. */
-export type OffloadsByLink = ReadonlyMap<string, Link['offloads']>
-
 /** Parses the documents of the links and of the addresses. */
 export function parseLinks(
   linkDocument: unknown,
@@ -215,7 +212,7 @@ const featureLine = new RegExp(
 )
 
 /** Parses `ethtool -k`: the offloads of each link. A driver may lack an offload. */
-export function parseOffloads(text: string): OffloadsByLink {
+export function parseOffloads(text: string): ReadonlyMap<string, Link['offloads']> {
   const links = new Map<string, Partial<Record<OffloadName, Offload>>>()
   let offloads: Partial<Record<OffloadName, Offload>> = {}
   for (const [, link, name = '', value, fixed] of text.matchAll(featureLine)) {
