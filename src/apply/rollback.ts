@@ -83,7 +83,9 @@ function conclude(
   const complete = left.every((change) => isTolerated(change) && !failures.has(change.address)) && unread === null
   const changed = begun || !complete
   if (changed) progress.rolledBack(complete, left)
-  return { complete, left, causes: [...failures.values(), ...(unread ? [unread] : [])], changed }
+  // One thing may be in the way of several changes.
+  const causes = new Map([...failures.values(), ...(unread ? [unread] : [])].map((cause) => [cause.message, cause]))
+  return { complete, left, causes: [...causes.values()], changed }
 }
 
 async function tryRefresh(target: Target, first: PlanView): Promise<PlanView | Diagnostic> {

@@ -4,6 +4,8 @@ import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 import { markOf } from '../resources/copied-mark.ts'
+import { explainIfMoved } from '../resources/foreign/renamed-bridge.ts'
+import { bridgeMac } from '../resources/marks.ts'
 import { destroyOf, isInScope, ownsNetwork } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
 import { everySpan, isFileName, namedSpans } from '../spec/scope.ts'
@@ -49,13 +51,20 @@ export function warnOfOtherOwners({ scope }: Pick<Target, 'scope'>, host: HostIn
 }
 
 /**
- * Checks that the file or the host knows each span that is selected by name: any other name is a typing error.
+ * Checks that the file or the host knows each span that is selected by name: any other name is a typing error. One whose bridge has
+ * another name is not destroyed: its bridge would stay.
  *
- * @throws SpanplanError SPAN_UNKNOWN.
+ * @throws SpanplanError SPAN_UNKNOWN, BRIDGE_RENAMED.
  */
 export function checkSelectedSpans(target: Target, host: HostIndex): void {
+  const selected = namedSpans(target.scope.spans)
+  const owner = target.scope.name ?? target.spec.name
+  const moved = (target.isDestroy ? selected : []).flatMap((name) =>
+    explainIfMoved({ name, mac: bridgeMac(owner, name) }, host)
+  )
+  if (moved.length > 0) throw new SpanplanError(moved)
   const names = [...target.spec.spans.map(({ name }) => name), ...target.known, ...liveSpans(target, host)]
-  const unknown = namedSpans(target.scope.spans).filter((span) => !names.includes(span))
+  const unknown = selected.filter((span) => !names.includes(span))
   if (unknown.length === 0) return
   const owners = spansOfOwners(host)
   const ownerOf = (span: string) => [...owners].find(([, spans]) => spans.includes(span))?.[0]

@@ -187,15 +187,17 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
   }
 }
 
-/** What blocks removals, each with the subject of the removal. */
+/** What blocks removals, and what is to be made, each with the subject of the change. */
 export function findBlockers(changes: readonly PlannedChange[], now: ObservedState, planned = now): Diagnostic[] {
-  return changes.filter(isBlockable).flatMap(({ kind, before, subject }) => {
-    const blockers = before && kindOf(kind).blockers?.(before, now, planned)
+  const blockable = changes.filter((change) => change.action === 'create' || isBlockable(change))
+  return blockable.flatMap(({ kind, before, after, subject }) => {
+    const resource = before ?? after
+    const blockers = resource && kindOf(kind).blockers?.(resource, now, planned)
     return (blockers ?? []).map((blocker) => ({ ...blocker, subject }))
   })
 }
 
-/** Whether anything can block a change. */
+/** Whether what others do after the plan was made can block a change. */
 export function isBlockable({ action, kind }: PlannedChange): boolean {
   return (action === 'remove' || action === 'replace') && kindOf(kind).blockers !== undefined
 }

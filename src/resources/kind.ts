@@ -176,7 +176,7 @@ export interface Kind<R extends Resource = Resource> {
   obstacles?(desired: DesiredState, host: HostIndex): readonly Diagnostic[]
   /**
    * What uses a resource and stays without it, each with what helps. To remove the resource would remove that too, or cut it off:
-   * that is a conflict, whatever the flags. None: a removal takes nothing else along.
+   * that is a conflict, whatever the flags. For one that is to be made: why it is not. None: a removal takes nothing else along.
    *
    * @param planned the state that the plan was made for: what has come since has no row in the plan.
    */

@@ -182,6 +182,25 @@ test('where others come to block a removal, it is taken back', async () => {
   expect(await lab.snapshotText()).toBe(applied)
 })
 
+test('where somebody renames the bridge meanwhile, no second one is made, and the rollback says that it is not complete', async () => {
+  const ip = (...argv: string[]) => lab.run(['ip', ...argv])
+  await spanplan(lab, ['apply'])
+  await ip('link', 'add', 'ext0', 'type', 'veth', 'peer', 'name', 'ext1', 'netns', `${lab.name}-sw`)
+  await ip('link', 'set', 'dev', 'ext0', 'master', 'span0')
+  await spanplan(lab, ['apply'])
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192, filter: tcp}]}}')
+  const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
+  await untilWaiting()
+  await ip('link', 'set', 'dev', 'span0', 'name', 'elsewhere')
+  const { stderr } = await spanplan(lab, ['rollback'], 4)
+  expect(stderr.match(/somebody has renamed the bridge of the span span0, to elsewhere/g)).toHaveLength(1)
+  expect((await running).exitCode).toBe(4)
+  expect(await ip('-br', 'link', 'show', 'type', 'bridge')).not.toContain('span0')
+  await ip('link', 'set', 'dev', 'elsewhere', 'name', 'span0')
+  await spanplan(lab, ['destroy', '--yes'])
+  await ip('link', 'del', 'dev', 'ext0')
+})
+
 test('only the id of the window decides on it', async () => {
   const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
   await untilWaiting()

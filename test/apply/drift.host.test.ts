@@ -397,6 +397,7 @@ test('a bridge that somebody has renamed stays, with its sensors sealed, until i
     ['apply', '--yes'],
     ['plan'],
     ['destroy', '--span', 'elsewhere', '--yes'],
+    ['destroy', '--span', 'span0', '--yes'],
     ['destroy', '--yes']
   ]) {
     const said = await expectRefusal(lab, args)

@@ -23,6 +23,12 @@ export function findRenamed(host: HostIndex): (span: Bridged) => Link | undefine
   }
 }
 
+/** Why a span's bridge is not made anew; empty: nothing speaks against it. */
+export function explainIfMoved(span: Bridged, host: HostIndex): Diagnostic[] {
+  const renamed = findRenamed(host)(span)
+  return renamed === undefined ? [] : [explainRenamed(renamed, span.name, host)]
+}
+
 /** Whether a link is a bridge with ports. */
 export const hasPorts = ({ name, bridge }: Link, host: HostIndex) => bridge !== null && host.membersOf(name).length > 0
 

@@ -7,7 +7,7 @@ import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
-import { explainIfRenamed, explainRenamed, findRenamed } from '../foreign/renamed-bridge.ts'
+import { explainIfMoved, explainIfRenamed, findRenamed } from '../foreign/renamed-bridge.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
@@ -83,7 +83,10 @@ export const bridge: Kind<Bridge> = {
   // A bridge of ours that cannot be sealed still gets the copies.
   conflictCosts: ({ obstacle }) => (obstacle === null ? 'span' : 'itself'),
   // An adopted bridge is given back, with all that is on it.
-  blockers: ({ id, original }, now, planned) => (original === null ? findBridgeUsers(id, now, planned) : []),
+  blockers: ({ id, mac, original }, now, planned) => {
+    if (now.host.linkOf(id) === undefined) return explainIfMoved({ name: id, mac }, now.host)
+    return original === null ? findBridgeUsers(id, now, planned) : []
+  },
   removalNote: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
   adoptNote: 'a later destroy gives it back'
 }
@@ -98,8 +101,8 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
 }
 
 function explainConflict({ id, obstacle }: Bridge, { mac }: Bridge, host: HostIndex): Diagnostic {
-  const renamed = host.linkOf(id) === undefined ? findRenamed(host)({ name: id, mac }) : undefined
-  if (renamed !== undefined) return explainRenamed(renamed, id, host)
+  const [moved] = host.linkOf(id) === undefined ? explainIfMoved({ name: id, mac }, host) : []
+  if (moved !== undefined) return moved
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the span ${id} needs that name for its bridge`)
   const link = host.linkOf(id)
