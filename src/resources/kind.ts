@@ -105,13 +105,13 @@ export interface ObservedState {
   readonly host: HostIndex
 }
 
-/** Observes each state once: other kinds observe parts of the same, and so do warnings and a rollback. */
-export function memoized<R>(observe: (state: ObservedState) => readonly R[]): (state: ObservedState) => readonly R[] {
-  const observed = new WeakMap<ObservedState, readonly R[]>()
-  return (state) => {
-    const resources = observed.get(state) ?? observe(state)
-    observed.set(state, resources)
-    return resources
+/** Observes each state or host once: other kinds observe parts of the same, and so do warnings and a rollback. */
+export function memoized<Seen extends object, Found>(observe: (seen: Seen) => Found): (seen: Seen) => Found {
+  const observed = new WeakMap<Seen, Found>()
+  return (seen) => {
+    const found = observed.get(seen) ?? observe(seen)
+    observed.set(seen, found)
+    return found
   }
 }
 

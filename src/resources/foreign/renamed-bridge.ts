@@ -3,6 +3,7 @@ import { dockerBridge, label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link } from '../../host/snapshot.ts'
+import { memoized } from '../kind.ts'
 import { bridgeMac, readMark, sealHandle } from '../marks.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
 
@@ -13,7 +14,7 @@ interface Bridged {
 }
 
 /** Finds the bridge of a span that is not called as its span any more, and has ports; undefined: there is none. */
-export function findRenamed(host: HostIndex): (span: Bridged) => Link | undefined {
+export const findRenamed = memoized((host: HostIndex): ((span: Bridged) => Link | undefined) => {
   const bridges = host.links.filter((link) => hasPorts(link, host) && readMark(link) !== null)
   const byMac = new Map(bridges.map((link) => [link.mac, link]))
   const bySeal = new Map(bridges.map((link) => [findBridgeSeal(host, link.name)?.handle, link]))
@@ -21,7 +22,7 @@ export function findRenamed(host: HostIndex): (span: Bridged) => Link | undefine
     const found = byMac.get(mac) ?? bySeal.get(sealHandle(name))
     return found?.name === name ? undefined : found
   }
-}
+})
 
 /** Why a span's bridge is not made anew; empty: nothing speaks against it. */
 export function explainIfMoved(span: Bridged, host: HostIndex): Diagnostic[] {
