@@ -42,6 +42,11 @@ export function breakWord(word: string, room: number): string[] {
   return pieces
 }
 
+/** A text as a sentence begins: with a capital letter, but for the name of this program. */
+export function capitalize(text: string): string {
+  return text.startsWith('spanplan ') ? text : `${text.charAt(0).toUpperCase()}${text.slice(1)}`
+}
+
 /** Names as a sentence has them: "a, b and c". */
 export function listAll(names: readonly string[]): string {
   return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ')

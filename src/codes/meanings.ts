@@ -26,6 +26,8 @@ export interface Meaning {
    * repairs the host or the container; a person repairs the file. Missing: the reading of what is unread, or it is no wait.
    */
   readonly endedBy?: 'start' | 'container' | 'apply' | 'interface' | 'repair' | 'file'
+  /** The message of such a wait goes on after the name of what waits, as "waits for …" does. Missing: it is a sentence of its own. */
+  readonly isClause?: true
   /** It makes nothing unhealthy: always so, or where this user may see less than root. */
   readonly harmless?: 'always' | 'unprivileged'
   /**
@@ -36,6 +38,8 @@ export interface Meaning {
   /** The warning may be over in a moment, as while a container starts: a watch tells it once it has lasted. */
   readonly mayPass?: true
   readonly part?: Part
+  /** The hint begins with a command, which no sentence gives a capital letter. */
+  readonly hintIsCommand?: true
   /** The text names some of many, and others once one of these restarts: it is one warning for all that its address covers. */
   readonly namesExamples?: true
 }
@@ -48,11 +52,12 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   // The files.
   FILE_MISSING: { part: 'files' },
   FILE_UNREADABLE: { part: 'files' },
-  FILE_INSECURE: { exit: 'invalidFile' },
+  FILE_INSECURE: { exit: 'invalidFile', hintIsCommand: true },
   // Interfaces and sources.
+  INTERFACE_MISSING: { isClause: true },
   INTERFACE_NAME: { endedBy: 'repair' },
   INTERFACE_NAME_TWICE: { endedBy: 'repair' },
-  INTERFACE_GOING_DOWN: { endedBy: 'interface' },
+  INTERFACE_GOING_DOWN: { endedBy: 'interface', isClause: true },
   INTERFACE_AMBIGUOUS: { endedBy: 'repair' },
   INTERFACE_NOT_ETHERNET: { endedBy: 'repair' },
   DEDICATED_HAS_ADDRESS: { endedBy: 'repair' },
@@ -60,19 +65,20 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   DEDICATED_SPAN: { endedBy: 'repair' },
   SOURCE_TWICE: { endedBy: 'repair' },
   COPIED_TWICE: { namesExamples: true },
-  SOURCE_MISSING: { endedBy: 'start' },
-  SOURCE_UNREAD: { unread: 'containers' },
-  SOURCE_UNSEEN: { unread: 'namespaces', harmless: 'unprivileged' },
-  SOURCE_NO_INTERFACE: { endedBy: 'container' },
+  SOURCE_MISSING: { endedBy: 'start', isClause: true },
+  SOURCE_UNREAD: { unread: 'containers', isClause: true },
+  SOURCE_UNSEEN: { unread: 'namespaces', harmless: 'unprivileged', isClause: true },
+  SOURCE_NO_INTERFACE: { endedBy: 'container', isClause: true },
   SOURCE_NETWORK_MODE: { endedBy: 'repair' },
   SOURCE_IDLE: { part: 'idleness' },
   LOOP: { endedBy: 'file' },
   // Filters, and what else is on an interface.
   FILTER_INVALID: { exit: 'invalidFile', endedBy: 'file' },
-  FILTER_UNCHECKED: { unread: 'filters' },
+  FILTER_UNCHECKED: { unread: 'filters', isClause: true },
   FILTER_TOO_LARGE: { exit: 'invalidFile', endedBy: 'file' },
-  FILTER_FORBIDDEN: { lacksRight: true, unread: 'filters', harmless: 'always' },
-  FILTER_PENDING: { unread: 'filters' },
+  LOOPBACK_DOWN: { hintIsCommand: true },
+  FILTER_FORBIDDEN: { lacksRight: true, unread: 'filters', harmless: 'always', isClause: true },
+  FILTER_PENDING: { unread: 'filters', isClause: true },
   FILTER_FOREIGN: { endedBy: 'repair' },
   QDISC_FOREIGN: { endedBy: 'repair' },
   QDISC_SHARED: { endedBy: 'repair' },
@@ -88,27 +94,27 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   MTU_SMALL: { part: 'mtu' },
   SEAL_BLOCKED: { endedBy: 'repair' },
   PORT_STRAY: { alarming: true, mayPass: true },
-  RECREATE_DEFERRED: { endedBy: 'apply' },
+  RECREATE_DEFERRED: { endedBy: 'apply', isClause: true },
   STACK_BLOCKED: { alarming: true },
   STACK_UNREAD: { unread: 'namespaces' },
   TABLE_FOREIGN: { endedBy: 'repair' },
-  TABLE_UNREAD: { unread: 'nftables', harmless: 'always' },
+  TABLE_UNREAD: { unread: 'nftables', harmless: 'always', isClause: true },
   // Sensors and Docker.
-  SENSOR_MISSING: { endedBy: 'start', part: 'sensors' },
-  SENSOR_UNREAD: { unread: 'containers' },
-  SENSOR_RESTARTING: { endedBy: 'container', part: 'sensors' },
+  SENSOR_MISSING: { endedBy: 'start', part: 'sensors', isClause: true },
+  SENSOR_UNREAD: { unread: 'containers', isClause: true },
+  SENSOR_RESTARTING: { endedBy: 'container', part: 'sensors', isClause: true },
   SENSOR_STOPPED: { part: 'sensors' },
   SENSOR_PAUSED: { part: 'sensors' },
   SENSOR_DISCONNECTED: { part: 'sensors' },
   SENSOR_INTERFACE: { part: 'sensors' },
   SENSOR_DEAF: { part: 'sensors' },
-  SENSOR_NETWORK_MODE: { endedBy: 'repair', part: 'sensors' },
-  SENSOR_NETWORK_LOST: { endedBy: 'repair', part: 'sensors' },
+  SENSOR_NETWORK_MODE: { endedBy: 'repair', part: 'sensors', isClause: true },
+  SENSOR_NETWORK_LOST: { endedBy: 'repair', part: 'sensors', isClause: true },
   CONTAINER_UNREAD: { unread: 'containers' },
   DOCKER_UNREACHABLE: { part: 'docker' },
   DOCKER_FORBIDDEN: { lacksRight: true, harmless: 'always', part: 'docker' },
   DOCKER_REMOTE: { part: 'docker' },
-  DOCKER_DEFERRED: { unread: 'docker', harmless: 'always' },
+  DOCKER_DEFERRED: { unread: 'docker', harmless: 'always', isClause: true },
   DOCKER_FAILED: { part: 'requests' },
   // Applying.
   PLAN_INVALID: { exit: 'invalidFile' },

@@ -1,3 +1,5 @@
+import { capitalize } from '../text-lines.ts'
+
 /** A part of a page. Texts have `code` in backticks, and [links](to.md). */
 export type Block =
   | { readonly kind: 'text'; readonly text: string }
@@ -32,5 +34,5 @@ export function codeList(items: readonly (readonly [term: string, text: string])
 /** A text as a sentence: with a capital, and a full stop. */
 export function sentence(words: string): string {
   const end = /[.!?]$/.test(words) ? '' : '.'
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${end}`
+  return `${capitalize(words)}${end}`
 }

@@ -1,3 +1,4 @@
+import { meaningOf } from '../codes/meanings.ts'
 import type { Diagnostic, ItemId, Origin, Subject } from '../errors.ts'
 import type { DockerCall } from '../host/docker/docker-calls.ts'
 import type { Argv } from '../host/exec.ts'
@@ -225,10 +226,10 @@ export function waitFor(subject: Subject & { readonly span: string }, title: str
 }
 
 /** What things wait for, and why: the same for all of them. What is in the way of a thing is a sentence of its own. */
-export function writeWait(titles: readonly string[], { message }: Diagnostic): string {
-  const isSaidOfThem = /^(waits|stays|is|cannot) /.test(message)
-  if (titles.length > 1) return `${listAll(titles)}:${isSaidOfThem ? ' each' : ''} ${message}`
-  return `${listAll(titles)}${isSaidOfThem ? '' : ':'} ${message}`
+export function writeWait(titles: readonly string[], { code, message }: Diagnostic): string {
+  const { isClause } = meaningOf({ code })
+  if (titles.length > 1) return `${listAll(titles)}:${isClause ? ' each' : ''} ${message}`
+  return `${listAll(titles)}${isClause ? '' : ':'} ${message}`
 }
 
 /** The command that gives settings to sysctl(8), which takes any number of them. */

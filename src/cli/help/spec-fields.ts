@@ -1,3 +1,5 @@
+import { capitalize } from '../../text-lines.ts'
+
 /** A part of a JSON Schema. */
 type Schema = Readonly<Record<string, unknown>>
 
@@ -32,7 +34,6 @@ function fieldsBelow(parent: Schema, path: string): Field[] {
 }
 
 function makeField(path: string, field: Schema, isRequired: boolean): Field {
-  const type = typeOf(field)
   const { default: value, examples, description } = field
   // A default that depends on other keys is in the description.
   const hasDefault = value !== undefined && !(isSchema(value) && Object.keys(value).length === 0)
@@ -40,7 +41,7 @@ function makeField(path: string, field: Schema, isRequired: boolean): Field {
   const shown = Array.isArray(examples) && examples.length > 0 ? ` For example: ${examples.join('; ')}.` : ''
   const obligation = isRequired ? '; required' : byDefault
   const told = typeof description === 'string' ? ` ${description.replace(/\.?$/, '.')}` : ''
-  return [path, `${type.charAt(0).toUpperCase()}${type.slice(1)}${obligation}.${told}${shown}`]
+  return [path, `${capitalize(typeOf(field))}${obligation}.${told}${shown}`]
 }
 
 /** What values it takes, in words. */

@@ -7,6 +7,7 @@ import { oneLine } from '../../printable.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import type { WindowTime } from '../../run-dir/window-time.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
+import { capitalize } from '../../text-lines.ts'
 import type { FlowReport } from '../counters/flow-report.ts'
 import type { Basis, Report, SpanReport } from '../report.ts'
 
@@ -96,17 +97,10 @@ function problemsEntry(
     : (first?.message ?? '')
   const more = problems.length - 1
   const others = more === 0 ? [] : [`${more} more ${more === 1 ? 'problem' : 'problems'}`]
-  const action = writeSentence(first?.hint ?? '')
+  const hint = first?.hint ?? ''
+  const action = first && meaningOf(first).hintIsCommand ? hint : capitalize(hint)
   const clauses = ['NOT HEALTHY', what, ...others, ...facts]
   return { healthy: false, text: oneLine(`${title}: ${clauses.join(', ')}.`), action: oneLine(action) }
-}
-
-/** Programs with which hints begin: a command with a capital letter is none. */
-const command = /^(spanplan|chmod|chown|ip|tc|docker|systemctl) /
-
-/** Begins with a capital letter, unless it begins with a command. */
-function writeSentence(hint: string): string {
-  return command.test(hint) ? hint : `${hint.slice(0, 1).toUpperCase()}${hint.slice(1)}`
 }
 
 function pauseFact({ pausedUntil }: SpanReport): string[] {
