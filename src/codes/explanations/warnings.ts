@@ -1,149 +1,127 @@
-import type { MessageText } from './message-text.ts'
-
-/** What a command warns of. */
+/** What a command warns of. Each code has what it means, and what to do about it. */
 export const warnings = {
-  FILE_REMOVES_ALL: {
-    means: 'The file has no spans, so apply would remove every live span of this name.',
-    todo: 'If that is what you want, use apply --allow-empty or destroy. If not, repair the file.'
-  },
-  SUBNET_SHADOWS: {
-    means:
-      'The subnet of a span overlaps an address or a route of the host. Sensors take these addresses for the span.',
-    todo: 'Choose another subnet, or remove the key: spanplan then chooses a free one.'
-  },
-  NAME_UNKNOWN: {
-    means: 'A destroy found nothing of its name on this host, but spans of other names.',
-    todo: 'Give the name with --name, or remove the spans of every name with --all; the message lists the names.'
-  },
-  SPAN_UNLISTED: {
-    means: 'A span of this name is live and no longer in the file. It was left as it is because of --no-prune.',
-    todo: 'Remove it with spanplan destroy --span, or write it into the file again.'
-  },
-  INTERFACE_NAME_IGNORED: {
-    means: 'Docker is older than 28, and cannot set "interface_name". Docker chooses the name itself.',
-    todo: 'Update Docker, or remove interface_name.'
-  },
-  DEDICATED_OPEN: {
-    means:
-      'An interface that is dedicated to capture is not closed to the host: another interface gets its frames, or a foreign filter has the place of the filter that drops them, or comes before that filter and may end classification.',
-    todo: 'Remove what the message names. Until then, whoever is on the mirrored line may reach the host through the interface.'
-  },
-  CHAIN_DEEP: {
-    means:
-      'More than four spans in a row copy from each other. The kernel drops a frame instead of copying it a fifth time: the fourth span misses it too, and those behind.',
-    todo: 'Copy from the interface that the first span of the row copies from.'
-  },
-  CHAIN_INGRESS: {
-    means:
-      'A source is the bridge of a span, and only its ingress is copied. All that mirrors bring to that bridge is egress there.',
-    todo: 'Write direction: egress, or leave the direction out.'
-  },
-  COPIED_TWICE: {
-    means: 'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
-    todo: 'Copy one direction only, or take one of the sources out; the message names them.'
-  },
-  FILTER_UNCHECKED: {
-    means:
-      'The filters are not checked, or not compiled, because tcpdump cannot be run. A watch leaves live mirrors as they are.',
-    todo: 'Install tcpdump, or check the file where it is.'
-  },
-  FILTER_INSIDE_TAG: {
-    means:
-      'A part of a filter stands right of "vlan", "mpls" or "pppoes", and so is looked for inside of that, in frames without it too.',
-    todo: 'Write it to the left of that word; the message has the expression, where there is one.'
-  },
-  CAPTURE_INCOMPLETE: {
-    means:
-      'libpcap 1.11 misreads the number of a VLAN in the first frames that a capture gets, and does not show them. Mirrors are not concerned.',
-    todo: 'Capture all frames, and choose among them afterwards: the hint has the command.'
-  },
-  MIRROR_HIDDEN: {
-    means: 'A filter of another tool comes before the mirrors, and may hide frames from them.',
-    todo: 'Give that filter a preference above 8, or an action that continues.'
-  },
-  COPIES_HIDDEN: {
-    means: 'A filter at the egress of the bridge or of a port may keep copies from the sensors.',
-    todo: 'Remove that filter.'
-  },
-  COPIES_FOREIGN: {
-    means:
-      'A filter that spanplan did not create copies or redirects frames into a span, from an interface that is no source of the span: sensors get frames that the file does not name.',
-    todo: 'Remove the filter with the command of the hint. Or write the interface as a source, and apply with --adopt.'
-  },
-  PROGRAM_BEFORE: {
-    means:
-      'An eBPF program (tcx, XDP), as of Cilium, comes before the mirrors and may hide frames from them. One of generic XDP makes the kernel copy frames without their Ethernet header.',
-    todo: 'Check whether sensors get all frames, and whole; if not, mirror another interface.'
-  },
-  OFFLOAD_FIXED: {
-    means: 'The driver does not allow an offload to be switched off, so sensors get merged frames.',
-    todo: 'Let the sensors accept large frames, or use another interface.'
-  },
-  MTU_SMALL: {
-    means: 'The "mtu" of the span is smaller than that of a source: larger frames are lost.',
-    todo: 'Write "mtu: auto" or a larger number.'
-  },
-  MARK_COPIED: {
-    means:
-      'Somebody has given a bridge of their own the alias of a span’s bridge. Nothing else of that bridge is spanplan’s, so the alias claims nothing: the bridge is no span, and stays as it is.',
-    todo: 'Take the alias off with the command of the hint.'
-  },
-  PORT_STRAY: {
-    means:
-      'A port of a span has a name such as Docker or Podman gives, and no sensor has its other end. Somebody may have put the port of a container of another network on the span’s bridge. A sensor with CAP_NET_ADMIN can move its interface to a network namespace of its own, and so go on to hear the span when it is taken off the file, or to that of the host, which then hears the span. spanplan removes such a port where its mark says that it was made for a container; this one may also be somebody’s own, and stays, sealed also when the span goes.',
-    todo: 'Find out what it is for. The port of a container goes back with “ip link set dev PORT master BRIDGE”, and the next run gives it back what it had; if nobody needs the port, remove it with the command that the message names.'
-  },
-  INTERFACE_RENAMED: {
-    means:
-      'A sensor was disconnected and connected again, and Docker has given its interface another name; or it could not be connected again. Docker 28 and later keep the name.',
-    todo: 'Restart the sensor with the command of the hint: Docker then counts its interfaces from the start again, and the old name is back.'
-  },
-  SEAL_LATE: {
-    means:
-      'A port of a sealed span stays open until spanplan has seen it: nftables cannot close it from its first frame on.',
-    todo: 'Install nftables, with a kernel that has NFT_BRIDGE_META; keep a watch running until then.'
-  },
-  SILENCE_UNAVAILABLE: {
-    means:
-      'The host cannot have the XDP program that keeps what sealed sensors send from its packet sockets, or the right is missing. Everything else is as it should be.',
-    todo: 'Do what the reason says: run spanplan as root, mount the BPF file system, or update iproute2 or the kernel (5.18 or later).'
-  },
-  STACK_BLOCKED: {
-    means:
-      'A sensor has a filter of its own on its interface on a span. spanplan leaves that as it is, and mirrored frames reach the network stack of the sensor.',
-    todo: 'Have the container take its filter off, or write "sealed: false".'
-  },
-  STACK_UNREAD: {
-    means:
-      'spanplan may not enter the network namespace of a sensor, or what is there cannot be read: whether its network stack is closed is not known.',
-    todo: 'Run spanplan as root, or with CAP_SYS_ADMIN. A container with CAP_NET_ADMIN can have more filters than are read: take that right from it, and restart it.'
-  },
-  TABLE_UNSUPPORTED: {
-    means:
-      'The nftables of this kernel cannot tell the bridge of a port, so ports are closed only once spanplan sees them.',
-    todo: 'Use a kernel with NFT_BRIDGE_META, such as Debian’s; keep a watch running until then.'
-  },
-  CONTAINER_UNREAD: {
-    means: 'spanplan does not understand what Docker says of a container. That container is left as it is.',
-    todo: 'Restart the container. If that does not help, report it as a bug.'
-  },
-  NAMESPACE_HIDDEN: {
-    means:
-      'spanplan runs in a mount namespace of its own, and the network namespace of a container was mounted since: it is not seen there.',
-    todo: 'Restart spanplan. So that it sees what is mounted later, leave MountFlags=private out of its unit, or use unshare --propagation slave.'
-  },
-  WATCH_REBUILDS: {
-    means:
-      'A destroy removes spans while a watch of the same name runs, which makes again those that are in its files.',
-    todo: 'End the watch before the destroy.'
-  },
-  WATCH_OTHER_FILES: {
-    means:
-      'A watch of the same name keeps the spans as other files say, or as its files said before. It undoes within seconds what an apply of these files changes, and does not see a change in them.',
-    todo: 'Change the files of the watch, which the message names. Or end the watch, and start it again with these files.'
-  },
-  LISTEN_OPEN: {
-    means: 'Metrics are served at an address that other hosts can reach, without TLS and passwords.',
-    todo: 'Use 127.0.0.1, or protect the address with a firewall or a proxy.'
-  }
-} as const satisfies Readonly<Record<string, MessageText>>
+  FILE_REMOVES_ALL: [
+    'The file has no spans, so apply would remove every live span of this name.',
+    'If that is what you want, use apply --allow-empty or destroy. If not, repair the file.'
+  ],
+  SUBNET_SHADOWS: [
+    'The subnet of a span overlaps an address or a route of the host. Sensors take these addresses for the span.',
+    'Choose another subnet, or remove the key: spanplan then chooses a free one.'
+  ],
+  NAME_UNKNOWN: [
+    'A destroy found nothing of its name on this host, but spans of other names.',
+    'Give the name with --name, or remove the spans of every name with --all; the message lists the names.'
+  ],
+  SPAN_UNLISTED: [
+    'A span of this name is live and no longer in the file. It was left as it is because of --no-prune.',
+    'Remove it with spanplan destroy --span, or write it into the file again.'
+  ],
+  INTERFACE_NAME_IGNORED: [
+    'Docker is older than 28, and cannot set "interface_name". Docker chooses the name itself.',
+    'Update Docker, or remove interface_name.'
+  ],
+  DEDICATED_OPEN: [
+    'An interface that is dedicated to capture is not closed to the host: another interface gets its frames, or a foreign filter has the place of the filter that drops them, or comes before that filter and may end classification.',
+    'Remove what the message names. Until then, whoever is on the mirrored line may reach the host through the interface.'
+  ],
+  CHAIN_DEEP: [
+    'More than four spans in a row copy from each other. The kernel drops a frame instead of copying it a fifth time: the fourth span misses it too, and those behind.',
+    'Copy from the interface that the first span of the row copies from.'
+  ],
+  CHAIN_INGRESS: [
+    'A source is the bridge of a span, and only its ingress is copied. All that mirrors bring to that bridge is egress there.',
+    'Write direction: egress, or leave the direction out.'
+  ],
+  COPIED_TWICE: [
+    'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
+    'Copy one direction only, or take one of the sources out; the message names them.'
+  ],
+  FILTER_UNCHECKED: [
+    'The filters are not checked, or not compiled, because tcpdump cannot be run. A watch leaves live mirrors as they are.',
+    'Install tcpdump, or check the file where it is.'
+  ],
+  FILTER_INSIDE_TAG: [
+    'A part of a filter stands right of "vlan", "mpls" or "pppoes", and so is looked for inside of that, in frames without it too.',
+    'Write it to the left of that word; the message has the expression, where there is one.'
+  ],
+  CAPTURE_INCOMPLETE: [
+    'libpcap 1.11 misreads the number of a VLAN in the first frames that a capture gets, and does not show them. Mirrors are not concerned.',
+    'Capture all frames, and choose among them afterwards: the hint has the command.'
+  ],
+  MIRROR_HIDDEN: [
+    'A filter of another tool comes before the mirrors, and may hide frames from them.',
+    'Give that filter a preference above 8, or an action that continues.'
+  ],
+  COPIES_HIDDEN: [
+    'A filter at the egress of the bridge or of a port may keep copies from the sensors.',
+    'Remove that filter.'
+  ],
+  COPIES_FOREIGN: [
+    'A filter that spanplan did not create copies or redirects frames into a span, from an interface that is no source of the span: sensors get frames that the file does not name.',
+    'Remove the filter with the command of the hint. Or write the interface as a source, and apply with --adopt.'
+  ],
+  PROGRAM_BEFORE: [
+    'An eBPF program (tcx, XDP), as of Cilium, comes before the mirrors and may hide frames from them. One of generic XDP makes the kernel copy frames without their Ethernet header.',
+    'Check whether sensors get all frames, and whole; if not, mirror another interface.'
+  ],
+  OFFLOAD_FIXED: [
+    'The driver does not allow an offload to be switched off, so sensors get merged frames.',
+    'Let the sensors accept large frames, or use another interface.'
+  ],
+  MTU_SMALL: [
+    'The "mtu" of the span is smaller than that of a source: larger frames are lost.',
+    'Write "mtu: auto" or a larger number.'
+  ],
+  MARK_COPIED: [
+    'Somebody has given a bridge of their own the alias of a span’s bridge. Nothing else of that bridge is spanplan’s, so the alias claims nothing: the bridge is no span, and stays as it is.',
+    'Take the alias off with the command of the hint.'
+  ],
+  PORT_STRAY: [
+    'A port of a span has a name such as Docker or Podman gives, and no sensor has its other end. Somebody may have put the port of a container of another network on the span’s bridge. A sensor with CAP_NET_ADMIN can move its interface to a network namespace of its own, and so go on to hear the span when it is taken off the file, or to that of the host, which then hears the span. spanplan removes such a port where its mark says that it was made for a container; this one may also be somebody’s own, and stays, sealed also when the span goes.',
+    'Find out what it is for. The port of a container goes back with “ip link set dev PORT master BRIDGE”, and the next run gives it back what it had; if nobody needs the port, remove it with the command that the message names.'
+  ],
+  INTERFACE_RENAMED: [
+    'A sensor was disconnected and connected again, and Docker has given its interface another name; or it could not be connected again. Docker 28 and later keep the name.',
+    'Restart the sensor with the command of the hint: Docker then counts its interfaces from the start again, and the old name is back.'
+  ],
+  SEAL_LATE: [
+    'A port of a sealed span stays open until spanplan has seen it: nftables cannot close it from its first frame on.',
+    'Install nftables, with a kernel that has NFT_BRIDGE_META; keep a watch running until then.'
+  ],
+  SILENCE_UNAVAILABLE: [
+    'The host cannot have the XDP program that keeps what sealed sensors send from its packet sockets, or the right is missing. Everything else is as it should be.',
+    'Do what the reason says: run spanplan as root, mount the BPF file system, or update iproute2 or the kernel (5.18 or later).'
+  ],
+  STACK_BLOCKED: [
+    'A sensor has a filter of its own on its interface on a span. spanplan leaves that as it is, and mirrored frames reach the network stack of the sensor.',
+    'Have the container take its filter off, or write "sealed: false".'
+  ],
+  STACK_UNREAD: [
+    'spanplan may not enter the network namespace of a sensor, or what is there cannot be read: whether its network stack is closed is not known.',
+    'Run spanplan as root, or with CAP_SYS_ADMIN. A container with CAP_NET_ADMIN can have more filters than are read: take that right from it, and restart it.'
+  ],
+  TABLE_UNSUPPORTED: [
+    'The nftables of this kernel cannot tell the bridge of a port, so ports are closed only once spanplan sees them.',
+    'Use a kernel with NFT_BRIDGE_META, such as Debian’s; keep a watch running until then.'
+  ],
+  CONTAINER_UNREAD: [
+    'spanplan does not understand what Docker says of a container. That container is left as it is.',
+    'Restart the container. If that does not help, report it as a bug.'
+  ],
+  NAMESPACE_HIDDEN: [
+    'spanplan runs in a mount namespace of its own, and the network namespace of a container was mounted since: it is not seen there.',
+    'Restart spanplan. So that it sees what is mounted later, leave MountFlags=private out of its unit, or use unshare --propagation slave.'
+  ],
+  WATCH_REBUILDS: [
+    'A destroy removes spans while a watch of the same name runs, which makes again those that are in its files.',
+    'End the watch before the destroy.'
+  ],
+  WATCH_OTHER_FILES: [
+    'A watch of the same name keeps the spans as other files say, or as its files said before. It undoes within seconds what an apply of these files changes, and does not see a change in them.',
+    'Change the files of the watch, which the message names. Or end the watch, and start it again with these files.'
+  ],
+  LISTEN_OPEN: [
+    'Metrics are served at an address that other hosts can reach, without TLS and passwords.',
+    'Use 127.0.0.1, or protect the address with a firewall or a proxy.'
+  ]
+} as const
