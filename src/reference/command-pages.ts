@@ -9,7 +9,7 @@ import { keysOf } from '../keys.ts'
 import { signs } from '../plan/output/signs.ts'
 import { jsonSchema } from '../spec/schema/schema.ts'
 import { adoptionIntro, adoptionNotes, adoptions, commandDetails, fileNotes, optionDetails } from './details.ts'
-import { type Block, code, codeList, list, type Section, sentence, text } from './document.ts'
+import { type Block, code, codeList, list, type Section, sentence } from './document.ts'
 import { writeMarkdown } from './markdown.ts'
 import { writeMan } from './roff.ts'
 import { specNotes } from './spec-notes.ts'
@@ -55,7 +55,7 @@ function helpOf(name: string): CommandHelp {
 }
 
 function writeExamples({ examples }: CommandHelp): Block[] {
-  return examples.flatMap(([does, run]) => [...(does === '' ? [] : [text(does)]), code(run)])
+  return examples.flatMap(([does, run]) => [...(does === '' ? [] : [does]), code(run)])
 }
 
 /** docs/reference/cli.md */
@@ -68,14 +68,12 @@ export function writeCommandLine(program: CommandUnknownOpts): string {
     return {
       title: `spanplan ${name}`,
       blocks: [
-        text(sentence(about)),
+        sentence(about),
         code(usage),
-        ...(commandDetails[name] ?? []).map(text),
+        ...(commandDetails[name] ?? []),
         ...(args.length > 0 || options.length > 0 ? [codeList([...args, ...options])] : []),
         ...writeExamples(help),
-        text(
-          `[Exit status](exit-codes.md): ${exits}.${environment === '' ? '' : ` [Environment](#environment): ${environment}.`}`
-        )
+        `[Exit status](exit-codes.md): ${exits}.${environment === '' ? '' : ` [Environment](#environment): ${environment}.`}`
       ]
     }
   })
@@ -85,15 +83,13 @@ export function writeCommandLine(program: CommandUnknownOpts): string {
   })
   const intro = [
     list(groups),
-    text(
-      'Results go to stdout, all else to stderr. A duration has a unit: `500ms`, `30s`, `5m`, `1h30m`; 24 days are the most. Every command has `--help`, and a man page, such as `spanplan-plan(1)`.'
-    )
+    'Results go to stdout, all else to stderr. A duration has a unit: `500ms`, `30s`, `5m`, `1h30m`; 24 days are the most. Every command has `--help`, and a man page, such as `spanplan-plan(1)`.'
   ]
   return writeMarkdown('The command line', intro, [
     ...commands,
-    { title: 'The rows of a plan', blocks: [text('What stands before a row says what happens to the thing:'), legend] },
-    { title: 'Which files root obeys', blocks: fileNotes.map(text) },
-    { title: 'What --adopt takes over', blocks: [text(adoptionIntro), list(adoptions), ...adoptionNotes.map(text)] },
+    { title: 'The rows of a plan', blocks: ['What stands before a row says what happens to the thing:', legend] },
+    { title: 'Which files root obeys', blocks: fileNotes },
+    { title: 'What --adopt takes over', blocks: [adoptionIntro, list(adoptions), ...adoptionNotes] },
     { title: 'Environment', blocks: [codeList(Object.entries(variables))] }
   ])
 }
@@ -103,8 +99,8 @@ export function writeManPages(program: CommandUnknownOpts): ReadonlyMap<string, 
   const own = program.options.map((option) => [option.flags, sentence(option.description)] as const)
   const names = program.commands.map((command) => command.name())
   const overview = writeMan({ name: 'spanplan', section: 1, about: "give containers a switch's mirrored traffic" }, [
-    { title: 'Synopsis', blocks: [text('`spanplan` `<command>` [`<options>`]')] },
-    { title: 'Description', blocks: [text(program.description()), text(overviewText)] },
+    { title: 'Synopsis', blocks: ['`spanplan` `<command>` [`<options>`]'] },
+    { title: 'Description', blocks: [program.description(), overviewText] },
     {
       title: 'Commands',
       blocks: [list(program.commands.map((one) => [`\`spanplan-${one.name()}(1)\``, sentence(one.description())]))]
@@ -134,7 +130,7 @@ function environmentList(names: readonly Variable[]): Block {
 }
 
 function seeAlso(pages: readonly string[]): Section {
-  return { title: 'See also', blocks: [text(pages.join(', '))] }
+  return { title: 'See also', blocks: [pages.join(', ')] }
 }
 
 function writeCommandPage(command: CommandUnknownOpts): string {
@@ -142,8 +138,8 @@ function writeCommandPage(command: CommandUnknownOpts): string {
   const help = helpOf(name)
   const [program = '', verb = '', ...rest] = usage.split(' ')
   return writeMan({ name: `spanplan-${name}`, section: 1, about }, [
-    { title: 'Synopsis', blocks: [text(`\`${program} ${verb}\` ${rest.join(' ')}`)] },
-    { title: 'Description', blocks: [sentence(about), ...(commandDetails[name] ?? [])].map(text) },
+    { title: 'Synopsis', blocks: [`\`${program} ${verb}\` ${rest.join(' ')}`] },
+    { title: 'Description', blocks: [sentence(about), ...(commandDetails[name] ?? [])] },
     ...(args.length > 0 ? [{ title: 'Arguments', blocks: [codeList(args)] }] : []),
     ...(options.length > 0 ? [{ title: 'Options', blocks: [codeList(options)] }] : []),
     ...(help.hasPlan ? [{ title: 'The rows of a plan', blocks: [legend] }] : []),
@@ -158,9 +154,7 @@ function writeCommandPage(command: CommandUnknownOpts): string {
 }
 
 const specIntro = [
-  text(
-    '`spans.yaml` says which interfaces are copied, to which Docker network, for which containers. At its smallest:'
-  ),
+  '`spans.yaml` says which interfaces are copied, to which Docker network, for which containers. At its smallest:',
   code(smallestFile, 'yaml')
 ]
 
@@ -168,14 +162,13 @@ const specFields = () => codeList(listFields(jsonSchema()))
 
 const filterSection: Section = {
   title: 'Filters',
-  blocks: [...filterNotes.map(text), codeList(filterExamples)]
+  blocks: [...filterNotes, codeList(filterExamples)]
 }
 
 /** docs/reference/spans-yaml.md */
 export function writeSpecReference(): string {
-  const links = text(
+  const links =
     '[examples/full.yaml](../../examples/full.yaml) has every key. Editors complete and check the file with [schemas/spans.schema.json](../../schemas/spans.schema.json).'
-  )
   return writeMarkdown(
     'spans.yaml',
     [...specIntro, links],

@@ -1,16 +1,13 @@
 import { capitalize } from '../text-lines.ts'
 
-/** A part of a page. Texts have `code` in backticks, and [links](to.md). */
-export type Block =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'code'; readonly language: string; readonly code: string }
-  | { readonly kind: 'list'; readonly items: readonly Item[] }
+/** A term, such as an option, and what it is. */
+type Entry = readonly [term: string, text: string]
 
-/** An entry of a list: a term, such as an option, and what it is. */
-interface Item {
-  readonly term: string
-  readonly text: string
-}
+/** A part of a page: a text, lines of code, or a list. Texts have `code` in backticks, and [links](to.md). */
+export type Block =
+  | string
+  | { readonly kind: 'code'; readonly language: string; readonly code: string }
+  | { readonly kind: 'list'; readonly entries: readonly Entry[] }
 
 /** Blocks below a heading. */
 export interface Section {
@@ -18,18 +15,11 @@ export interface Section {
   readonly blocks: readonly Block[]
 }
 
-export const text = (words: string): Block => ({ kind: 'text', text: words })
 export const code = (lines: string, language = 'text'): Block => ({ kind: 'code', language, code: lines })
-
-/** A list of terms. */
-export function list(items: readonly (readonly [term: string, text: string])[]): Block {
-  return { kind: 'list', items: items.map(([term, words]) => ({ term, text: words })) }
-}
+export const list = (entries: readonly Entry[]): Block => ({ kind: 'list', entries })
 
 /** A list of terms that are code. */
-export function codeList(items: readonly (readonly [term: string, text: string])[]): Block {
-  return list(items.map(([term, words]) => [`\`${term}\``, words]))
-}
+export const codeList = (entries: readonly Entry[]): Block => list(entries.map(([term, text]) => [`\`${term}\``, text]))
 
 /** A text as a sentence: with a capital, and a full stop. */
 export function sentence(words: string): string {

@@ -5,7 +5,7 @@ import type { statusDocument } from '../status/output/status-json.ts'
 import { allSensorCauses, sensorGrace } from '../status/sensor-health.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { WatchEvent } from '../watch/events/event.ts'
-import { type Block, code, codeList, list, type Section, text } from './document.ts'
+import { type Block, code, codeList, list, type Section } from './document.ts'
 import { writeMarkdown } from './markdown.ts'
 
 type StatusDocument = ReturnType<typeof statusDocument>
@@ -194,9 +194,7 @@ const keyList = (keys: Readonly<Record<string, string>>): Block => codeList(Obje
 const causesOfLoss: Section = {
   title: 'Causes of loss',
   blocks: [
-    text(
-      '`counted_by` says how the number is known: `kernel`, by a counter of the kernel; `difference`, as what is missing at the next place; `none`: nobody can know how many frames were lost.'
-    ),
+    '`counted_by` says how the number is known: `kernel`, by a counter of the kernel; `difference`, as what is missing at the next place; `none`: nobody can know how many frames were lost.',
     list(
       Object.entries(causes).map(([cause, { text: words, counted, hint }]) => [
         `\`${cause}\` (${counted})`,
@@ -209,36 +207,30 @@ const causesOfLoss: Section = {
 /** docs/reference/json.md */
 export function writeJsonReference(): string {
   const intro = [
-    text(
-      'Commands with `--json` print JSON on stdout, and nothing else there. What goes wrong is an object of the type `error`, with `errors` and the `exit` status.'
-    )
+    'Commands with `--json` print JSON on stdout, and nothing else there. What goes wrong is an object of the type `error`, with `errors` and the `exit` status.'
   ]
   return writeMarkdown('JSON', intro, [
     {
       title: 'Diagnostics',
       blocks: [
-        text(
-          'An error, a warning and a wait have one shape: `code`, `message` and, where they are known, `hint`, `address` and `origin` (`file`, `line`, `column`). [Codes](messages.md) are stable.'
-        ),
+        'An error, a warning and a wait have one shape: `code`, `message` and, where they are known, `hint`, `address` and `origin` (`file`, `line`, `column`). [Codes](messages.md) are stable.',
         code(
           '{"code": "KEY_UNKNOWN", "message": "…", "origin": {"file": "spans.yaml", "line": 5, "column": 9}}',
           'json'
         )
       ]
     },
-    { title: 'plan --json', blocks: [text('One object:'), keyList(plan)] },
+    { title: 'plan --json', blocks: ['One object:', keyList(plan)] },
     { title: 'A change of a plan', blocks: [keyList(change)] },
     {
       title: 'plan --out',
       blocks: [
-        text(
-          'The same, indented, with two more keys: `selection`, which is what to look at again (`files` with absolute paths, `digests` of what was read, `spans`, `prune`, `adopt`, `defer_docker`, and `subnet_seed`, which chooses the subnets of new networks), and `digest`, of all the rest without its white space and the order of its keys.'
-        )
+        'The same, indented, with two more keys: `selection`, which is what to look at again (`files` with absolute paths, `digests` of what was read, `spans`, `prune`, `adopt`, `defer_docker`, and `subnet_seed`, which chooses the subnets of new networks), and `digest`, of all the rest without its white space and the order of its keys.'
       ]
     },
     {
       title: 'apply --json, destroy --json',
-      blocks: [text('One object a line, each with a `type`:'), keyList(lines)]
+      blocks: ['One object a line, each with a `type`:', keyList(lines)]
     },
     {
       title: 'confirm --json, rollback --json, pause --json, resume --json, validate --json',
@@ -260,20 +252,18 @@ export function writeJsonReference(): string {
     {
       title: 'watch --json',
       blocks: [
-        text('One object a line, each with a `type` and the time `at` which it was printed:'),
+        'One object a line, each with a `type` and the time `at` which it was printed:',
         keyList(events),
-        text(
-          'A `change` has `address`, `kind`, `span`, `action`, `title`, `reason` and a `text` in the words of the plan. A `wait` is one of `waiting` of a plan. A `trigger` is what made the watch look:'
-        ),
+        'A `change` has `address`, `kind`, `span`, `action`, `title`, `reason` and a `text` in the words of the plan. A `wait` is one of `waiting` of a plan. A `trigger` is what made the watch look:',
         keyList(triggers)
       ]
     },
-    { title: 'status --json', blocks: [text('One object:'), keyList(status)] },
+    { title: 'status --json', blocks: ['One object:', keyList(status)] },
     { title: 'A span of status', blocks: [keyList(span)] },
     { title: 'A sensor of status', blocks: [keyList(sensor)] },
     { title: 'A hop of status', blocks: [keyList(hop)] },
     causesOfLoss,
-    { title: 'doctor --json', blocks: [text('One object:'), keyList(doctor)] },
+    { title: 'doctor --json', blocks: ['One object:', keyList(doctor)] },
     { title: 'A check of doctor', blocks: [keyList(check)] }
   ])
 }

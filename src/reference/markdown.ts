@@ -16,19 +16,10 @@ function writeSection({ title, blocks }: Section): string {
 }
 
 function writeBlock(block: Block): string {
-  switch (block.kind) {
-    case 'text':
-      return paragraph(escapeMarkdown(block.text), 0, columns)
-    case 'code':
-      return `\`\`\`${block.language}\n${block.code}\n\`\`\``
-    case 'list':
-      return block.items
-        .map(
-          ({ term, text }) =>
-            `- ${paragraph(escapeMarkdown(text === '' ? term : `${term}: ${text}`), 2, columns).trimStart()}`
-        )
-        .join('\n')
-  }
+  if (typeof block === 'string') return paragraph(escapeMarkdown(block), 0, columns)
+  if (block.kind === 'code') return `\`\`\`${block.language}\n${block.code}\n\`\`\``
+  const entries = block.entries.map(([term, text]) => escapeMarkdown(text === '' ? term : `${term}: ${text}`))
+  return entries.map((entry) => `- ${paragraph(entry, 2, columns).trimStart()}`).join('\n')
 }
 
 /** What Markdown would take for its own, outside of code. */

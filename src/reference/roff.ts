@@ -24,18 +24,9 @@ export function writeMan({ name, section, about }: ManPage, sections: readonly S
 }
 
 function writeBlock(block: Block): string[] {
-  switch (block.kind) {
-    case 'text':
-      return ['.PP', writeText(block.text)]
-    case 'code':
-      return ['.PP', '.RS 4', '.nf', ...block.code.split('\n').map(escapeRoff), '.fi', '.RE']
-    case 'list':
-      return block.items.flatMap(({ term, text }) => [
-        '.TP',
-        writeText(term),
-        ...(text === '' ? [] : [writeText(text)])
-      ])
-  }
+  if (typeof block === 'string') return ['.PP', writeText(block)]
+  if (block.kind === 'code') return ['.PP', '.RS 4', '.nf', ...block.code.split('\n').map(escapeRoff), '.fi', '.RE']
+  return block.entries.flatMap((entry) => ['.TP', ...entry.filter((text) => text !== '').map(writeText)])
 }
 
 /** Code is bold, and a value in it, as in `--file <path>`, is in italics. Of a link, its text is left. */

@@ -1,7 +1,7 @@
 import { exitStatuses } from '../cli/help/exit-statuses.ts'
 import { messages } from '../codes/explained-codes.ts'
 import { type Metric, metrics } from '../status/output/metrics.ts'
-import { codeList, type Section, sentence, text } from './document.ts'
+import { codeList, type Section, sentence } from './document.ts'
 import { writeMarkdown } from './markdown.ts'
 
 /** docs/reference/exit-codes.md */
@@ -10,7 +10,7 @@ export function writeExitReference(): string {
   return writeMarkdown(
     'Exit status',
     [
-      text('64 to 78 are those of sysexits(3). With several errors of different statuses, the status is 1.'),
+      '64 to 78 are those of sysexits(3). With several errors of different statuses, the status is 1.',
       codeList(statuses)
     ],
     []
@@ -23,11 +23,10 @@ export function writeMessageReference(): string {
     .toSorted((a, b) => (a.code < b.code ? -1 : 1))
     .map(({ code, kind, means, todo }): Section => {
       const prefix = kind === 'error' ? '' : `${sentence(kind)} `
-      return { title: code, blocks: [text(`${prefix}${means}`), text(`What to do: ${todo}`)] }
+      return { title: code, blocks: [`${prefix}${means}`, `What to do: ${todo}`] }
     })
-  const intro = text(
+  const intro =
     'Every error, warning, wait and problem has a code, which `--json` prints. Codes are stable. `spanplan help LOCKED` prints what stands here of one of them.'
-  )
   return writeMarkdown('Messages', [intro], sections)
 }
 
@@ -39,25 +38,15 @@ export function writeMetricReference(): string {
   })
   return writeMarkdown(
     'Metrics',
-    [
-      text(
-        '`spanplan watch --listen 127.0.0.1:9477` serves these at `/metrics`. A gauge that asks "whether" is 1 or 0.'
-      )
-    ],
+    ['`spanplan watch --listen 127.0.0.1:9477` serves these at `/metrics`. A gauge that asks "whether" is 1 or 0.'],
     [
       { title: 'All metrics', blocks: [codeList(items)] },
       {
         title: 'How they count',
         blocks: [
-          text(
-            'Frames and bytes are as the kernel counts them. Where an interface, a mirror or a port is recreated, they begin at 0 again, which `rate()` and `increase()` know how to read.'
-          ),
-          text(
-            'What is lost is the sum of what was lost between one scrape and the next. Where the bridge or a port is recreated, no series goes back, and nothing is counted twice; a port that has gone takes its series along. `hop` and `reason` are the places and [causes](json.md#causes-of-loss) of `status --json`. A loss that nobody can count, a missing carrier, is `spanplan_source_carrier`. What is lost at an interface is counted once for each span that copies from it.'
-          ),
-          text(
-            '`spanplan_healthy` judges as `spanplan status` does; of losses, by what was lost since the scrape before.'
-          )
+          'Frames and bytes are as the kernel counts them. Where an interface, a mirror or a port is recreated, they begin at 0 again, which `rate()` and `increase()` know how to read.',
+          'What is lost is the sum of what was lost between one scrape and the next. Where the bridge or a port is recreated, no series goes back, and nothing is counted twice; a port that has gone takes its series along. `hop` and `reason` are the places and [causes](json.md#causes-of-loss) of `status --json`. A loss that nobody can count, a missing carrier, is `spanplan_source_carrier`. What is lost at an interface is counted once for each span that copies from it.',
+          '`spanplan_healthy` judges as `spanplan status` does; of losses, by what was lost since the scrape before.'
         ]
       }
     ]
