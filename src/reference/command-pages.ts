@@ -9,16 +9,14 @@ import { keysOf } from '../keys.ts'
 import { signs } from '../plan/output/signs.ts'
 import { jsonSchema } from '../spec/schema/schema.ts'
 import { adoptionIntro, adoptionNotes, adoptions, commandDetails, fileNotes, optionDetails } from './details.ts'
-import { type Block, code, codeList, list, type Section, sentence } from './document.ts'
+import { type Block, code, codeList, list, type Sections, sentence } from './document.ts'
 import { writeMarkdown } from './markdown.ts'
 import { writeMan } from './roff.ts'
 import { specNotes } from './spec-notes.ts'
 
-type Help = ReturnType<CommandUnknownOpts['createHelp']>
-
 /** What the command line says of one command. */
 function syntaxOf(command: CommandUnknownOpts) {
-  const help: Help = Object.assign(command.createHelp(), configurationOf(command))
+  const help = Object.assign(command.createHelp(), command.configureHelp())
   const name = command.name()
   const options = command.options.map(
     (option) =>
@@ -35,10 +33,6 @@ function syntaxOf(command: CommandUnknownOpts) {
     return [`<${argument.name()}>`, sentence(`${argument.description}${choices}`)] as const
   })
   return { name, usage: `spanplan ${name} ${command.usage()}`.trim(), about: command.description(), options, args }
-}
-
-function configurationOf(command: CommandUnknownOpts): Partial<Help> {
-  return command.configureHelp()
 }
 
 function withDetails(description: string, details?: string): string {
@@ -60,22 +54,22 @@ function writeExamples({ examples }: CommandHelp): Block[] {
 
 /** docs/reference/cli.md */
 export function writeCommandLine(program: CommandUnknownOpts): string {
-  const commands = program.commands.map((command): Section => {
+  const commands = program.commands.map((command) => {
     const { name, usage, about, options, args } = syntaxOf(command)
     const help = helpOf(name)
     const exits = exitsOf(help.exits).join(', ')
     const environment = help.environment.map((variable) => `\`${variable}\``).join(', ')
-    return {
-      title: `spanplan ${name}`,
-      blocks: [
+    return [
+      `spanplan ${name}`,
+      [
         sentence(about),
         code(usage),
-        ...(commandDetails[name] ?? []),
+        ...[commandDetails[name] ?? []].flat(),
         ...(args.length > 0 || options.length > 0 ? [codeList([...args, ...options])] : []),
         ...writeExamples(help),
         `[Exit status](exit-codes.md): ${exits}.${environment === '' ? '' : ` [Environment](#environment): ${environment}.`}`
       ]
-    }
+    ] as const
   })
   const groups = [...new Set(program.commands.map((command) => command.helpGroup()))].map((group) => {
     const names = program.commands.filter((command) => command.helpGroup() === group).map((command) => command.name())
@@ -85,32 +79,29 @@ export function writeCommandLine(program: CommandUnknownOpts): string {
     list(groups),
     'Results go to stdout, all else to stderr. A duration has a unit: `500ms`, `30s`, `5m`, `1h30m`; 24 days are the most. Every command has `--help`, and a man page, such as `spanplan-plan(1)`.'
   ]
-  return writeMarkdown('The command line', intro, [
-    ...commands,
-    { title: 'The rows of a plan', blocks: ['What stands before a row says what happens to the thing:', legend] },
-    { title: 'Which files root obeys', blocks: fileNotes },
-    { title: 'What --adopt takes over', blocks: [adoptionIntro, list(adoptions), ...adoptionNotes] },
-    { title: 'Environment', blocks: [codeList(Object.entries(variables))] }
-  ])
+  return writeMarkdown('The command line', intro, {
+    ...Object.fromEntries(commands),
+    'The rows of a plan': ['What stands before a row says what happens to the thing:', legend],
+    'Which files root obeys': fileNotes,
+    'What --adopt takes over': [adoptionIntro, list(adoptions), ...adoptionNotes],
+    Environment: [codeList(Object.entries(variables))]
+  })
 }
 
 /** The man page of spanplan itself, and of each command, by the name of its file. */
 export function writeManPages(program: CommandUnknownOpts): ReadonlyMap<string, string> {
   const own = program.options.map((option) => [option.flags, sentence(option.description)] as const)
   const names = program.commands.map((command) => command.name())
-  const overview = writeMan({ name: 'spanplan', section: 1, about: "give containers a switch's mirrored traffic" }, [
-    { title: 'Synopsis', blocks: ['`spanplan` `<command>` [`<options>`]'] },
-    { title: 'Description', blocks: [program.description(), overviewText] },
-    {
-      title: 'Commands',
-      blocks: [list(program.commands.map((one) => [`\`spanplan-${one.name()}(1)\``, sentence(one.description())]))]
-    },
-    { title: 'Options', blocks: [codeList([...own, ['-h, --help', 'Print help.']])] },
-    { title: 'Exit status', blocks: [codeList(Object.entries(exitStatuses))] },
-    { title: 'Environment', blocks: [environmentList(keysOf(variables))] },
-    { title: 'Files', blocks: [codeList(files)] },
-    seeAlso(['`spans.yaml(5)`', ...names.map((name) => `\`spanplan-${name}(1)\``)])
-  ])
+  const overview = writeMan('spanplan', 1, "give containers a switch's mirrored traffic", {
+    Synopsis: ['`spanplan` `<command>` [`<options>`]'],
+    Description: [program.description(), overviewText],
+    Commands: [list(program.commands.map((one) => [`\`spanplan-${one.name()}(1)\``, sentence(one.description())]))],
+    Options: [codeList([...own, ['-h, --help', 'Print help.']])],
+    'Exit status': [codeList(Object.entries(exitStatuses))],
+    Environment: [environmentList(keysOf(variables))],
+    Files: [codeList(files)],
+    'See also': [['`spans.yaml(5)`', ...names.map((name) => `\`spanplan-${name}(1)\``)].join(', ')]
+  })
   const pages = program.commands.map((command) => [`spanplan-${command.name()}.1`, writeCommandPage(command)] as const)
   return new Map([['spanplan.1', overview], ...pages, ['spans.yaml.5', writeSpecPage()]])
 }
@@ -129,28 +120,21 @@ function environmentList(names: readonly Variable[]): Block {
   return codeList(names.map((name) => [name, sentence(variables[name])]))
 }
 
-function seeAlso(pages: readonly string[]): Section {
-  return { title: 'See also', blocks: [pages.join(', ')] }
-}
-
 function writeCommandPage(command: CommandUnknownOpts): string {
   const { name, usage, about, options, args } = syntaxOf(command)
   const help = helpOf(name)
   const [program = '', verb = '', ...rest] = usage.split(' ')
-  return writeMan({ name: `spanplan-${name}`, section: 1, about }, [
-    { title: 'Synopsis', blocks: [`\`${program} ${verb}\` ${rest.join(' ')}`] },
-    { title: 'Description', blocks: [sentence(about), ...(commandDetails[name] ?? [])] },
-    ...(args.length > 0 ? [{ title: 'Arguments', blocks: [codeList(args)] }] : []),
-    ...(options.length > 0 ? [{ title: 'Options', blocks: [codeList(options)] }] : []),
-    ...(help.hasPlan ? [{ title: 'The rows of a plan', blocks: [legend] }] : []),
-    { title: 'Examples', blocks: writeExamples(help) },
-    {
-      title: 'Exit status',
-      blocks: [codeList(exitsOf(help.exits).map((exit) => [String(exit), sentence(exitStatuses[exit])]))]
-    },
-    { title: 'Environment', blocks: [environmentList([...help.environment, ...everywhere])] },
-    seeAlso(['`spanplan(1)`', '`spans.yaml(5)`'])
-  ])
+  return writeMan(`spanplan-${name}`, 1, about, {
+    Synopsis: [`\`${program} ${verb}\` ${rest.join(' ')}`],
+    Description: [sentence(about), ...[commandDetails[name] ?? []].flat()],
+    ...(args.length > 0 && { Arguments: [codeList(args)] }),
+    ...(options.length > 0 && { Options: [codeList(options)] }),
+    ...(help.hasPlan && { 'The rows of a plan': [legend] }),
+    Examples: writeExamples(help),
+    'Exit status': [codeList(exitsOf(help.exits).map((exit) => [String(exit), sentence(exitStatuses[exit])]))],
+    Environment: [environmentList([...help.environment, ...everywhere])],
+    'See also': ['`spanplan(1)`, `spans.yaml(5)`']
+  })
 }
 
 const specIntro = [
@@ -158,30 +142,23 @@ const specIntro = [
   code(smallestFile, 'yaml')
 ]
 
-const specFields = () => codeList(listFields(jsonSchema()))
-
-const filterSection: Section = {
-  title: 'Filters',
-  blocks: [...filterNotes, codeList(filterExamples)]
-}
+const specSections = (): Sections => ({
+  Keys: [codeList(listFields(jsonSchema()))],
+  Filters: [...filterNotes, codeList(filterExamples)],
+  ...specNotes
+})
 
 /** docs/reference/spans-yaml.md */
 export function writeSpecReference(): string {
   const links =
     '[examples/full.yaml](../../examples/full.yaml) has every key. Editors complete and check the file with [schemas/spans.schema.json](../../schemas/spans.schema.json).'
-  return writeMarkdown(
-    'spans.yaml',
-    [...specIntro, links],
-    [{ title: 'Keys', blocks: [specFields()] }, filterSection, ...specNotes]
-  )
+  return writeMarkdown('spans.yaml', [...specIntro, links], specSections())
 }
 
 function writeSpecPage(): string {
-  return writeMan({ name: 'spans.yaml', section: 5, about: 'the spans that spanplan makes' }, [
-    { title: 'Description', blocks: specIntro },
-    { title: 'Keys', blocks: [specFields()] },
-    filterSection,
-    ...specNotes,
-    seeAlso(['`spanplan(1)`', '`spanplan-validate(1)`', '`pcap-filter(7)`'])
-  ])
+  return writeMan('spans.yaml', 5, 'the spans that spanplan makes', {
+    Description: specIntro,
+    ...specSections(),
+    'See also': ['`spanplan(1)`, `spanplan-validate(1)`, `pcap-filter(7)`']
+  })
 }

@@ -31,39 +31,28 @@ export const optionDetails: Readonly<Record<string, string>> = {
 }
 
 /** What the pages say of a command beside its description. */
-export const commandDetails: Readonly<Record<string, readonly string[]>> = {
-  graph: [
-    'graph draws sources, filters, spans, sensors, what waits, and what is broken. A broken span is drawn, and is no failure. An SVG picture needs no other program.'
-  ],
-  doctor: [
-    'Each finding is ok, a warning, a problem, or not known, because it could not be read. Where a command clears a finding, that command stands below it: paste it into a shell of root. The exit status is 2 if there is a problem.'
-  ],
-  plan: [
-    'plan needs no root. What a user may not read is reported: Docker needs the group docker, and a filter with `vlan` needs CAP_NET_RAW.'
-  ],
+export const commandDetails: Readonly<Record<string, string | readonly string[]>> = {
+  graph:
+    'graph draws sources, filters, spans, sensors, what waits, and what is broken. A broken span is drawn, and is no failure. An SVG picture needs no other program.',
+  doctor:
+    'Each finding is ok, a warning, a problem, or not known, because it could not be read. Where a command clears a finding, that command stands below it: paste it into a shell of root. The exit status is 2 if there is a problem.',
+  plan: 'plan needs no root. What a user may not read is reported: Docker needs the group docker, and a filter with `vlan` needs CAP_NET_RAW.',
   apply: [
     'apply carries the plan out in order, and then reads the host again to verify it. Before it removes, recreates or adopts anything, it asks. If a step fails, or a signal comes, everything is rolled back.',
     'A saved plan says itself which files and spans it is about. So `apply <plan>` takes no `--file`, `--span`, `--no-prune`, `--adopt`, `--defer-docker` or `--wait`, and does not ask. If the host or the file has changed in a way that matters, nothing is done, and the exit status is 3.'
   ],
-  destroy: [
-    'destroy gives back what was changed on interfaces, and what was adopted. It refuses to remove a bridge that somebody else uses, and names each use.'
-  ],
-  watch: [
-    'watch looks again when links, filters, Docker or the file change, when a hook calls, at SIGHUP, and at each interval. It never adopts and never asks. A span that cannot be kept in sync stands in the way of no other. A broken file, or one with a filter that tcpdump refuses, changes nothing: the last good one stays in force. When a signal ends the watch, everything stays as it is.'
-  ],
-  status: [
-    'status counts frames along their way: at the interface, the mirrors, the bridge, each port and each sensor, and says how many were lost where, and why. Then it shows what differs from the file, what waits, and what is paused. It needs no root, but says what it could not read without.'
-  ],
-  capture: [
-    'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now would get. It needs root, and takes no lock. `^C` ends it, with exit status 0. The filter takes addresses and no host names; quote what the shell would take for its own.'
-  ],
-  pause: ['apply and destroy, which a person runs, do not mind a pause. status shows until when it lasts.'],
-  hook: [
-    'hook applies the spans that copy from an interface that has come up, or from the bridge of such a span, and removes the mirrors from an interface that goes down. It waits for the lock, and never for Docker. Where a watch runs, the hook wakes the watch and leaves the rest to it. An interface that a hook has reported as going down is left alone until it is up again. hook reads `$SPANPLAN_FILE` or `/etc/spanplan`, and never `./spans.yaml`.'
-  ],
-  import: [
+  destroy:
+    'destroy gives back what was changed on interfaces, and what was adopted. It refuses to remove a bridge that somebody else uses, and names each use.',
+  watch:
+    'watch looks again when links, filters, Docker or the file change, when a hook calls, at SIGHUP, and at each interval. It never adopts and never asks. A span that cannot be kept in sync stands in the way of no other. A broken file, or one with a filter that tcpdump refuses, changes nothing: the last good one stays in force. When a signal ends the watch, everything stays as it is.',
+  status:
+    'status counts frames along their way: at the interface, the mirrors, the bridge, each port and each sensor, and says how many were lost where, and why. Then it shows what differs from the file, what waits, and what is paused. It needs no root, but says what it could not read without.',
+  capture:
+    'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now would get. It needs root, and takes no lock. `^C` ends it, with exit status 0. The filter takes addresses and no host names; quote what the shell would take for its own.',
+  pause: 'apply and destroy, which a person runs, do not mind a pause. status shows until when it lasts.',
+  hook: 'hook applies the spans that copy from an interface that has come up, or from the bridge of such a span, and removes the mirrors from an interface that goes down. It waits for the lock, and never for Docker. Where a watch runs, the hook wakes the watch and leaves the rest to it. An interface that a hook has reported as going down is left alone until it is up again. hook reads `$SPANPLAN_FILE` or `/etc/spanplan`, and never `./spans.yaml`.',
+  import:
     'import reads `u32`, `matchall`, `flower` and `bpf` filters on clsact, on the old ingress qdisc and on a classful root, if they mirror into a bridge. It takes the Docker network on the bridge, and its containers, along. It changes nothing. Comments in the file say what the file cannot express.'
-  ]
 }
 
 /** Whose files root obeys. */

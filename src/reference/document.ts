@@ -9,11 +9,8 @@ export type Block =
   | { readonly kind: 'code'; readonly language: string; readonly code: string }
   | { readonly kind: 'list'; readonly entries: readonly Entry[] }
 
-/** Blocks below a heading. */
-export interface Section {
-  readonly title: string
-  readonly blocks: readonly Block[]
-}
+/** The sections of a page in their order: what stands below each heading. */
+export type Sections = Readonly<Record<string, readonly Block[]>>
 
 export const code = (lines: string, language = 'text'): Block => ({ kind: 'code', language, code: lines })
 export const list = (entries: readonly Entry[]): Block => ({ kind: 'list', entries })

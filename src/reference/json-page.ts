@@ -5,7 +5,7 @@ import type { statusDocument } from '../status/output/status-json.ts'
 import { allSensorCauses, sensorGrace } from '../status/sensor-health.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { WatchEvent } from '../watch/events/event.ts'
-import { type Block, code, codeList, list, type Section } from './document.ts'
+import { type Block, code, codeList, list } from './document.ts'
 import { writeMarkdown } from './markdown.ts'
 
 type StatusDocument = ReturnType<typeof statusDocument>
@@ -191,79 +191,52 @@ const lines = {
 
 const keyList = (keys: Readonly<Record<string, string>>): Block => codeList(Object.entries(keys))
 
-const causesOfLoss: Section = {
-  title: 'Causes of loss',
-  blocks: [
-    '`counted_by` says how the number is known: `kernel`, by a counter of the kernel; `difference`, as what is missing at the next place; `none`: nobody can know how many frames were lost.',
-    list(
-      Object.entries(causes).map(([cause, { text: words, counted, hint }]) => [
-        `\`${cause}\` (${counted})`,
-        `${words}. What to do: ${hint}.`
-      ])
-    )
-  ]
-}
+const causesOfLoss = list(
+  Object.entries(causes).map(([cause, { text, counted, hint }]) => [
+    `\`${cause}\` (${counted})`,
+    `${text}. What to do: ${hint}.`
+  ])
+)
 
 /** docs/reference/json.md */
 export function writeJsonReference(): string {
-  const intro = [
+  const intro =
     'Commands with `--json` print JSON on stdout, and nothing else there. What goes wrong is an object of the type `error`, with `errors` and the `exit` status.'
-  ]
-  return writeMarkdown('JSON', intro, [
-    {
-      title: 'Diagnostics',
-      blocks: [
-        'An error, a warning and a wait have one shape: `code`, `message` and, where they are known, `hint`, `address` and `origin` (`file`, `line`, `column`). [Codes](messages.md) are stable.',
-        code(
-          '{"code": "KEY_UNKNOWN", "message": "…", "origin": {"file": "spans.yaml", "line": 5, "column": 9}}',
-          'json'
-        )
-      ]
-    },
-    { title: 'plan --json', blocks: ['One object:', keyList(plan)] },
-    { title: 'A change of a plan', blocks: [keyList(change)] },
-    {
-      title: 'plan --out',
-      blocks: [
-        'The same, indented, with two more keys: `selection`, which is what to look at again (`files` with absolute paths, `digests` of what was read, `spans`, `prune`, `adopt`, `defer_docker`, and `subnet_seed`, which chooses the subnets of new networks), and `digest`, of all the rest without its white space and the order of its keys.'
-      ]
-    },
-    {
-      title: 'apply --json, destroy --json',
-      blocks: ['One object a line, each with a `type`:', keyList(lines)]
-    },
-    {
-      title: 'confirm --json, rollback --json, pause --json, resume --json, validate --json',
-      blocks: [
-        codeList([
-          [
-            'confirm, rollback',
-            'an object of the type `confirmed` or `rolled_back`, with the `id` of the window and a `message`; `installed` is the file that was installed, and left out otherwise'
-          ],
-          ['pause', 'an object of the type `paused`, with `span` (null for all) and `until`'],
-          [
-            'resume',
-            'an object of the type `resumed`, with `spans`, and `retried`: those that a watch tries again at once'
-          ],
-          ['validate', '`valid`, `name`, `files`, `digest`, `spans` and `warnings`']
-        ])
-      ]
-    },
-    {
-      title: 'watch --json',
-      blocks: [
-        'One object a line, each with a `type` and the time `at` which it was printed:',
-        keyList(events),
-        'A `change` has `address`, `kind`, `span`, `action`, `title`, `reason` and a `text` in the words of the plan. A `wait` is one of `waiting` of a plan. A `trigger` is what made the watch look:',
-        keyList(triggers)
-      ]
-    },
-    { title: 'status --json', blocks: ['One object:', keyList(status)] },
-    { title: 'A span of status', blocks: [keyList(span)] },
-    { title: 'A sensor of status', blocks: [keyList(sensor)] },
-    { title: 'A hop of status', blocks: [keyList(hop)] },
-    causesOfLoss,
-    { title: 'doctor --json', blocks: ['One object:', keyList(doctor)] },
-    { title: 'A check of doctor', blocks: [keyList(check)] }
-  ])
+  return writeMarkdown('JSON', [intro], {
+    Diagnostics: [
+      'An error, a warning and a wait have one shape: `code`, `message` and, where they are known, `hint`, `address` and `origin` (`file`, `line`, `column`). [Codes](messages.md) are stable.',
+      code('{"code": "KEY_UNKNOWN", "message": "…", "origin": {"file": "spans.yaml", "line": 5, "column": 9}}', 'json')
+    ],
+    'plan --json': ['One object:', keyList(plan)],
+    'A change of a plan': [keyList(change)],
+    'plan --out': [
+      'The same, indented, with two more keys: `selection`, which is what to look at again (`files` with absolute paths, `digests` of what was read, `spans`, `prune`, `adopt`, `defer_docker`, and `subnet_seed`, which chooses the subnets of new networks), and `digest`, of all the rest without its white space and the order of its keys.'
+    ],
+    'apply --json, destroy --json': ['One object a line, each with a `type`:', keyList(lines)],
+    'confirm --json, rollback --json, pause --json, resume --json, validate --json': [
+      keyList({
+        'confirm, rollback':
+          'an object of the type `confirmed` or `rolled_back`, with the `id` of the window and a `message`; `installed` is the file that was installed, and left out otherwise',
+        pause: 'an object of the type `paused`, with `span` (null for all) and `until`',
+        resume: 'an object of the type `resumed`, with `spans`, and `retried`: those that a watch tries again at once',
+        validate: '`valid`, `name`, `files`, `digest`, `spans` and `warnings`'
+      })
+    ],
+    'watch --json': [
+      'One object a line, each with a `type` and the time `at` which it was printed:',
+      keyList(events),
+      'A `change` has `address`, `kind`, `span`, `action`, `title`, `reason` and a `text` in the words of the plan. A `wait` is one of `waiting` of a plan. A `trigger` is what made the watch look:',
+      keyList(triggers)
+    ],
+    'status --json': ['One object:', keyList(status)],
+    'A span of status': [keyList(span)],
+    'A sensor of status': [keyList(sensor)],
+    'A hop of status': [keyList(hop)],
+    'Causes of loss': [
+      '`counted_by` says how the number is known: `kernel`, by a counter of the kernel; `difference`, as what is missing at the next place; `none`: nobody can know how many frames were lost.',
+      causesOfLoss
+    ],
+    'doctor --json': ['One object:', keyList(doctor)],
+    'A check of doctor': [keyList(check)]
+  })
 }

@@ -1,32 +1,20 @@
-import type { Section } from './document.ts'
+import type { Sections } from './document.ts'
 
 /** What holds for several keys of spans.yaml. */
-export const specNotes: readonly Section[] = [
-  {
-    title: 'The file',
-    blocks: [
-      'Several files, or a folder of `*.yaml` and `*.yml`, are put together. The same span or interface in two of them, or another `name`, is an error. Top-level keys that begin with `x-` are your own, for anchors; `<<` merges. Every other unknown key is an error. All errors are reported at once, each with its line.',
-      'An empty file is an error. `spans: {}` says that there are no spans; removing every live span then needs `--allow-empty`.'
-    ]
-  },
-  {
-    title: 'Containers as sources',
-    blocks: [
-      'A source can be a container, whatever network the container is on. What it sends and receives on each of its interfaces is mirrored, at the host’s ends of its veth pairs. Its ports on spans are left out, so a sensor may be a source. Nothing changes in the container.',
-      'A container that does not run is waited for. After a restart, a watch or the next apply mirrors its new interfaces. While Docker is not read, or a right is missing, mirrors that are there stay. Macvlans and ipvlans have no end on the host: mirror the interface below them.'
-    ]
-  },
-  {
-    title: 'Sensors',
-    blocks: [
-      'A sensor that stops stays connected, and gets frames again when it starts. A new or recreated container of a label or a service is connected by a watch or by the next apply. If several items select one container, it is one sensor, and the first item decides. A sensor that spanplan connected and that no item selects any more is disconnected.',
-      'A container has the labels of its image too, unless it is started with others in their place. So whoever builds an image that runs on the host can make its containers sensors of a span that selects by such a label, and they get the traffic. Select by a label that no foreign image has, or by name.'
-    ]
-  },
-  {
-    title: 'Without Docker',
-    blocks: [
-      'With `--defer-docker`, or while Docker is away, a span that has or had a Docker network is not removed. It waits as a whole, and the plan says so. If Docker is gone for good, first apply a file without the network of the span, then destroy the span.'
-    ]
-  }
-]
+export const specNotes: Sections = {
+  'The file': [
+    'Several files, or a folder of `*.yaml` and `*.yml`, are put together. The same span or interface in two of them, or another `name`, is an error. Top-level keys that begin with `x-` are your own, for anchors; `<<` merges. Every other unknown key is an error. All errors are reported at once, each with its line.',
+    'An empty file is an error. `spans: {}` says that there are no spans; removing every live span then needs `--allow-empty`.'
+  ],
+  'Containers as sources': [
+    'A source can be a container, whatever network the container is on. What it sends and receives on each of its interfaces is mirrored, at the host’s ends of its veth pairs. Its ports on spans are left out, so a sensor may be a source. Nothing changes in the container.',
+    'A container that does not run is waited for. After a restart, a watch or the next apply mirrors its new interfaces. While Docker is not read, or a right is missing, mirrors that are there stay. Macvlans and ipvlans have no end on the host: mirror the interface below them.'
+  ],
+  Sensors: [
+    'A sensor that stops stays connected, and gets frames again when it starts. A new or recreated container of a label or a service is connected by a watch or by the next apply. If several items select one container, it is one sensor, and the first item decides. A sensor that spanplan connected and that no item selects any more is disconnected.',
+    'A container has the labels of its image too, unless it is started with others in their place. So whoever builds an image that runs on the host can make its containers sensors of a span that selects by such a label, and they get the traffic. Select by a label that no foreign image has, or by name.'
+  ],
+  'Without Docker': [
+    'With `--defer-docker`, or while Docker is away, a span that has or had a Docker network is not removed. It waits as a whole, and the plan says so. If Docker is gone for good, first apply a file without the network of the span, then destroy the span.'
+  ]
+}
