@@ -28,7 +28,7 @@ export const hostErrors = {
     'Remove the route, or "dedicated: true".'
   ],
   DEDICATED_SPAN: [
-    'The interface is to be dedicated to capture, and is the bridge of a span: its sensors would get nothing.',
+    'The interface is to be dedicated to capture, and is the bridge of a span, whose sensors would get nothing, or the port of a sensor, which its span closes already.',
     'Remove "dedicated: true".'
   ],
   SOURCE_TWICE: [

@@ -28,13 +28,22 @@ export function checkInterface(link: Link, dedicated: boolean): Diagnostic | und
 
 /**
  * Why an interface cannot be dedicated to capture; undefined: it can. A dedicated interface has neither ARP nor IPv6, and is closed to
- * the host: any other use would be cut off. What closes it would also drop the copies that the bridge of a span hands on.
+ * the host: any other use would be cut off. What closes it would also drop the copies that the bridge of a span hands on, and the port
+ * of a sensor is closed by its span.
  */
 export function checkDedicated(link: Link, { spans }: Spec, host: HostIndex): Diagnostic | undefined {
   if (markOf(host, link) !== null || spans.some(({ name }) => name === link.name)) {
     return diagnostic(
       'DEDICATED_SPAN',
       `${link.name} is to be dedicated to capture, but is the bridge of a span, which hands on what it gets`,
+      'remove "dedicated" from the file'
+    )
+  }
+  const bridge = host.linkOf(link.master)
+  if (link.foreignPeer && markOf(host, bridge) !== null) {
+    return diagnostic(
+      'DEDICATED_SPAN',
+      `${link.name} is to be dedicated to capture, but is the port of span ${link.master} by which a container hears it`,
       'remove "dedicated" from the file'
     )
   }
