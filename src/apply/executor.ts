@@ -9,6 +9,7 @@ import type { Target } from '../plan/target.ts'
 import { printable } from '../printable.ts'
 import type { ObservedState, Wait } from '../resources/kind.ts'
 import { kindOf, turnOf } from '../resources/registry.ts'
+import { matchesSpan } from '../spec/scope.ts'
 import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
 import { needsDocker, nothingToRollBack, type RollbackResult, rollBack } from './rollback.ts'
@@ -104,10 +105,12 @@ export async function applyPlan(
     return { first: view, last: view, done: [], leftOut: [], deferred: [], restarts: [], unverified: null }
   const first = await approve(view)
   const log: StepLog = { done: [], begun: false }
-  // Each round may do what disconnects sensors only where the plan that was approved does.
-  const recreate = target.recreate && first.plan.changes.some(({ disconnects }) => disconnects.length > 0)
+  // Each round may disconnect sensors only of the spans of which the plan that was approved does.
+  const disturbed = first.plan.changes.flatMap(({ span, disconnects }) =>
+    span && disconnects.length > 0 && matchesSpan(target.recreate, span) ? span : []
+  )
   const run: Run = {
-    target: { ...target, recreate },
+    target: { ...target, recreate: { only: new Set(disturbed) } },
     log,
     progress,
     signal,
@@ -130,7 +133,7 @@ export async function applyPlan(
       last,
       done: done.filter((change) => !(isNewPort(change) && connected.has(change.span))),
       leftOut,
-      deferred: target.recreate ? last.plan.waiting.filter(isRecreation) : [],
+      deferred: last.plan.waiting.filter((wait) => isRecreation(wait) && matchesSpan(target.recreate, wait.span)),
       restarts: await findRestarts(listened, last.host),
       unverified: dockerFailure && unverifiedError(dockerFailure, done, last)
     }

@@ -4,6 +4,7 @@ import { findListeners } from '../resources/kinds/network.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import type { Context } from '../resources/sources/host-source-kind.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
+import { matchesSpan } from '../spec/scope.ts'
 import { listNames } from '../text-lines.ts'
 import { findCreatedOn } from './resolve-sensors.ts'
 import type { Target } from './target.ts'
@@ -42,7 +43,7 @@ export function holdNetwork(
   if (network === null) return null
   const live = host.networksOfSpan(name).find((one) => one.name !== network.name && ownsNetwork({ scope }, one))
   if (live === undefined) return null
-  const sensors = recreate ? [] : findListeners(host, live.name)
+  const sensors = matchesSpan(recreate, name) ? [] : findListeners(host, live.name)
   const isGoing = spec.spans.every((one) => one.network?.name !== live.name)
   const [bound] = patient && isGoing ? findCreatedOn(span, live, host) : []
   if (sensors.length === 0 && bound === undefined) return null

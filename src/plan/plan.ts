@@ -16,6 +16,7 @@ import {
 import { isMirror } from '../resources/kinds/mirror.ts'
 import { type KindName, kindOf, kinds, type RegisteredKind, turnOf } from '../resources/registry.ts'
 import { explainUnread } from '../resources/unread.ts'
+import { everySpan, matchesSpan } from '../spec/scope.ts'
 import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
 import { findOnLoops } from './loops.ts'
@@ -165,7 +166,7 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
     new Set(plan.changes.flatMap(({ action, before }) => (before && actions.includes(action) ? [nameOf(before)] : [])))
   const adopted = planned(['adopt'])
   const unmade = planned(['adopt', 'replace', 'remove'])
-  const { drafts } = planKinds(now, { adopt: false, recreate: true }, (kind) => {
+  const { drafts } = planKinds(now, { adopt: false, recreate: everySpan }, (kind) => {
     const touched = (resource: Resource) => resource.owner !== 'foreign' || adopted.has(nameOf(resource))
     const live = setApart(kind.observe(now).filter(touched))
     const before = setApart(kind.observe(then).filter(touched))
@@ -255,7 +256,10 @@ function planKinds(
   const drafts = kinds.flatMap((kind): Draft[] => {
     const { live, desired } = sides(kind)
     const found = diff(kind, live, desired, fates, adopt)
-    const waits = found.changes.map((change) => (recreate ? null : hold(kind, change, state.host)))
+    const waits = found.changes.map((change) => {
+      const wait = hold(kind, change, state.host)
+      return wait && matchesSpan(recreate, wait.span) ? null : wait
+    })
     held.push(...waits.flatMap((wait) => wait ?? []))
     const possible = found.changes.filter((_, index) => waits[index] === null)
     const changes = kind.finalize?.(possible, state.host) ?? possible

@@ -61,7 +61,7 @@ export function resolveSpec(
   const parts = new Map<SpanSpec, Resolved<ResolvedSpan>>()
   for (const span of sortBySources(specs, spanSources(specs, spec, host))) {
     const held = holdNetwork(span, asked, context)
-    const part = resolveSpan(held?.span ?? span, recreate, mtus, context)
+    const part = resolveSpan(held?.span ?? span, matchesSpan(recreate, span.name), mtus, context)
     parts.set(span, held === null ? part : { ...part, waits: [...part.waits, held.wait] })
     for (const one of part.items) mtus.set(span.name, one.span.mtu)
   }

@@ -7,7 +7,7 @@ import type { KindName } from '../resources/registry.ts'
 import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
-import { everySpan, type Scope } from '../spec/scope.ts'
+import { everySpan, type Scope, type SpanSelector } from '../spec/scope.ts'
 import type { Spec } from '../spec/spec.ts'
 
 /** What a command brings the host to: the spans of a file, or none. */
@@ -23,10 +23,10 @@ export interface Target {
   /** Foreign things that can be adopted are adopted. */
   readonly adopt: boolean
   /**
-   * What disconnects running sensors is done: a Docker network is recreated, a sensor is connected again. Else it waits: what
-   * runs without a person deafens nobody.
+   * Of these spans, what disconnects running sensors is done: a Docker network is recreated, a sensor is connected again. Else it
+   * waits: what runs without a person deafens nobody.
    */
-  readonly recreate: boolean
+  readonly recreate: SpanSelector
   /** A missing interface, or a Docker that does not answer, is a wait; else it is an error. */
   readonly patient: boolean
   readonly deferDocker: boolean
@@ -45,7 +45,7 @@ export function makeTarget(
   spec: Spec,
   rest: Partial<Target> & Pick<Target, 'scope' | 'deferDocker' | 'subnetSeed'>
 ): Target {
-  const usual = { isDestroy: false, known: [], adopt: false, recreate: true, patient: false, goingDown: [] }
+  const usual = { isDestroy: false, known: [], adopt: false, recreate: everySpan, patient: false, goingDown: [] }
   return { spec, ...usual, filterPatience: null, resting: nothingRests, ...rest }
 }
 

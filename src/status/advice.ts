@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic, SpanplanError } from '../errors.ts'
 import { countEmptyFileRemovals, ifEmptyIsMeant, type PlanView, planTarget } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
+import { everySpan } from '../spec/scope.ts'
 
 /** What to run so that the host is as the file says; or why that would end with an error, or would not last. */
 export type Advice = { readonly command: string } | { readonly refusal: Diagnostic } | { readonly undone: string }
@@ -55,7 +56,7 @@ export function adviseApply(
 }
 
 function findRefusal(target: Target, view: PlanView): Diagnostic | null {
-  const strict = { ...target, patient: false, recreate: true }
+  const strict = { ...target, patient: false, recreate: everySpan }
   try {
     const { plan } = planTarget(strict, view)
     if (countEmptyFileRemovals(strict, plan) === 0) return null

@@ -7,7 +7,7 @@ import { makePlan, type PlannedChange } from '../../plan/plan.ts'
 import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import { nothingRests, type Target } from '../../plan/target.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
-import { matchesSpan } from '../../spec/scope.ts'
+import { matchesSpan, noSpan } from '../../spec/scope.ts'
 import { applyPlan } from '../executor.ts'
 import { runSteps, silent } from '../run-steps.ts'
 
@@ -58,7 +58,7 @@ function planOthers(target: Target, host: HostIndex): readonly PlannedChange[] {
  * @returns what waits for the change under way.
  */
 export function keepClosed(target: Target, exclusively: Exclusively, end: AbortSignal): () => Promise<unknown> {
-  const patient = { ...target, adopt: false, recreate: false, patient: true }
+  const patient = { ...target, adopt: false, recreate: noSpan, patient: true }
   const spans = new Set(target.spec.spans.map(({ name }) => name))
   const options = { allowEmpty: true, goesOn: true }
   let change: Promise<unknown> = Promise.resolve()

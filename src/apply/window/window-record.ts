@@ -9,6 +9,7 @@ import { makeTarget, type Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import { namespaceId, readRunFile, runFile, runFolder, writeRunFile } from '../../run-dir/folder.ts'
 import { loadSpec } from '../../spec/load.ts'
+import { everySpan, noSpan } from '../../spec/scope.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { Installation } from '../install-file.ts'
 import { endSchema, next, openPhases, type WindowEnd, type WindowEvent } from './window-transitions.ts'
@@ -77,7 +78,7 @@ export function makeWindow(
     files: [...files],
     only,
     adopt,
-    recreate,
+    recreate: 'except' in recreate,
     deferDocker,
     snapshot: snapshotOf(first.host),
     filters: [...first.filters]
@@ -97,7 +98,13 @@ export function restoreWindow({ id, files, only, adopt, recreate, deferDocker, s
     const spec = loadSpec(files)
     const spans = only === null ? { except: new Set<string>() } : { only: new Set(only) }
     const selected = { name: spec.name, spans }
-    const target = makeTarget(spec, { scope: selected, adopt, recreate, deferDocker, subnetSeed: '' })
+    const target = makeTarget(spec, {
+      scope: selected,
+      adopt,
+      recreate: recreate ? everySpan : noSpan,
+      deferDocker,
+      subnetSeed: ''
+    })
     return { target, first: planTarget(target, { host: indexHost(snapshot), filters: new Map(filters) }) }
   } catch (error) {
     // Another version of spanplan wrote it.

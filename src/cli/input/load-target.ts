@@ -4,7 +4,7 @@ import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { hasCapability } from '../../host/process/process-rights.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
-import { everySpan } from '../../spec/scope.ts'
+import { everySpan, noSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
 import { type FileSelection, loadFiles } from './spec-files.ts'
@@ -47,7 +47,8 @@ export function targetOf(spec: Spec, selection: Omit<SpecSelection, keyof FileSe
   const listed = spec.spans.map(({ name }) => name)
   const selected = span.length > 0 ? span : prune ? null : listed
   const spans = selected ? { only: new Set(selected) } : everySpan
-  return makeTarget(spec, { scope: { name: spec.name, spans }, deferDocker, adopt, recreate, subnetSeed })
+  const rest = { deferDocker, adopt, recreate: recreate ? everySpan : noSpan, subnetSeed }
+  return makeTarget(spec, { scope: { name: spec.name, spans }, ...rest })
 }
 
 /**

@@ -63,7 +63,7 @@ const filterPatience = 2000
 export function makeFileTarget({ prune, recreate }: RemovalPolicy, spec: Spec, goingDown: Pauses['goingDown']): Target {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
   const scope = { name: spec.name, spans }
-  const how = { recreate, patient: true, deferDocker: false, filterPatience }
+  const how = { recreate: recreate ? everySpan : noSpan, patient: true, deferDocker: false, filterPatience }
   return makeTarget(spec, { scope, ...how, goingDown, subnetSeed })
 }
 
