@@ -46,3 +46,12 @@ test.each([
   expect(text.includes('did you mean: spanplan plan -f spans.yaml\n(see --help)')).toBe(hasHint)
   expect(text).toContain('(see --help)\n')
 })
+
+test.each(['--all', '--name default'])('destroy %s takes no file: what of it would go is not said', async (option) => {
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  const words = ['destroy', ...option.split(' '), '-f', 'spans.yaml']
+  await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow(
+    "cannot be used with option '-f, --file <path>'"
+  )
+  write.mockRestore()
+})
