@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { writeProgram } from '../../src/host/xdp/object.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { expectRefusal, expectRestored, spanplan, warningsIn, writeSpans } from '../lab/spans.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, warningsIn, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string
@@ -90,6 +90,15 @@ test('what an ingress qdisc holds, what a filter does, and who shares a block', 
   expect(await expectRefusal(lab, ['plan'])).toContain('the shared block 21, which ens224 uses too')
   for (const card of ['ens192', 'ens224']) await tc('qdisc', 'del', 'dev', card, 'clsact')
   await ip('link', 'del', 'dev', 'mon7')
+  await expectRestored(lab, first)
+})
+
+test("where the kernel cannot have spanplan's table, somebody's own of that name is no proof that it can", async () => {
+  await lab.run(['nft', 'add', 'table', 'bridge', 'spanplan_default'])
+  await spanplan(lab, ['apply'])
+  await expectConverged(lab)
+  await spanplan(lab, ['destroy', '--yes'])
+  await lab.run(['nft', 'delete', 'table', 'bridge', 'spanplan_default'])
   await expectRestored(lab, first)
 })
 

@@ -4,6 +4,7 @@ import { parseTables } from '../parsers/nft.ts'
 import { parseToolJson } from '../parsers/tool-json.ts'
 import { parseOutput, readCommands, readOutput } from '../read-commands.ts'
 import type { Nftables } from '../snapshot.ts'
+import { bridgeSet } from './seal-table.ts'
 
 /** What nft says to a user who lacks CAP_NET_ADMIN. */
 const forbidden = 'Operation not permitted'
@@ -18,14 +19,15 @@ export async function readNftables(): Promise<Nftables> {
     }
     if (output.status !== 0) throw commandFailed(readCommands.tables.argv, output)
     const tables = parseOutput('nft', () => parseTables(parseToolJson(output.stdout)))
-    return tables.length > 0 || isSupported ? { state: 'usable', tables } : unsupported
+    const isWritten = tables.some(({ objects }) => objects.some(({ set }) => set?.name === bridgeSet))
+    return isWritten || isSupported ? { state: 'usable', tables } : unsupported
   } catch (error) {
     const reason = diagnosticOf(error)
     return { state: reason.code === 'PROGRAM_MISSING' ? 'unusable' : 'unread', reason }
   }
 }
 
-/** What the kernel says, which is the same as long as this process runs. null: it was not asked. A table that is there shows it, too. */
+/** What the kernel says, which is the same as long as this process runs. null: it was not asked. A table of ours that is there shows it, too. */
 let support: boolean | null = null
 
 async function askSupport(): Promise<boolean> {
