@@ -5,6 +5,8 @@ export type Labels = Readonly<Record<string, string>>
 export interface Point {
   readonly labels?: Labels
   readonly value: number
+  /** What stands after the name of the family, as in a histogram. */
+  readonly suffix?: string
 }
 
 /** How many observations are at most each bound, how many there are, and their sum. */
@@ -16,10 +18,12 @@ export interface Histogram {
 }
 
 /** A metric with its values. The unit stands in the name, as Prometheus wants it; a counter's name ends with `_total`. */
-export type Family = { readonly name: string; readonly help: string } & (
-  | { readonly type: 'counter' | 'gauge'; readonly points: readonly Point[] }
-  | { readonly type: 'histogram'; readonly histogram: Histogram }
-)
+export interface Family {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly points: readonly Point[]
+}
 
 /** For the header Content-Type. */
 export const expositionType = 'text/plain; version=0.0.4; charset=utf-8'
@@ -29,26 +33,25 @@ export function writeExposition(families: readonly Family[]): string {
   return families.map(writeFamily).join('')
 }
 
-function writeFamily(family: Family): string {
-  const { name, help, type } = family
-  const lines = family.type === 'histogram' ? writeHistogram(name, family.histogram) : writePoints(name, family.points)
-  if (lines.length === 0) return ''
+function writeFamily({ name, help, type, points }: Family): string {
+  if (points.length === 0) return ''
+  const lines = points.map(
+    ({ labels = {}, value, suffix = '' }) => `${name}${suffix}${writeLabels(labels)} ${writeNumber(value)}`
+  )
   return [`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${type}`, ...lines, ''].join('\n')
 }
 
-function writePoints(name: string, points: readonly Point[]): string[] {
-  return points.map(({ labels = {}, value }) => `${name}${writeLabels(labels)} ${writeNumber(value)}`)
-}
-
-function writeHistogram(name: string, { buckets, count, sum }: Histogram): string[] {
+/** The values of a histogram. */
+export function histogramPoints({ buckets, count, sum }: Histogram): Point[] {
   const bounds = [...buckets, { bound: Number.POSITIVE_INFINITY, count }]
   return [
-    ...writePoints(
-      `${name}_bucket`,
-      bounds.map((bucket) => ({ labels: { le: writeNumber(bucket.bound) }, value: bucket.count }))
-    ),
-    ...writePoints(`${name}_sum`, [{ value: sum }]),
-    ...writePoints(`${name}_count`, [{ value: count }])
+    ...bounds.map((bucket) => ({
+      suffix: '_bucket',
+      labels: { le: writeNumber(bucket.bound) },
+      value: bucket.count
+    })),
+    { suffix: '_sum', value: sum },
+    { suffix: '_count', value: count }
   ]
 }
 

@@ -12,7 +12,7 @@ import { causesAt, type LossTotals } from '../counters/loss-totals.ts'
 import type { Report } from '../report.ts'
 import { allSensorCauses } from '../sensor-health.ts'
 import type { Degraded, WatchState } from '../watch-state.ts'
-import type { Family, Histogram, Labels, Point } from './exposition.ts'
+import { type Family, histogramPoints, type Labels, type Point } from './exposition.ts'
 
 /** What a scrape measured. */
 export interface Measurement {
@@ -34,8 +34,8 @@ const mirror = 'span interface direction'
 const port = 'span interface sensor'
 
 const metric =
-  <const Type extends Family['type']>(type: Type) =>
-  (help: string, labels = ''): Metric & { type: Type } => ({ type, labels: labels.split(' ').filter(Boolean), help })
+  (type: Family['type']) =>
+  (help: string, labels = ''): Metric => ({ type, labels: labels.split(' ').filter(Boolean), help })
 
 const gauge = metric('gauge')
 const counter = metric('counter')
@@ -89,19 +89,9 @@ export const metrics = {
   spanplan_sensor_sockets: gauge('Packet sockets with which the sensor listens on its interface.', port)
 } as const satisfies Readonly<Record<string, Metric>>
 
-type Metrics = typeof metrics
-type MetricName = keyof Metrics
-/** The metrics that have values of their own. */
-type PointName = { [Name in MetricName]: Metrics[Name]['type'] extends 'histogram' ? never : Name }[MetricName]
-
-function family(name: PointName, points: readonly Point[]): Family {
+function family(name: keyof typeof metrics, points: readonly Point[]): Family {
   const { type, help } = metrics[name]
   return { name, type, help, points }
-}
-
-function histogramFamily(name: Exclude<MetricName, PointName>, histogram: Histogram): Family {
-  const { type, help } = metrics[name]
-  return { name, type, help, histogram }
 }
 
 /**
@@ -131,7 +121,7 @@ function runFamilies({ since, file, last, lastSuccess, runs, drift, durations }:
     family('spanplan_watch_start_timestamp_seconds', pointsAt(since)),
     family('spanplan_file_valid', [truth(file.valid)]),
     family('spanplan_reconciles_total', counts),
-    histogramFamily('spanplan_reconcile_duration_seconds', durations),
+    family('spanplan_reconcile_duration_seconds', histogramPoints(durations)),
     family('spanplan_last_reconcile_timestamp_seconds', pointsAt(last?.at ?? null)),
     family('spanplan_last_success_timestamp_seconds', pointsAt(lastSuccess)),
     family('spanplan_drift_changes_total', [{ value: drift }])

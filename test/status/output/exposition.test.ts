@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Family, writeExposition } from '../../../src/status/output/exposition.ts'
+import { type Family, histogramPoints, writeExposition } from '../../../src/status/output/exposition.ts'
 import { expectMetrics } from '../../lab/metrics/promtool.ts'
 
 test('a counter, a gauge, a histogram', async () => {
@@ -19,14 +19,14 @@ test('a counter, a gauge, a histogram', async () => {
       name: 'a_duration_seconds',
       type: 'histogram',
       help: 'How long.',
-      histogram: {
+      points: histogramPoints({
         buckets: [
           { bound: 0.05, count: 1 },
           { bound: 1, count: 3 }
         ],
         count: 4,
         sum: 7.25
-      }
+      })
     }
   ]
   const text = writeExposition(families)
