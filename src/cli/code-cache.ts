@@ -2,14 +2,13 @@ import {
   closeSync,
   constants,
   fstatSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   type Stats,
-  unlinkSync,
   writeFileSync
 } from 'node:fs'
 import { homedir } from 'node:os'
@@ -96,17 +95,12 @@ function isOurs({ uid, mode }: Stats): boolean {
 /** Renamed into its place once it is on the disk: whoever reads it meanwhile, or after a power failure, finds one whole file. */
 function replace(path: string, contents: Buffer): void {
   const aside = `${path}.${process.pid}`
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-  const file = openSync(aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
   try {
-    writeFileSync(file, contents)
-    fsyncSync(file)
+    writeFileSync(aside, contents, { flag: 'wx', mode: 0o600, flush: true })
     renameSync(aside, path)
   } catch (error) {
-    unlinkSync(aside)
+    rmSync(aside, { force: true })
     throw error
-  } finally {
-    closeSync(file)
   }
 }
 

@@ -1,5 +1,6 @@
-import { changeDocument } from '../../plan/output/plan-json.ts'
+import { changeDocument, waitDocument } from '../../plan/output/plan-json.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
+import type { PlannedChange } from '../../plan/plan.ts'
 import { diagnosticDocument } from '../../resources/kind.ts'
 import type { WatchEvent } from '../../watch/events/event.ts'
 
@@ -19,22 +20,15 @@ export function eventFields(event: WatchEvent): object {
       return { diagnostics: event.diagnostics.map(diagnosticDocument) }
     case 'changed': {
       const { trigger, repaired, milliseconds, change } = event
-      return { trigger, repaired, milliseconds, change: { ...changeDocument(change), text: renderChange(change) } }
+      return { trigger, repaired, milliseconds, change: shownChange(change) }
     }
-    case 'drift': {
-      const { trigger, change } = event
-      return { trigger, change: { ...changeDocument(change), text: renderChange(change) } }
-    }
+    case 'drift':
+      return { trigger: event.trigger, change: shownChange(event.change) }
     case 'wait':
-    case 'wait_over': {
-      // The same as among the `waiting` of `plan --json`.
-      const { kind, span, title, diagnostic } = event.wait
-      return { trigger: event.trigger, wait: { kind, span, title, ...diagnosticDocument(diagnostic) } }
-    }
-    case 'source_gone': {
-      const { trigger, span, source } = event
-      return { trigger, span, source }
-    }
+    case 'wait_over':
+      return { trigger: event.trigger, wait: waitDocument(event.wait) }
+    case 'source_gone':
+      return { trigger: event.trigger, span: event.span, source: event.source }
     case 'warning':
     case 'warning_over':
       return { diagnostic: diagnosticDocument(event.diagnostic) }
@@ -52,10 +46,8 @@ export function eventFields(event: WatchEvent): object {
       return { monitor: { trigger, diagnostic } }
     }
     case 'paused':
-    case 'resumed': {
-      const { span, until } = event.pause
-      return { pause: { span, until } }
-    }
+    case 'resumed':
+      return { pause: { span: event.pause.span, until: event.pause.until } }
     case 'idle':
     case 'idle_over': {
       const { span, points } = event.source
@@ -72,4 +64,8 @@ export function eventFields(event: WatchEvent): object {
       }
     }
   }
+}
+
+function shownChange(change: PlannedChange) {
+  return { ...changeDocument(change), text: renderChange(change) }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { diagnosticDocument, type Resource, type Step } from '../../resources/kind.ts'
+import { diagnosticDocument, type Resource, type Step, type Wait } from '../../resources/kind.ts'
 import { type KindName, kindOf } from '../../resources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
@@ -39,16 +39,16 @@ export function planDocument(
     spec: context.spec && { name: context.spec.name, files: context.spec.files, digest: context.spec.digest },
     host: { boot_id: context.host.bootId, digest: digestFacts(context) },
     changes: plan.changes.map(plannedDocument),
-    waiting: plan.waiting.map(({ kind, span, title, diagnostic }) => ({
-      kind,
-      span,
-      title,
-      ...diagnosticDocument(diagnostic)
-    })),
+    waiting: plan.waiting.map(waitDocument),
     warnings: plan.warnings.map(diagnosticDocument),
     summary: countActions(plan),
     ...(context.install && { install: context.install })
   }
+}
+
+/** What a plan and a watch say of a wait. */
+export function waitDocument({ kind, span, title, diagnostic }: Wait) {
+  return { kind, span, title, ...diagnosticDocument(diagnostic) }
 }
 
 /** What every document says of a change. */
