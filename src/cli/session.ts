@@ -14,11 +14,6 @@ export interface Session {
   files: readonly SourceFile[]
 }
 
-/** The command line of this process, as the lock shows it. */
-export function commandLine(): string {
-  return ['spanplan', ...process.argv.slice(2)].join(' ')
-}
-
 /** Prints warnings to stderr. A JSON document has them already. */
 export function warn(session: Session, warnings: readonly Diagnostic[]): void {
   if (!session.json) printDiagnostics(session, 'warning', warnings)

@@ -36,12 +36,12 @@ interface LockOptions {
   readonly kind?: string
   /** `lock` is taken also while a detached window is open. Default: no. */
   readonly duringWindow?: boolean
-  /** The command line, which others read of the holder. */
-  readonly command: string
+  /** What others read of the holder. Default: the command line. */
+  readonly command?: string
   /** Milliseconds to wait for another holder; 0: not at all. */
   readonly timeout: number
-  /** Ends the waiting. */
-  readonly signal: AbortSignal
+  /** Ends the waiting. Default: nothing does. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Milliseconds between two looks at a detached window that is about to open or to end. */
@@ -55,21 +55,27 @@ const flockTimeLimit = 500
  *
  * @throws SpanplanError LOCKED if another process holds it; RIGHT_MISSING or FILE_UNWRITABLE if its file cannot be made; INTERRUPTED while waiting.
  */
-export async function takeLock({ kind = 'lock', duringWindow = false, ...options }: LockOptions): Promise<Lock> {
-  const deadline = performance.now() + options.timeout
+export async function takeLock({
+  kind = 'lock',
+  duringWindow = false,
+  command = ['spanplan', ...process.argv.slice(2)].join(' '),
+  timeout,
+  signal = new AbortController().signal
+}: LockOptions): Promise<Lock> {
+  const deadline = performance.now() + timeout
   const path = runFile(kind)
   for (;;) {
     const file = explainErrors(path, () => openLock(path))
     if (file === null) continue
     let isLeftToUnit = false
     try {
-      await lockFile(file, kind, deadline, options.signal)
+      await lockFile(file, kind, deadline, signal)
       // Somebody may have removed the file while this process waited: others lock another file by now.
       if (isAt(file, path)) {
         if (isOwn(file, path)) {
           isLeftToUnit = kind === 'lock' && !duringWindow && (await isUnitHolding())
-          if (!isLeftToUnit) return explainErrors(path, () => hold(file, path, options.command))
-          checkPatience(readHolder(windowLock), deadline, options.signal)
+          if (!isLeftToUnit) return explainErrors(path, () => hold(file, path, command))
+          checkPatience(readHolder(windowLock), deadline, signal)
         } else {
           // Another user's file, which nobody holds.
           explainErrors(path, () => rmSync(path))

@@ -45,8 +45,6 @@ export interface ReconcilerConfig extends RemovalPolicy {
   /** Milliseconds from one run to the next without events. */
   readonly interval: number
   readonly dryRun: boolean
-  /** The command as typed, for those who find its locks held. */
-  readonly command: string
 }
 
 /** A run that has the lock. */
@@ -254,10 +252,10 @@ function withoutRest({ rest: _, container: __, thing: ___, ...degraded }: Rest) 
 }
 
 /** A dry run needs no lock. */
-async function tryToLock({ dryRun, command }: ReconcilerConfig, signal: AbortSignal) {
+async function tryToLock({ dryRun }: ReconcilerConfig, signal: AbortSignal) {
   if (dryRun) return { lock: null, obstacle: null }
   try {
-    return { lock: await takeLock({ command, timeout: lockPatience.watch, signal }), obstacle: null }
+    return { lock: await takeLock({ timeout: lockPatience.watch, signal }), obstacle: null }
   } catch (error) {
     return { lock: null, obstacle: failureOf(null, error) }
   }

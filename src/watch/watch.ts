@@ -45,7 +45,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   const { name } = reconciler
   const monitors = trackFailedMonitors(emit)
   const state = () => ({ ...reconciler.state(), failedMonitors: monitors.failed() })
-  const claim = await claimName(name, config.command)
+  const claim = await claimName(name)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_, reject) => {
     fail = reject
@@ -71,7 +71,6 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     return true as const
   }
   const hookContext = {
-    command: config.command,
     spec: reconciler.spec,
     underWay: reconciler.underWay,
     signal: stop.signal,

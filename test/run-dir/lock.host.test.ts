@@ -186,7 +186,7 @@ describe('what a holder says of itself', () => {
     vi.stubEnv('SPANPLAN_RUN_DIR', join(lab.files, 'own'))
     try {
       expect(readHolder()).toBeNull()
-      const lock = await takeLock({ command: 'a test', timeout: 0, signal: new AbortController().signal })
+      const lock = await takeLock({ command: 'a test', timeout: 0 })
       expect(readHolder()).toMatchObject({ pid: process.pid, command: 'a test' })
       lock.announce({ waits_until: '2001-02-03T12:00:00.000Z' })
       expect(readHolder()).toMatchObject({ command: 'a test', waits_until: '2001-02-03T12:00:00.000Z' })

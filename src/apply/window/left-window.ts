@@ -62,12 +62,12 @@ export function forgetLeftWindow(): void {
  * @param id null: whichever there is.
  * @throws SpanplanError NOTHING_WAITS, NO_ANSWER, RIGHT_MISSING, LOCKED, WINDOW_UNREADABLE.
  */
-export async function decideWindow(decision: Decision, id: string | null, command: string): Promise<Answer> {
+export async function decideWindow(decision: Decision, id: string | null): Promise<Answer> {
   try {
     return await sendDecision(decision, id)
   } catch (error) {
     if (!(error instanceof SpanplanError && error.diagnostics.some(({ code }) => code === 'NOTHING_WAITS'))) throw error
-    const isRecovered = decision === 'rollback' && (await recoverLeft(id, command))
+    const isRecovered = decision === 'rollback' && (await recoverLeft(id))
     const window = readWindow()
     if (window?.phase === 'unreadable') throw windowUnreadable(id)
     if (window?.phase !== 'ended' || (window.id !== id && !isRecovered)) throw error
@@ -79,11 +79,10 @@ export async function decideWindow(decision: Decision, id: string | null, comman
 }
 
 /** Whether there was a window to roll back. */
-async function recoverLeft(id: string | null, command: string): Promise<boolean> {
-  const { signal } = new AbortController()
+async function recoverLeft(id: string | null): Promise<boolean> {
   const left = readLeftWindow()
   if (left === null || (id !== null && left.id !== id)) return false
-  const lock = await takeLock({ command, timeout: lockPatience.leftWindow, signal })
+  const lock = await takeLock({ timeout: lockPatience.leftWindow })
   try {
     const still = readLeftWindow()
     if (still?.id === left.id) await recoverWindow(still, 'rollback')

@@ -19,13 +19,12 @@ import { confirmedEnd } from './window-transitions.ts'
 /**
  * Holds a window in its unit, until somebody decides, or time is up.
  *
- * @param command the command of this process, for those who find its locks held.
  * @param signal rolls the apply back.
  * @returns what is said of it; null: the apply has ended by itself.
  * @throws SpanplanError NOT_CONFIRMED if it was rolled back; WINDOW_UNREADABLE if it cannot be.
  */
-export async function holdWindow(id: string, command: string, signal: AbortSignal): Promise<string | null> {
-  const lock = await takeLock({ kind: windowLock, command, timeout: lockPatience.unit, signal })
+export async function holdWindow(id: string, signal: AbortSignal): Promise<string | null> {
+  const lock = await takeLock({ kind: windowLock, timeout: lockPatience.unit, signal })
   try {
     lock.announce({ window: id })
     const begin = async () => {
@@ -35,15 +34,12 @@ export async function holdWindow(id: string, command: string, signal: AbortSigna
       // Before, this unit was killed, or the apply was.
       return window.phase === 'open' ? beginToHold(window) : recoverWindow(window, 'killed')
     }
-    const held = await whileLocked(command, signal, begin)
+    const held = await whileLocked(begin, signal)
     if (held === null || 'message' in held) return held?.message ?? null
     const { window, ...restored } = held
-    const exclusively = <T>(work: () => Promise<T>) => {
-      const end = () => recordEnd(window, work)
-      // Not interrupted: what has to be done at the end is done.
-      return whileLocked(command, new AbortController().signal, end)
-    }
-    const meanwhile = <T>(work: () => Promise<T>) => whileLocked(command, signal, work)
+    // Not interrupted: what has to be done at the end is done.
+    const exclusively = <T>(work: () => Promise<T>) => whileLocked(() => recordEnd(window, work))
+    const meanwhile = <T>(work: () => Promise<T>) => whileLocked(work, signal)
     const onConfirmed = () => recordEvent(window, 'confirm')
     const apply = { id, ...restored, progress: silent, lock, install: window.install }
     await confirmOrRollBack({ ...apply, exclusively, meanwhile, onConfirmed }, window.milliseconds, () => null, signal)
@@ -74,8 +70,8 @@ function tryToRecordHeld(window: OpenWindow): void {
   }
 }
 
-async function whileLocked<T>(command: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  const lock = await takeLock({ command, timeout: Number.POSITIVE_INFINITY, signal, duringWindow: true })
+async function whileLocked<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  const lock = await takeLock({ timeout: Number.POSITIVE_INFINITY, duringWindow: true, signal })
   try {
     return await work()
   } finally {

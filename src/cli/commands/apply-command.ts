@@ -17,7 +17,7 @@ import { askForApproval } from '../input/approve.ts'
 import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/load-target.ts'
 import { printPlan, printRestarts, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
 import { openProgress } from '../output/progress.ts'
-import { commandLine, type Session } from '../session.ts'
+import type { Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 import { lockAfterWindow } from '../window/earlier-window.ts'
 import { chooseEnding, type EndingOptions, installNow } from '../window/ending.ts'
@@ -142,7 +142,7 @@ async function lockAndApply(
   signal: AbortSignal,
   before: Target | null = null
 ): Promise<ApplyResult & { readonly target: Target; readonly installed: boolean }> {
-  const take = (patience = 0) => takeLock({ command: commandLine(), timeout: Math.max(patience, lockTimeout), signal })
+  const take = (patience = 0) => takeLock({ timeout: Math.max(patience, lockTimeout), signal })
   const takeFirst = () => (options.install === undefined ? take() : lockAfterWindow(session, take))
   const locking = await tryUnless('RIGHT_MISSING', takeFirst)
   let lock: Lock | null = locking.result

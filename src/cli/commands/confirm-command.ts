@@ -3,7 +3,7 @@ import { type Decision, exitOfEnd } from '../../apply/window/window-transitions.
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { printableLines } from '../../printable.ts'
 import { printResult } from '../output/progress.ts'
-import { commandLine, type Session } from '../session.ts'
+import type { Session } from '../session.ts'
 
 interface DecideOptions {
   readonly decision: Decision
@@ -13,7 +13,7 @@ interface DecideOptions {
 
 /** `spanplan confirm` and `spanplan rollback`: decides on an apply that waits for confirmation. */
 export async function decideCommand(session: Session, { decision, window }: DecideOptions): Promise<ExitCode> {
-  const answer = await decideWindow(decision, window ?? null, commandLine())
+  const answer = await decideWindow(decision, window ?? null)
   const { code, confirmed, message } = answer
   if (code !== undefined) throw new SpanplanError({ code, message }, exitOfEnd(answer))
   if (confirmed !== (decision === 'confirm')) throw tooLate(answer.window, confirmed, message)

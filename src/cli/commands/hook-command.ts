@@ -30,7 +30,7 @@ import { descriptorOf } from '../input/open-input.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { openProgress } from '../output/progress.ts'
 import { renderDiagnostic } from '../output/render-diagnostic.ts'
-import { commandLine, type Session } from '../session.ts'
+import type { Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 
 interface HookOptions extends FileSelection, HookSelection {
@@ -81,8 +81,8 @@ async function runHook(
   const record = () => {
     if (name !== everyInterface) recordHook(Date.now(), device, direction, links)
   }
-  const locking = { command: commandLine(), timeout: options.lockTimeout, signal }
-  const lock = await takeLock(locking).catch((error: unknown) => leaveToWindow(error, record, say))
+  const locking = takeLock({ timeout: options.lockTimeout, signal })
+  const lock = await locking.catch((error: unknown) => leaveToWindow(error, record, say))
   if (lock === null) return
   try {
     record()
@@ -110,9 +110,8 @@ async function leaveToWindow(error: unknown, record: () => void, say: Say): Prom
   const window = readWindowTime()
   if (window === null) throw error
   say(`an apply waits for confirmation until ${localTime(window.until)}: its spans are left unchanged`)
-  const options = { command: commandLine(), timeout: 0, signal: new AbortController().signal, duringWindow: true }
   // An apply that waits at a terminal has this lock, too.
-  const lock = await takeLock(options).catch(() => null)
+  const lock = await takeLock({ timeout: 0, duringWindow: true }).catch(() => null)
   if (lock === null) return null
   try {
     record()

@@ -10,7 +10,7 @@ import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
 import type { FileSelection } from '../input/spec-files.ts'
 import { printResult } from '../output/progress.ts'
-import { commandLine, type Session } from '../session.ts'
+import type { Session } from '../session.ts'
 
 /** undefined: every span. */
 type SpanOption = { readonly span: string | undefined }
@@ -95,8 +95,7 @@ function notPaused(span: string, pauses: readonly Pause[]): SpanplanError {
 
 /** Changes the pauses, and has every watch make a run. */
 async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause[]): Promise<void> {
-  const { signal } = new AbortController()
-  const lock = await takeLock({ command: commandLine(), timeout: lockPatience.pause, signal, duringWindow: true })
+  const lock = await takeLock({ timeout: lockPatience.pause, duringWindow: true })
   try {
     const own = readOwnPauses(Date.now())
     writePauses({ ...own, pauses: change(own.pauses) })

@@ -6,7 +6,7 @@ import { openWatch } from '../../watch/watch.ts'
 import { choosePaths, type FileSelection, openFiles } from '../input/spec-files.ts'
 import type { LogLevel } from '../output/journal.ts'
 import { openEventPrinter } from '../output/watch-events.ts'
-import { commandLine, type Session } from '../session.ts'
+import type { Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 
 interface WatchOptions extends FileSelection {
@@ -40,7 +40,7 @@ export async function watchCommand(session: Session, options: WatchOptions): Pro
     return session.files
   }
   const files = { paths: paths.map(({ path }) => path), read }
-  const config = { ...options, ...files, listen: options.listen ?? null, command: commandLine() }
+  const config = { ...options, ...files, listen: options.listen ?? null }
   const watch = await openWatch(config, openEventPrinter(session, options.logLevel))
   hangUp = () => watch.wake('hangup')
   try {

@@ -14,13 +14,12 @@ export function findWatchPid(name: string): number | null {
 /**
  * Takes the lock that only one watch of a name in this network namespace can have.
  *
- * @param command as typed, for those who find the lock held.
  * @throws SpanplanError WATCH_RUNS if another watch has it.
  */
-export async function claimName(name: string, command: string): Promise<Lock> {
+export async function claimName(name: string): Promise<Lock> {
   const kind = lockKind(name)
   try {
-    return await takeLock({ kind, command, timeout: 0, signal: new AbortController().signal })
+    return await takeLock({ kind, timeout: 0 })
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.diagnostics[0]?.code !== 'LOCKED') throw error
     const holder = readHolder(kind)

@@ -25,8 +25,6 @@ interface HookContext {
   readonly paths: readonly string[]
   readonly spec: () => Spec
   readonly underWay: () => RunUnderWay | null
-  /** The command as typed, for those who find the lock held. */
-  readonly command: string
   readonly signal: AbortSignal
 }
 
@@ -37,7 +35,7 @@ interface HookContext {
  * waiting, or another spanplan holds the lock for long.
  */
 export async function takeHookEvent(text: string, context: HookContext): Promise<(() => Promise<boolean>) | null> {
-  const { spec, underWay, command, signal } = context
+  const { spec, underWay, signal } = context
   const { name, direction, paths, until } = eventSchema.parse(JSON.parse(text))
   if (!isDeepStrictEqual(paths, context.paths)) return null
   if (name === null) return async () => true
@@ -51,7 +49,7 @@ export async function takeHookEvent(text: string, context: HookContext): Promise
   }
   for (;;) {
     // A run that waits for Docker has the lock for long. It reads what is recorded before it changes anything.
-    const lock = underWay() === null ? await takeLock({ command, timeout: lockPatience.hookEvent, signal }) : null
+    const lock = underWay() === null ? await takeLock({ timeout: lockPatience.hookEvent, signal }) : null
     try {
       const { device, spans, links } = await look()
       if (spans.length === 0) return async () => false

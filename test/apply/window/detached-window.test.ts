@@ -54,14 +54,14 @@ test('only what was rolled back completely is said to be rolled back', async () 
   expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.rolledBack, code: 'NOT_CONFIRMED' })
   recordEvent(window, { failed: new SpanplanError(reason, Exit.partial) })
   expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.partial, code: 'ROLLBACK_PARTIAL' })
-  expect(await decideWindow('rollback', id, 'rollback')).toMatchObject({ confirmed: false, code: 'ROLLBACK_PARTIAL' })
+  expect(await decideWindow('rollback', id)).toMatchObject({ confirmed: false, code: 'ROLLBACK_PARTIAL' })
   recordEvent(window, { failed: new Error('unexpected') })
   expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.bug, code: 'BUG' })
-  expect(await decideWindow('rollback', id, 'rollback')).toMatchObject({ confirmed: false, code: 'BUG' })
+  expect(await decideWindow('rollback', id)).toMatchObject({ confirmed: false, code: 'BUG' })
   // An apply that is rolled back completely because of its file can be rolled back again, and nothing is to do.
   recordEvent(window, { failed: new SpanplanError(diagnostic('FILE_CHANGED', 'it was changed'), Exit.rolledBack) })
   expect(await failureOf(awaitOpenWindow(id))).toEqual({ exit: Exit.rolledBack, code: 'FILE_CHANGED' })
-  expect(await decideWindow('rollback', id, 'rollback')).toEqual({
+  expect(await decideWindow('rollback', id)).toEqual({
     confirmed: false,
     window: id,
     message: 'it was changed'
@@ -75,9 +75,9 @@ test('only what was rolled back completely is said to be rolled back', async () 
 test('what another apply has changed meanwhile was not rolled back, and a broken record is of no use any more', async () => {
   writeWindow(makeOpenWindow())
   forgetLeftWindow()
-  expect(await decideWindow('rollback', id, 'rollback')).toMatchObject({ confirmed: false, code: 'ROLLBACK_PARTIAL' })
+  expect(await decideWindow('rollback', id)).toMatchObject({ confirmed: false, code: 'ROLLBACK_PARTIAL' })
   writeFileSync(runFile('window-record'), '')
-  expect(await failureOf(decideWindow('rollback', id, 'rollback'))).toMatchObject({ code: 'WINDOW_UNREADABLE' })
+  expect(await failureOf(decideWindow('rollback', id))).toMatchObject({ code: 'WINDOW_UNREADABLE' })
   forgetLeftWindow()
   expect(readWindow()).toBeNull()
 })
