@@ -2,13 +2,14 @@ import type { Code } from '../codes/explained-codes.ts'
 import { isHarmless, meaningOf } from '../codes/meanings.ts'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { Engine } from '../host/docker/docker-names.ts'
+import { isRoot } from '../host/process/process-rights.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { Container } from '../host/snapshot.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import { hiddenNamespace } from '../resources/unread.ts'
-import { lastPause, type Pause } from '../run-dir/pauses.ts'
-import type { WindowTime } from '../run-dir/window-time.ts'
+import { lastPause, type Pause, readPauses } from '../run-dir/pauses.ts'
+import { readWindowTime, type WindowTime } from '../run-dir/window-time.ts'
 import { type AdviseApply, adviseNothing, type OtherFiles } from './advice.ts'
 import { findListener } from './counters/counter-delta.ts'
 import { makeFlowReport } from './counters/flow-report.ts'
@@ -79,6 +80,12 @@ export interface ReportInput extends Circumstances {
   readonly otherFiles?: OtherFiles | null
   /** Why bridges that are in no file cannot be removed: an apply of the whole file is refused. By default, they can. */
   readonly blockers?: readonly Diagnostic[]
+}
+
+/** What a report takes from the run directory, the clock and this process. */
+export function readMoment(): Pick<ReportInput, 'pauses' | 'window' | 'now' | 'isRoot'> {
+  const now = Date.now()
+  return { pauses: readPauses(now).pauses, window: readWindowTime(), now, isRoot: isRoot() }
 }
 
 /** Compares two samples, and judges the spans and the host. */

@@ -1,15 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
-import { isRoot } from '../../host/process/process-rights.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { refresh, refreshAndCheckSpans } from '../../look/refresh.ts'
 import { printableJson } from '../../printable.ts'
-import { readPauses } from '../../run-dir/pauses.ts'
-import { readWindowTime } from '../../run-dir/window-time.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { statusDocument } from '../../status/output/status-json.ts'
 import { renderReport } from '../../status/output/status-text.ts'
-import { makeReport, type Report } from '../../status/report.ts'
+import { makeReport, type Report, readMoment } from '../../status/report.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
 import { findWatch } from '../../watch/serve/find-watch.ts'
 import { refreshStatus, type StatusSelection, type StatusView } from '../input/status-view.ts'
@@ -73,21 +70,6 @@ function exitOf(report: Report | null): ExitCode {
 export async function report(view: StatusView, first: Sample, later: Sample): Promise<Report> {
   const { state: watch, silent: silentWatch } = await findWatch(view.desired.owner)
   const { fileErrors, basis, advise, otherFiles, blockers = [] } = view
-  const now = Date.now()
-  return makeReport({
-    view,
-    pauses: readPauses(now).pauses,
-    watch,
-    silentWatch,
-    window: readWindowTime(),
-    first,
-    later,
-    now,
-    isRoot: isRoot(),
-    fileErrors,
-    basis,
-    advise,
-    otherFiles,
-    blockers
-  })
+  const files = { fileErrors, basis, advise, otherFiles, blockers }
+  return makeReport({ view, watch, silentWatch, first, later, ...files, ...readMoment() })
 }

@@ -7,11 +7,9 @@ import { type HostReading, planTarget } from '../../plan/plan-view.ts'
 import { findFaultyFilters } from '../../plan/resolve-filter.ts'
 import { makeDestroyTarget, type Target } from '../../plan/target.ts'
 import { findRunDistrust } from '../../run-dir/folder.ts'
-import { readPauses } from '../../run-dir/pauses.ts'
-import { readWindowTime } from '../../run-dir/window-time.ts'
 import { adviseApply, adviseNothing, type OtherFiles } from '../../status/advice.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
-import { makeReport } from '../../status/report.ts'
+import { makeReport, readMoment } from '../../status/report.ts'
 import { findOtherFiles } from '../../watch/serve/other-files.ts'
 import type { DockerReading, DoctorReadings, DoctorRequest, Known, SpansReading, WatchReading } from '../readings.ts'
 import { spanplanLine } from '../wording.ts'
@@ -128,20 +126,9 @@ async function describeSpans(
     await sleep(sampleTime)
     const sample = await takeSample(paths)
     const watch = watches.find(({ name }) => name === view.desired.owner)?.state ?? null
-    const now = Date.now()
     const write = (span: string | null) => spanplanLine(request, ...applyWords(span))
     const advise = target === null ? adviseNothing : adviseApply(target, view, write, otherFiles)
-    const report = makeReport({
-      view,
-      pauses: readPauses(now).pauses,
-      watch,
-      window: readWindowTime(),
-      now,
-      isRoot: isRoot(),
-      first,
-      later: sample,
-      advise
-    })
+    const report = makeReport({ view, watch, first, later: sample, advise, ...readMoment() })
     return { conflicts, view, advise, report, paths, sample }
   })
   return {

@@ -1,16 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nullIfForeseen } from '../../errors.ts'
-import { isRoot } from '../../host/process/process-rights.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
-import { readPauses } from '../../run-dir/pauses.ts'
-import { readWindowTime } from '../../run-dir/window-time.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { addLosses, type LossTotals } from '../../status/counters/loss-totals.ts'
 import { expositionType, writeExposition } from '../../status/output/exposition.ts'
 import { type Measurement, makeMetrics } from '../../status/output/metrics.ts'
-import { makeReport } from '../../status/report.ts'
+import { makeReport, readMoment } from '../../status/report.ts'
 import type { WatchState } from '../../status/watch-state.ts'
 import type { EmitEvent } from '../events/event.ts'
 import { cachePromise } from './cached-promise.ts'
@@ -102,9 +99,7 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
     const sample = await takeSample(paths).catch(nullIfForeseen)
     if (sample === null) return null
     losses = addLosses(losses, paths, sample)
-    const input = { view, pauses: readPauses(Date.now()).pauses, watch: watched.state(), window: readWindowTime() }
-    const about = { now: Date.now(), isRoot: isRoot() }
-    const report = makeReport({ ...input, ...about, first: last ?? sample, later: sample })
+    const report = makeReport({ view, watch: watched.state(), first: last ?? sample, later: sample, ...readMoment() })
     last = sample
     return { report, paths, sample, losses }
   }
