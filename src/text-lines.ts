@@ -47,6 +47,11 @@ export function capitalize(text: string): string {
   return text.startsWith('spanplan ') ? text : `${text.charAt(0).toUpperCase()}${text.slice(1)}`
 }
 
+/** A number of things: "1 span", "2 spans". */
+export function counted(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? '' : 's'}`
+}
+
 /** Names as a sentence has them: "a, b and c". */
 export function listAll(names: readonly string[]): string {
   return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ')

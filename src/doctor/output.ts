@@ -1,5 +1,5 @@
 import { oneLine, type Paint, printable, type Tone } from '../printable.ts'
-import { wrap } from '../text-lines.ts'
+import { counted, wrap } from '../text-lines.ts'
 import type { CheckResult } from './finding.ts'
 import type { CheckedFinding } from './registry.ts'
 
@@ -50,8 +50,7 @@ export function renderFindings(findings: readonly CheckedFinding[], paint: Paint
 
 function sumUp(findings: readonly CheckedFinding[]): string {
   const count = (result: CheckResult) => findings.filter((finding) => finding.result === result).length
-  const plural = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`
-  const counts = `${plural(count('problem'), 'problem')}, ${plural(count('warning'), 'warning')}, ${count('unknown')} not known.`
+  const counts = `${counted(count('problem'), 'problem')}, ${counted(count('warning'), 'warning')}, ${count('unknown')} not known.`
   const hasCommand = findings.some(({ command }) => command !== null)
   return hasCommand ? `${counts} Each $ line clears what stands above it; run it as root.` : counts
 }

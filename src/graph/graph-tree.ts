@@ -1,4 +1,5 @@
 import type { Paint, Tone } from '../printable.ts'
+import { counted } from '../text-lines.ts'
 import { type Graph, type GraphSpan, type Part, partsOf, type Remark, type Standing, standingOf } from './graph.ts'
 
 /** How a remark begins, and its colour. */
@@ -74,7 +75,7 @@ function renderRemarks(remarks: readonly Remark[], margin: string, paint: Paint)
 }
 
 function sumUp({ fileOnly, spans, remarks }: Graph): string {
-  const all = spans.length === 0 ? 'There are no spans' : count(spans.length)
+  const all = spans.length === 0 ? 'There are no spans' : counted(spans.length, 'span')
   if (fileOnly) return `${all} in the file. The host was not read.`
   const each = spans.map((span) => standingOf(...partsOf(span)))
   const counts = (['broken', 'paused', 'waits'] as const)
@@ -83,16 +84,12 @@ function sumUp({ fileOnly, spans, remarks }: Graph): string {
     .map(([number, standing]) => `${number} ${verbs[standing][number === 1 ? 0 : 1]}`)
   if (remarks.length > 0) counts.push('the host has a problem')
   return counts.length === 0
-    ? `${count(spans.length)}, in sync with the file.`
-    : `${count(spans.length)}: ${counts.join(', ')}. See: spanplan status`
+    ? `${counted(spans.length, 'span')}, in sync with the file.`
+    : `${counted(spans.length, 'span')}: ${counts.join(', ')}. See: spanplan status`
 }
 
 const verbs: Readonly<Record<Exclude<Standing, 'ok'>, readonly [one: string, more: string]>> = {
   broken: ['is broken', 'are broken'],
   paused: ['is paused', 'are paused'],
   waits: ['waits', 'wait']
-}
-
-function count(number: number): string {
-  return number === 1 ? '1 span' : `${number} spans`
 }

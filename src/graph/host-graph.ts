@@ -77,20 +77,13 @@ const words: Readonly<Record<PlannedChange['action'], string>> = {
   adopt: 'foreign'
 }
 
-/** The side of a span that a kind of resource is on. */
-const sides: Readonly<Record<KindName, Side>> = {
-  bridge: 'span',
-  table: 'span',
-  address: 'span',
+/** The side of a span that a kind of resource is on. All others are of the span itself. */
+const sides: Readonly<Partial<Record<KindName, Side>>> = {
+  interface: 'source',
   qdisc: 'source',
   mirror: 'mirror',
-  interface: 'source',
-  network: 'span',
   sensor: 'receiver',
-  stack: 'span',
-  note: 'span',
-  port: 'receiver',
-  xdp: 'span'
+  port: 'receiver'
 }
 
 /** What is not what its kind is called: the interface and the container themselves stay. */
@@ -264,7 +257,7 @@ function findSensor({ sensor, state, diagnostic }: SensorHealth, waiting: readon
 
 function findChange(change: PlannedChange, host: HostIndex): Finding {
   const { kind, device, container, subject } = change
-  const side = sides[kind]
+  const side = sides[kind] ?? 'span'
   const behind = side === 'receiver' ? host.attachmentOf(host.linkOf(device))?.container.name : undefined
   return { about: change, side, device: device ?? undefined, container: container ?? behind, item: subject.item }
 }

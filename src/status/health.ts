@@ -9,6 +9,7 @@ import type { KindName } from '../resources/registry.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { writeStaysUp } from '../run-dir/going-down.ts'
 import { writeDuration } from '../spec/values/duration.ts'
+import { counted } from '../text-lines.ts'
 import { type Advice, writeAdvice } from './advice.ts'
 import { type CarrierCause, causes, isCarrierCause } from './counters/causes.ts'
 import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
@@ -161,8 +162,7 @@ export function findMissingDocker({ host: { docker }, desired }: PlanView): Diag
 
 function countDrift({ length }: readonly PlannedChange[], what: string, advise: () => Advice): Diagnostic[] {
   if (length === 0) return []
-  const changes = length === 1 ? '1 change' : `${length} changes`
-  return [diagnostic('DRIFT', `${what} differs from the file: ${changes}`, writeAdvice(advise()))]
+  return [diagnostic('DRIFT', `${what} differs from the file: ${counted(length, 'change')}`, writeAdvice(advise()))]
 }
 
 /** What is wrong with a source that is idle. */
@@ -176,18 +176,9 @@ export function explainIdleness({ span, points, idle, maxIdle }: SourceIdleness)
   }
 }
 
-const carrierClauses: Readonly<Record<CarrierCause, string>> = {
-  no_carrier: 'has no carrier',
-  interface_down: 'is set down',
-  source_down: 'is down in its container',
-  host_end_down: 'is set down on the host',
-  ports_down: 'is a bridge of which no port is up',
-  carrier_flap: 'lost its carrier for a moment'
-}
-
 /** What is wrong with a source that has no carrier, or had none. */
 export function explainCarrier({ source }: CopyPoint, cause: CarrierCause): Diagnostic {
-  return diagnostic('CARRIER_LOST', `${writeSourceName(source)} ${carrierClauses[cause]}`, causes[cause].hint)
+  return diagnostic('CARRIER_LOST', `${writeSourceName(source)} ${causes[cause].clause}`, causes[cause].hint)
 }
 
 /** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
@@ -198,13 +189,12 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
     device === hop.device || device === span || (hop.kind !== 'interface' && onTheWay.has(kind))
   return hop.losses.flatMap(({ cause, frames }) => {
     const { text, hint } = causes[cause]
-    const isOwn = !('differs' in causes[cause]) || !changes.some(({ kind, device }) => isChanged(kind, device))
+    const isOwn = 'isOwn' in causes[cause] || !changes.some(({ kind, device }) => isChanged(kind, device))
     if (isCarrierCause(cause))
       return hop.kind === 'interface' ? [{ diagnostic: explainCarrier(hop.point, cause), isOwn }] : []
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
-    const lost = frames === 1 ? '1 frame' : `${frames} frames`
-    const message = `${lost} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`
+    const message = `${counted(frames, 'frame')} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`
     return [{ diagnostic: diagnostic('FRAMES_LOST', message, hint), isOwn }]
   })
 }

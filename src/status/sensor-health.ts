@@ -19,8 +19,8 @@ interface CauseEntry {
   readonly code: Code
   /** What is wrong with the sensor, without its name. */
   words(container: Container): string
-  /** The command that helps, and what it is for; null: apply repairs it. */
-  hint(name: string, engine: Engine): string | null
+  /** The command that helps, and what it is for. Missing: apply repairs it. */
+  hint?(name: string, engine: Engine): string
 }
 
 /** See why, where only the sensor itself can tell. */
@@ -48,18 +48,15 @@ export const sensorCauses = {
   },
   disconnected: {
     code: 'SENSOR_DISCONNECTED',
-    words: () => "is not connected to the span's network",
-    hint: () => null
+    words: () => "is not connected to the span's network"
   },
   interface_gone: {
     code: 'SENSOR_INTERFACE',
-    words: () => 'has lost its interface on the span, or has it in another network namespace',
-    hint: () => null
+    words: () => 'has lost its interface on the span, or has it in another network namespace'
   },
   port_down: {
     code: 'SENSOR_INTERFACE',
-    words: () => 'gets nothing: its port is down, or off the bridge',
-    hint: () => null
+    words: () => 'gets nothing: its port is down, or off the bridge'
   },
   port_elsewhere: {
     code: 'SENSOR_INTERFACE',
@@ -210,11 +207,11 @@ function causeDiagnostic(
   since: string | null,
   origin: Origin | undefined
 ): Diagnostic {
-  const { code, words, hint } = sensorCauses[cause]
+  const { code, words, hint }: CauseEntry = sensorCauses[cause]
   const { name } = container
   const message = `the sensor ${name} ${words(container)}${since === null ? '' : `, since ${localTime(since)}`}`
   return {
-    ...diagnostic(code, message, hint(name, view.host.engine) ?? undefined, origin),
+    ...diagnostic(code, message, hint?.(name, view.host.engine), origin),
     subject: { span: span.name, kind: 'sensor', id: [span.network?.name ?? span.name, name] }
   }
 }

@@ -5,7 +5,6 @@ import { takeLock } from '../../run-dir/lock.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { lastPause, type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
-import type { Degraded } from '../../status/watch-state.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
 import type { FileSelection } from '../input/spec-files.ts'
@@ -39,26 +38,28 @@ export async function resumeCommand(session: Session, { span }: SpanOption): Pro
     if (ended.length + retried.length === 0 && span !== undefined) throw notPaused(span, pauses)
     return pauses.filter((pause) => !ended.includes(pause))
   })
-  const text = ended.length === 0 ? 'Nothing was paused.' : `Resumed: ${listSpans(ended)}.`
+  const spans = ended.map((pause) => pause.span)
+  const text = spans.length === 0 ? 'Nothing was paused.' : `Resumed: ${listSpans(spans)}.`
   const again = retried.length === 0 ? '' : ` The watch tries again at once: ${listSpans(retried)}.`
   const left = span === undefined ? renderPausesLeft() : renderPauseLeft(span)
-  const spans = ended.map((pause) => pause.span)
-  printResult(session, `${text}${again}${left}`, 'resumed', { spans, retried: retried.map((one) => one.span) })
+  printResult(session, `${text}${again}${left}`, 'resumed', { spans, retried })
   return Exit.done
 }
 
 /** The spans that watches do not keep in sync, and try again later: each once. */
-async function readLeftAlone(span: string | undefined): Promise<readonly Pick<Degraded, 'span'>[]> {
+async function readLeftAlone(span: string | undefined): Promise<readonly Pause['span'][]> {
   const states = await Promise.all(watchNames().map((name) => askWatch(name, 'state')))
   const degraded = states.flatMap((state) => state?.degraded ?? [])
   const found = degraded.filter((one) => span === undefined || one.span === null || one.span === span)
-  return [...new Set(found.map((one) => one.span))].map((name) => ({ span: name }))
+  return [...new Set(found.map((one) => one.span))]
 }
 
 /** The pauses in root's run directory, which another user cannot end. */
 function renderPausesLeft(): string {
   const { pauses } = readPauses(Date.now())
-  return pauses.length === 0 ? '' : `\nStill paused by root: ${listSpans(pauses)}. To resume: sudo spanplan resume`
+  return pauses.length === 0
+    ? ''
+    : `\nStill paused by root: ${listSpans(pauses.map((pause) => pause.span))}. To resume: sudo spanplan resume`
 }
 
 /** What goes on pausing a span whose own pause has ended. */
@@ -79,8 +80,8 @@ function writePause(span: string | null, last: Pause) {
   }
 }
 
-function listSpans(pauses: readonly Pick<Pause, 'span'>[]): string {
-  return pauses.map(({ span }) => span ?? 'all spans').join(', ')
+function listSpans(spans: readonly Pause['span'][]): string {
+  return spans.map((span) => span ?? 'all spans').join(', ')
 }
 
 function notPaused(span: string, pauses: readonly Pause[]): SpanplanError {

@@ -3,6 +3,7 @@ import { printable, printableJson } from '../../printable.ts'
 import { examineFiles } from '../../spec/load.ts'
 import { printSpec } from '../../spec/print.ts'
 import type { Spec } from '../../spec/spec.ts'
+import { counted } from '../../text-lines.ts'
 import { type FileSelection, readFiles } from '../input/spec-files.ts'
 import { type Session, warn } from '../session.ts'
 
@@ -28,8 +29,7 @@ export async function validateCommand(
   if (session.json) process.stdout.write(`${printableJson(summary)}\n`)
   else if (print) process.stdout.write(printSpec(spec))
   else {
-    const count = spans.length === 1 ? '1 span' : `${spans.length} spans`
-    process.stdout.write(`${files.map(printable).join(', ')}: valid, ${count}.\n`)
+    process.stdout.write(`${files.map(printable).join(', ')}: valid, ${counted(spans.length, 'span')}.\n`)
   }
   return Exit.done
 }

@@ -2,20 +2,14 @@ import { once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
 import { Exit, type ExitCode } from '../../errors.ts'
 import type { ListenAddress } from '../../watch/serve/http-listener.ts'
-import { openWatch } from '../../watch/watch.ts'
+import { openWatch, type WatchConfig } from '../../watch/watch.ts'
 import { choosePaths, type FileSelection, openFiles } from '../input/spec-files.ts'
 import type { LogLevel } from '../output/journal.ts'
 import { openEventPrinter } from '../output/watch-events.ts'
 import type { Session } from '../session.ts'
 import { catchSignals } from '../signals.ts'
 
-interface WatchOptions extends FileSelection {
-  /** Milliseconds. */
-  readonly interval: number
-  readonly dryRun: boolean
-  readonly allowEmpty: boolean
-  readonly prune: boolean
-  readonly recreate: boolean
+interface WatchOptions extends FileSelection, Omit<WatchConfig, 'paths' | 'read' | 'listen'> {
   readonly logLevel: LogLevel
   readonly listen?: ListenAddress
 }

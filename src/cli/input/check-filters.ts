@@ -1,17 +1,11 @@
-import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
+import { diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import { checkFilters } from '../../host/compile-filters.ts'
 import { findFilterErrors, warnOfFilter } from '../../plan/resolve-filter.ts'
 import { expressionsOf } from '../../plan/target.ts'
 import type { Spec } from '../../spec/spec.ts'
 
-/** What is wrong with the filters, or why they were not checked. */
-interface FilterFindings {
-  readonly errors: readonly Diagnostic[]
-  readonly warnings: readonly Diagnostic[]
-}
-
-/** Checks the filters of a spec with tcpdump, where it can be run. */
-export async function checkFiltersOf(spec: Spec): Promise<FilterFindings> {
+/** Checks the filters of a spec with tcpdump; where it cannot be run, a warning says why. */
+export async function checkFiltersOf(spec: Spec) {
   const warnings = spec.spans.flatMap((span) => span.sources.flatMap((source) => warnOfFilter(span, source)))
   try {
     const compiled = await checkFilters(expressionsOf(spec))
@@ -19,7 +13,7 @@ export async function checkFiltersOf(spec: Spec): Promise<FilterFindings> {
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
     const { message, hint } = diagnosticOf(error)
-    const text = `the filters were not checked: ${message}`
-    return { errors: [], warnings: [...warnings, { code: 'FILTER_UNCHECKED', message: text, ...(hint && { hint }) }] }
+    const unchecked = diagnostic('FILTER_UNCHECKED', `the filters were not checked: ${message}`, hint)
+    return { errors: [], warnings: [...warnings, unchecked] }
   }
 }

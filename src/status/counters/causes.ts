@@ -4,8 +4,10 @@ interface CauseEntry {
   readonly text: string
   /** `kernel`: a counter of the kernel. `difference`: what is missing from one hop to the next. `none`: the number is unknown. */
   readonly counted: 'kernel' | 'difference' | 'none'
-  /** What is lost so may come from a difference to the file: once that is repaired, nothing is lost. */
-  readonly differs?: true
+  /** What is lost so comes from no difference to the file: it would be lost all the same if the host were as the file says. */
+  readonly isOwn?: true
+  /** Of a source that has no carrier, or had none: what is said of it. */
+  readonly clause?: string
   /** What to do about it. */
   readonly hint: string
 }
@@ -17,86 +19,81 @@ const planHint = 'a plan shows what to do'
 export const causes = {
   no_carrier: {
     counted: 'none',
-    differs: true,
     text: 'no carrier',
+    clause: 'has no carrier',
     hint: "look at the cable and at the switch's port"
   },
-  interface_down: {
-    counted: 'none',
-    differs: true,
-    text: 'set down',
-    hint: 'an apply sets it up'
-  },
+  interface_down: { counted: 'none', text: 'set down', clause: 'is set down', hint: 'an apply sets it up' },
   source_down: {
     counted: 'none',
-    differs: true,
     text: 'down in its container',
+    clause: 'is down in its container',
     hint: 'set it up there, or restart the container'
   },
   host_end_down: {
     counted: 'none',
-    differs: true,
     text: 'set down on the host',
+    clause: 'is set down on the host',
     hint: 'set it up with ip link set, or restart the container: an apply leaves it as it is'
   },
   ports_down: {
     counted: 'none',
-    differs: true,
     text: 'none of its ports is up',
+    clause: 'is a bridge of which no port is up',
     hint: 'start a container on that bridge, or set one of its ports up: the kernel copies nothing to or from a bridge without a running port'
   },
   carrier_flap: {
     counted: 'none',
-    differs: true,
     text: 'its carrier was gone for a moment',
+    clause: 'lost its carrier for a moment',
     hint: "if it goes again, look at the cable and at the switch's port"
   },
   ring_overrun: {
     counted: 'kernel',
+    isOwn: true,
     text: "the interface's ring was full",
     hint: 'enlarge it with ethtool -G, or mirror less at the switch'
   },
-  damaged: { counted: 'kernel', text: 'arrived damaged', hint: 'look at the cable, the optics and the duplex' },
-  no_mirror: { counted: 'difference', differs: true, text: 'there is no mirror', hint: planHint },
-  target_gone: { counted: 'kernel', differs: true, text: 'the bridge has gone', hint: planHint },
-  no_sensor: { counted: 'kernel', text: 'no sensor is connected', hint: 'connect one, or list it in the file' },
-  target_down: {
+  damaged: {
     counted: 'kernel',
-    differs: true,
-    text: 'the bridge was down, or no port of it was up',
-    hint: planHint
+    isOwn: true,
+    text: 'arrived damaged',
+    hint: 'look at the cable, the optics and the duplex'
   },
-  action_dropped: {
+  no_mirror: { counted: 'difference', text: 'there is no mirror', hint: planHint },
+  target_gone: { counted: 'kernel', text: 'the bridge has gone', hint: planHint },
+  no_sensor: {
     counted: 'kernel',
-    differs: true,
-    text: "dropped by the mirror's action",
-    hint: planHint
+    isOwn: true,
+    text: 'no sensor is connected',
+    hint: 'connect one, or list it in the file'
   },
+  target_down: { counted: 'kernel', text: 'the bridge was down, or no port of it was up', hint: planHint },
+  action_dropped: { counted: 'kernel', text: "dropped by the mirror's action", hint: planHint },
   port_down: {
     counted: 'difference',
-    differs: true,
     text: 'the port was down, or had no carrier',
     hint: "set the interface up in the sensor; if it is the host's end, a plan shows it"
   },
   too_large: {
     counted: 'difference',
-    differs: true,
     text: 'larger than the MTU',
     hint: 'write "mtu: auto" or a larger number, and apply the file'
   },
   port_dropped: {
     counted: 'kernel',
+    isOwn: true,
     text: "dropped at the sensor's interface",
     hint: 'its interface is down, or its MTU is smaller, or net.core.netdev_max_backlog is too small for the bursts'
   },
   socket_full: {
     counted: 'kernel',
+    isOwn: true,
     text: "the sensor's socket was full",
     hint: 'the sensor reads too slowly: give it more CPU, or a larger buffer'
   },
   unexplained: {
     counted: 'difference',
-    differs: true,
     text: 'unexplained',
     hint: 'a plan warns of filters and programs that may drop them'
   }
@@ -106,14 +103,8 @@ export const causes = {
 export type Cause = keyof typeof causes
 
 /** The causes that say that a source has no carrier, or had none. */
-export type CarrierCause =
-  | 'no_carrier'
-  | 'interface_down'
-  | 'source_down'
-  | 'host_end_down'
-  | 'ports_down'
-  | 'carrier_flap'
+export type CarrierCause = { [Name in Cause]: (typeof causes)[Name] extends { clause: string } ? Name : never }[Cause]
 
 export function isCarrierCause(cause: Cause): cause is CarrierCause {
-  return causes[cause].counted === 'none'
+  return 'clause' in causes[cause]
 }

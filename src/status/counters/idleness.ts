@@ -1,6 +1,7 @@
 import { groupsOf } from '../../host/host-index.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import type { CopyPoint } from '../../resources/desired-state.ts'
+import { counted } from '../../text-lines.ts'
 import { findMirror } from './counter-delta.ts'
 import type { FramePath, PathMirror } from './frame-path.ts'
 
@@ -47,7 +48,7 @@ export function readSources({ span, mirrors }: FramePath, sample: Sample): Sourc
 export function writeIdleSource([first, ...others]: SourceIdleness['points']): string {
   const [name] = first.source
   const more = new Set(others.flatMap(({ source, device }) => (source[0] === name ? [] : [device.name]))).size
-  return more === 0 ? name : `${name} or ${more} other ${more === 1 ? 'interface' : 'interfaces'}`
+  return more === 0 ? name : `${name} or ${counted(more, 'other interface')}`
 }
 
 /** Whether the source has been without a frame for as long as its max_idle. */

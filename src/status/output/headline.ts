@@ -7,7 +7,7 @@ import { oneLine } from '../../printable.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import type { WindowTime } from '../../run-dir/window-time.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
-import { capitalize } from '../../text-lines.ts'
+import { capitalize, counted } from '../../text-lines.ts'
 import type { FlowReport } from '../counters/flow-report.ts'
 import type { Basis, Report, SpanReport } from '../report.ts'
 
@@ -92,11 +92,9 @@ function problemsEntry(
 ): HeadlineEntry {
   const [first] = problems
   const drift = first?.code === 'DRIFT'
-  const what = drift
-    ? `${changes} ${changes === 1 ? 'difference' : 'differences'} from the file`
-    : (first?.message ?? '')
+  const what = drift ? `${counted(changes, 'difference')} from the file` : (first?.message ?? '')
   const more = problems.length - 1
-  const others = more === 0 ? [] : [`${more} more ${more === 1 ? 'problem' : 'problems'}`]
+  const others = more === 0 ? [] : [counted(more, 'more problem')]
   const hint = first?.hint ?? ''
   const action = first && meaningOf(first).hintIsCommand ? hint : capitalize(hint)
   const clauses = ['NOT HEALTHY', what, ...others, ...facts]
