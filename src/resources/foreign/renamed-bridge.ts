@@ -58,7 +58,7 @@ export function explainIfRenamed(link: Link, spans: readonly string[], host: Hos
  *
  * @param span whose bridge it is; null: nothing tells.
  */
-export function explainRenamed({ name }: Link, span: string | null, host: HostIndex): Diagnostic {
+function explainRenamed({ name }: Link, span: string | null, host: HostIndex): Diagnostic {
   const whose = span === null ? 'of a span' : `of the span ${span}`
   const isTaken = span !== null && host.linkOf(span) !== undefined
   const first = isTaken ? `take the name ${span} off the interface that has it; then ` : ''
