@@ -4,10 +4,8 @@ import { findListeners } from '../resources/kinds/network.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import type { Context } from '../resources/sources/host-source-kind.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
-import { matchesSpan } from '../spec/scope.ts'
 import { listNames } from '../text-lines.ts'
 import { findCreatedOn } from './resolve-sensors.ts'
-import type { Target } from './target.ts'
 
 /**
  * The wait for a person: what would be done disconnects sensors that run, and nobody has asked for that.
@@ -36,14 +34,14 @@ export function waitForPerson(
  */
 export function holdNetwork(
   span: SpanSpec,
-  { scope, patient, recreate }: Pick<Target, 'scope' | 'patient' | 'recreate'>,
-  { host, spec }: Context
+  recreate: boolean,
+  { host, spec, scope, patient }: Context
 ): { readonly span: SpanSpec; readonly wait: Wait } | null {
   const { name, network } = span
   if (network === null) return null
   const live = host.networksOfSpan(name).find((one) => one.name !== network.name && ownsNetwork({ scope }, one))
   if (live === undefined) return null
-  const sensors = matchesSpan(recreate, name) ? [] : findListeners(host, live.name)
+  const sensors = recreate ? [] : findListeners(host, live.name)
   const isGoing = spec.spans.every((one) => one.network?.name !== live.name)
   const [bound] = patient && isGoing ? findCreatedOn(span, live, host) : []
   if (sensors.length === 0 && bound === undefined) return null

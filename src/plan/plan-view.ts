@@ -13,7 +13,6 @@ import { readMark } from '../resources/marks.ts'
 import { destroyOf, isInScope } from '../resources/ownership.ts'
 import { warnOfStrayPorts } from '../resources/port-role.ts'
 import { readMarks } from '../resources/read-marks.ts'
-import { namesGoingDown } from '../run-dir/going-down.ts'
 import { exceptSpans, namedSpans } from '../spec/scope.ts'
 import { listNames } from '../text-lines.ts'
 import { warnOfOtherOwners } from './live-spans.ts'
@@ -50,12 +49,12 @@ export function planTarget(target: Target, reading: HostReading): PlanView {
     ...warnOfStrayPorts(desired, host),
     ...warnOfCopiedMarks(desired, host)
   ]
-  if (target.isDestroy) {
-    const isNothing = plan.changes.length + plan.waiting.length === 0
-    const others = isNothing ? warnOfOtherOwners(target, host) : []
-    return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...others] } }
-  }
-  const more = [...warnOfStacks(resolution), ...warnOfUnlistedSpans(target, host)]
+  const isNothing = plan.changes.length + plan.waiting.length === 0
+  const more = target.isDestroy
+    ? isNothing
+      ? warnOfOtherOwners(target, host)
+      : []
+    : [...warnOfStacks(resolution), ...warnOfUnlistedSpans(target, host)]
   return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 
@@ -73,8 +72,7 @@ function planAround(
   reading: HostReading,
   waits: readonly Wait[]
 ): { readonly resolution: Resolution; readonly plan: Plan } {
-  const goingDown = namesGoingDown(target.goingDown, reading.host.links)
-  const resolved = resolveSpec(target, { ...target, ...reading, goingDown })
+  const resolved = resolveSpec(target, reading)
   const resolution = { ...resolved, waits: [...resolved.waits, ...waits] }
   const plan = makePlan(resolution, target)
   if ('changes' in plan) return { resolution, plan }

@@ -112,7 +112,7 @@ export function makePlan(
   state: Resolution,
   { adopt, recreate, patient, resting }: Pick<Target, 'adopt' | 'recreate' | 'patient' | 'resting'>
 ): Plan | readonly Wait[] {
-  const { desired, host, waits, untouched, warnings } = state
+  const { desired, host, waits, warnings } = state
   const { drafts, held } = planKinds(state, { adopt, recreate }, (kind) => {
     const live = kind.observe(state)
     return { live, desired: kind.desire(state, live) }
@@ -127,7 +127,7 @@ export function makePlan(
   if (postponed.size > 0) return [...postponed.values()]
   const known = drafts.filter((draft) => draft.withheld === null)
   const isLeft = ({ span, device }: PlannedChange) =>
-    untouched.some((one) => one.span === span && one.device === device)
+    span !== null && device !== null && desired.spanOf(span)?.untouched.includes(device)
   const changes = leaveResting(
     known.flatMap(({ change }) => (change === null || isLeft(change) ? [] : change)),
     resting

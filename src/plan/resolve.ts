@@ -19,6 +19,7 @@ import {
   waitForMirrors
 } from '../resources/sources/host-source-kind.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
+import { namesGoingDown } from '../run-dir/going-down.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
@@ -36,8 +37,6 @@ import type { Target } from './target.ts'
 /** What a target is on a host, with what waits and what is worth a warning. */
 export interface Resolution extends ObservedState {
   readonly waits: readonly Wait[]
-  /** What is live on the devices of these waits' sources stays as it is: each a span and a device. */
-  readonly untouched: readonly Untouched[]
   readonly warnings: readonly Diagnostic[]
 }
 
@@ -47,28 +46,26 @@ export interface Resolution extends ObservedState {
  * @throws SpanplanError with all that cannot be resolved: an interface that is missing or is not Ethernet, a filter that does
  * not compile, a loop, a container that cannot be connected.
  */
-export function resolveSpec(
-  { spec, scope, patient, recreate, known, subnetSeed }: Target,
-  reading: Omit<Context, 'planned'>
-): Resolution {
-  const { host, goingDown } = reading
-  const asked = { scope, patient, recreate }
+export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'filters'>): Resolution {
+  const { spec, scope, patient, recreate, known, subnetSeed } = target
+  const { host } = reading
+  const goingDown = namesGoingDown(target.goingDown, host.links)
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
   const made = specs.filter(({ name }) => host.linkOf(name) === undefined && host.findOpaque(name) === undefined)
   const planned = new Map(made.map((span) => [span.name, planBridge(span)]))
-  const context = { ...reading, planned }
+  const context = { ...target, ...reading, planned, goingDown }
   const mtus = new Map<string, number>()
-  const parts = new Map<SpanSpec, Resolved<ResolvedSpan>>()
+  const parts = new Map<SpanSpec, Resolved<DesiredSpan>>()
   for (const span of sortBySources(specs, spanSources(specs, spec, host))) {
-    const held = holdNetwork(span, asked, context)
-    const part = resolveSpan(held?.span ?? span, matchesSpan(recreate, span.name), mtus, context)
+    const recreates = matchesSpan(recreate, span.name)
+    const held = holdNetwork(span, recreates, context)
+    const part = resolveSpan(held?.span ?? span, recreates, mtus, context)
     parts.set(span, held === null ? part : { ...part, waits: [...part.waits, held.wait] })
-    for (const one of part.items) mtus.set(span.name, one.span.mtu)
+    for (const { name, mtu } of part.items) mtus.set(name, mtu)
   }
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
-  const complete = resolved.items.map(({ span }) => span)
-  const others = findOtherSpans(complete, scope, host)
-  const { spans: open, loops } = breakLoops(complete, others, host)
+  const others = findOtherSpans(resolved.items, scope, host)
+  const { spans: open, loops } = breakLoops(resolved.items, others, host)
   const shared = findSharedNames(open)
   const spans = patient ? leaveNames(open, shared) : open
   const errors = [...resolved.errors, ...(patient ? [] : [...loops, ...shared].map(({ diagnostic }) => diagnostic))]
@@ -86,7 +83,6 @@ export function resolveSpec(
     marks,
     host,
     waits: [...resolved.waits, ...(patient ? [...leftOut, ...shared.map(({ wait }) => wait)] : [])],
-    untouched: resolved.items.flatMap(({ untouched }) => untouched),
     warnings: [
       ...resolved.warnings,
       ...warnOfChains(spans, others),
@@ -114,57 +110,37 @@ function knownSpans(names: readonly string[], host: HostIndex): string[] {
   return [...new Set([...names, ...bridges, ...networks])]
 }
 
-/** A device on which a span changes nothing. */
-interface Untouched {
-  readonly span: string
-  readonly device: string
-}
-
-/** A span, and the devices of its sources that wait. */
-interface ResolvedSpan {
-  readonly span: DesiredSpan
-  readonly untouched: readonly Untouched[]
-}
-
 /** @param mtus by name: the MTU that this plan gives the bridges of the spans that come before. */
 function resolveSpan(
   span: SpanSpec,
   recreate: boolean,
   mtus: ReadonlyMap<string, number>,
   context: Context
-): Resolved<ResolvedSpan> {
+): Resolved<DesiredSpan> {
   const { host, patient } = context
-  const parts = span.sources.map((source) => resolveMirrors(span, source, context))
+  const { sources, mtu, sensors: _, ...rest } = span
+  const { name } = span
+  const parts = sources.map((source) => resolveMirrors(span, source, context))
   const mirrors = joinResolved(parts)
   const points = [...mirrors.items, ...parts.flatMap(({ recalled }) => recalled)].filter(isFirst)
   const twice = mirrors.items.filter((one) => !points.includes(one))
   const explained = twice.map((point) => ({ point, found: explainTwice(point) }))
   const sensors = resolveSensors(span, context)
   const largest = Math.min(largestMtu(span, points, mtus, host), bridgeMaximum)
-  const { name, description, wire, sealed, network, origin } = span
   const held = heldMtu(span, host)
   // It never shrinks under running sensors: these would lose their interface for frames that are smaller than they could be.
-  const wantedMtu = span.mtu === 'auto' ? Math.max(largest, held ?? 0) : span.mtu
+  const wantedMtu = mtu === 'auto' ? Math.max(largest, held ?? 0) : mtu
   const resolved: DesiredSpan = {
-    name,
+    ...rest,
     owner: context.spec.name,
-    description,
-    wire,
-    sealed,
-    network,
-    origin,
     mtu: recreate ? wantedMtu : (held ?? wantedMtu),
     wantedMtu,
     mirrors: points,
+    untouched: parts.flatMap(({ blocked }) => blocked),
     sensors: sensors.items
   }
   return {
-    items: [
-      {
-        span: resolved,
-        untouched: parts.flatMap(({ blocked }) => blocked.map((device) => ({ span: name, device })))
-      }
-    ],
+    items: [resolved],
     waits: [
       ...mirrors.waits,
       ...(patient ? explained.map(({ point, found }) => waitForMirror(name, point, found)) : []),

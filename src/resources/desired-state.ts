@@ -76,6 +76,8 @@ export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu
   /** Bytes: the MTU that the span would have if no running sensor were in the way. */
   readonly wantedMtu: number
   readonly mirrors: readonly CopyPoint[]
+  /** The names of the devices of sources that wait: what is live on these stays as it is. */
+  readonly untouched: readonly string[]
   /** The containers that exist. Those that do not are waits. */
   readonly sensors: readonly DesiredSensor[]
 }

@@ -45,7 +45,7 @@ function planOthers(target: Target, host: HostIndex): readonly PlannedChange[] {
   const { pauses } = readPauses(Date.now())
   const isPaused = (name: string) => pauses.some(({ span }) => span === null || span === name)
   const isOther = (name: string) => !own.has(name) && !isPaused(name) && desired.spanOf(name)?.sealed === true
-  const plan = makePlan({ desired, marks, host, waits: [], untouched: [], warnings: [] }, target)
+  const plan = makePlan({ desired, marks, host, waits: [], warnings: [] }, target)
   const changes = 'changes' in plan ? plan.changes : []
   return changes.filter(({ kind, action, span }) => ofSensor.has(kind) && action === 'update' && isOther(span ?? ''))
 }
