@@ -13,15 +13,10 @@ export type SourceId = readonly [string, ...string[]]
 /** A network device of this host: one that is there, one that this plan makes, or one whose record is not understood. */
 export type Device = { readonly name: string } & (
   | { readonly link: Link }
-  | { readonly planned: PlannedDevice }
+  /** The settings that are on once the bridge of a span is made. */
+  | { readonly planned: ReadonlySet<InterfaceSetting> }
   | { readonly opaque: true }
 )
-
-/** What a device will be like that this plan makes: the bridge of a span. */
-export interface PlannedDevice {
-  /** The settings that are on. */
-  readonly settings: ReadonlySet<InterfaceSetting>
-}
 
 /** The links of the devices that are there and understood. */
 export function linksOf(points: readonly Pick<CopyPoint, 'device'>[]): Link[] {

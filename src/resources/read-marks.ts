@@ -67,14 +67,20 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
     const entries = [...marks, ...readClosing(desired, host, link, marks), ...forgotten]
     const uses = usesOf(link.name)
     const isMarked = entries.some(({ inScope }) => inScope) || uses.length > 0 || desired.also.has(link.index)
-    return isMarked ? [readInterface(desired, conditionOf(desired, host, link, mirrors), entries, uses)] : []
+    if (!isMarked) return []
+    const condition = {
+      device: { name: link.name, link },
+      made: settingsWhenMade(desired, host, link),
+      now: new Set(allSettings.filter((setting) => interfaceSettings[setting].read(link, host))),
+      needed: neededSettings(host, link, mirrors)
+    }
+    return [readInterface(desired, condition, entries, uses)]
   })
   const devices = desired.spans.flatMap((span) => span.mirrors.map(({ device }) => device))
   const planned = [...new Map(devices.map((device) => [device.name, device])).values()].flatMap((device) => {
     // A rollback finds it made.
     if (!('planned' in device) || host.linkOf(device.name) !== undefined) return []
-    const { settings } = device.planned
-    const condition = { device, made: settings, now: settings, needed: new Set<InterfaceSetting>() }
+    const condition = { device, made: device.planned, now: device.planned, needed: new Set<InterfaceSetting>() }
     return [readInterface(desired, condition, [], usesOf(device.name))]
   })
   return { mirrors, interfaces: new Map([...live, ...planned].map((one) => [one.device.name, one])) }
@@ -103,21 +109,16 @@ function readMirror(
   return [[filter, { mark: cookie.source, span, inScope: owned && matchesSpan(scope.spans, span) }]]
 }
 
-type NameFinder = (filter: Filter, likely: readonly string[]) => Name | undefined
-
-interface Name {
-  readonly owner: string
-  readonly span: string
-}
+type NameFinder = ReturnType<typeof nameFinder>
 
 /**
  * Finds whose a mirror is, by its handle, which is a hash: each span is tried. Mirrors stand mostly in the order of their spans, so
  * the spans after the last one that was found are tried first.
  */
-function nameFinder(known: readonly string[], owners: readonly string[]): NameFinder {
+function nameFinder(known: readonly string[], owners: readonly string[]) {
   let last = 0
-  return ({ device, tcHook, handle }, likely) => {
-    const nameOf = (span: string): Name | undefined => {
+  return ({ device, tcHook, handle }: Filter, likely: readonly string[]) => {
+    const nameOf = (span: string) => {
       const owner = owners.find((one) => mirrorHandle({ owner: one, span, device, tcHook }) === handle)
       return owner === undefined ? undefined : { owner, span }
     }
@@ -178,25 +179,11 @@ function settingsWhenMade(
   const mark = markOf(host, link)
   // The address of a bridge is a mark until the bridge has an alias. One that is adopted has both.
   const isMade = mark ? mark.original === null : link.kind === 'bridge' && link.mac === bridgeMac(owner, name)
-  return isMade ? planBridge(spanOf(name) ?? { sealed: readSeal(host, name) === 'sealed' }).settings : null
+  return isMade ? planBridge(spanOf(name) ?? { sealed: readSeal(host, name) === 'sealed' }) : null
 }
 
 /** What is known of an interface besides its marks. */
-interface Condition extends Pick<MarkedInterface, 'device' | 'made' | 'now' | 'needed'> {}
-
-function conditionOf(
-  desired: DesiredState,
-  host: HostIndex,
-  link: Link,
-  mirrors: ReadonlyMap<Filter, OwnedMark>
-): Condition {
-  return {
-    device: { name: link.name, link },
-    made: settingsWhenMade(desired, host, link),
-    now: new Set(allSettings.filter((setting) => interfaceSettings[setting].read(link, host))),
-    needed: neededSettings(host, link, mirrors)
-  }
-}
+type Condition = Pick<MarkedInterface, 'device' | 'made' | 'now' | 'needed'>
 
 function readInterface(
   { goingDown }: DesiredSpans,
@@ -209,7 +196,12 @@ function readInterface(
     uses.length > 0
       ? uses.map(({ span }) => span)
       : entries.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
-  const isTheirs = (setting: InterfaceSetting) => setting === 'up' && goingDown.has(device.name)
+  // Each mark that manages a setting says how the setting was before.
+  const wasBefore = (setting: InterfaceSetting) => {
+    if (setting === 'up' && goingDown.has(device.name)) return now.has(setting)
+    const entry = entries.find(({ mark }) => mark.managed.has(setting))
+    return (entry?.mark.before ?? made ?? now).has(setting)
+  }
   const own = new Set(uses.flatMap(({ point }) => ['clsact' as const, ...point.settings]))
   const others = entries.filter(({ inScope }) => !inScope)
   return {
@@ -217,9 +209,7 @@ function readInterface(
     points: uses.map(({ point }) => point),
     spans: [...new Set(spans)],
     ours: entries.some(({ inScope }) => inScope),
-    before: new Set(
-      allSettings.filter((setting) => (isTheirs(setting) ? now.has(setting) : wasBefore(setting, entries, made ?? now)))
-    ),
+    before: new Set(allSettings.filter(wasBefore)),
     live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),
     own,
     desired: new Set([...others.flatMap(({ mark }) => [...mark.managed]), ...own])
@@ -233,16 +223,6 @@ function neededSettings(host: HostIndex, link: Link, mirrors: ReadonlyMap<Filter
     ...(isInUse(host, link) ? (['up'] as const) : []),
     ...(isFiltered ? (['clsact'] as const) : [])
   ])
-}
-
-/** Each mark that manages a setting says how the setting was before. */
-function wasBefore(
-  setting: InterfaceSetting,
-  entries: readonly OwnedMark[],
-  unmanaged: ReadonlySet<InterfaceSetting>
-): boolean {
-  const entry = entries.find(({ mark }) => mark.managed.has(setting))
-  return (entry?.mark.before ?? unmanaged).has(setting)
 }
 
 /**

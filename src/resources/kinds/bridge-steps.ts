@@ -1,5 +1,5 @@
 import type { BridgeOptions } from '../../host/snapshot.ts'
-import type { DesiredSpan, PlannedDevice } from '../desired-state.ts'
+import type { DesiredSpan } from '../desired-state.ts'
 import { deleteLink, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type BridgeOrigin, bridgeMac, smallestMtu } from '../marks.ts'
 import { type Seal, sealCommands } from '../seal-commands.ts'
@@ -82,10 +82,9 @@ export const smallestIpv6Mtu = 1280
 /** The offloads of a bridge as the kernel makes it. */
 export const everyOffload: Bridge['offloads'] = { tx: true, tso: true, gso: true }
 
-/** The bridge of a span, before it is made, as a device to copy from. */
-export function planBridge({ sealed }: Pick<DesiredSpan, 'sealed'>): PlannedDevice {
-  const settings: readonly InterfaceSetting[] = ['up', 'arp', 'gro', 'host-receives', 'host-sends']
-  return { settings: new Set(sealed ? [...settings, 'clsact'] : settings) }
+/** The settings that are on at the bridge of a span, when it is made, as those of a device to copy from. */
+export function planBridge({ sealed }: Pick<DesiredSpan, 'sealed'>): ReadonlySet<InterfaceSetting> {
+  return new Set(['up', 'arp', 'gro', 'host-receives', 'host-sends', ...(sealed ? (['clsact'] as const) : [])])
 }
 
 /** The commands that create a bridge. */

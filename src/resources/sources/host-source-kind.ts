@@ -11,9 +11,10 @@ import { endOf } from '../../spec/sources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
-import type { CopyPoint, DesiredSpan, PlannedDevice, SourceId } from '../desired-state.ts'
+import type { CopyPoint, DesiredSpan, SourceId } from '../desired-state.ts'
 import { type Wait, waitFor } from '../kind.ts'
 import { mirrorHandle } from '../marks.ts'
+import type { InterfaceSetting } from '../settings.ts'
 
 /** What a file's names are resolved with. */
 export interface Context {
@@ -23,8 +24,8 @@ export interface Context {
   readonly filters: CompiledFilters
   /** What is missing is a wait; else it is an error. */
   readonly patient: boolean
-  /** By name: the bridges that this plan makes. */
-  readonly planned: ReadonlyMap<string, PlannedDevice>
+  /** By name: the bridges that this plan makes, each with the settings that are on then. */
+  readonly planned: ReadonlyMap<string, ReadonlySet<InterfaceSetting>>
   /** The names of interfaces that are going down: they count as not there. */
   readonly goingDown: ReadonlySet<string>
 }
