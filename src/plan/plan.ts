@@ -21,7 +21,7 @@ import { type Conflict, comparedFields, diff } from './diff.ts'
 import { waitForPerson } from './hold.ts'
 import { findOnLoops } from './loops.ts'
 import type { Resolution } from './resolve.ts'
-import { leaveDependants, leaveResting, type Place, type Target } from './target.ts'
+import type { Resting, Target } from './target.ts'
 
 /** One field in words, live and desired; null on the side on which the resource does not exist. */
 export interface Fact {
@@ -74,6 +74,9 @@ export interface PlannedChange {
   readonly origin: Origin | undefined
   readonly stages: readonly Stage[]
 }
+
+/** Where a change or a resource is. */
+type Place = Pick<PlannedChange, 'kind' | 'span' | 'device'>
 
 /** All that will be done, what has to wait, and what is worth a warning. */
 export interface Plan {
@@ -150,6 +153,40 @@ export function makePlan(
   ])
   const headed = headings(desired, [...possible, ...waiting])
   return { spans: headed, changes: breakLiveLoops(possible, host), waiting, warnings }
+}
+
+/** What cannot be made while a resource of a kind is missing. */
+const dependants: Readonly<Partial<Record<KindName, (part: Place, whole: Place) => boolean>>> = {
+  bridge: (part, whole) => part.span === whole.span || part.device === whole.device,
+  network: (part, whole) => part.span === whole.span && (part.kind === 'sensor' || part.kind === 'note'),
+  qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror'
+}
+
+/**
+ * The changes without what cannot be made while the resources at these places are missing. Nothing is set on an interface that
+ * cannot be mirrored, and what is removed needs nothing.
+ */
+function leaveDependants(changes: readonly PlannedChange[], missing: readonly Place[]): PlannedChange[] {
+  const isSetting = (change: Place, whole: Place) => change.kind === 'interface' && change.device === whole.device
+  const isLeft = (change: Place) =>
+    missing.some((whole) => isSetting(change, whole) || dependants[whole.kind]?.(change, whole))
+  return changes.filter((change) => change.action === 'remove' || !isLeft(change))
+}
+
+/** The changes without those that rest, and without what cannot be made before those. */
+export function leaveResting(changes: readonly PlannedChange[], { things, spans }: Resting): readonly PlannedChange[] {
+  if (things.size + spans.size === 0) return changes
+  // The filter that closes an interface is on the interface's qdisc.
+  const isNeeded = ({ kind, device }: PlannedChange) =>
+    kind === 'qdisc' && changes.some((part) => part.closes && part.device === device)
+  const rests = (change: PlannedChange) =>
+    !change.closes &&
+    (things.get(change.address) === change.instance || spans.has(change.span ?? '')) &&
+    !isNeeded(change)
+  const missing = changes.filter((change) => change.action !== 'update' && rests(change))
+  const isLeft = (change: PlannedChange) =>
+    rests(change) || (!change.closes && missing.some((whole) => dependants[whole.kind]?.(change, whole)))
+  return changes.filter((change) => !isLeft(change))
 }
 
 function sortByKind(waits: readonly Wait[]): Wait[] {
@@ -377,7 +414,9 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
   const device = kind.device?.(resource) ?? null
   const container = kind.container?.(resource) ?? null
   const subject = subjectOf(kind, resource, span)
-  const facts = factsOf(kind, change)
+  // Podman has a client of its own, in whose words a step is shown.
+  const forEngine = (step: Step): Step =>
+    host.engine === 'podman' && 'docker' in step ? { ...step, podman: true } : step
   return {
     subject,
     address: writeAddress(subject),
@@ -388,13 +427,13 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
     container,
     serves: kind.serves?.(resource) ?? null,
     instance: instanceOf(kind.makesDevice ? null : device, container, host),
-    closes: kind.closes === true || facts.some(({ key, changed }) => changed && closesField(kind, key)),
+    closes: kind.closes === true || changesField(kind, change, 'closes'),
     remembers: ('before' in change && kind.remembers?.(change.before)) || [],
     title: titleOf(kind, resource),
     summary: change.action === 'remove' ? (kind.removalNote?.(resource) ?? '') : kind.summary(resource),
     before: 'before' in change ? change.before : null,
     after: 'after' in change ? change.after : null,
-    facts,
+    facts: factsOf(kind, change),
     reason: 'reason' in change ? change.reason : 'differs',
     disconnects: findDisconnected(kind, change, host),
     notes: [
@@ -404,7 +443,7 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
       change.action === 'adopt' ? kind.adoptNote : undefined
     ].filter((note) => note !== undefined),
     origin: resource.origin,
-    stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forDaemon(host)) }))
+    stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forEngine) }))
   }
 }
 
@@ -414,10 +453,6 @@ export function instanceOf(device: string | null, container: string | null, host
   if (container === null) return ''
   const { id, sandbox } = host.containerOf(container) ?? {}
   return `container ${id} ${sandbox}`
-}
-
-function closesField(kind: Kind, key: string): boolean {
-  return Object.entries(kind.fields).some(([name, field]) => name === key && field?.closes === true)
 }
 
 function subjectOf<Span extends string | null>(kind: Kind, resource: Resource, span: Span) {
@@ -438,11 +473,6 @@ function factsOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Fact[] {
     const say = (resource: R | null) => resource && field.words(resource[key], resource)
     return [{ key, label: field.label, from: say(before), to: say(after), changed: changed.includes(key) }]
   })
-}
-
-/** Podman has a client of its own, in whose words a step is shown. */
-function forDaemon({ engine }: HostIndex): (step: Step) => Step {
-  return (step) => (engine === 'podman' && 'docker' in step ? { ...step, podman: true } : step)
 }
 
 function stagesOf(kind: RegisteredKind, change: Change): Stage[] {
@@ -480,9 +510,12 @@ export function breaksLoop({ stages }: PlannedChange): boolean {
 }
 
 function isRecreated(kind: Kind, change: Change): boolean {
-  if (change.action === 'replace') return true
+  return change.action === 'replace' || (change.action === 'adopt' && changesField(kind, change, 'immutable'))
+}
+
+/** Whether a field differs that the kind's table says this of. */
+function changesField(kind: Kind, change: Change, mark: 'immutable' | 'closes'): boolean {
   return (
-    change.action === 'adopt' &&
-    comparedFields(kind).some((key) => change.fields.includes(key) && kind.fields[key]?.immutable)
+    'fields' in change && comparedFields(kind).some((key) => change.fields.includes(key) && kind.fields[key]?.[mark])
   )
 }

@@ -3,7 +3,6 @@ import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
-import type { KindName } from '../resources/registry.ts'
 import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
@@ -99,59 +98,3 @@ export interface Resting {
 
 /** Nothing is left alone. */
 export const nothingRests: Resting = { things: new Map(), spans: new Set() }
-
-/** What is asked of a change. */
-interface Restable {
-  readonly address: string
-  readonly kind: KindName
-  readonly span: string | null
-  readonly action: string
-  readonly device: string | null
-  readonly instance: string
-  readonly closes: boolean
-}
-
-/** Where a change or a resource is. */
-export type Place = Pick<Restable, 'kind' | 'span' | 'device'>
-
-type IsPart = (part: Place, whole: Place) => boolean
-
-/** What cannot be made while a resource of a kind is missing. */
-const dependants: Readonly<Partial<Record<KindName, IsPart>>> = {
-  bridge: (part, whole) => part.span === whole.span || part.device === whole.device,
-  network: (part, whole) => part.span === whole.span && (part.kind === 'sensor' || part.kind === 'note'),
-  qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror'
-}
-
-/**
- * The changes without what cannot be made while the resources at these places are missing. Nothing is set on an interface that
- * cannot be mirrored, and what is removed needs nothing.
- */
-export function leaveDependants<Change extends Restable>(
-  changes: readonly Change[],
-  missing: readonly Place[]
-): readonly Change[] {
-  const isSetting = (change: Place, whole: Place) => change.kind === 'interface' && change.device === whole.device
-  const isLeft = (change: Change) =>
-    missing.some((whole) => isSetting(change, whole) || dependants[whole.kind]?.(change, whole))
-  return changes.filter((change) => change.action === 'remove' || !isLeft(change))
-}
-
-/** The changes without those that rest, and without what cannot be made before those. */
-export function leaveResting<Change extends Restable>(
-  changes: readonly Change[],
-  { things, spans }: Resting
-): readonly Change[] {
-  if (things.size + spans.size === 0) return changes
-  // The filter that closes an interface is on the interface's qdisc.
-  const isNeeded = ({ kind, device }: Restable) =>
-    kind === 'qdisc' && changes.some((part) => part.closes && part.device === device)
-  const rests = (change: Restable) =>
-    !change.closes &&
-    (things.get(change.address) === change.instance || spans.has(change.span ?? '')) &&
-    !isNeeded(change)
-  const missing = changes.filter((change) => change.action !== 'update' && rests(change))
-  const isLeft = (change: Restable) =>
-    rests(change) || (!change.closes && missing.some((whole) => dependants[whole.kind]?.(change, whole)))
-  return changes.filter((change) => !isLeft(change))
-}

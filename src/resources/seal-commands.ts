@@ -101,9 +101,8 @@ export function desiredSeal(target: 'qdisc' | 'marked' | 'sealed', now: Seal): S
 }
 
 /** How far a rollback can seal an interface: a qdisc with foreign filters stays, and a broken seal is not made again. */
-export function rollbackSeal(then: Seal, host: TcIndex, device: string): Seal {
-  if (then === 'broken') return 'qdisc'
-  return then === 'none' && hasOtherFilters(host, device) ? 'qdisc' : then
+export function rollbackSeal(then: Seal, qdiscInUse: boolean): Seal {
+  return then === 'broken' || (then === 'none' && qdiscInUse) ? 'qdisc' : then
 }
 
 /** Whether an interface has filters besides our seal: its qdisc holds these. */

@@ -30,14 +30,27 @@ interface Move {
   readonly noted: boolean
 }
 
-/** What is moved. */
-export interface Movable extends Resource {
+/** A container's endpoint on the network of a span. */
+export interface Sensor extends Resource {
+  readonly kind: 'sensor'
   readonly endpoint: SensorEndpoint
   readonly move: Move
+  /** The endpoint is of this network, not of an earlier network of the same name. */
+  readonly current: boolean
+  /** The interface exists in the container. */
+  readonly present: boolean
+  /** The name of the interface in the container, where the file gives one. */
+  readonly interfaceName: string | null
+  /** The host's end of the interface, where it is known, and not taken for something else. */
+  readonly port: string | null
+  /** The host's end is a port of the span's bridge. */
+  readonly bridged: boolean
+  /** The port will be sealed as soon as Docker has named it. */
+  readonly sealed: boolean
 }
 
 /** Of several spans, the first disconnects a container from "none", and the last connects it again. */
-export function planMoves<R extends Movable>(changes: readonly Change<R>[], host: HostIndex): Change<R>[] {
+export function planMoves(changes: readonly Change<Sensor>[], host: HostIndex): Change<Sensor>[] {
   const of = (container: Container, actions: readonly Change['action'][]) =>
     changes.filter(
       (change) => actions.includes(change.action) && subjectOf(change).endpoint.container === container.name
@@ -63,12 +76,12 @@ export function planMoves<R extends Movable>(changes: readonly Change<R>[], host
   })
 }
 
-function subjectOf<R extends Movable>(change: Change<R>): R {
+function subjectOf(change: Change<Sensor>): Sensor {
   return change.action === 'remove' ? change.before : change.after
 }
 
 /** The steps that connect a container to a network. */
-export function connectSteps({ endpoint, move: { byNone, noted } }: Movable): Step[] {
+export function connectSteps({ endpoint, move: { byNone, noted } }: Sensor): Step[] {
   const { container, references } = endpoint
   const off = { ...endpoint, ...onNone }
   return [
@@ -80,7 +93,7 @@ export function connectSteps({ endpoint, move: { byNone, noted } }: Movable): St
 }
 
 /** The steps that disconnect a container from a network. */
-export function disconnectSteps({ endpoint, move: { byNone, noted } }: Movable): Step[] {
+export function disconnectSteps({ endpoint, move: { byNone, noted } }: Sensor): Step[] {
   const { container, references } = endpoint
   const off = { ...endpoint, ...onNone }
   return [

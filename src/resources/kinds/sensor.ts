@@ -6,26 +6,9 @@ import type { DesiredState } from '../desired-state.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
-import { connectSteps, disconnectSteps, type Movable, planMoves } from '../sensor-moves.ts'
+import { connectSteps, disconnectSteps, planMoves, type Sensor } from '../sensor-moves.ts'
 import { yesNo } from '../settings.ts'
 import { findListeners, liveNetworks } from './network.ts'
-
-/** A container's endpoint on the network of a span. */
-export interface Sensor extends Movable {
-  readonly kind: 'sensor'
-  /** The endpoint is of this network, not of an earlier network of the same name. */
-  readonly current: boolean
-  /** The interface exists in the container. */
-  readonly present: boolean
-  /** The name of the interface in the container, where the file gives one. */
-  readonly interfaceName: string | null
-  /** The host's end of the interface, where it is known, and not taken for something else. */
-  readonly port: string | null
-  /** The host's end is a port of the span's bridge. */
-  readonly bridged: boolean
-  /** The port will be sealed as soon as Docker has named it. */
-  readonly sealed: boolean
-}
 
 /** How sensors are desired, observed, connected and disconnected. */
 export const sensor: Kind<Sensor> = {
