@@ -11,7 +11,7 @@ import { readRequestOf, type Target } from '../plan/target.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
 import { readMarks } from '../resources/read-marks.ts'
-import { keepNames } from './kept-names.ts'
+import { keepNames } from './listening.ts'
 import { readHostFor } from './read-host.ts'
 
 /**

@@ -1,14 +1,12 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex, peerHere } from '../host/host-index.ts'
 import { type HookPlace, hookKey, type Link, type TcHook } from '../host/snapshot.ts'
-import { markOf } from '../resources/copied-mark.ts'
 import { type CopyPoint, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
 import type { Mirror } from '../resources/kinds/mirror.ts'
-import { isInScope } from '../resources/ownership.ts'
+import { isInScope, markOf } from '../resources/ownership.ts'
 import { livePoint } from '../resources/sources/host-source-kind.ts'
 import { identifySource } from '../resources/sources/registry.ts'
 import type { Scope } from '../spec/scope.ts'
-import { sortBySources } from './sort-by-sources.ts'
 
 /** A source through which a span would feed itself, directly or over other spans. */
 export interface Loop {
@@ -263,4 +261,24 @@ function next({ link, tcHook }: Place, host: HostIndex): Step[] {
     ...to('ingress', [master]),
     ...(master === undefined || isBond ? [] : to('egress', membersOf(master, host)))
   ]
+}
+
+/** Items and their sources, each after its own sources. Of items that are each other's sources, one is the first. */
+export function sortBySources<Item>(
+  items: readonly Item[],
+  sourcesOf: (item: Item) => readonly Item[]
+): ReadonlySet<Item> {
+  const sorted = new Set<Item>()
+  const begun = new Set<Item>()
+  const stack = [...items].reverse()
+  for (let item = stack.at(-1); item !== undefined; item = stack.at(-1)) {
+    if (begun.has(item)) {
+      sorted.add(item)
+      stack.pop()
+      continue
+    }
+    begun.add(item)
+    stack.push(...sourcesOf(item).filter((one) => !begun.has(one)))
+  }
+  return sorted
 }

@@ -1,13 +1,13 @@
 import { type Diagnostic, diagnostic, SpanplanError, sortByPlace } from '../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import { markOf } from '../resources/copied-mark.ts'
 import { type CopyPoint, type DesiredSpan, indexDesired, linkOf } from '../resources/desired-state.ts'
 import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
 import type { ObservedState, Wait } from '../resources/kind.ts'
 import { planBridge } from '../resources/kinds/bridge-steps.ts'
 import { findListeners, networkMtu } from '../resources/kinds/network.ts'
 import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
+import { markOf } from '../resources/ownership.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import {
   type Context,
@@ -28,10 +28,9 @@ import { selectionOf } from '../spec/values/selection.ts'
 import { warnOfChains, warnOfEmptySources, warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
 import { holdNetwork } from './hold.ts'
-import { breakLoops, findOtherSpans } from './loops.ts'
+import { breakLoops, findOtherSpans, sortBySources } from './loops.ts'
 import { inSpan, resolveFilter, warnOfFilter } from './resolve-filter.ts'
 import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
-import { sortBySources } from './sort-by-sources.ts'
 import type { Target } from './target.ts'
 
 /** What a target is on a host, with what waits and what is worth a warning. */

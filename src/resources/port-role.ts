@@ -3,10 +3,9 @@ import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import { type HostIndex, peerHere } from '../host/host-index.ts'
 import { indexName, shellLine } from '../host/quote-command.ts'
 import type { Link } from '../host/snapshot.ts'
-import { markOf } from './copied-mark.ts'
 import type { DesiredState } from './desired-state.ts'
 import { type PortOrigin, readPortClass } from './marks.ts'
-import { isInScope, isLiveNetwork } from './ownership.ts'
+import { isInScope, isLiveNetwork, markOf } from './ownership.ts'
 import { findSeal } from './seal-commands.ts'
 
 /** What a port of a span's bridge is, or was. All that is done to the port follows from its role: see {@link treatments}. */

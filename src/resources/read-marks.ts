@@ -2,7 +2,6 @@ import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
 import { matchesSpan } from '../spec/scope.ts'
-import { markOf } from './copied-mark.ts'
 import type {
   CopyPoint,
   DesiredSpans,
@@ -14,7 +13,7 @@ import type {
 import { isInUse } from './interface-use.ts'
 import { planBridge } from './kinds/bridge-steps.ts'
 import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
-import { isInScope, ownsBridge } from './ownership.ts'
+import { isInScope, markOf, ownsBridge } from './ownership.ts'
 import { readSeal } from './seal-commands.ts'
 import {
   closingSettings,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { chooseNames } from '../../src/look/kept-names.ts'
+import { chooseNames } from '../../src/look/listening.ts'
 
 /** A container whose interfaces have these names, in the order of its networks; `=` before one that an option gives. */
 function choose(interfaces: Readonly<Record<string, string>>, lost: readonly string[]): string {

@@ -1,9 +1,8 @@
 import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import { markOf } from '../../resources/copied-mark.ts'
 import { readTableMark } from '../../resources/marks.ts'
-import { destroyOf } from '../../resources/ownership.ts'
+import { destroyOf, markOf } from '../../resources/ownership.ts'
 import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
 import type { DoctorReadings } from '../readings.ts'
 

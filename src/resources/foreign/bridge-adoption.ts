@@ -2,10 +2,10 @@ import { networkOption } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Address, DockerNetwork, Link } from '../../host/snapshot.ts'
 import { readSubnet, subnetsOverlap } from '../../spec/values/subnet.ts'
-import { isMarkCopied, takeMarkOff } from '../copied-mark.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { type Adoption, adoptUnless } from '../kind.ts'
 import type { BridgeOrigin } from '../marks.ts'
+import { isMarkCopied, takeMarkOff } from '../ownership.ts'
 import { readBridge } from '../settings.ts'
 
 /** Bytes: the mark keeps the alias, and a longer alias would leave no room for the rest. */

@@ -4,7 +4,7 @@ import { groupsOf, type HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Manager } from '../../host/snapshot.ts'
 import { joinAnd, listFew } from '../../text-lines.ts'
-import { markOf } from '../copied-mark.ts'
+import { markOf } from '../ownership.ts'
 
 /** As many names as a sentence takes. */
 const mostNames = 4

@@ -1,7 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
-import { markOf } from '../copied-mark.ts'
 import { type DesiredSpan, type DesiredState, linkOf } from '../desired-state.ts'
 import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/bridge-adoption.ts'
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
@@ -11,7 +10,7 @@ import { explainIfMoved, explainIfRenamed, findRenamed } from '../foreign/rename
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
-import { ownsBridge } from '../ownership.ts'
+import { markOf, ownsBridge } from '../ownership.ts'
 import { interfaceMark, isOwed } from '../read-marks.ts'
 import {
   desiredSeal,

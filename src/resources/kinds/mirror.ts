@@ -3,7 +3,6 @@ import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
-import { markOf } from '../copied-mark.ts'
 import type { CopyPoint, DesiredSpan } from '../desired-state.ts'
 import {
   explainForeignMirrors,
@@ -15,7 +14,7 @@ import {
 } from '../foreign/mirrors.ts'
 import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { ownMark, readCookie, writeCookie } from '../marks.ts'
-import { ownsBridge } from '../ownership.ts'
+import { markOf, ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
 import { handleOf, livePoint, writeMirrorTitle } from '../sources/host-source-kind.ts'

@@ -2,12 +2,11 @@ import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Link, PortOptions } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import { keysOf, tableOf } from '../../keys.ts'
-import { markOf } from '../copied-mark.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
-import { ownsBridge } from '../ownership.ts'
+import { markOf, ownsBridge } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
 import {
   desiredSeal,

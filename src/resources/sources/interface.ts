@@ -20,8 +20,7 @@ import {
   type InterfaceSetting,
   sourceSettings
 } from '../settings.ts'
-import { checkDedicated, checkInterface } from './check-interface.ts'
-import { closableSettings } from './closing.ts'
+import { checkDedicated, checkInterface, closableSettings } from './check-interface.ts'
 import { findCandidates, findInterface, isMatch, matchOf } from './find-interface.ts'
 import {
   type Context,
