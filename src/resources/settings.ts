@@ -1,6 +1,6 @@
 import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import type { BridgeOptions, Filter, Link, OffloadName, TcHook } from '../host/snapshot.ts'
+import type { BridgeOptions, Filter, Link, OffloadName, PortOptions, TcHook } from '../host/snapshot.ts'
 import { closingHandle, closingPref, dropProgram } from '../host/tc-conventions.ts'
 import { deleteFilter, writeClosing } from '../host/write-filters.ts'
 
@@ -105,7 +105,10 @@ export const noOptions: BridgeOptions = {
   groupForward: 0
 }
 
-/** The settings of a bridge as they are. Of IPv6, the kinds tell more than one thing. */
+/**
+ * The settings of a bridge as they are; the MTU in bytes. `ownMacEntry`: a forwarding entry for the bridge's own MAC address, which
+ * keeps frames to that address from the sensors. Of IPv6, the kinds tell more than one thing.
+ */
 export function readBridge({ mac, mtu, up, ownMacEntry, bridge }: Link) {
   return { mac, mtu, up, ...(bridge ?? noOptions), ownMacEntry }
 }
@@ -130,9 +133,14 @@ export const portSettings = {
   ownMacEntry: { ...ownMacEntry, bit: 5, usual: true }
 } as const
 
-/** The settings of a port as they are. */
+const noPort: PortOptions = { isolated: false, learning: false, flooding: false }
+
+/**
+ * The settings of a port as they are; the MTU in bytes. `ownMacEntry`: a forwarding entry for the port's own MAC address, which keeps
+ * frames to that address from the other sensors.
+ */
 export function readPort({ mtu, up, ipv6, ownMacEntry, port }: Link) {
-  return { mtu, up, ...(port ?? { isolated: false, learning: false, flooding: false }), ipv6, ownMacEntry }
+  return { mtu, up, ...(port ?? noPort), ipv6, ownMacEntry }
 }
 
 /** All that the mark of a port keeps one bit of. `connection`: Docker or Podman made it, to connect a container. */

@@ -41,8 +41,7 @@ function findOtherUse(host: HostIndex, link: Link, networks: readonly DockerNetw
   if (link.bridge === null) return 'it is not a bridge'
   if (isMarkCopied(host, link))
     return `its alias is a copy of a mark of spanplan: take it off with ${takeMarkOff(link)}`
-  const known = networks.map((network) => dockerAddress(link, network))
-  const address = link.addresses.find((one) => !one.automatic && !known.includes(one))
+  const [address] = foreignAddresses(link, networks)
   if (address) return `it has the address ${address.address}/${address.prefix}, so the host uses it`
   const [upper] = host.uppersOf(link)
   if (upper) return `${upper.name} is built on it`
@@ -57,6 +56,12 @@ function findOtherUse(host: HostIndex, link: Link, networks: readonly DockerNetw
 /** Whether a link has the IPv6 address that the kernel gives by itself. */
 export function hasLinkLocal({ addresses }: Link): boolean {
   return addresses.some(({ automatic }) => automatic)
+}
+
+/** A bridge's addresses, without those that Docker has given it for its networks. */
+export function foreignAddresses(bridge: Link, networks: readonly DockerNetwork[]): Address[] {
+  const known = networks.map((network) => dockerAddress(bridge, network))
+  return bridge.addresses.filter((address) => !address.automatic && !known.includes(address))
 }
 
 /**

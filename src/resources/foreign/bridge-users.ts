@@ -9,7 +9,7 @@ import type { ObservedState } from '../kind.ts'
 import { destroyOf, markOf, ownsNetwork } from '../ownership.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
 import { isClosing } from '../settings.ts'
-import { dockerAddress } from './bridge-adoption.ts'
+import { foreignAddresses } from './bridge-adoption.ts'
 import { filterWords, placeOf } from './filter-words.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
 import { explainIfRenamed, hasPorts } from './renamed-bridge.ts'
@@ -29,9 +29,12 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
   const renamed = hasPorts(link, host) ? explainIfRenamed(link, spans, host) : null
   if (renamed !== null) return [renamed]
   const networks = host.networksOn(bridge)
+  // Ports that were there when the plan was made have rows in the plan, and are given back.
+  const before = new Set(planned.host.membersOf(bridge).map(({ index }) => index))
+  const newPorts = host.membersOf(bridge).filter(({ index }) => !before.has(index))
   const guests = [
     ...host.uppersOf(link).map(upperUser),
-    ...newPorts(bridge, host, planned.host).map(({ name, kind }) => ({
+    ...newPorts.map(({ name, kind }) => ({
       words: `the ${kind ?? 'interface'} ${name} was added to it as a port`,
       removal: [takeOff(name)]
     })),
@@ -112,17 +115,8 @@ function upperUser({ name, kind, addresses }: Link): BridgeUser {
   }
 }
 
-/** The ports that have come since the plan was made. Ports that were there before have rows in the plan, and are given back. */
-function newPorts(bridge: string, now: HostIndex, planned: HostIndex): Link[] {
-  const isPort = ({ master }: Link) => master === bridge
-  const known = new Set(planned.links.filter(isPort).map(({ index }) => index))
-  return now.links.filter((link) => isPort(link) && !known.has(link.index))
-}
-
 function networkUser(host: HostIndex, network: DockerNetwork): BridgeUser {
-  const members = host.containers
-    .filter(({ endpoints }) => endpoints.some((endpoint) => endpoint.network === network.name))
-    .map(({ name }) => name)
+  const members = host.endpointsOn(network.name).map(({ container }) => container.name)
   const command = host.engine === 'podman' ? podmanCommand : dockerCommand
   const use = members.length === 0 ? '' : `, with the ${members.length === 1 ? 'container' : 'containers'} `
   return {
@@ -132,12 +126,6 @@ function networkUser(host: HostIndex, network: DockerNetwork): BridgeUser {
       command({ call: 'removeNetwork', network: referTo(network) })
     ]
   }
-}
-
-/** The bridge's addresses, without those that Docker has given it for its networks. */
-function foreignAddresses(bridge: Link, networks: readonly DockerNetwork[]): Address[] {
-  const known = networks.map((network) => dockerAddress(bridge, network))
-  return bridge.addresses.filter((address) => !address.automatic && !known.includes(address))
 }
 
 function writeAddress({ address, prefix }: Address): string {

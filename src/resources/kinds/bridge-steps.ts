@@ -9,12 +9,13 @@ import {
   type InterfaceSetting,
   noOptions,
   onOff,
+  type readBridge,
   switchMacEntry,
   wireOffloads
 } from '../settings.ts'
 
 /** The bridge of a span. It learns nothing, so it sends every frame to every port. */
-export interface Bridge extends Resource, BridgeOptions {
+export interface Bridge extends Resource, Readonly<ReturnType<typeof readBridge>> {
   readonly kind: 'bridge'
   readonly isBridge: boolean
   /** Whether the span has a Docker network, or may have: the kernel alone does not tell. */
@@ -23,15 +24,9 @@ export interface Bridge extends Resource, BridgeOptions {
   readonly mark: string
   /** The interfaces that the mark describes. */
   readonly remembered: readonly string[]
-  readonly mac: string
-  /** Bytes. */
-  readonly mtu: number
-  readonly up: boolean
   readonly ipv6: boolean
   /** Whether the bridge has the kernel's link-local address. It gets one with its first carrier. */
   readonly linkLocal: boolean
-  /** A forwarding entry for the bridge's own MAC address: it keeps frames to that address from the sensors. */
-  readonly ownMacEntry: boolean
   /** With all of them off, frames leave the bridge as on a wire: segmented, and with checksums. */
   readonly offloads: Readonly<Record<keyof typeof wireOffloads, boolean>>
   /** How far the bridge is sealed: what enters it is dropped. */

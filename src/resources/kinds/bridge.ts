@@ -47,14 +47,15 @@ export const bridge: Kind<Bridge> = {
     return state.desired.spans.map((span) => desireBridge(state, span, liveById.get(span.name)))
   },
   observe: memoized((state) => {
-    const renamed = findRenamed(state.host)
-    const isInTheWay = ({ name, owner }: DesiredSpan) =>
-      state.host.linkOf(name) === undefined &&
-      (isNameTaken(state.host, name) || renamed({ name, mac: bridgeMac(owner, name) }) !== undefined)
+    const { desired, host } = state
+    const renamed = findRenamed(host)
+    // The kernel makes no link with another's altname.
+    const takerOf = ({ name, owner }: DesiredSpan) =>
+      host.findLink(name) ?? host.findOpaque(name) ?? renamed({ name, mac: bridgeMac(owner, name) })
     return [
-      ...state.host.links.flatMap((link) => observeBridge(state.desired, state.host, link)),
-      ...state.desired.spans
-        .filter(isInTheWay)
+      ...host.links.flatMap((link) => observeBridge(desired, host, link)),
+      ...desired.spans
+        .filter((span) => host.linkOf(span.name) === undefined && takerOf(span) !== undefined)
         .map((span): Bridge => ({ ...desireBridge(state, span, undefined), owner: 'foreign' }))
     ]
   }),
@@ -88,11 +89,6 @@ export const bridge: Kind<Bridge> = {
   },
   removalNote: ({ original }) => (original === null ? '' : 'given back as it was before it was adopted'),
   adoptNote: 'a later destroy gives it back'
-}
-
-/** Whether something has a name that no link is called by, or may have it. The kernel makes no link with another's altname. */
-function isNameTaken(host: HostIndex, name: string): boolean {
-  return (host.findLink(name) ?? host.findOpaque(name)) !== undefined
 }
 
 function isWireSize(offloads: Bridge['offloads']): boolean {
@@ -131,7 +127,7 @@ function desireBridge(state: ObservedState, span: DesiredSpan, live: Bridge | un
     mtu: span.mtu,
     up: true,
     ...noOptions,
-    groupForward: desiredGroups(desired, host, span, live),
+    groupForward: desiredGroups(state, span, live),
     ipv6: false,
     linkLocal: false,
     ownMacEntry: false,
@@ -154,12 +150,7 @@ function desiredOffloads({ wire }: DesiredSpan, live: Bridge | undefined): Bridg
  * Frames to 01:80:c2:00:00:0e pass both chains of the table of nftables, unless the bridge forwards that group: then the table
  * drops them. Without the table, what is forwarded would reach the other sensors.
  */
-function desiredGroups(
-  desired: DesiredState,
-  host: HostIndex,
-  { sealed }: DesiredSpan,
-  live: Bridge | undefined
-): number {
+function desiredGroups({ desired, host }: ObservedState, { sealed }: DesiredSpan, live: Bridge | undefined): number {
   if (host.readings.nftables !== 'read') return live?.groupForward ?? 0
   const isClosed = host.nftables?.state === 'usable' && isTableFree(desired, host)
   return sealed && isClosed ? everyGroup : (live?.original?.groupForward ?? 0)

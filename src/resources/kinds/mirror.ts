@@ -81,7 +81,7 @@ export const mirror: Kind<Mirror> = {
     ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
   ],
   rollbackTarget: rollbackMirrors,
-  finalize: finalizeMirrors,
+  finalize: (changes) => removeBesideMoved(changes.map(explainRecompiled)),
   // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
   evidence: ({ owner, spans: [span] }, side, { desired, host }) => {
     const bridge = span === undefined ? undefined : host.linkOf(span)
@@ -195,10 +195,6 @@ function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host
     const { copying } = findForeignMirrors(then, one.target, one.point)
     return { ...one, ...planReplacement(then.host, one.point.device.name, copying, host) }
   })
-}
-
-function finalizeMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
-  return removeBesideMoved(changes.map(explainRecompiled))
 }
 
 /** Another version of libpcap compiles an expression to the same tests in another order: nobody has changed that mirror. */

@@ -127,7 +127,7 @@ function findSubnetsTaken(desired: DesiredState, host: HostIndex): Diagnostic[] 
 /** Whose a network seems to be, and which containers are on it. */
 function useOf({ name, subnet, labels }: Network, host: HostIndex): string {
   const project = labels[composeLabel.project]
-  const members = host.containers.filter(({ endpoints }) => endpoints.some(({ network }) => network === name))
+  const members = host.endpointsOn(name)
   return joinAnd([
     ...(project === undefined ? [] : [`it belongs to the Compose project ${project}`]),
     `it has ${subnet === '' ? 'no subnet' : `the subnet ${subnet}`}`,
@@ -204,6 +204,8 @@ function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
 }
 
 function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
+  // Docker can be kept from announcing each endpoint.
+  const isSilent = host.docker.state === 'read' && supportsApi(host.docker.api, announcementsOption.api)
   const taken = takenSubnets(desired, host)
   const notes = leftNotes(desired, host)
   const noted = (name: string) => notes.find(({ place }) => place.network === name)?.place.subnet
@@ -249,16 +251,11 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
           [networkOption.noAddress]: 'true',
           [networkOption.mtu]: String(span.wantedMtu),
           // No field of its own: a network that lacks this option is not recreated for it.
-          ...(canSilence(host) && { [announcementsOption.key]: '0' })
+          ...(isSilent && { [announcementsOption.key]: '0' })
         }
       }
     ]
   })
-}
-
-/** Whether Docker can be kept from announcing each endpoint. */
-function canSilence({ docker }: HostIndex): boolean {
-  return docker.state === 'read' && supportsApi(docker.api, announcementsOption.api)
 }
 
 /** Whether the bridge was adopted, or is being adopted. */

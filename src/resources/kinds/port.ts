@@ -1,5 +1,5 @@
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
-import type { Link, PortOptions } from '../../host/snapshot.ts'
+import type { Link } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import { keysOf, tableOf } from '../../keys.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
@@ -27,18 +27,12 @@ import { smallestIpv6Mtu } from './bridge-steps.ts'
 import { networkMtu } from './network.ts'
 
 /** A port of a span's bridge, most often the host's end of a sensor's interface; or a former port that still bears our mark. */
-export interface Port extends Resource, PortOptions {
+export interface Port extends Resource, Readonly<ReturnType<typeof readPort>> {
   readonly kind: 'port'
   /** Whether the link is a port of a bridge now. */
   readonly attached: boolean
   readonly role: PortRole
   readonly mac: string
-  /** Bytes. */
-  readonly mtu: number
-  readonly up: boolean
-  readonly ipv6: boolean
-  /** A forwarding entry for the port's own MAC address: it keeps frames to that address from the other sensors. */
-  readonly ownMacEntry: boolean
   /** For a port that leads out of this namespace: what comes from there is dropped. The filter is also the port's mark. */
   readonly seal: Seal
   /** The handle of the filter that seals the port. */
@@ -58,8 +52,8 @@ export interface Port extends Resource, PortOptions {
 }
 
 /** What steps set of a port. */
-type PortState = PortOptions &
-  Pick<Port, 'id' | 'spans' | 'attached' | 'mac' | 'handle' | 'original' | 'seal' | keyof typeof portSettings>
+type PortState = ReturnType<typeof readPort> &
+  Pick<Port, 'id' | 'spans' | 'attached' | 'mac' | 'handle' | 'original' | 'seal'>
 
 /** How ports of bridges are observed, sealed and given back. Docker or others create them. */
 export const port: Kind<Port> = {
@@ -79,9 +73,9 @@ export const port: Kind<Port> = {
     const orphans = host.links.filter(orphansOf(desired, host))
     return [
       ...bridges.flatMap(({ id, owner }) =>
-        host.portsOf(id).map((link) => observePort(desired, host, link, id, owner === 'adopted'))
+        host.portsOf(id).map((link) => observePort(state, link, id, owner === 'adopted'))
       ),
-      ...orphans.map((link) => observePort(desired, host, link, null))
+      ...orphans.map((link) => observePort(state, link, null))
     ]
   }),
   rollbackTarget: rollbackPorts,
@@ -133,13 +127,11 @@ function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => bool
     const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
     if (!isMarked || link.bridge !== null) return false
     const master = host.linkOf(link.master)
+    const isOfSpan =
+      master && (markOf(host, master) ?? desired.spanOf(master.name) ?? ownsBridge(desired, host, master))
     const stays = treatments[portRole(desired, host, link).kind].end === 'stays' || mayBeSensors(link)
-    return (master === undefined || !isSpanBridge(desired, host, master)) && !stays
+    return !isOfSpan && !stays
   }
-}
-
-function isSpanBridge(desired: DesiredState, host: HostIndex, link: Link): boolean {
-  return markOf(host, link) !== null || ownsBridge(desired, host, link) || desired.spanOf(link.name) !== undefined
 }
 
 /**
@@ -166,12 +158,14 @@ const usual: Omit<PortOrigin, 'mtu'> = tableOf(
 /** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
 function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port): Port {
   const { sealed } = treatments[live.role.kind]
+  // A container's port as Docker makes it. With another MTU, the network is recreated, and its ports with it.
+  const network = sealed && span.network ? host.networkOf(span.network.name) : undefined
   const hasAddress = link.addresses.some(({ family, automatic }) => family === 'inet6' && !automatic)
   return {
     ...live,
     owner: 'ours',
     up: sealed || link.up,
-    mtu: sealed ? desiredMtu(span, link, host) : link.mtu,
+    mtu: network && networkMtu(network) === span.mtu ? span.mtu : link.mtu,
     isolated: span.sealed || (sealed && live.original.isolated),
     learning: false,
     flooding: true,
@@ -191,13 +185,7 @@ export function portSeal(host: HostIndex, span: DesiredSpan, link: Link, now: Se
   return findObstacle(host, link.name) === null ? 'marked' : now
 }
 
-function observePort(
-  desired: DesiredState,
-  host: HostIndex,
-  link: Link,
-  span: string | null,
-  bridgeStays = false
-): Port {
+function observePort({ desired, host }: ObservedState, link: Link, span: string | null, bridgeStays = false): Port {
   const role = portRole(desired, host, link)
   const { sealed, end } = treatments[role.kind]
   const obstacle = sealed && span !== null ? sealObstacle(desired, host, span, link.name) : null
@@ -226,12 +214,6 @@ function observePort(
   }
 }
 
-/** A container's port as Docker makes it. With another MTU, the network is recreated, and its ports with it. */
-function desiredMtu(span: DesiredSpan, link: Link, host: HostIndex): number {
-  const network = span.network && host.networkOf(span.network.name)
-  return network && networkMtu(network) === span.mtu ? span.mtu : link.mtu
-}
-
 /**
  * After a container was connected again, its port has another name. Settings that spanplan does not manage stay as others have
  * set them meanwhile, and a port that others have taken off the bridge stays off.
@@ -245,11 +227,11 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
     const [was, is] = [bridgeOf(then, one.spans), bridgeOf(now, one.spans)]
     if (one.attached && link.master !== one.spans[0]) {
       // A bridge that is gone is created first. Until then, the port stays as it is.
-      if (is === undefined) return isOrphan(link) ? [observePort(now.desired, now.host, link, null)] : []
+      if (is === undefined) return isOrphan(link) ? [observePort(now, link, null)] : []
       // The bridge is there, so others have taken the port off it.
       if (is.index === was?.index) return []
     }
-    const { known, role, qdiscInUse } = observePort(now.desired, now.host, link, one.spans[0] ?? null)
+    const { known, role, qdiscInUse } = observePort(now, link, one.spans[0] ?? null)
     const theirs = treatments[role.kind].sealed ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
     const { name: id, mac } = link
     return [{ ...one, ...theirs, id, mac, known, seal: rollbackSeal(one.seal, qdiscInUse) }]
@@ -261,12 +243,6 @@ export function findAgain(host: HostIndex, { id, attached, role: { connects } }:
   const endpoints = (attached && connects && host.containerOf(connects.container)?.endpoints) || []
   const again = endpoints.find(({ network }) => network === connects?.network)
   return (again && host.vethTo(again)) ?? host.linkOf(id)
-}
-
-function giveBackSteps(before: Port): Step[] {
-  const after = giveBack(before)
-  const keys = keysOf(port.fields)
-  return updateSteps(before, after, new Set(keys.filter((key) => before[key] !== after[key])), 'give back')
 }
 
 /**
@@ -310,10 +286,10 @@ function joinSteps(after: PortState): Step[] {
 }
 
 /** Settings that only a port has are gone when the link leaves the bridge. */
-function giveBack(before: Port): Port {
+function giveBackSteps(before: Port): Step[] {
   const { mtu, up, ipv6, clsact, connection: _, ...flags } = before.original
   const seal = clsact || before.qdiscInUse ? 'qdisc' : 'none'
-  return {
+  const after: Port = {
     ...before,
     ...(before.bridgeStays && flags),
     mtu,
@@ -321,6 +297,8 @@ function giveBack(before: Port): Port {
     ipv6,
     seal: before.seal === 'none' ? 'none' : seal
   }
+  const changed = keysOf(port.fields).filter((key) => before[key] !== after[key])
+  return updateSteps(before, after, new Set(changed), 'give back')
 }
 
 /** The mark is written before the port is changed, and removed after it is given back. */
