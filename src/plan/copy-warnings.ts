@@ -22,13 +22,12 @@ export function warnOfOthers({ name, sealed }: DesiredSpan, host: HostIndex): Di
       ...(sealed && { ingress: 'before the filter that seals it: what it lets in or redirects is not dropped' }),
       egress: 'on the way to the sensors: they do not get what it drops or redirects'
     })
-    return [...(filter ? [warnOfHiddenCopies(filter)] : []), ...programs].map((found) => ({ ...found, subject }))
+    const what = filter && `a filter at preference ${filter.pref}: ${filterWords(filter)}`
+    const hidden = filter
+      ? [warnOfFilter('COPIES_HIDDEN', filter, `${what}; sensors do not get what it drops or redirects`)]
+      : []
+    return [...hidden, ...programs].map((found) => ({ ...found, subject }))
   })
-}
-
-function warnOfHiddenCopies(filter: Filter): Diagnostic {
-  const what = `a filter at preference ${filter.pref}: ${filterWords(filter)}`
-  return warnOfFilter('COPIES_HIDDEN', filter, `${what}; sensors do not get what it drops or redirects`)
 }
 
 /** Warns of what may keep frames from a mirror. */

@@ -8,12 +8,6 @@ export interface Conflict<R extends Resource> {
   readonly desired: R
 }
 
-/** The changes that lead from live to desired, and the conflicts in the way. */
-export interface Difference<R extends Resource> {
-  readonly changes: readonly Change<R>[]
-  readonly conflicts: readonly Conflict<R>[]
-}
-
 /** What happens to the resources, as `KIND ID`, that others depend on. */
 export type Fates = ReadonlyMap<string, 'replace' | 'remove'>
 
@@ -27,7 +21,7 @@ export function diff<R extends Resource>(
   desired: readonly R[],
   fates: Fates,
   adopt: boolean
-): Difference<R> {
+) {
   const conflicts: Conflict<R>[] = []
   const changes: Change<R>[] = []
   const liveById = new Map(live.map((resource) => [resource.id, resource]))

@@ -1,39 +1,27 @@
 import { type Diagnostic, diagnostic, Exit, SpanplanError } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
-import type { HostIndex } from '../host/host-index.ts'
+import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 import { explainIfMoved } from '../resources/foreign/renamed-bridge.ts'
 import { bridgeMac } from '../resources/marks.ts'
-import { destroyOf, isInScope, markOf, ownsNetwork } from '../resources/ownership.ts'
+import { destroyOf, markOf } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
-import { everySpan, isFileName, namedSpans } from '../spec/scope.ts'
+import { isFileName, namedSpans } from '../spec/scope.ts'
 import { listFew } from '../text-lines.ts'
 import type { Target } from './target.ts'
 
 /** The names of the spans on the host that belong to the owner of this scope, whichever spans the scope selects. */
 export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): string[] {
-  const anySpan = { scope: { ...scope, spans: everySpan } }
-  const bridges = host.links
-    .filter((link) => isInScope(anySpan, markOf(host, link)?.owner, link.name))
-    .map(({ name }) => name)
-  const networks = host.networks
-    .filter((network) => ownsNetwork(anySpan, network))
-    .map(({ labels }) => labels[label.span] ?? '')
-  return [...new Set([...bridges, ...networks])]
+  const own = spansOfOwners(host).filter(({ owner }) => scope.name === null || owner === scope.name)
+  return [...new Set(own.map(({ span }) => span))]
 }
 
 /** The spans on the host, of every owner: a span that two owners claim is each's. */
-function spansOfOwners(host: HostIndex): ReadonlyMap<string, readonly string[]> {
-  const bridges = host.links.map((link) => [markOf(host, link)?.owner, link.name] as const)
-  const networks = host.networks.map(({ labels }) => [labels[label.name], labels[label.span]] as const)
-  const owners = new Map<string, string[]>()
-  for (const [owner, span] of [...bridges, ...networks]) {
-    if (owner === undefined || span === undefined) continue
-    const spans = owners.get(owner) ?? []
-    if (!spans.includes(span)) owners.set(owner, [...spans, span])
-  }
-  return owners
+function spansOfOwners(host: HostIndex) {
+  const bridges = host.links.map((link) => ({ owner: markOf(host, link)?.owner, span: link.name }))
+  const networks = host.networks.map(({ labels }) => ({ owner: labels[label.name], span: labels[label.span] ?? '' }))
+  return [...bridges, ...networks].flatMap(({ owner, span }) => (owner === undefined ? [] : { owner, span }))
 }
 
 /** The number of names that a message lists, and of spans of each. */
@@ -41,12 +29,17 @@ const listed = 5
 
 /** Says which names have spans on the host, where a destroy finds nothing of its own. */
 export function warnOfOtherOwners({ scope }: Pick<Target, 'scope'>, host: HostIndex): Diagnostic[] {
-  const owners = [...spansOfOwners(host)]
-  const [other] = owners
-  if (scope.name === null || other === undefined || owners.some(([owner]) => owner === scope.name)) return []
-  const all = owners.map(([owner, spans]) => `${owner} (${listFew(spans, listed)})`)
+  // A label may name an owner and no span.
+  const named = spansOfOwners(host).filter(({ span }) => span !== '')
+  const owners = groupsOf(named, ({ owner }) => owner)
+  const [other] = owners.keys()
+  if (scope.name === null || other === undefined || owners.has(scope.name)) return []
+  const all = [...owners].map(([owner, claims]) => {
+    const spans = [...new Set(claims.map(({ span }) => span))]
+    return `${owner} (${listFew(spans, listed)})`
+  })
   const message = `nothing on this host has the name ${scope.name}; there are spans of ${listFew(all, listed)}`
-  return [diagnostic('NAME_UNKNOWN', message, `to remove those: ${shellLine(destroyOf(other[0]))}`)]
+  return [diagnostic('NAME_UNKNOWN', message, `to remove those: ${shellLine(destroyOf(other))}`)]
 }
 
 /**
@@ -65,10 +58,9 @@ export function checkSelectedSpans(target: Target, host: HostIndex): void {
   const names = [...target.spec.spans.map(({ name }) => name), ...target.known, ...liveSpans(target, host)]
   const unknown = selected.filter((span) => !names.includes(span))
   if (unknown.length === 0) return
-  const owners = spansOfOwners(host)
-  const ownerOf = (span: string) => [...owners].find(([, spans]) => spans.includes(span))?.[0]
+  const owners = [...groupsOf(spansOfOwners(host), ({ owner }) => owner)]
   throw spanUnknown(unknown, names, '--span ', (span) => {
-    const owner = ownerOf(span)
+    const owner = owners.find(([, claims]) => claims.some((one) => one.span === span))?.[0]
     if (owner === undefined) return undefined
     const command = target.isDestroy ? `; to remove that one: ${shellLine(destroyOf(owner, span))}` : ''
     return `a span ${span} belongs to the name ${owner}${command}`

@@ -35,14 +35,14 @@ export function viewLive(host: HostIndex): PlanView {
 }
 
 function ownerOf(name: string, host: HostIndex): string {
-  const network = host.networks.find(({ labels }) => labels[label.span] === name)
+  const [network] = host.networksOfSpan(name)
   return markOf(host, host.linkOf(name))?.owner ?? network?.labels[label.name] ?? ''
 }
 
 function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): DesiredSpan {
   const bridge = host.linkOf(name)
   const owner = ownerOf(name, host)
-  const network = host.networks.find(({ labels }) => labels[label.span] === name)
+  const [network] = host.networksOfSpan(name)
   // An endpoint that spanplan has made bears the owner's name: the container is, or was, a sensor of the file.
   const sensors = (network === undefined ? [] : host.endpointsOn(network.name))
     .filter(({ endpoint }) => endpoint.driverOptions[label.name] !== undefined)

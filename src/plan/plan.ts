@@ -123,11 +123,8 @@ export function makePlan(
   const withheld = drafts.flatMap((draft) => draft.withheld ?? [])
   const [failure] = withheld.flatMap((one) => one.failure ?? [])
   if (failure !== undefined && !patient) throw new SpanplanError(failure)
-  const postponed = new Map<string, Wait>()
-  for (const { side, wait } of withheld) {
-    if (side === 'live' && !postponed.has(wait.span)) postponed.set(wait.span, wait)
-  }
-  if (postponed.size > 0) return [...postponed.values()]
+  const postponed = withheld.flatMap(({ side, wait }) => (side === 'live' ? wait : []))
+  if (postponed.length > 0) return [...groupsOf(postponed, ({ span }) => span).values()].map(([first]) => first)
   const known = drafts.filter((draft) => draft.withheld === null)
   const isLeft = ({ span, device }: PlannedChange) =>
     span !== null && device !== null && desired.spanOf(span)?.untouched.includes(device)

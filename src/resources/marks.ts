@@ -18,12 +18,6 @@ export interface InterfaceMark {
   readonly managed: ReadonlySet<InterfaceSetting>
 }
 
-/** What the cookie of a mirror says. */
-export interface MirrorMark {
-  readonly owner: number
-  readonly source: InterfaceMark
-}
-
 /** Settings that are on or off. */
 type Switches<Setting extends string> = Readonly<Record<Setting, boolean>>
 
@@ -63,8 +57,8 @@ export function writeCookie(owner: string, mark: InterfaceMark): string {
   return `${magic}${version}${writeInterface(mark)}${hex(hashOf(owner), 8)}`
 }
 
-/** Reads what {@link writeCookie} wrote; null for a foreign cookie. */
-export function readCookie(cookie: string | null): MirrorMark | null {
+/** Reads what {@link writeCookie} wrote: the hash of the owner, and the mark; null for a foreign cookie. */
+export function readCookie(cookie: string | null) {
   if (cookie === null || cookie.length !== 32 || !cookie.startsWith(magic + version)) return null
   return { owner: Number.parseInt(cookie.slice(24), 16), source: readInterface(cookie.slice(18, 24)) }
 }

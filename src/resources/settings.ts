@@ -37,7 +37,6 @@ const ofClosing = <Hook extends TcHook>(tcHook: Hook) => {
 const state = { label: 'state', words: upDown } as const
 const ipv6 = { label: 'IPv6', words: onOff } as const
 const ownMacEntry = { label: 'keeps frames to its own address', words: yesNo } as const
-const inHexadecimal = { words: hexadecimal, argument: hexadecimal } as const
 const mtu = { label: 'mtu', words: String } as const
 
 /**
@@ -90,7 +89,12 @@ export const bridgeSettings = {
   stp: { bit: 1, label: 'spanning tree', words: onOff, option: 'stp_state', argument: decimal },
   snooping: { bit: 2, label: 'multicast snooping', words: onOff, option: 'mcast_snooping', argument: decimal },
   vlanFiltering: { bit: 3, label: 'vlan filtering', words: onOff, option: 'vlan_filtering', argument: decimal },
-  groupForward: { ...inHexadecimal, label: 'link-local groups forwarded', option: 'group_fwd_mask' },
+  groupForward: {
+    label: 'link-local groups forwarded',
+    words: hexadecimal,
+    option: 'group_fwd_mask',
+    argument: hexadecimal
+  },
   ipv6: { ...ipv6, bit: 4 },
   ownMacEntry: { ...ownMacEntry, bit: 5 }
 } as const

@@ -87,19 +87,6 @@ function resourceDocument(kind: KindName, resource: Resource, side: 'before' | '
 function digestFacts({ host, filters }: HostReading): string {
   const { links, opaque, qdiscs, filters: attached, classFilters, attached: programs, routes } = host
   const { nftables, silence, docker } = host
-  return digestText(
-    JSON.stringify({
-      links,
-      opaque,
-      qdiscs,
-      attached,
-      classFilters,
-      programs,
-      routes,
-      nftables,
-      silence,
-      docker,
-      filters: [...filters]
-    })
-  )
+  const read = { links, opaque, qdiscs, attached, classFilters, programs, routes, nftables, silence, docker }
+  return digestText(JSON.stringify({ ...read, filters: [...filters] }))
 }

@@ -133,6 +133,9 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
   }
   const set = ['ip', 'link', 'set', 'dev', device] as const
   const stp = optionsOf(['stp'])
+  const offloads = columnOf(wireOffloads, 'bit').flatMap(([name]) =>
+    before.offloads[name] === after.offloads[name] ? [] : [name, onOff(after.offloads[name])]
+  )
   // With a new MAC address, the bridge has added an entry itself.
   const hasEntry = before.ownMacEntry || differs('mac')
   return [
@@ -156,20 +159,13 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
     ...(hasEntry === after.ownMacEntry
       ? []
       : [step(after, 'open', switchMacEntry(device, after.mac, 'self', after.ownMacEntry))]),
-    ...offloadSteps(before, after, verb),
+    ...(offloads.length > 0 ? [step(after, verb, ['ethtool', '-K', device, ...offloads])] : []),
     ...(differs('seal')
       ? sealCommands(device, before.seal, after.seal).map((argv) =>
           step(after, after.seal === 'sealed' ? 'seal' : 'unseal', argv)
         )
       : [])
   ]
-}
-
-function offloadSteps(before: Bridge, after: Bridge, verb: string): Step[] {
-  const words = columnOf(wireOffloads, 'bit').flatMap(([name]) =>
-    before.offloads[name] === after.offloads[name] ? [] : [name, onOff(after.offloads[name])]
-  )
-  return words.length === 0 ? [] : [step(after, verb, ['ethtool', '-K', after.id, ...words])]
 }
 
 function step(resource: Bridge, verb: string, argv: readonly [string, ...string[]]): Step {

@@ -63,7 +63,7 @@ export interface SourceHook extends MirrorSource, Pick<CopyPoint, 'device' | 'tc
 /** The result of resolving a source. */
 export interface ResolvedSource extends Resolved<SourceHook> {
   /** An input was not read, so where the source ends is not known: the mirrors that it may have are kept. */
-  readonly isUnread: boolean
+  readonly isUnread?: boolean
 }
 
 /** What has to be read of the host for a source. */
@@ -76,20 +76,14 @@ interface SourceNeeds {
 /** One kind of source: all that is known of it beyond the files. */
 export interface HostSourceKind<S extends SourceSpec> {
   needs(source: S, spec: Spec): SourceNeeds
-  /** Whether the source is this interface of the host, as the interfaces alone tell; `link`: undefined, it is not there. */
-  isDevice(source: S, name: string, link: IpLink | undefined, context: LinkContext): boolean
+  /** Whether the source is the interface of this name or altname, as the interfaces alone tell. */
+  isDevice(source: S, name: string, spec: Spec, host: LinkIndex<IpLink>): boolean
   /** The hooks of the devices that the source ends in, or why it ends in none now. */
   resolve(source: S, span: SpanSpec, context: Context): ResolvedSource
   /** The span's live mirrors that may be of such a source, where an input was not read: they stay as they are. */
   recall(span: SpanSpec, context: Context): readonly CopyPoint[]
   /** Which source the live mirrors at a hook are of; null: none of this kind, or of an interface, which needs no telling. */
   identify(place: HookPlace, host: HostIndex): MirrorSource | null
-}
-
-/** What a hook of ifupdown knows: the file, and the interfaces. */
-interface LinkContext {
-  readonly spec: Spec
-  readonly host: LinkIndex<IpLink>
 }
 
 /** The hook of tc at which a device of the host has the frames of each direction. */

@@ -19,8 +19,7 @@ export interface InterfaceSpans {
  * @param name of a device, or one of its altnames.
  */
 export function findInterfaceSpans(spec: Spec, name: string, host: LinkIndex<IpLink>): InterfaceSpans {
-  const link = host.findLink(name)
-  const isOf = (source: SourceSpec) => hostKindOf(source).isDevice(source, name, link, { spec, host })
+  const isOf = (source: SourceSpec) => hostKindOf(source).isDevice(source, name, spec, host)
   const devices = spec.spans.flatMap((span) =>
     span.sources.flatMap((source) =>
       hostKindOf(source)
@@ -33,5 +32,5 @@ export function findInterfaceSpans(spec: Spec, name: string, host: LinkIndex<IpL
   // The loop also comes to what is added meanwhile.
   for (const bridge of reached) for (const { span } of copiersOf(bridge)) reached.add(span)
   const spans = spec.spans.filter((span) => reached.has(span.name))
-  return { device: link?.name ?? name, spans: spans.map((span) => span.name) }
+  return { device: host.findLink(name)?.name ?? name, spans: spans.map((span) => span.name) }
 }

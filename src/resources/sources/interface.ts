@@ -39,8 +39,9 @@ export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
     const match = matchOf(spec, source.interface)
     return { containers: [], devices: ['name' in match ? match.name : match.macaddress] }
   },
-  isDevice(source, name, link, { spec, host }) {
+  isDevice(source, name, spec, host) {
     const match = matchOf(spec, source.interface)
+    const link = host.findLink(name)
     if (link === undefined) return 'name' in match && match.name === name
     const found = findInterface(match, host)
     return !('code' in found) && found.index === link.index
@@ -48,11 +49,7 @@ export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
   // The mirrors on what is not understood stay, as it is with all that is there.
   recall: () => [],
   identify: () => null,
-  resolve: (source, span, context) =>
-    resolveOpaque(source, span, context) ?? {
-      ...resolveInterface(source, span, context),
-      isUnread: false
-    }
+  resolve: (source, span, context) => resolveOpaque(source, span, context) ?? resolveInterface(source, span, context)
 }
 
 /** The interface of a source, if it is there, or may be, and its record is not understood: its mirrors are kept. */
