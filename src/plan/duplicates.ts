@@ -1,11 +1,11 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import { hookKey, type Link, type TcHook } from '../host/snapshot.ts'
-import { type CopyPoint, type DesiredSpan, linkOf, placeOf } from '../resources/desired-state.ts'
+import { type CopyPoint, linkOf, placeOf } from '../resources/desired-state.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { readTokens } from '../spec/filter/tokens.ts'
 import { writeDirection } from '../spec/values/direction.ts'
-import { lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
+import { type Feeding, lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
 
 /** Two hooks that one frame passes, one after the other; `bridge`: it is forwarded from port to port. */
 interface Pair {
@@ -22,10 +22,7 @@ interface Pair {
  *
  * @returns one warning for each bridge whose ports are sources, and one for interfaces above or below others.
  */
-export function warnOfDuplicates(
-  { name, mirrors }: Pick<DesiredSpan, 'name' | 'mirrors'>,
-  host: HostIndex
-): Diagnostic[] {
+export function warnOfDuplicates({ name, mirrors }: Feeding, host: HostIndex): Diagnostic[] {
   const points = new Map(mirrors.map((point) => [hookKey(placeOf(point)), point]))
   const forwarded = new Map<string, readonly Forwarded[]>()
   const pairs = mirrors.flatMap((first) => findSecond(first, points, forwarded, host) ?? [])

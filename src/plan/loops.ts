@@ -39,11 +39,7 @@ export function findOtherSpans(spans: readonly Feeding[], scope: Scope, host: Ho
  *
  * @param others the live spans beside these, which stay as they are.
  */
-export function breakLoops(
-  spans: readonly DesiredSpan[],
-  others: readonly Feeding[],
-  host: HostIndex
-): { readonly spans: readonly DesiredSpan[]; readonly loops: readonly Loop[] } {
+export function breakLoops(spans: readonly DesiredSpan[], others: readonly Feeding[], host: HostIndex) {
   const open = new Map([...spans, ...others].map(({ name, mirrors }) => [name, mirrors]))
   const reachers = reachersOf(open.keys(), host)
   const feeds = [...open].flatMap(([target, mirrors]) => mirrors.map((point) => ({ ...placeOf(point), target })))

@@ -72,21 +72,19 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
   const marked = { known: knownSpans(names, host), also: new Set<number>(), goingDown }
   const desired = indexDesired({ owner: spec.name, scope, spans, ...marked, subnetSeed })
-  const marks = readMarks(desired, host)
+  const state = { desired, marks: readMarks(desired, host), host }
   // A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once.
   const leftOut = loops.flatMap(({ span, mirrors, diagnostic }) =>
     mirrors.map((point) => waitForMirror(span, point, diagnostic))
   )
   return {
-    desired,
-    marks,
-    host,
+    ...state,
     waits: [...resolved.waits, ...(patient ? [...leftOut, ...shared.map(({ wait }) => wait)] : [])],
     warnings: [
       ...resolved.warnings,
       ...warnOfChains(spans, others),
       ...warnOfEmptySources(spans),
-      ...spans.flatMap((span) => warnOfForeignCopies(span, marks, host))
+      ...spans.flatMap((span) => warnOfForeignCopies(span, state))
     ]
   }
 }

@@ -22,7 +22,7 @@ interface BridgeUser {
 
 /** What uses a span's bridge and stays without it: to remove the bridge would remove that too, or cut it off. */
 export function findBridgeUsers(bridge: string, now: ObservedState, planned: ObservedState): Diagnostic[] {
-  const { desired, marks, host } = now
+  const { desired, host } = now
   const link = host.linkOf(bridge)
   if (link === undefined) return []
   const spans = desired.spans.map(({ name }) => name)
@@ -56,7 +56,7 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
       removal: [removalOf(filter)]
     })),
     // With the bridge, the kernel takes away where they lead (mirred_device_event()).
-    ...findForeignCopies(marks, host, new Set([bridge])).map((filter) => ({
+    ...findForeignCopies(now, new Set([bridge])).map((filter) => ({
       words: `a filter of ${filter.device}, at ${placeOf(filter)} and preference ${filter.pref}, ${filter.redirects ? 'redirects' : 'copies'} into it: ${filterWords(filter)}`,
       removal: [removalOf(filter)]
     })),

@@ -1,19 +1,15 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
-import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { writePlace } from '../../host/tc-conventions.ts'
 import { removeFilter } from '../../host/write-filters.ts'
-import type { DesiredSpan, MarkInventory } from '../desired-state.ts'
+import type { DesiredSpan } from '../desired-state.ts'
+import type { ObservedState } from '../kind.ts'
 import { filterWords, leadsTo, placeOf } from './filter-words.ts'
 import { type ForeignMirror, judgeForeignMirrors } from './mirrors.ts'
 
 /** The filters of others that copy or redirect to one of these devices from another one. */
-export function findForeignCopies(
-  marks: MarkInventory,
-  host: HostIndex,
-  targets: ReadonlySet<string>
-): readonly ForeignMirror[] {
+export function findForeignCopies({ marks, host }: ObservedState, targets: ReadonlySet<string>): ForeignMirror[] {
   const filters = [...targets].flatMap((target) =>
     host.filtersInto(target).flatMap(({ filter }) => (filter.device === target ? [] : [filter]))
   )
@@ -34,19 +30,15 @@ const most = 3
  *
  * @returns one warning for each filter; for many of them, one.
  */
-export function warnOfForeignCopies(
-  { name, mirrors, origin }: DesiredSpan,
-  marks: MarkInventory,
-  host: HostIndex
-): Diagnostic[] {
+export function warnOfForeignCopies({ name, mirrors, origin }: DesiredSpan, state: ObservedState): Diagnostic[] {
   const isConflict = (filter: ForeignMirror) =>
     leadsTo(filter, new Set([name])) &&
     mirrors.some(
       ({ device, tcHook }) =>
         device.name === filter.device && tcHook === ('parent' in filter ? 'egress' : filter.tcHook)
     )
-  const targets = new Set([name, ...host.portsOf(name).map((port) => port.name)])
-  const filters = findForeignCopies(marks, host, targets).filter((filter) => !isConflict(filter))
+  const targets = new Set([name, ...state.host.portsOf(name).map((port) => port.name)])
+  const filters = findForeignCopies(state, targets).filter((filter) => !isConflict(filter))
   // Of many, the first stands for all.
   const named = filters.length > most ? filters.slice(0, 1) : filters
   const more = filters.length - named.length

@@ -6,7 +6,6 @@ import { groupsOf, indexTc, type TcIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Endpoint } from '../../host/snapshot.ts'
 import { innerDevice, sealPref } from '../../host/tc-conventions.ts'
-import type { DesiredSpan } from '../desired-state.ts'
 import { countFilters, filterWords } from '../foreign/filter-words.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { readInnerClass, sealHandle, writeInnerClass } from '../marks.ts'
@@ -136,7 +135,7 @@ export function warnOfStacks(state: ObservedState): Diagnostic[] {
   const reasons = [...groupsOf(unread, ({ reason }) => reason).values()]
   const blocked = stack.observe(state).flatMap((one) => {
     const span = desired.spanOfNetwork(one.network)
-    return span?.sealed && one.obstacle !== null ? [explainObstacle(one, span, one.obstacle)] : []
+    return span?.sealed && one.obstacle !== null ? [explainObstacle(one, span.name, one.obstacle)] : []
   })
   return [...reasons.map((same) => explainUnread(same, host.engine)), ...blocked]
 }
@@ -188,11 +187,7 @@ function explainUnread(unread: readonly [Unread, ...Unread[]], engine: Engine): 
   return diagnostic('STACK_UNREAD', message, hint)
 }
 
-function explainObstacle(
-  { container, network, sandbox, device }: Stack,
-  { name: span }: DesiredSpan,
-  obstacle: string
-): Diagnostic {
+function explainObstacle({ container, network, sandbox, device }: Stack, span: string, obstacle: string): Diagnostic {
   const show = shellLine(enterNamespace(sandbox, ['tc', 'filter', 'show', 'dev', device, 'ingress']))
   return {
     ...diagnostic(

@@ -9,7 +9,7 @@ import { filterWords } from '../foreign/filter-words.ts'
 import { readCookie } from '../marks.ts'
 import { markOf } from '../ownership.ts'
 import { isTransparent } from '../seal-commands.ts'
-import { closingSettings, type InterfaceSetting, isClosing, sourceSettings } from '../settings.ts'
+import { closingSettings, isClosing, sourceSettings } from '../settings.ts'
 
 /** Why frames cannot be copied from an interface, which may be dedicated to capture; undefined: they can. */
 export function checkInterface(link: Link, dedicated: boolean): Diagnostic | undefined {
@@ -86,10 +86,7 @@ function findConfused(name: string, dedicated: boolean): string | undefined {
 }
 
 /** The settings that can be switched off on a dedicated interface, and warnings of what keeps the interface open. */
-export function closableSettings(
-  link: Link,
-  host: HostIndex
-): { readonly settings: readonly InterfaceSetting[]; readonly warnings: readonly Diagnostic[] } {
+export function closableSettings(link: Link, host: HostIndex) {
   const { name } = link
   const [user] = [
     ...(link.master === null ? [] : [link.master]),
