@@ -32,10 +32,7 @@ export function findReconnected(changes: readonly PlannedChange[]): ReadonlySet<
 }
 
 /** Reads the interfaces of some containers, by Docker and the kernel alone. */
-export async function readListened(
-  host: HostIndex,
-  containers: ReadonlySet<string>
-): Promise<readonly ListenedInterface[]> {
+export async function readListened(host: HostIndex, containers: ReadonlySet<string>): Promise<ListenedInterface[]> {
   const found = [...containers].flatMap((name) => {
     const { sandbox = null, endpoints = [] } = host.containerOf(name) ?? {}
     return endpoints.flatMap(({ network, port }) =>
@@ -49,10 +46,7 @@ export async function readListened(
 }
 
 /** Tells which sensors have to be restarted, because they have exited, or an interface has another name by now. */
-export async function findRestarts(
-  before: readonly ListenedInterface[],
-  now: HostIndex
-): Promise<readonly Diagnostic[]> {
+export async function findRestarts(before: readonly ListenedInterface[], now: HostIndex): Promise<Diagnostic[]> {
   const containers = new Set(before.map(({ container }) => container))
   const isRunning = (name: string) => now.containerOf(name)?.running === true
   const running = new Set([...containers].filter(isRunning))

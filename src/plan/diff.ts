@@ -34,7 +34,7 @@ export function diff<R extends Resource>(
         changes.push({ action: 'adopt', before, after, fields: differing(kind, before, after) })
       } else conflicts.push({ live: before, desired: after })
     } else {
-      const change = compare(kind, before, after, fateOf(kind, before, fates))
+      const change = compare(kind, before, after, fates)
       if (change !== null) changes.push(change)
     }
   }
@@ -52,14 +52,10 @@ function differing<R extends Resource>(kind: Kind<R>, before: R, after: R): (key
   return comparedFields(kind).filter((key) => !isDeepStrictEqual(before[key], after[key]))
 }
 
-function compare<R extends Resource>(
-  kind: Kind<R>,
-  before: R,
-  after: R,
-  fate: 'replace' | 'remove' | undefined
-): Change<R> | null {
+function compare<R extends Resource>(kind: Kind<R>, before: R, after: R, fates: Fates): Change<R> | null {
   const fields = differing(kind, before, after)
-  if (fate !== undefined) return { action: 'replace', before, after, fields, reason: 'what it depends on is recreated' }
+  const isLost = fateOf(kind, before, fates) !== undefined
+  if (isLost) return { action: 'replace', before, after, fields, reason: 'what it depends on is recreated' }
   if (fields.some((key) => kind.fields[key]?.immutable)) {
     return { action: 'replace', before, after, fields, reason: 'it cannot be changed in place' }
   }
@@ -71,6 +67,6 @@ export function comparedFields<R extends Resource>(kind: Kind<R>): (keyof R & st
   return keysOf(kind.fields)
 }
 
-function fateOf<R extends Resource>(kind: Kind<R>, resource: R, fates: Fates): 'replace' | 'remove' | undefined {
+function fateOf<R extends Resource>(kind: Kind<R>, resource: R, fates: Fates) {
   return kind.hangsOn && fates.get(`${kind.hangsOn.kind} ${kind.hangsOn.id(resource)}`)
 }

@@ -5,7 +5,7 @@ import { type CopyPoint, linkOf, placeOf } from '../resources/desired-state.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { readTokens } from '../spec/filter/tokens.ts'
 import { writeDirection } from '../spec/values/direction.ts'
-import { type Feeding, lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
+import { type Feeding, type Hook, lowerOf, masterOf, membersOf, peerOf, uppersOf } from './loops.ts'
 
 /** Two hooks that one frame passes, one after the other; `bridge`: it is forwarded from port to port. */
 interface Pair {
@@ -53,11 +53,6 @@ function findSecond(
     if (other !== undefined) return { first, second: other.point, bridge }
   }
   return null
-}
-
-interface Hook {
-  readonly link: Link
-  readonly tcHook: TcHook
 }
 
 /** The hooks that a frame passes on its way up from where it is received. */

@@ -32,11 +32,7 @@ export function waitForPerson(
  * A span whose running sensors are on a network of another name: they stay there, and the file's network waits for a person. So
  * it does where nobody can be told that a sensor was created on that network, and could be connected to none without it.
  */
-export function holdNetwork(
-  span: SpanSpec,
-  recreate: boolean,
-  { host, spec, scope, patient }: Context
-): { readonly span: SpanSpec; readonly wait: Wait } | null {
+export function holdNetwork(span: SpanSpec, recreate: boolean, { host, spec, scope, patient }: Context) {
   const { name, network } = span
   if (network === null) return null
   const live = host.networksOfSpan(name).find((one) => one.name !== network.name && ownsNetwork({ scope }, one))

@@ -160,10 +160,14 @@ function walk(start: string, at: string, hopsTo: HopsTo, seen: Set<string>): Hop
   return null
 }
 
-/** A hook that frames pass, and the hook that they passed just before. */
-interface Place {
+/** A hook that frames pass. */
+export interface Hook {
   readonly link: Link
   readonly tcHook: TcHook
+}
+
+/** A hook that frames pass, and the hook that they passed just before. */
+interface Place extends Hook {
   readonly before: Place | null
 }
 
@@ -226,16 +230,15 @@ function followFrom(bridge: string, host: HostIndex): ReadonlyMap<string, Place 
     if (reached.has(key)) continue
     reached.set(key, at)
     const before = at
-    queue.push(...next(at, host).map(([tcHook, to]): Place => ({ link: to, tcHook, before })))
+    queue.push(...next(at, host).map((hook) => ({ ...hook, before })))
   }
   return reached
 }
 
-type Step = readonly [TcHook, Link]
-
-function next({ link, tcHook }: Place, host: HostIndex): Step[] {
-  const to = (side: TcHook, links: readonly (Link | undefined)[]): Step[] =>
-    links.flatMap((one): Step[] => (one === undefined || one === link ? [] : [[side, one]]))
+/** The hooks that a frame may pass next. */
+function next({ link, tcHook }: Hook, host: HostIndex): Hook[] {
+  const to = (side: TcHook, links: readonly (Link | undefined)[]) =>
+    links.flatMap((one) => (one === undefined || one === link ? [] : { link: one, tcHook: side }))
   if (tcHook === 'egress') {
     const lower = lowerOf(link, host)
     // In bridge mode, macvlans of one interface reach each other.

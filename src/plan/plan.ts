@@ -111,10 +111,7 @@ interface Obstacle extends Place {
  * planned around.
  * @throws SpanplanError with all the conflicts, each with what stands in the way; or with why an input was not read.
  */
-export function makePlan(
-  state: Resolution,
-  { adopt, recreate, patient, resting }: Pick<Target, 'adopt' | 'recreate' | 'patient' | 'resting'>
-): Plan | readonly Wait[] {
+export function makePlan(state: Resolution, { adopt, recreate, patient, resting }: Target): Plan | readonly Wait[] {
   const { desired, host, waits, warnings } = state
   const { drafts, held } = planKinds(state, { adopt, recreate }, (kind) => {
     const live = kind.observe(state)
@@ -329,14 +326,9 @@ function hold(kind: Kind, change: Change, host: HostIndex): Wait | null {
   const { before, after } = change
   const fields = factsOf(kind, change).filter(({ changed }) => changed)
   const differs = fields.map(({ label, from, to }) => `${label}: ${from} → ${to}`).join(', ')
+  const subject = subjectOf(kind, after, after.spans[0] ?? '')
   const row = { title: titleOf(kind, after), origin: after.origin }
-  return waitForPerson(
-    subjectOf(kind, after, after.spans[0] ?? ''),
-    row,
-    sensors,
-    differs,
-    kind.holdNote?.(before, after)
-  )
+  return waitForPerson(subject, row, sensors, differs, kind.holdNote?.(before, after))
 }
 
 /** The running sensors that lose their interface when a change recreates a resource. */

@@ -226,11 +226,8 @@ function heldMtu({ name, network }: SpanSpec, host: HostIndex): number | null {
   return Number.isNaN(mtu) ? null : mtu
 }
 
-function resolveMirrors(
-  span: SpanSpec,
-  source: SourceSpec,
-  context: Context
-): Resolved<CopyPoint> & { readonly recalled: readonly CopyPoint[]; readonly blocked: readonly string[] } {
+/** `recalled`: the live mirrors that stay while it is not known where the source ends; `blocked`: the devices that wait. */
+function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const kind = hostKindOf(source)
   const { isUnread, ...hooks } = kind.resolve(source, span, context)
   const filter = resolveFilter(source, context.filters)

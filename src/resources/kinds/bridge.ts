@@ -183,7 +183,7 @@ function rememberedInterfaces({ marks, host }: ObservedState, { name, mirrors }:
   ])
 }
 
-function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Bridge[] {
+function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Bridge | [] {
   const span = desired.spanOf(link.name)
   const mark = markOf(host, link)
   const label = mark === null ? dockerBridgeMark(desired, host, link.name) : null
@@ -193,26 +193,24 @@ function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Brid
   const adopted = !ours || label === 'adopted'
   const usable = ours && link.bridge !== null && obstacle === null
   const original = mark?.original ?? (adopted && mark === null && link.bridge !== null ? originOf(host, link) : null)
-  return [
-    {
-      kind: 'bridge',
-      id: link.name,
-      spans: [link.name],
-      owner: !usable ? 'foreign' : original === null ? 'ours' : 'adopted',
-      ...(!ours && mark === null && { adoption: judgeBridge(desired, host, link) }),
-      isBridge: link.bridge !== null,
-      hasNetwork: mark === null ? link.kind === 'bridge' && span?.network != null : mark.network,
-      mark: link.alias ?? '',
-      remembered: namesOf(host, mark?.interfaces ?? new Map()),
-      ...readBridge(link),
-      ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
-      linkLocal: hasLinkLocal(link),
-      offloads: wireOffloadsOf(link),
-      seal: readSeal(host, link.name),
-      qdiscInUse: hasOtherFilters(host, link.name),
-      obstacle,
-      inUse: isInUse(host, link),
-      original
-    }
-  ]
+  return {
+    kind: 'bridge',
+    id: link.name,
+    spans: [link.name],
+    owner: !usable ? 'foreign' : original === null ? 'ours' : 'adopted',
+    ...(!ours && mark === null && { adoption: judgeBridge(desired, host, link) }),
+    isBridge: link.bridge !== null,
+    hasNetwork: mark === null ? link.kind === 'bridge' && span?.network != null : mark.network,
+    mark: link.alias ?? '',
+    remembered: namesOf(host, mark?.interfaces ?? new Map()),
+    ...readBridge(link),
+    ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
+    linkLocal: hasLinkLocal(link),
+    offloads: wireOffloadsOf(link),
+    seal: readSeal(host, link.name),
+    qdiscInUse: hasOtherFilters(host, link.name),
+    obstacle,
+    inUse: isInUse(host, link),
+    original
+  }
 }

@@ -68,16 +68,13 @@ export const mirror: Kind<Mirror> = {
   },
   desire: (state) => state.desired.spans.flatMap((span) => desireMirrors(state, span)),
   observe: (state) => [
-    ...[...state.marks.mirrors]
-      .filter(([, { inScope }]) => inScope)
-      .map(
-        ([filter, { span }]): Mirror => ({
-          ...foreignMirror(state, filter),
-          spans: span === null ? [] : [span],
-          // Whether the span still needs the mirror on an interface that is not understood is not known.
-          owner: span !== null && state.desired.spanOf(span) && state.host.findOpaque(filter.device) ? 'shared' : 'ours'
-        })
-      ),
+    ...[...state.marks.mirrors].flatMap(([filter, { span, inScope }]): Mirror | [] => {
+      if (!inScope) return []
+      // Whether the span still needs the mirror on an interface that is not understood is not known.
+      const isKept = span !== null && state.desired.spanOf(span) && state.host.findOpaque(filter.device)
+      const spans = span === null ? [] : [span]
+      return { ...foreignMirror(state, filter), spans, owner: isKept ? 'shared' : 'ours' }
+    }),
     ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
   ],
   rollbackTarget: rollbackMirrors,
@@ -117,7 +114,7 @@ export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' 
 }
 
 function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
-  return span.mirrors.flatMap((point): Mirror[] => {
+  return span.mirrors.flatMap((point): Mirror | [] => {
     const { device, tcHook, item, origin } = point
     const handle = handleOf(span, point)
     const id = idOf(device.name, tcHook, handle)
@@ -126,25 +123,23 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       point.program ?? host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
     const marked = marks.interfaces.get(device.name)
     if (program === undefined || program === null || marked === undefined) return []
-    return [
-      {
-        kind: 'mirror',
-        id,
-        spans: [span.name],
-        owner: 'ours',
-        point,
-        handle,
-        item,
-        origin,
-        target: span.name,
-        program,
-        control: 'continue',
-        protocol: 'all',
-        directAction: false,
-        cookie: writeCookie(desired.owner, interfaceMark(marked)),
-        ...replacesNone
-      }
-    ]
+    return {
+      kind: 'mirror',
+      id,
+      spans: [span.name],
+      owner: 'ours',
+      point,
+      handle,
+      item,
+      origin,
+      target: span.name,
+      program,
+      control: 'continue',
+      protocol: 'all',
+      directAction: false,
+      cookie: writeCookie(desired.owner, interfaceMark(marked)),
+      ...replacesNone
+    }
   })
 }
 

@@ -209,7 +209,7 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
   const taken = takenSubnets(desired, host)
   const notes = leftNotes(desired, host)
   const noted = (name: string) => notes.find(({ place }) => place.network === name)?.place.subnet
-  return desired.spans.flatMap((span): Network[] => {
+  return desired.spans.flatMap((span): Network | [] => {
     if (span.network === null) return []
     const live = host.networkOf(span.network.name)
     const ours = live && isInScope(desired, live.labels[label.name], span.name)
@@ -222,39 +222,35 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
     taken.push(...readSubnets([subnet]))
     const how = (ours && live.labels[label.bridge]) || (isAdopted(desired, host, span.name) ? 'adopted' : 'owned')
     const labels = { [label.name]: desired.owner, [label.span]: span.name, [label.bridge]: how }
-    return [
-      {
-        kind: 'network',
-        id: span.network.name,
-        name: span.network.name,
-        reference: span.network.name,
-        spans: [span.name],
-        owner: 'ours',
-        origin: span.network.origin,
-        bridge: span.name,
-        driver: 'bridge',
-        internal: true,
-        ipv6: false,
-        hostAddress: false,
-        mtu: span.wantedMtu,
-        subnet,
-        mark: readLabels(labels),
-        // Other options and labels are foreign: they stay.
-        labels: { ...kept?.labels, ...labels },
-        attachable: kept?.attachable ?? false,
-        pools: [
-          kept?.pools.find((one) => one.subnet === subnet) ?? { subnet, gateway: null, range: null, reserved: {} }
-        ],
-        options: {
-          ...kept?.options,
-          [networkOption.bridge]: span.name,
-          [networkOption.noAddress]: 'true',
-          [networkOption.mtu]: String(span.wantedMtu),
-          // No field of its own: a network that lacks this option is not recreated for it.
-          ...(isSilent && { [announcementsOption.key]: '0' })
-        }
+    return {
+      kind: 'network',
+      id: span.network.name,
+      name: span.network.name,
+      reference: span.network.name,
+      spans: [span.name],
+      owner: 'ours',
+      origin: span.network.origin,
+      bridge: span.name,
+      driver: 'bridge',
+      internal: true,
+      ipv6: false,
+      hostAddress: false,
+      mtu: span.wantedMtu,
+      subnet,
+      mark: readLabels(labels),
+      // Other options and labels are foreign: they stay.
+      labels: { ...kept?.labels, ...labels },
+      attachable: kept?.attachable ?? false,
+      pools: [kept?.pools.find((one) => one.subnet === subnet) ?? { subnet, gateway: null, range: null, reserved: {} }],
+      options: {
+        ...kept?.options,
+        [networkOption.bridge]: span.name,
+        [networkOption.noAddress]: 'true',
+        [networkOption.mtu]: String(span.wantedMtu),
+        // No field of its own: a network that lacks this option is not recreated for it.
+        ...(isSilent && { [announcementsOption.key]: '0' })
       }
-    ]
+    }
   })
 }
 

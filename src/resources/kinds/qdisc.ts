@@ -31,27 +31,25 @@ export const qdisc: Kind<Clsact> = {
       })),
   observe: (state) => {
     const { marks, host } = state
-    return [...marks.interfaces.values()].flatMap(({ device, spans, ours, now, live, before }): Clsact[] => {
+    return [...marks.interfaces.values()].flatMap(({ device, spans, ours, now, live, before }): Clsact | [] => {
       const id = device.name
       const isPlanned = 'planned' in device && now.has('clsact')
-      if (isPlanned) return [{ kind: 'qdisc', id, spans, qdisc: 'clsact', block: null, owner: 'shared' }]
+      if (isPlanned) return { kind: 'qdisc', id, spans, qdisc: 'clsact', block: null, owner: 'shared' }
       const qdisc = host.qdiscsOf(id).find(({ kind }) => kind === 'clsact' || kind === 'ingress')
       if (qdisc === undefined) return []
       // A foreign filter would be lost with the qdisc.
       const others = host.filtersOf(id).some((filter) => !marks.mirrors.get(filter)?.inScope && !isClosing(filter))
       const made = ours && live.has('clsact') && !before.has('clsact') && !others
       const usable = qdisc.kind === 'clsact' && qdisc.block === null
-      return [
-        {
-          kind: 'qdisc',
-          id,
-          spans,
-          qdisc: qdisc.kind,
-          block: qdisc.block,
-          owner: !usable ? 'foreign' : made ? 'ours' : 'shared',
-          ...(!usable && { adoption: judgeQdisc(state, qdisc) })
-        }
-      ]
+      return {
+        kind: 'qdisc',
+        id,
+        spans,
+        qdisc: qdisc.kind,
+        block: qdisc.block,
+        owner: !usable ? 'foreign' : made ? 'ours' : 'shared',
+        ...(!usable && { adoption: judgeQdisc(state, qdisc) })
+      }
     })
   },
   rollbackTarget: rollbackQdiscs,

@@ -120,13 +120,12 @@ function keepName(container: Container | undefined, network: string): Readonly<R
 function rollbackSensors(sensors: readonly Sensor[], then: ObservedState, now: ObservedState): readonly Sensor[] {
   if (now.host.docker.state !== 'read') return sensors
   const networks = liveNetworks(then.desired, then.host).map(({ name }) => name)
-  const others = sensor
-    .observe(now)
-    .filter(
-      ({ id, owner, endpoint }) =>
-        owner === 'shared' && networks.includes(endpoint.network) && !sensors.some((known) => known.id === id)
-    )
-  const live = new Map(sensor.observe(now).map((one) => [one.id, one]))
+  const known = new Set(sensors.map(({ id }) => id))
+  const observed = sensor.observe(now)
+  const live = new Map(observed.map((one) => [one.id, one]))
+  const others = observed.filter(
+    ({ id, owner, endpoint }) => owner === 'shared' && networks.includes(endpoint.network) && !known.has(id)
+  )
   // An interface that was missing, or on an earlier network, may have come: nobody wants that undone.
   const back = sensors.map((one) => {
     const { current, present } = live.get(one.id) ?? one

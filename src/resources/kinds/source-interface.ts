@@ -107,9 +107,9 @@ function rollbackInterfaces(
     if (was === undefined || is === undefined) return []
     const kept = (setting: SourceSetting) => setting === 'up' && is.now.has(setting) && is.needed.has(setting)
     const charged = (setting: SourceSetting) => was.desired.has(setting) || was.live.has(setting)
-    return [
-      build(was, owner, (setting) => (charged(setting) ? was.now.has(setting) || kept(setting) : is.now.has(setting)))
-    ]
+    const read = (setting: SourceSetting) =>
+      charged(setting) ? was.now.has(setting) || kept(setting) : is.now.has(setting)
+    return build(was, owner, read)
   })
 }
 

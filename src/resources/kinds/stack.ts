@@ -62,27 +62,25 @@ export const stack: Kind<Stack> = {
 function observeStacks({ desired, host }: ObservedState): Stack[] {
   return liveNetworks(desired, host).flatMap(({ name: network, labels }) => {
     const span = desired.spanOfNetwork(network)?.name ?? labels[label.span]
-    return host.endpointsOn(network).flatMap(({ container, endpoint: { port, inner } }): Stack[] => {
+    return host.endpointsOn(network).flatMap(({ container, endpoint: { port, inner } }): Stack | [] => {
       if (typeof port === 'string' || container.sandbox === null || inner === undefined || 'unread' in inner) return []
       const [tc, device] = [indexTc(inner), innerDevice(port.inside)]
       const ours = findSeal(tc, device)
-      return [
-        {
-          kind: 'stack',
-          id: `${network}/${container.name}`,
-          spans: span === undefined ? [] : [span],
-          network,
-          device,
-          container: container.name,
-          sandbox: container.sandbox,
-          // Whatever else happens to the endpoint, the filter goes with the interface.
-          owner: 'shared',
-          seal: readSeal(tc, device),
-          hadClsact: readInnerClass(ours?.classId ?? null) ?? tc.hasQdisc(device, 'clsact'),
-          qdiscInUse: hasOtherFilters(tc, device),
-          obstacle: findObstacle(tc, device)
-        }
-      ]
+      return {
+        kind: 'stack',
+        id: `${network}/${container.name}`,
+        spans: span === undefined ? [] : [span],
+        network,
+        device,
+        container: container.name,
+        sandbox: container.sandbox,
+        // Whatever else happens to the endpoint, the filter goes with the interface.
+        owner: 'shared',
+        seal: readSeal(tc, device),
+        hadClsact: readInnerClass(ours?.classId ?? null) ?? tc.hasQdisc(device, 'clsact'),
+        qdiscInUse: hasOtherFilters(tc, device),
+        obstacle: findObstacle(tc, device)
+      }
     })
   })
 }

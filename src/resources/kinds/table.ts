@@ -68,7 +68,7 @@ function isOurs({ scope }: DesiredState, live: NftTable): boolean {
   return owner !== null && (scope.name === null || owner === scope.name)
 }
 
-function observeTable(desired: DesiredState, live: NftTable): Table[] {
+function observeTable(desired: DesiredState, live: NftTable): Table | [] {
   const { name, objects } = live
   const owner = readTableMark(live)
   const ours = isOurs(desired, live)
@@ -78,18 +78,16 @@ function observeTable(desired: DesiredState, live: NftTable): Table[] {
   const written = { name, mark: owner === null ? '' : writeTableMark(owner), bridges }
   const expected = tableObjects(written)
   const sorted = objects.map(withSortedElements)
-  return [
-    {
-      kind: 'table',
-      id: name,
-      ...written,
-      spans: inScope.length > 0 ? inScope : bridges,
-      owner: ours ? 'ours' : 'foreign',
-      isIntact:
-        sorted.length === expected.length &&
-        expected.every((one) => sorted.some((other) => isDeepStrictEqual(one, other)))
-    }
-  ]
+  return {
+    kind: 'table',
+    id: name,
+    ...written,
+    spans: inScope.length > 0 ? inScope : bridges,
+    owner: ours ? 'ours' : 'foreign',
+    isIntact:
+      sorted.length === expected.length &&
+      expected.every((one) => sorted.some((other) => isDeepStrictEqual(one, other)))
+  }
 }
 
 /** The bridges in an object of a table; none in what is not the set of bridges. */

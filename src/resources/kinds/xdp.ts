@@ -84,15 +84,13 @@ function rollbackPrograms(programs: readonly Xdp[], then: ObservedState, now: Ob
   const ports = new Map(port.observe(then).map((one) => [one.id, one]))
   const live = new Map(xdp.observe(now).map((one) => [one.id, one]))
   const isOurs = (program: Program) => program === 'ours' || program === 'none'
-  return programs.flatMap((one) => {
+  return programs.flatMap((one): Xdp | [] => {
     const was = ports.get(one.id)
     const link = was && findAgain(now.host, was)
     const is = link && live.get(link.name)
     if (is === undefined) return []
     const { id, receiveQueues } = is
-    return [
-      { ...one, id, receiveQueues, program: isOurs(one.program) && isOurs(is.program) ? one.program : is.program }
-    ]
+    return { ...one, id, receiveQueues, program: isOurs(one.program) && isOurs(is.program) ? one.program : is.program }
   })
 }
 

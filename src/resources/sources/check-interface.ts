@@ -1,3 +1,4 @@
+import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { batchWord, shellLine } from '../../host/quote-command.ts'
@@ -37,39 +38,29 @@ export function checkInterface(link: Link, dedicated: boolean): Diagnostic | und
  * of a sensor is closed by its span.
  */
 export function checkDedicated(link: Link, { spans }: Spec, host: HostIndex): Diagnostic | undefined {
+  const refuse = (code: Code, why: string, remedy = '') => {
+    const message = `${link.name} is to be dedicated to capture, but ${why}`
+    return diagnostic(code, message, `remove "dedicated" from the file${remedy}`)
+  }
   if (markOf(host, link) !== null || spans.some(({ name }) => name === link.name)) {
-    return diagnostic(
-      'DEDICATED_SPAN',
-      `${link.name} is to be dedicated to capture, but is the bridge of a span, which hands on what it gets`,
-      'remove "dedicated" from the file'
-    )
+    return refuse('DEDICATED_SPAN', 'is the bridge of a span, which hands on what it gets')
   }
   const bridge = host.linkOf(link.master)
   if (link.foreignPeer && markOf(host, bridge) !== null) {
-    return diagnostic(
-      'DEDICATED_SPAN',
-      `${link.name} is to be dedicated to capture, but is the port of span ${link.master} by which a container hears it`,
-      'remove "dedicated" from the file'
-    )
+    return refuse('DEDICATED_SPAN', `is the port of span ${link.master} by which a container hears it`)
   }
   const address = link.addresses.find(({ automatic }) => !automatic)
   if (address !== undefined) {
-    return diagnostic(
-      'DEDICATED_HAS_ADDRESS',
-      `${link.name} is to be dedicated to capture, but has the address ${address.address}/${address.prefix}`,
-      'remove "dedicated" from the file, or remove the address'
-    )
+    const why = `has the address ${address.address}/${address.prefix}`
+    return refuse('DEDICATED_HAS_ADDRESS', why, ', or remove the address')
   }
   const [route, ...others] = host.routesOf(link)
   if (route === undefined) return undefined
   const more = others.length === 0 ? '' : `, and ${others.length} more`
   const all =
     more === '' ? '' : `; all of them: ${shellLine(['ip', 'route', 'show', 'table', 'all', 'dev', link.name])}`
-  return diagnostic(
-    'DEDICATED_HAS_ROUTE',
-    `${link.name} is to be dedicated to capture, but the host has a route through it: ${route.text}${more}`,
-    `remove "dedicated" from the file, or remove the route: ${shellLine(route.removal)}${all}`
-  )
+  const remedy = `, or remove the route: ${shellLine(route.removal)}${all}`
+  return refuse('DEDICATED_HAS_ROUTE', `the host has a route through it: ${route.text}${more}`, remedy)
 }
 
 /** An altname finds the interface whatever bytes its name has. */
@@ -118,7 +109,7 @@ function findTaken(host: HostIndex, device: string, tcHook: TcHook): Filter | un
 }
 
 /** Warns of a foreign filter in the place of ours, and of one that may end a frame's classification before ours. */
-function warnOfOpen(host: HostIndex, device: string, tcHook: TcHook): Diagnostic[] {
+function warnOfOpen(host: HostIndex, device: string, tcHook: TcHook): Diagnostic | [] {
   const taken = findTaken(host, device, tcHook)
   const before = host
     .filtersAt(device, tcHook)
@@ -128,11 +119,9 @@ function warnOfOpen(host: HostIndex, device: string, tcHook: TcHook): Diagnostic
   const { pref } = filter
   const place = taken ? ', which the one that closes it takes' : ''
   const what = tcHook === 'ingress' ? 'what it lets in reaches the host' : 'what it lets out is sent'
-  return [
-    diagnostic(
-      'DEDICATED_OPEN',
-      `${device} is dedicated to capture, but its ${tcHook} has a filter at preference ${pref}${place}: ${filterWords(filter)}; ${what}`,
-      `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}`
-    )
-  ]
+  return diagnostic(
+    'DEDICATED_OPEN',
+    `${device} is dedicated to capture, but its ${tcHook} has a filter at preference ${pref}${place}: ${filterWords(filter)}; ${what}`,
+    `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}`
+  )
 }

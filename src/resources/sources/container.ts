@@ -53,7 +53,7 @@ function identityOf({ container, endpoint }: Attachment, device: string): Pick<M
 }
 
 function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, context: Context): ResolvedSource {
-  const { spec, host } = context
+  const { host } = context
   const { kind, value } = writeSelector(source)
   const isNamed = 'container' in source
   const described = isNamed ? value : `${kind} ${value}`
@@ -73,7 +73,8 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   const own = running.filter(({ networkMode }) => !sharesNetwork(networkMode))
   const unseen = own.filter((container) => container.veths === null && !hasNoNetwork(container))
   const opaque = own.flatMap(({ veths }) => host.opaque.filter((one) => veths?.some((pair) => pair.host === one.index)))
-  const hooks = own.map((container) => resolveContainer(container, source, span, { spec, host }))
+  const seen = own.filter((container) => !unseen.includes(container))
+  const hooks = seen.map((container) => resolveContainer(container, source, span, context))
   const isMissing = own.length + shared.length === 0
   const slip = isNamed && matching.length === 0 ? suggestContainer(value, context) : ''
   const awaited = isNamed ? `the container ${value} to run${slip}` : `a running container of the ${kind} ${value}`
@@ -115,9 +116,8 @@ function resolveContainer(
   container: Container,
   source: SourceOf<'container'>,
   span: SpanSpec,
-  { spec, host }: Pick<Context, 'spec' | 'host'>
+  { spec, host }: Context
 ): Resolved<SourceHook> {
-  if (container.veths === null && !hasNoNetwork(container)) return nothingResolved
   const spans = new Set(spec.spans.map(({ name }) => name))
   const veths = container.veths ?? []
   const ends = veths.flatMap((pair) => {
@@ -149,7 +149,7 @@ function resolveContainer(
 }
 
 /** Which of the live mirrors on interfaces that lead into containers are of this source is not known: all of the span's. */
-function recallContainers(span: SpanSpec, { spec, host }: Pick<Context, 'spec' | 'host'>): CopyPoint[] {
+function recallContainers(span: SpanSpec, { spec, host }: Context): CopyPoint[] {
   const isOwn = ({ mirror, handle, device, tcHook }: Filter) =>
     mirror !== null && handle === mirrorHandle({ owner: spec.name, span: span.name, device, tcHook })
   const peers = host.links.filter(({ foreignPeer }) => foreignPeer)
