@@ -31,7 +31,7 @@ export function diff<R extends Resource>(
     if (before === undefined) changes.push({ action: 'create', after, reason: 'missing' })
     else if (before.owner === 'foreign' && kind.conflict) {
       if (adopt && before.adoption?.possible) {
-        changes.push({ action: 'adopt', before, after, fields: differing(kind, before, after) })
+        changes.push({ action: 'adopt', before, after, fields: differing(kind, before, after), reason: 'differs' })
       } else conflicts.push({ live: before, desired: after })
     } else {
       const change = compare(kind, before, after, fates)
@@ -59,7 +59,7 @@ function compare<R extends Resource>(kind: Kind<R>, before: R, after: R, fates: 
   if (fields.some((key) => kind.fields[key]?.immutable)) {
     return { action: 'replace', before, after, fields, reason: 'it cannot be changed in place' }
   }
-  return fields.length > 0 ? { action: 'update', before, after, fields } : null
+  return fields.length > 0 ? { action: 'update', before, after, fields, reason: 'differs' } : null
 }
 
 /** The keys of the kind's table, in its order. */

@@ -423,7 +423,7 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
     before: 'before' in change ? change.before : null,
     after: 'after' in change ? change.after : null,
     facts: factsOf(kind, change),
-    reason: 'reason' in change ? change.reason : 'differs',
+    reason: change.reason,
     disconnects: findDisconnected(kind, change, host),
     notes: [
       'before' in change && 'after' in change && isRecreated(kind, change)

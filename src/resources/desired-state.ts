@@ -94,18 +94,19 @@ export interface DesiredSpans {
 }
 
 /** The desired spans, and how they are found. Nothing of the host's marks is in it. */
-export interface DesiredState extends DesiredSpans {
-  /** The span of this name. */
-  readonly spanOf: (name: string) => DesiredSpan | undefined
-  /** The span whose Docker network has this name. */
-  readonly spanOfNetwork: (network: string) => DesiredSpan | undefined
-}
+export type DesiredState = Readonly<ReturnType<typeof indexDesired>>
 
 /** Makes the indexes of desired spans. */
-export function indexDesired(desired: DesiredSpans): DesiredState {
+export function indexDesired(desired: DesiredSpans) {
   const spans = new Map(desired.spans.map((span) => [span.name, span]))
   const networks = new Map(desired.spans.flatMap((span) => (span.network ? [[span.network.name, span] as const] : [])))
-  return { ...desired, spanOf: (name) => spans.get(name), spanOfNetwork: (network) => networks.get(network) }
+  return {
+    ...desired,
+    /** The span of this name. */
+    spanOf: (name: string) => spans.get(name),
+    /** The span whose Docker network has this name. */
+    spanOfNetwork: (network: string) => networks.get(network)
+  }
 }
 
 /** What the host's marks say, compared with the desired spans. */

@@ -44,13 +44,7 @@ export function adoptUnless(reason: string | undefined): Adoption {
 export type Change<R extends Resource = Resource> =
   | { readonly action: 'create'; readonly after: R; readonly reason: string }
   | {
-      readonly action: 'update' | 'adopt'
-      readonly before: R
-      readonly after: R
-      readonly fields: readonly string[]
-    }
-  | {
-      readonly action: 'replace'
+      readonly action: 'update' | 'adopt' | 'replace'
       readonly before: R
       readonly after: R
       readonly fields: readonly string[]

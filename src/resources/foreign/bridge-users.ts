@@ -72,26 +72,21 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
   ]
 }
 
-/** A span that stays, and copies from a bridge. */
-interface Copier {
-  readonly span: string
-  /** What else would help than to take its source off. */
-  readonly instead: string
-  readonly origin?: Origin
-}
-
-/** The spans that copy from a bridge and stay: those of the file, and those that are out of scope. */
-function findCopiers(bridge: string, now: ObservedState): Copier[] {
+/**
+ * The spans that copy from a bridge and stay: those of the file, and those that are out of scope. `instead`: what else would help than
+ * to take the source off.
+ */
+function findCopiers(bridge: string, now: ObservedState) {
   const { desired, host } = now
   const isKept = desired.spanOf(bridge) !== undefined
-  const own = (isKept ? [] : desired.spans).flatMap(({ name: span, mirrors }): Copier[] => {
+  const own = (isKept ? [] : desired.spans).flatMap(({ name: span, mirrors }) => {
     const point = mirrors.find(({ device }) => device.name === bridge)
-    return point ? [{ span, instead: `put the span ${bridge} into the file again`, origin: point.origin }] : []
+    return point ? { span, instead: `put the span ${bridge} into the file again`, origin: point.origin } : []
   })
   const others = host.filtersOf(bridge).flatMap((filter) => otherSpan(now, filter) ?? [])
   const ownerOf = new Map(others.map(({ span, owner }) => [span, owner]))
   const removal = (span: string, owner: string) => `remove that span: ${shellLine(destroyOf(owner, span))}`
-  return [...own, ...[...ownerOf].map(([span, owner]) => ({ span, instead: removal(span, owner) }))]
+  return [...own, ...[...ownerOf].map(([span, owner]) => ({ span, instead: removal(span, owner), origin: undefined }))]
 }
 
 /** The live span out of scope that a filter is a mirror of, and its owner; null: the filter is no such mirror. */

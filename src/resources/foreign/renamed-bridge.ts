@@ -8,10 +8,7 @@ import { bridgeMac, readMark, sealHandle } from '../marks.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
 
 /** A span, and the MAC address of its bridge. Address and seal are made of the bridge's first name, and tell of it after another. */
-interface Bridged {
-  readonly name: string
-  readonly mac: string
-}
+type Bridged = Pick<Link, 'name' | 'mac'>
 
 /** Finds the bridge of a span that is not called as its span any more, and has ports; undefined: there is none. */
 export const findRenamed = memoized((host: HostIndex): ((span: Bridged) => Link | undefined) => {
