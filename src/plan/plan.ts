@@ -269,22 +269,15 @@ function nameOf({ kind, id }: Resource): string {
   return `${kind} ${id}`
 }
 
-/** A change or conflicts, as far as they are known. */
-interface Draft {
-  readonly change: PlannedChange | null
-  readonly conflict: readonly Obstacle[]
-  readonly withheld: Withheld | null
-}
-
-/** The drafts of all kinds, in the order in which a plan shows them. */
+/** The changes and conflicts of all kinds, as far as they are known, in the order in which a plan shows them. */
 function planKinds(
   state: ObservedState,
   { adopt, recreate }: Pick<Target, 'adopt' | 'recreate'>,
   sides: (kind: Kind) => { readonly live: readonly Resource[]; readonly desired: readonly Resource[] }
-): { readonly drafts: readonly Draft[]; readonly held: readonly Wait[] } {
+) {
   const fates = new Map<string, 'replace' | 'remove'>()
   const held: Wait[] = []
-  const drafts = kinds.flatMap((kind): Draft[] => {
+  const drafts = kinds.flatMap((kind) => {
     const { live, desired } = sides(kind)
     const found = diff(kind, live, desired, fates, adopt)
     const waits = found.changes.map((change) => {

@@ -3,7 +3,7 @@ import { type Diagnostic, diagnostic, type ItemId } from '../errors.ts'
 import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
 import { canNameInterfaces, interfaceOption } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import type { Container, DockerNetwork, DockerState } from '../host/snapshot.ts'
+import type { Container, DockerNetwork } from '../host/snapshot.ts'
 import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, waitFor } from '../resources/kind.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
@@ -14,7 +14,7 @@ import {
   type Resolved,
   suggestContainer
 } from '../resources/sources/host-source-kind.ts'
-import { waitForDocker } from '../resources/unread.ts'
+import { explainUnmatched } from '../resources/unread.ts'
 import type { SensorSpec } from '../spec/items/sensor-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'
@@ -37,12 +37,9 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const waitWith = (found: Diagnostic, name: string) => waitForSensor(span.name, network, name, sensor.id, found)
   const wait = (code: Code, message: string, name = selectorName(sensor)): Wait =>
     waitWith(diagnostic(code, `waits for ${message}`, undefined, origin), name)
-  const { docker } = context.host
-  if (docker.state !== 'read')
-    return { ...nothingResolved, waits: [waitWith({ ...waitForDocker(), origin }, selectorName(sensor))] }
-  if ('container' in sensor && docker.unread.some(({ name }) => name === sensor.container)) {
-    const message = `Docker's description of the container ${sensor.container}`
-    return { ...nothingResolved, waits: [wait('SENSOR_UNREAD', message)] }
+  const unmatched = explainUnmatched(sensor, context.host, 'SENSOR_UNREAD')
+  if (unmatched !== null) {
+    return { ...nothingResolved, waits: [waitWith({ ...unmatched, origin }, selectorName(sensor))] }
   }
   const matching = context.host.matchContainers(sensor)
   const isNamed = 'container' in sensor
@@ -66,7 +63,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const restarting = able.filter((container) => container.restarting && !isOn(container))
   const ready = able.filter((one) => !restarting.includes(one) && (isNamed || one.running || isOn(one)))
   const isMissing = ready.length + restarting.length === 0 && !(isNamed && unable.length > 0)
-  const name = resolveName(span, sensor, docker)
+  const name = resolveName(span, sensor, context.host)
   return {
     items: ready.map((container) => ({ container, interfaceName: name.interfaceName, item: sensor.id, origin })),
     waits: [
@@ -159,12 +156,9 @@ export function findCreatedOn(
 }
 
 /** The name for a sensor's interface, where this Docker can set it. */
-function resolveName(
-  span: SpanSpec,
-  { interfaceName, origin }: SensorSpec,
-  docker: Extract<DockerState, { state: 'read' }>
-): { readonly interfaceName: string | null; readonly warnings: readonly Diagnostic[] } {
-  if (interfaceName === null || canNameInterfaces(docker)) return { interfaceName, warnings: [] }
+function resolveName(span: SpanSpec, { interfaceName, origin }: SensorSpec, { docker }: HostIndex) {
+  if (interfaceName === null || docker.state !== 'read' || canNameInterfaces(docker))
+    return { interfaceName, warnings: [] }
   const warning = diagnostic(
     'INTERFACE_NAME_IGNORED',
     `span ${span.name}: interface_name needs Docker 28 (API ${interfaceOption.api}), and this one has API ${docker.api || 'unknown'}, so Docker chooses the name`,

@@ -107,13 +107,10 @@ function knownSpans(names: readonly string[], host: HostIndex): string[] {
   return [...new Set([...names, ...bridges, ...networks])]
 }
 
-/** @param mtus by name: the MTU that this plan gives the bridges of the spans that come before. */
-function resolveSpan(
-  span: SpanSpec,
-  recreate: boolean,
-  mtus: ReadonlyMap<string, number>,
-  context: Context
-): Resolved<DesiredSpan> {
+/** By name: the MTU that this plan gives the bridges of the spans that come before. */
+type BridgeMtus = ReadonlyMap<string, number>
+
+function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, context: Context): Resolved<DesiredSpan> {
   const { host, patient } = context
   const { sources, mtu, sensors: _, ...rest } = span
   const { name } = span
@@ -199,12 +196,7 @@ const ethernetMtu = 1500
 const bridgeMaximum = 65_535
 
 /** While a source is missing, the bridge keeps its MTU: else its network would be recreated whenever an interface goes. */
-function largestMtu(
-  { name, sources }: SpanSpec,
-  points: readonly CopyPoint[],
-  mtus: ReadonlyMap<string, number>,
-  host: HostIndex
-): number {
+function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], mtus: BridgeMtus, host: HostIndex) {
   const present = points.flatMap(({ device }) => mtus.get(device.name) ?? linkOf(device)?.mtu ?? [])
   const isComplete = sources.every(({ id }) => points.some(({ item }) => item === id))
   const bridge = isComplete ? undefined : host.linkOf(name)

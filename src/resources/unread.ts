@@ -1,6 +1,8 @@
+import type { Code } from '../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { Input, Reading } from '../host/snapshot.ts'
+import type { ContainerSelector } from '../spec/values/container-selector.ts'
 
 /** What it means for a plan that an input was not read. */
 export interface Unread {
@@ -36,7 +38,7 @@ export const hiddenNamespace = {
 } as const
 
 /** The wait for Docker of what depends on it. */
-export function waitForDocker(purpose = ''): Diagnostic {
+function waitForDocker(purpose = ''): Diagnostic {
   return diagnostic('DOCKER_DEFERRED', `waits for Docker${purpose}`)
 }
 
@@ -51,4 +53,11 @@ export function explainUnread({ readings }: HostIndex, needed: readonly Input[],
     if (reading !== 'read') return inputs[input](reading.unread, purpose)
   }
   return null
+}
+
+/** Why it is not known which containers a selector matches; null: it is known. */
+export function explainUnmatched(selector: ContainerSelector, { docker }: HostIndex, code: Code): Diagnostic | null {
+  if (docker.state !== 'read') return waitForDocker()
+  if (!('container' in selector) || docker.unread.every(({ name }) => name !== selector.container)) return null
+  return diagnostic(code, `waits for Docker's description of the container ${selector.container}`)
 }

@@ -180,12 +180,7 @@ export function mayBeSensorPort({ host, marks }: ObservedState, end: Link, bridg
   return !marks.interfaces.has(end.name) && (isBridgeOwn || readPortMark(host, end)?.connection === true)
 }
 
-function build(
-  container: Container,
-  network: string,
-  span: string,
-  noteOwner: string
-): Omit<Sensor, 'owner' | 'interfaceName' | 'sealed'> {
+function build(container: Container, network: string, span: string, noteOwner: string) {
   return {
     kind: 'sensor',
     id: `${network}/${container.name}`,
@@ -207,5 +202,5 @@ function build(
     present: true,
     port: null,
     bridged: true
-  }
+  } satisfies Omit<Sensor, 'owner' | 'interfaceName' | 'sealed'>
 }

@@ -12,7 +12,7 @@ import type { CopyPoint } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { mirrorHandle } from '../marks.ts'
 import { markOf } from '../ownership.ts'
-import { hiddenNamespace, waitForDocker } from '../unread.ts'
+import { explainUnmatched, hiddenNamespace } from '../unread.ts'
 import { checkInterface } from './check-interface.ts'
 import {
   type Context,
@@ -59,13 +59,9 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   const described = isNamed ? value : `${kind} ${value}`
   const wait = (code: Code, message: string, hint?: string, name = described) =>
     waitForMirrors(span, source, [name], diagnostic(code, `waits for ${message}`, hint))
-  const { docker } = host
-  if (docker.state !== 'read') {
-    return { ...nothingResolved, waits: waitForMirrors(span, source, [described], waitForDocker()), isUnread: true }
-  }
-  if (isNamed && docker.unread.some(({ name }) => name === source.container)) {
-    const waits = wait('SOURCE_UNREAD', `Docker's description of the container ${source.container}`)
-    return { ...nothingResolved, waits, isUnread: true }
+  const unmatched = explainUnmatched(source, host, 'SOURCE_UNREAD')
+  if (unmatched !== null) {
+    return { ...nothingResolved, waits: waitForMirrors(span, source, [described], unmatched), isUnread: true }
   }
   const matching = host.matchContainers(source)
   const running = matching.filter((container) => container.running && !container.restarting)
@@ -97,7 +93,10 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
     // Of those that a label selects, others can be mirrored.
     warnings: isNamed ? [] : shared.map((one) => ({ ...one, message: `span ${span.name}: ${one.message}` }))
   }
-  return { ...joinResolved([...hooks, others]), isUnread: unseen.length + opaque.length + docker.unread.length > 0 }
+  return {
+    ...joinResolved([...hooks, others]),
+    isUnread: unseen.length + opaque.length + host.unreadContainers.length > 0
+  }
 }
 
 function explainMode({ name, networkMode }: Container, { origin }: SourceOf<'container'>): Diagnostic {
