@@ -4,19 +4,13 @@ import { printable } from '../printable.ts'
 import { writeDirections } from '../spec/values/direction.ts'
 import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
 
-/** What the head of the file says of its origin. */
-interface ImportContext {
-  /** The version of spanplan. */
-  readonly version: string
-  /** The time, as people read it. */
-  readonly created: string
-}
-
 /**
  * Writes a spans.yaml for the mirrors of a host, of spanplan and of others. What the file cannot express is in comments. The
  * file is valid, whatever names the host has.
+ *
+ * @param created the time, as people read it.
  */
-export function writeImport(host: HostIndex, context: ImportContext): string {
+export function writeImport(host: HostIndex, created: string): string {
   const discovery = discoverSpans(host)
   // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
@@ -42,7 +36,7 @@ export function writeImport(host: HostIndex, context: ImportContext): string {
   const spans = discovery.spans.map((one) => [key(one.name, one.remarks), span(one)] as const)
   file.set(key('spans', discovery.remarks), new Map(spans))
   document.contents = document.createNode(file)
-  document.commentBefore = writeComment(headOf(discovery, host, context))
+  document.commentBefore = writeComment(headOf(discovery, host, created))
   return document.toString({ lineWidth: 0 })
 }
 
@@ -58,10 +52,10 @@ function writeComment(lines: readonly string[]): string {
 
 const untagged = /and not vlan\)?$/
 
-function headOf({ spans }: Discovery, { docker }: HostIndex, { version, created }: ImportContext): string[] {
+function headOf({ spans }: Discovery, { docker }: HostIndex, created: string): string[] {
   const expressions = spans.flatMap(({ sources }) => sources.flatMap(({ filter }) => filter ?? []))
   const lines = [
-    `Written by spanplan ${version} import at ${created}, from the mirrors that this host has.`,
+    `Written by spanplan ${SPANPLAN_VERSION} import at ${created}, from the mirrors that this host has.`,
     'Nothing was changed. To see what would be, save this as FILE and run: spanplan plan --adopt -f FILE',
     spans.length === 0
       ? 'There are no mirrors that a span could be made of.'

@@ -6,16 +6,13 @@ import type { CheckedFinding } from './registry.ts'
 /** The version of the document. Within a major version, fields are only added. */
 const formatVersion = '1.0'
 
-/** The findings as a program reads them. */
-export function doctorDocument(
-  findings: readonly CheckedFinding[],
-  about: { readonly version: string; readonly created: string }
-) {
+/** The findings as a program reads them. `created` is an ISO 8601 time. */
+export function doctorDocument(findings: readonly CheckedFinding[], created: string) {
   return {
     type: 'doctor',
     format_version: formatVersion,
-    spanplan_version: about.version,
-    created: about.created,
+    spanplan_version: SPANPLAN_VERSION,
+    created,
     checks: findings.map(({ id, result, message, command }) => ({ id, result, message, command }))
   }
 }

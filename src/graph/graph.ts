@@ -28,16 +28,15 @@ export interface Part {
   readonly remarks: readonly Remark[]
 }
 
-/** Where frames are copied from, and the mirror that copies them. */
-export interface GraphSource extends Part {
-  readonly kind: SourceEnd
-  /** Its title says the directions, its detail the filter. */
-  readonly mirror: Part
-}
-
 /** What gets the frames of a span: a sensor, or another port of the bridge. */
 export interface Receiver extends Part {
   readonly kind: SourceEnd
+}
+
+/** Where frames are copied from, and the mirror that copies them. */
+export interface GraphSource extends Receiver {
+  /** Its title says the directions, its detail the filter. */
+  readonly mirror: Part
 }
 
 /** One span, from its sources to its receivers. */

@@ -1,4 +1,4 @@
-import { type Graph, type GraphSpan, type Part, type Remark, type Standing, standingOf } from './graph.ts'
+import { type Graph, type GraphSpan, type Part, type Standing, standingOf } from './graph.ts'
 
 /** A colour and a line for each standing. The colours are of Okabe and Ito, whom the colour-blind can tell apart. */
 const styles: Readonly<Record<Standing, string>> = {
@@ -43,12 +43,9 @@ function drawSpan(span: GraphSpan, index: number): string[] {
 }
 
 function drawNode(id: string, part: Part): string {
-  const lines = [part.title, ...part.details, ...part.remarks.map(writeRemark)]
+  const remarks = part.remarks.map(({ standing, text }) => (standing === 'broken' ? `! ${text}` : text))
+  const lines = [part.title, ...part.details, ...remarks]
   return `  ${id}["${lines.map(escapeLabel).join('<br/>')}"]:::${standingOf(part)}`
-}
-
-function writeRemark({ standing, text }: Remark): string {
-  return standing === 'broken' ? `! ${text}` : text
 }
 
 function arrow(...parts: readonly Part[]): string {

@@ -18,25 +18,15 @@ import { specNotes } from './spec-notes.ts'
 function syntaxOf(command: CommandUnknownOpts) {
   const help = Object.assign(command.createHelp(), command.configureHelp())
   const name = command.name()
-  const options = command.options.map(
-    (option) =>
-      [
-        option.flags,
-        withDetails(
-          help.optionDescription(option),
-          optionDetails[`${name} ${option.long}`] ?? optionDetails[option.long ?? '']
-        )
-      ] as const
-  )
+  const options = command.options.map((option) => {
+    const details = optionDetails[`${name} ${option.long}`] ?? optionDetails[option.long ?? '']
+    return [option.flags, [sentence(help.optionDescription(option)), details].filter(Boolean).join(' ')] as const
+  })
   const args = command.registeredArguments.map((argument) => {
     const choices = argument.argChoices ? ` (one of ${argument.argChoices.join(', ')})` : ''
     return [`<${argument.name()}>`, sentence(`${argument.description}${choices}`)] as const
   })
   return { name, usage: `spanplan ${name} ${command.usage()}`.trim(), about: command.description(), options, args }
-}
-
-function withDetails(description: string, details?: string): string {
-  return details === undefined ? sentence(description) : `${sentence(description)} ${details}`
 }
 
 const legend: Block = codeList(Object.values(signs).map(({ sign, means }) => [sign, means]))

@@ -18,8 +18,7 @@ const fixture = (path: string) => new URL(`../fixtures/${path}`, import.meta.url
 const captured = (name: string) => parseToolJson(readFileSync(fixture(`host/${name}.json`), 'utf8'))
 const hostOf = (name: string) => readHostFile(readFileSync(fixture(`plan/${name}/host.json`), 'utf8'))
 const load = (text: string) => loadSpec([{ path: 'imported.yaml', bytes: Buffer.from(text) }])
-const write = (host: Snapshot) =>
-  writeImport(indexHost(host), { version: '0.0.0', created: '2026-01-01T00:00:00.000Z' })
+const write = (host: Snapshot) => writeImport(indexHost(host), '2026-01-01T00:00:00.000Z')
 
 /** The host of a case, less what its fixture says, with all filters that the stock kernel was given. */
 function stockHost(): Snapshot {

@@ -35,7 +35,7 @@ describe('what is healthy', () => {
     expect(codes(see(converged, other))).toContain('DRIFT')
     const window = { id: '0a1b2c3d', until: '2026-01-01T00:30:00.000Z' }
     expect(codes(see(converged, other), {}, { window })).toEqual([])
-    const document = statusDocument(report(see(converged, other), {}, { window }), { version: '', created: '' })
+    const document = statusDocument(report(see(converged, other), {}, { window }), '')
     expect(document).toMatchObject({ healthy: true, window, spans: [{ drift: true }] })
   })
 
@@ -227,7 +227,7 @@ No watch runs.
 
 test('as a program reads it', () => {
   const view = see()
-  const document = statusDocument(report(view, { lost: 3 }, { watch }), { version: '0.0.0', created: 'now' })
+  const document = statusDocument(report(view, { lost: 3 }, { watch }), 'now')
   // JSON leaves out what is undefined, and a program would miss it.
   expect(JSON.parse(printableJson(document))).toEqual(document)
   expect(document).toMatchObject({

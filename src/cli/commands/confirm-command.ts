@@ -16,13 +16,11 @@ export async function decideCommand(session: Session, { decision, window }: Deci
   const answer = await decideWindow(decision, window ?? null)
   const { code, confirmed, message } = answer
   if (code !== undefined) throw new SpanplanError({ code, message }, exitOfEnd(answer))
-  if (confirmed !== (decision === 'confirm')) throw tooLate(answer.window, confirmed, message)
+  if (confirmed !== (decision === 'confirm')) {
+    const what = confirmed ? 'was confirmed before' : `was rolled back before: ${message}`
+    throw new SpanplanError({ code: 'NOTHING_WAITS', message: `the window ${answer.window} ${what}` })
+  }
   const body = { id: answer.window, message, ...(answer.installed !== undefined && { installed: answer.installed }) }
   printResult(session, printableLines(message), confirmed ? 'confirmed' : 'rolled_back', body)
   return Exit.done
-}
-
-function tooLate(id: string, confirmed: boolean, message: string): SpanplanError {
-  const what = confirmed ? 'was confirmed before' : `was rolled back before: ${message}`
-  return new SpanplanError({ code: 'NOTHING_WAITS', message: `the window ${id} ${what}` })
 }

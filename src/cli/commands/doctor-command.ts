@@ -17,8 +17,8 @@ import type { Session } from '../session.ts'
 export async function doctorCommand(session: Session, options: FileSelection): Promise<ExitCode> {
   const facts = await gatherReadings(await readRequest(session, options))
   const findings = runChecks(facts)
-  const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
-  if (session.json) process.stdout.write(`${printableJson(doctorDocument(findings, about))}\n`)
+  const document = doctorDocument(findings, new Date().toISOString())
+  if (session.json) process.stdout.write(`${printableJson(document)}\n`)
   else process.stdout.write(renderFindings(findings, choosePaint(session.color, process.stdout)))
   return findings.some(({ result }) => result === 'problem') ? Exit.unhealthy : Exit.done
 }

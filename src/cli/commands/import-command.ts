@@ -20,6 +20,6 @@ export async function importCommand(session: Session): Promise<ExitCode> {
   if (host.docker.state === 'unreachable' && meaningOf(host.docker.reason).lacksRight) {
     warn(session, [host.docker.reason])
   }
-  process.stdout.write(writeImport(host, { version: SPANPLAN_VERSION, created: new Date().toISOString() }))
+  process.stdout.write(writeImport(host, new Date().toISOString()))
   return Exit.done
 }

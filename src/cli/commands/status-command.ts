@@ -38,8 +38,7 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   if (!session.json) printDiagnostics(session, 'error', result.fileErrors)
   warn(session, [...result.warnings, ...result.unread])
   if (session.json) {
-    const about = { version: SPANPLAN_VERSION, created: new Date().toISOString() }
-    process.stdout.write(`${printableJson(statusDocument(result, about))}\n`)
+    process.stdout.write(`${printableJson(statusDocument(result, new Date().toISOString()))}\n`)
   } else process.stdout.write(renderReport(result, choosePaint(session.color, process.stdout)))
   return exitOf(result)
 }

@@ -16,7 +16,8 @@ import type { Session } from '../session.ts'
  */
 export async function lockAfterWindow(session: Session, take: (patience?: number) => Promise<Lock>): Promise<Lock> {
   const lock = await take().catch(async (error: unknown) => {
-    const id = isLocked(error) ? readHolder(windowLock)?.window : undefined
+    const isLocked = error instanceof SpanplanError && error.exit === Exit.locked
+    const id = isLocked ? readHolder(windowLock)?.window : undefined
     if (id === undefined) throw error
     const answer = await sendDecision('rollback', id).catch(ignoreEnded)
     if (answer !== null) report(session, answer)
@@ -41,10 +42,6 @@ export async function lockAfterWindow(session: Session, take: (patience?: number
 function ignoreEnded(error: unknown): null {
   if (error instanceof SpanplanError && error.diagnostics.some(({ code }) => code === 'NOTHING_WAITS')) return null
   throw error
-}
-
-function isLocked(error: unknown): boolean {
-  return error instanceof SpanplanError && error.exit === Exit.locked
 }
 
 function report(session: Session, { window: id, confirmed, message }: Answer): void {

@@ -38,7 +38,7 @@ function writeFamily({ name, help, type, points }: Family): string {
   const lines = points.map(
     ({ labels = {}, value, suffix = '' }) => `${name}${suffix}${writeLabels(labels)} ${writeNumber(value)}`
   )
-  return [`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${type}`, ...lines, ''].join('\n')
+  return [`# HELP ${name} ${escapeLine(help)}`, `# TYPE ${name} ${type}`, ...lines, ''].join('\n')
 }
 
 /** The values of a histogram. */
@@ -56,15 +56,11 @@ export function histogramPoints({ buckets, count, sum }: Histogram): Point[] {
 }
 
 function writeLabels(labels: Labels): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`)
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLine(value).replaceAll('"', '\\"')}"`)
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
 }
 
-function escapeLabel(value: string): string {
-  return escapeHelp(value).replaceAll('"', '\\"')
-}
-
-function escapeHelp(text: string): string {
+function escapeLine(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
 }
 

@@ -1,5 +1,4 @@
 import { groupsOf } from '../../host/host-index.ts'
-import type { PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { linkOf } from '../../resources/desired-state.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
@@ -264,14 +263,10 @@ function lossFamilies(losses: LossTotals): Family[] {
   )
   const sockets = places.flatMap(({ span, hop, labels }) =>
     hop.kind === 'sensor' && hop.sockets !== null
-      ? [{ labels: { span, ...labels }, value: countHearing(hop.sockets) }]
+      ? [{ labels: { span, ...labels }, value: hop.sockets.filter(({ hears }) => hears !== 'none').length }]
       : []
   )
   return [family('spanplan_lost_frames_total', lost), family('spanplan_sensor_sockets', sockets)]
-}
-
-function countHearing(sockets: readonly PacketSocket[]): number {
-  return sockets.filter(({ hears }) => hears !== 'none').length
 }
 
 function hopLabels(hop: Hop): Labels {

@@ -12,12 +12,12 @@ import type { WatchState } from '../watch-state.ts'
 /** The version of the document. Within a major version, fields are only added. */
 const formatVersion = '1.0'
 
-/** The status as a program reads it. */
-export function statusDocument(report: Report, about: { readonly version: string; readonly created: string }) {
+/** The status as a program reads it. `created` is an ISO 8601 time. */
+export function statusDocument(report: Report, created: string) {
   return {
     format_version: formatVersion,
-    spanplan_version: about.version,
-    created: about.created,
+    spanplan_version: SPANPLAN_VERSION,
+    created,
     healthy: report.healthy,
     basis: report.basis,
     file_errors: report.fileErrors.map(diagnosticDocument),
