@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import { hookKey, type Link, type TcHook } from '../host/snapshot.ts'
 import { type CopyPoint, linkOf, placeOf } from '../resources/desired-state.ts'
+import { memoized } from '../resources/kind.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { readTokens } from '../spec/filter/tokens.ts'
 import { writeDirection } from '../spec/values/direction.ts'
@@ -24,8 +25,8 @@ interface Pair {
  */
 export function warnOfDuplicates({ name, mirrors }: Feeding, host: HostIndex): Diagnostic[] {
   const points = new Map(mirrors.map((point) => [hookKey(placeOf(point)), point]))
-  const forwarded = new Map<string, readonly Forwarded[]>()
-  const pairs = mirrors.flatMap((first) => findSecond(first, points, forwarded, host) ?? [])
+  const forwardedAt = memoized((bridge: Link) => forwardedBy(bridge, points, host))
+  const pairs = mirrors.flatMap((first) => findSecond(first, points, forwardedAt, host) ?? [])
   return [...groupsOf(pairs, ({ bridge }) => bridge).values()].map((group) => pairWarning(name, group, points))
 }
 
@@ -35,7 +36,7 @@ type Points = ReadonlyMap<string, CopyPoint>
 function findSecond(
   first: CopyPoint,
   points: Points,
-  forwarded: Map<string, readonly Forwarded[]>,
+  forwardedAt: (bridge: Link) => readonly Forwarded[],
   host: HostIndex
 ): Pair | null {
   const link = linkOf(first.device)
@@ -46,10 +47,8 @@ function findSecond(
     if (second !== undefined && selectSame(first, second)) return { first, second, bridge: null }
     const bridge = tcHook === 'ingress' && next.bridge !== null ? next.name : null
     if (bridge === null) continue
-    const others = forwarded.get(bridge) ?? forwardedBy(next, points, host)
-    forwarded.set(bridge, others)
     const entered = [link, ...passed.map((hook) => hook.link)].find(({ master }) => master === bridge)
-    const other = others.find(({ point, port }) => isForwarded(entered, port) && selectSame(first, point))
+    const other = forwardedAt(next).find(({ point, port }) => isForwarded(entered, port) && selectSame(first, point))
     if (other !== undefined) return { first, second: other.point, bridge }
   }
   return null

@@ -57,10 +57,8 @@ export function breakLoops(spans: readonly DesiredSpan[], others: readonly Feedi
       const loop = findLoop(name, mirrors, hopsTo)
       if (loop === null) break
       loops.push(loop)
-      open.set(
-        name,
-        mirrors.filter((mirror) => !loop.mirrors.includes(mirror))
-      )
+      const left = mirrors.filter((mirror) => !loop.mirrors.includes(mirror))
+      open.set(name, left)
     }
   }
   return { spans: spans.map((span) => ({ ...span, mirrors: open.get(span.name) ?? [] })), loops }
@@ -74,10 +72,8 @@ export function findOnLoops(live: readonly Mirror[], made: readonly Mirror[], ho
     mirror ? [{ device, tcHook, target: mirror.target }] : []
   )
   const feeds = [...others, ...made.map(feedOf)]
-  const reachers = reachersOf(
-    feeds.map(({ target }) => target),
-    host
-  )
+  const targets = feeds.map(({ target }) => target)
+  const reachers = reachersOf(targets, host)
   const isOnLoop = findCircles(feeds, reachers)
   return live.filter((one) => {
     const { target, ...place } = feedOf(one)
@@ -108,10 +104,8 @@ function findCircles(feeds: readonly Feed[], reachers: Reachers): (from: string,
   const edges = feeds.flatMap((feed) => reachers(hookKey(feed)).map(({ name: from }) => ({ from, to: feed.target })))
   const edgesTo = groupBy(edges, ({ to }) => to)
   const edgesFrom = groupBy(edges, ({ from }) => from)
-  const sorted = sortBySources(
-    edges.map(({ to }) => to),
-    (name) => edgesTo(name).map(({ from }) => from)
-  )
+  const targets = edges.map(({ to }) => to)
+  const sorted = sortBySources(targets, (name) => edgesTo(name).map(({ from }) => from))
   const circles = new Map<string, string>()
   for (const first of [...sorted].reverse()) {
     if (circles.has(first)) continue
@@ -242,14 +236,12 @@ function next({ link, tcHook }: Hook, host: HostIndex): Hook[] {
   if (tcHook === 'egress') {
     const lower = lowerOf(link, host)
     // In bridge mode, macvlans of one interface reach each other.
-    const beside = lower && /^(macvlan|macvtap)$/.test(link.kind ?? '') ? uppersOf(lower, host) : []
+    const isMacvlan = /^(macvlan|macvtap)$/.test(link.kind ?? '')
+    const beside = lower && isMacvlan ? uppersOf(lower, host).filter(({ kind }) => kind === link.kind) : []
     return [
       ...to('ingress', [peerOf(link, host)]),
       ...to('egress', [lower]),
-      ...to(
-        'ingress',
-        beside.filter(({ kind }) => kind === link.kind)
-      ),
+      ...to('ingress', beside),
       ...to('egress', membersOf(link, host))
     ]
   }

@@ -76,10 +76,8 @@ function planAround(
   const plan = makePlan(resolution, target)
   if ('changes' in plan) return { resolution, plan }
   const { scope } = target
-  const spans = exceptSpans(
-    scope.spans,
-    plan.map(({ span }) => span)
-  )
+  const waiting = plan.map(({ span }) => span)
+  const spans = exceptSpans(scope.spans, waiting)
   return planAround({ ...target, scope: { ...scope, spans } }, reading, [...waits, ...plan])
 }
 

@@ -125,10 +125,8 @@ export function makePlan(state: Resolution, { adopt, recreate, patient, resting 
   const known = drafts.filter((draft) => draft.withheld === null)
   const isLeft = ({ span, device }: PlannedChange) =>
     span !== null && device !== null && desired.spanOf(span)?.untouched.includes(device)
-  const changes = leaveResting(
-    known.flatMap(({ change }) => (change === null || isLeft(change) ? [] : change)),
-    resting
-  )
+  const wanted = known.flatMap(({ change }) => (change === null || isLeft(change) ? [] : change))
+  const changes = leaveResting(wanted, resting)
   const conflicts = known.flatMap(({ conflict }) => conflict)
   const alone = conflicts.filter(({ costs }) => patient && costs !== 'span')
   const refusals = [

@@ -129,15 +129,12 @@ export function readPortClass(classId: string | null): PortOrigin | null {
   return { mtu: Number.parseInt(mtu, 16), ...readSwitches(portBits, bits) }
 }
 
-/** `I` in ASCII, for inside: the upper byte of a class that is a mark. */
-const innerMagic = '49'
-
 /**
  * Writes what the interface of a sensor was like before as the class id of the filter on that interface, as tc writes it: whether it
- * had a clsact qdisc.
+ * had a clsact qdisc. The upper byte, `I` in ASCII, for inside, says that the class is a mark.
  */
 export function writeInnerClass(clsact: boolean): string {
-  return `1:${innerMagic}${hex(clsact ? 1 : 0, 2)}`
+  return clsact ? '1:4901' : '1:4900'
 }
 
 /** Reads what {@link writeInnerClass} wrote; null for a foreign class id. */
@@ -234,12 +231,10 @@ export function hashOf(...words: readonly string[]): number {
 
 /** Six digits: the lower eight bits of what was before, those of what is managed, and the upper four of each. */
 function writeInterface({ before, managed }: InterfaceMark): string {
-  const [was, is] = [before, managed].map((set) =>
-    hex(
-      toBits(interfaceBits, (one) => set.has(one)),
-      3
-    )
-  )
+  const [was, is] = [before, managed].map((set) => {
+    const bits = toBits(interfaceBits, (one) => set.has(one))
+    return hex(bits, 3)
+  })
   return `${was?.slice(1)}${is?.slice(1)}${was?.[0]}${is?.[0]}`
 }
 

@@ -10,8 +10,7 @@ import { orderStages, type Plan, type PlannedChange } from '../plan.ts'
 import { signs } from './signs.ts'
 
 interface Row {
-  readonly tone: Tone
-  readonly sign: string
+  readonly tone: Exclude<Tone, 'title'>
   readonly kind: string
   readonly title: string
   readonly detail: string
@@ -37,16 +36,16 @@ export function renderPlan(plan: Plan, files: readonly string[], paint: Paint): 
 
 /** One change as it stands in the plan, without colours, for a message. */
 export function renderChange(change: PlannedChange): string {
-  const { sign, kind, title, detail } = changeRow(change)
-  return `${sign} ${kind} ${title}${detail === '' ? '' : ` (${detail})`}`
+  const { kind, title, detail } = changeRow(change)
+  return `${signs[change.action].sign} ${kind} ${title}${detail === '' ? '' : ` (${detail})`}`
 }
 
 /** The same of several changes: what one row says of a thing follows what another row has said of it. */
 export function renderChanges(changes: readonly PlannedChange[], paint: Paint): string {
   const rows = new Map<string, { readonly action: PlannedChange['action']; readonly details: string[] }>()
   for (const change of changes) {
-    const { sign, kind, title, detail } = changeRow(change)
-    const name = `${sign} ${kind} ${title}`
+    const { kind, title, detail } = changeRow(change)
+    const name = `${signs[change.action].sign} ${kind} ${title}`
     const row = rows.get(name) ?? { action: change.action, details: [] }
     rows.set(name, row)
     if (detail !== '' && !row.details.includes(detail)) row.details.push(detail)
@@ -90,8 +89,8 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
   return wait > 0 ? `No changes${waits}.` : `No changes. ${matches} ${files.map(printable).join(', ')}.`
 }
 
-function renderRow({ tone, sign, kind, title, detail }: Row, width: number, paint: Paint): string {
-  const text = `  ${sign.padEnd(3)} ${kind.padEnd(10)} ${padTo(width, title)}  ${detail}`
+function renderRow({ tone, kind, title, detail }: Row, width: number, paint: Paint): string {
+  const text = `  ${signs[tone].sign.padEnd(3)} ${kind.padEnd(10)} ${padTo(width, title)}  ${detail}`
   return paint(tone, text.trimEnd())
 }
 
@@ -105,7 +104,6 @@ function changeRow(change: PlannedChange): Row {
   const detail = fields === '' || notes === '' ? join(about, notes) : `${fields} (${notes})`
   return {
     tone: change.action,
-    sign: signs[change.action].sign,
     kind: change.kind,
     title: printable(change.title),
     detail: oneLine(detail)
@@ -117,7 +115,7 @@ function join(...parts: readonly string[]): string {
 }
 
 function waitRow({ kind, title, diagnostic }: Plan['waiting'][number]): Row {
-  return { tone: 'wait', sign: signs.wait.sign, kind, title: printable(title), detail: printable(diagnostic.message) }
+  return { tone: 'wait', kind, title: printable(title), detail: printable(diagnostic.message) }
 }
 
 /** The plan as a script for sh(1) that does the same. */

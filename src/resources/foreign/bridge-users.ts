@@ -14,12 +14,6 @@ import { filterWords, placeOf } from './filter-words.ts'
 import { findForeignCopies, removalOf } from './foreign-copies.ts'
 import { explainIfRenamed, hasPorts } from './renamed-bridge.ts'
 
-/** Something foreign on a bridge, in words, and the commands that take it off. */
-interface BridgeUser {
-  readonly words: string
-  readonly removal: readonly (readonly string[])[]
-}
-
 /** What uses a span's bridge and stays without it: to remove the bridge would remove that too, or cut it off. */
 export function findBridgeUsers(bridge: string, now: ObservedState, planned: ObservedState): Diagnostic[] {
   const { desired, host } = now
@@ -32,6 +26,7 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
   // Ports that were there when the plan was made have rows in the plan, and are given back.
   const before = new Set(planned.host.membersOf(bridge).map(({ index }) => index))
   const newPorts = host.membersOf(bridge).filter(({ index }) => !before.has(index))
+  // What is foreign on the bridge, in words, and the commands that take it off.
   const guests = [
     ...host.uppersOf(link).map(upperUser),
     ...newPorts.map(({ name, kind }) => ({
@@ -101,7 +96,7 @@ function takeOff(port: string): readonly string[] {
   return ['ip', 'link', 'set', 'dev', port, 'nomaster']
 }
 
-function upperUser({ name, kind, addresses }: Link): BridgeUser {
+function upperUser({ name, kind, addresses }: Link) {
   const own = addresses.filter(({ automatic }) => !automatic).map(writeAddress)
   const used = own.length === 0 ? '' : `, with the ${own.length === 1 ? 'address' : 'addresses'} ${own.join(', ')}`
   return {
@@ -110,7 +105,7 @@ function upperUser({ name, kind, addresses }: Link): BridgeUser {
   }
 }
 
-function networkUser(host: HostIndex, network: DockerNetwork): BridgeUser {
+function networkUser(host: HostIndex, network: DockerNetwork) {
   const members = host.endpointsOn(network.name).map(({ container }) => container.name)
   const command = host.engine === 'podman' ? podmanCommand : dockerCommand
   const use = members.length === 0 ? '' : `, with the ${members.length === 1 ? 'container' : 'containers'} `

@@ -177,9 +177,7 @@ export function suggestContainer(name: string, { spec, host: { docker } }: Pick<
   if (docker.state !== 'read') return ''
   const selectors = spec.spans.flatMap(({ sources, sensors }) => [...sources, ...sensors])
   const used = new Set(selectors.map((one) => ('container' in one ? one.container : null)))
-  const hint = suggestSlips(
-    name,
-    docker.names.filter((one) => !used.has(one))
-  )
+  const others = docker.names.filter((one) => !used.has(one))
+  const hint = suggestSlips(name, others)
   return hint === undefined ? '' : ` (${hint})`
 }

@@ -53,11 +53,8 @@ export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
 }
 
 /** The interface of a source, if it is there, or may be, and its record is not understood: its mirrors are kept. */
-function resolveOpaque(
-  source: SourceOf<'interface'>,
-  span: SpanSpec,
-  { spec, host, patient }: Context
-): ResolvedSource | null {
+function resolveOpaque(source: SourceOf<'interface'>, span: SpanSpec, context: Context): ResolvedSource | null {
+  const { spec, host, patient } = context
   const match = matchOf(spec, source.interface)
   const isFound = !('code' in findInterface(match, host))
   const opaque = isFound ? undefined : 'name' in match ? host.findOpaque(match.name) : host.opaque[0]
@@ -173,10 +170,8 @@ function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIndex): s
   )
   const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link, host)))
   // Names of interfaces are alike: ens256 is no slip for ens224, but another card, which may be of another network.
-  return suggestSlips(
-    match.name,
-    links.flatMap(({ name, altnames }) => [name, ...altnames])
-  )
+  const names = links.flatMap(({ name, altnames }) => [name, ...altnames])
+  return suggestSlips(match.name, names)
 }
 
 /** Warns of an interface that merges frames, and whose driver cannot stop that: sensors do not see these frames as on the wire. */
