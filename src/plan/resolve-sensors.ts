@@ -55,6 +55,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const isLosing = ({ networkMode }: Container) => !isShut(networkMode, context) && losesNetwork(context, networkMode)
   // That the file takes the network away from a container is the file's own error: nothing has happened yet.
   const refused = isNamed && !context.patient ? unable.filter(isLosing) : []
+  const waiting = isNamed ? unable.filter((one) => !refused.includes(one)) : []
   const explain = (one: Container, what: string): Diagnostic => {
     const { code, message, hint } = explainMode(one, context)
     return diagnostic(code, `${what}: the container ${one.name} ${message}`, hint, origin)
@@ -75,11 +76,7 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
         )
       ),
       ...(isMissing ? [wait('SENSOR_MISSING', awaitedContainer(sensor, context))] : []),
-      ...(isNamed
-        ? unable
-            .filter((one) => !refused.includes(one))
-            .map((one) => waitWith(explain(one, 'cannot be connected'), one.name))
-        : [])
+      ...waiting.map((one) => waitWith(explain(one, 'cannot be connected'), one.name))
     ],
     errors: refused.map(inSpan),
     // Of those that a label selects, others can be connected.

@@ -145,13 +145,9 @@ export function sealCommands(
  * by its mark: the handle is made of the interface's name, and somebody may rename the interface.
  */
 export function findSeal(host: TcIndex, device: string): Filter | undefined {
-  return host
-    .filtersAt(device, 'ingress')
-    .find(
-      (filter) =>
-        isInPlace(filter) &&
-        (filter.handle === sealHandle(device) || (readPortClass(filter.classId) !== null && isWhole(filter)))
-    )
+  const isMarked = (filter: Filter) => readPortClass(filter.classId) !== null && isWhole(filter)
+  const isOurs = (filter: Filter) => isInPlace(filter) && (filter.handle === sealHandle(device) || isMarked(filter))
+  return host.filtersAt(device, 'ingress').find(isOurs)
 }
 
 /** The seal of a bridge of ours, under whichever name of the bridge that was made. */

@@ -37,12 +37,9 @@ export function findForeignMirrors(
 
 /** Whether a filter copies what another span copies too: that is the other span's conflict, and leaves room for our mirror. */
 function isOtherSpans({ spans }: DesiredState, filter: Filter): boolean {
-  const isBeside = filter.kind === 'bpf' && filter.protocol === 'all'
+  if (filter.kind !== 'bpf' || filter.protocol !== 'all') return false
   const meets = ({ device, tcHook }: CopyPoint) => device.name === filter.device && tcHook === filter.tcHook
-  return (
-    isBeside &&
-    spans.some(({ name, mirrors }) => mirrors.some(meets) && filter.copies.some(({ target }) => target === name))
-  )
+  return spans.some(({ name, mirrors }) => mirrors.some(meets) && filter.copies.some(({ target }) => target === name))
 }
 
 /** The foreign mirrors that a mirror of ours replaces. */

@@ -126,41 +126,33 @@ function resolveContainer(
   const links = ends.filter((link) => !isSpansPort(host, spans, link))
   if (links.length === 0 && veths.some((pair) => host.isOpaque(pair.host))) return nothingResolved
   if (links.length === 0) {
-    return {
-      ...nothingResolved,
-      waits: waitForMirrors(span, source, [container.name], explainAbsence(container, ends, host))
-    }
+    const waits = waitForMirrors(span, source, [container.name], explainAbsence(container, ends, host))
+    return { ...nothingResolved, waits }
   }
-  return {
-    ...nothingResolved,
-    items: links.flatMap((link) => {
-      const found = checkInterface(link, false)
-      return source.directions.map((direction) => ({
-        ...identityOf(host.attachmentOf(link) ?? { container, endpoint: null }, link.name),
-        device: { name: link.name, link },
-        tcHook: peerHooks[direction],
-        direction,
-        settings: [],
-        problem: found === undefined ? null : { ...found, origin: source.origin }
-      }))
-    })
-  }
+  const items = links.flatMap((link) => {
+    const found = checkInterface(link, false)
+    return source.directions.map((direction) => ({
+      ...identityOf(host.attachmentOf(link) ?? { container, endpoint: null }, link.name),
+      device: { name: link.name, link },
+      tcHook: peerHooks[direction],
+      direction,
+      settings: [],
+      problem: found === undefined ? null : { ...found, origin: source.origin }
+    }))
+  })
+  return { ...nothingResolved, items }
 }
 
 /** Which of the live mirrors on interfaces that lead into containers are of this source is not known: all of the span's. */
 function recallContainers(span: SpanSpec, { spec, host }: Context): CopyPoint[] {
   const isOwn = ({ mirror, handle, device, tcHook }: Filter) =>
     mirror !== null && handle === mirrorHandle({ owner: spec.name, span: span.name, device, tcHook })
-  const peers = host.links.filter(({ foreignPeer }) => foreignPeer)
-  return peers.flatMap(({ name }) =>
-    host
-      .filtersOf(name)
-      .filter(isOwn)
-      .map((filter) => {
-        const direction = directionAt(peerHooks, filter.tcHook)
-        return livePoint(filter, { source: [name], serves: null, direction }, host)
-      })
-  )
+  const ends = host.links.filter(({ foreignPeer }) => foreignPeer)
+  const own = ends.flatMap(({ name }) => host.filtersOf(name).filter(isOwn))
+  return own.map((filter) => {
+    const direction = directionAt(peerHooks, filter.tcHook)
+    return livePoint(filter, { source: [filter.device], serves: null, direction }, host)
+  })
 }
 
 /** Why a container that runs has no interface to mirror. @param ends of its interfaces, all of them ports of spans' bridges. */
