@@ -1,5 +1,5 @@
 import { label } from '../host/docker/docker-names.ts'
-import { type EndpointNote, writeNote } from '../host/docker/endpoint-note.ts'
+import { type Connection, type EndpointNote, writeNote } from '../host/docker/endpoint-note.ts'
 import type { ConnectedPort } from '../host/docker/left-port.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { Container } from '../host/snapshot.ts'
@@ -130,7 +130,7 @@ function nameNote({ network, container }: SensorEndpoint): string {
  *
  * @param reference to the container in the call.
  */
-export function connect(place: Omit<EndpointNote, 'subnet'>, reference: string): Step {
+export function connect(place: Connection, reference: string): Step {
   const { network, container, options, aliases, address } = place
   return {
     summary: `connect ${container} to ${network}`,

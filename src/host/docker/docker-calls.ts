@@ -1,12 +1,15 @@
 import type Dockerode from 'dockerode'
 import type { Argv } from '../exec.ts'
 import { option, pairOptions } from '../quote-command.ts'
-import type { DockerNetwork, Pool } from '../snapshot.ts'
+import type { Pool } from '../snapshot.ts'
+import { type Engine, interfaceOption, networkOption } from './docker-names.ts'
+import type { Connection } from './endpoint-note.ts'
 import type { ConnectedPort } from './left-port.ts'
+import { connectByCurl, markAliases, type NewNetwork, podmanOptions } from './podman-calls.ts'
 
 /** One request that changes something in Docker. It is data, so that a plan can show it and a program can read it. */
 export type DockerCall =
-  | (Omit<DockerNetwork, 'id' | 'name'> & { readonly call: 'createNetwork'; readonly network: string })
+  | (NewNetwork & { readonly call: 'createNetwork' })
   | {
       /** A network that only carries labels: it has no bridge and no addresses. */
       readonly call: 'createNote'
@@ -14,14 +17,7 @@ export type DockerCall =
       readonly labels: Readonly<Record<string, string>>
     }
   | { readonly call: 'removeNetwork' | 'dropNote'; readonly network: string }
-  | {
-      readonly call: 'connect'
-      readonly network: string
-      readonly container: string
-      readonly options: Readonly<Record<string, string>>
-      readonly aliases: readonly string[]
-      readonly address: string | null
-    }
+  | (Connection & { readonly call: 'connect' })
   | {
       readonly call: 'disconnect'
       readonly network: string
@@ -30,41 +26,50 @@ export type DockerCall =
       readonly port: ConnectedPort | null
     }
 
-/** The same request as a command of Docker's own client. */
-export function dockerCommand(call: DockerCall): Argv {
+/** The same request as a command of the engine's own client; where Podman's has no flag for an interface's name, of curl. */
+export function callCommand(call: DockerCall, engine: Engine): Argv {
+  const isPodman = engine === 'podman'
+  const create = [engine, 'network', 'create', ...(isPodman ? ['--disable-dns'] : [])] as const
   switch (call.call) {
     case 'createNetwork':
       return [
-        ...(['docker', 'network', 'create', '--driver', call.driver] as const),
+        ...create,
+        ...['--driver', call.driver],
         ...(call.internal ? ['--internal'] : []),
         ...(call.ipv6 ? ['--ipv6'] : []),
         ...(call.attachable ? ['--attachable'] : []),
+        ...(isPodman ? option('--interface-name', call.options[networkOption.bridge]) : []),
         ...call.pools.flatMap(({ subnet, gateway, range, reserved }) => [
           ...['--subnet', subnet],
           ...option('--gateway', gateway),
           ...option('--ip-range', range),
           ...pairOptions('--aux-address', reserved)
         ]),
-        ...pairOptions('--opt', call.options),
+        ...pairOptions('--opt', isPodman ? podmanOptions(call.options) : call.options),
         ...pairOptions('--label', call.labels),
         call.network
       ]
-    case 'createNote':
-      return ['docker', 'network', 'create', '--config-only', ...pairOptions('--label', call.labels), call.network]
+    case 'createNote': {
+      const empty = isPodman ? ['--ipam-driver', 'none', ...pairOptions('--opt', podmanOptions({}))] : ['--config-only']
+      return [...create, ...empty, ...pairOptions('--label', call.labels), call.network]
+    }
     case 'removeNetwork':
     case 'dropNote':
-      return ['docker', 'network', 'rm', call.network]
-    case 'connect':
+      return [engine, 'network', 'rm', call.network]
+    case 'connect': {
+      if (isPodman && call.options[interfaceOption.key] !== undefined) return connectByCurl(call)
+      const aliases = isPodman ? markAliases(call) : call.aliases
       return [
-        ...(['docker', 'network', 'connect'] as const),
-        ...pairOptions('--driver-opt', call.options),
-        ...call.aliases.flatMap((alias) => ['--alias', alias]),
+        ...([engine, 'network', 'connect'] as const),
+        ...(isPodman ? [] : pairOptions('--driver-opt', call.options)),
+        ...aliases.flatMap((alias) => ['--alias', alias]),
         ...option('--ip', call.address),
         call.network,
         call.container
       ]
+    }
     case 'disconnect':
-      return ['docker', 'network', 'disconnect', '--force', call.network, call.container]
+      return [engine, 'network', 'disconnect', '--force', call.network, call.container]
   }
 }
 

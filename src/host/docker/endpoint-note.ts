@@ -14,6 +14,9 @@ const noteOutput = z.object({
 /** How a container was connected to a network, noted while it is disconnected for a moment. */
 export type EndpointNote = Readonly<z.infer<typeof noteOutput>>
 
+/** What it takes to connect a container to a network. */
+export type Connection = Omit<EndpointNote, 'subnet'>
+
 /** The label that holds a note. */
 export function writeNote(note: EndpointNote): Readonly<Record<string, string>> {
   const { network, container, options, aliases, address, subnet } = note

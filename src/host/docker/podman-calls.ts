@@ -1,8 +1,7 @@
 import type { Argv } from '../exec.ts'
-import { option, pairOptions } from '../quote-command.ts'
-import type { Pool } from '../snapshot.ts'
-import type { DockerCall } from './docker-calls.ts'
+import type { DockerNetwork, Pool } from '../snapshot.ts'
 import { interfaceOption, networkOption } from './docker-names.ts'
+import type { Connection } from './endpoint-note.ts'
 
 /** Podman's own API. The version is that of the calls: newer servers know it. */
 export const podmanApi = '/v5.0.0/libpod'
@@ -11,30 +10,31 @@ export const podmanApi = '/v5.0.0/libpod'
 export const podmanOption = { mode: 'mode', mtu: 'mtu' } as const
 export const unmanaged = 'unmanaged'
 
-type Creation = Extract<DockerCall, { readonly call: 'createNetwork' | 'createNote' }>
+/** A network that is to be made. */
+export type NewNetwork = Omit<DockerNetwork, 'id' | 'name'> & { readonly network: string }
 
-/** The body of the request that creates a network. A note is a network on which no container is. */
-export function networkBody(call: Creation): Readonly<Record<string, unknown>> {
-  const { network: name, labels } = call
-  if (call.call === 'createNote') {
-    return { name, labels, driver: 'bridge', options: { mode: unmanaged }, ipam_options: { driver: 'none' } }
-  }
-  const { driver, internal, ipv6, pools } = call
+/** The body of the request that creates a network. */
+export function networkBody({ network, labels, driver, internal, ipv6, options, pools }: NewNetwork) {
   return {
-    name,
+    name: network,
     labels,
     driver,
     internal,
     ipv6_enabled: ipv6,
     dns_enabled: false,
-    network_interface: call.options[networkOption.bridge] ?? '',
-    options: podmanOptions(call.options),
+    network_interface: options[networkOption.bridge] ?? '',
+    options: podmanOptions(options),
     subnets: pools.map(subnetBody)
   }
 }
 
+/** The body of the request that creates a note: a network on which no container is. */
+export function noteBody(name: string, labels: DockerNetwork['labels']) {
+  return { name, labels, driver: 'bridge', options: podmanOptions({}), ipam_options: { driver: 'none' } }
+}
+
 /** The options of a network in Podman's words. */
-function podmanOptions(options: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+export function podmanOptions(options: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const own = Object.entries(options).filter(([key]) => !key.startsWith('com.docker.network.'))
   const mtu = options[networkOption.mtu]
   return {
@@ -53,10 +53,8 @@ function subnetBody({ subnet, gateway, range }: Pool) {
   }
 }
 
-type Connection = Extract<DockerCall, { readonly call: 'connect' }>
-
 /** The body of the request that connects a container. */
-export function endpointBody({ container, options, aliases, address }: Connection): Readonly<Record<string, unknown>> {
+export function endpointBody({ container, options, aliases, address }: Connection) {
   const name = options[interfaceOption.key]
   return {
     container,
@@ -67,50 +65,15 @@ export function endpointBody({ container, options, aliases, address }: Connectio
 }
 
 /** The aliases of an endpoint, with those that stand for its options. */
-function markAliases({ options, aliases }: Pick<Connection, 'options' | 'aliases'>): readonly string[] {
+export function markAliases({ options, aliases }: Pick<Connection, 'options' | 'aliases'>): readonly string[] {
   return [...Object.entries(options).map(([key, value]) => `${key}=${value}`), ...aliases]
 }
 
 /** Where root's Podman listens. */
 const socket = '/run/podman/podman.sock'
 
-/** A request as a command of Podman's own client; where that has no flag for an interface's name, of curl. */
-export function podmanCommand(call: DockerCall): Argv {
-  const create = ['podman', 'network', 'create', '--disable-dns'] as const
-  const labels = 'labels' in call ? pairOptions('--label', call.labels) : []
-  switch (call.call) {
-    case 'createNetwork':
-      return [
-        ...create,
-        ...['--driver', call.driver],
-        ...(call.internal ? ['--internal'] : []),
-        ...(call.ipv6 ? ['--ipv6'] : []),
-        ...option('--interface-name', call.options[networkOption.bridge] ?? null),
-        ...call.pools.flatMap(({ subnet, gateway, range }) => [
-          ...['--subnet', subnet],
-          ...option('--gateway', gateway),
-          ...option('--ip-range', range)
-        ]),
-        ...pairOptions('--opt', podmanOptions(call.options)),
-        ...labels,
-        call.network
-      ]
-    case 'createNote':
-      return [...create, '--ipam-driver', 'none', ...pairOptions('--opt', podmanOptions({})), ...labels, call.network]
-    case 'removeNetwork':
-    case 'dropNote':
-      return ['podman', 'network', 'rm', call.network]
-    case 'connect': {
-      if (call.options[interfaceOption.key] !== undefined) return askByCurl(call)
-      const aliases = markAliases(call).flatMap((alias) => ['--alias', alias])
-      return ['podman', 'network', 'connect', ...aliases, ...option('--ip', call.address), call.network, call.container]
-    }
-    case 'disconnect':
-      return ['podman', 'network', 'disconnect', '--force', call.network, call.container]
-  }
-}
-
-function askByCurl(call: Extract<DockerCall, { readonly call: 'connect' }>): Argv {
+/** The command of curl that connects a container: Podman's own client has no flag for an interface's name. */
+export function connectByCurl(call: Connection): Argv {
   const path = `${podmanApi}/networks/${encodeURIComponent(call.network)}/connect`
   const body = JSON.stringify(endpointBody(call))
   const how = ['--fail-with-body', '--silent', '--show-error', '--unix-socket', socket] as const

@@ -4,7 +4,7 @@ import { parseContainerList } from '../parsers/docker.ts'
 import { parseRecords, strings } from '../parsers/records.ts'
 import { type DockerCall, sendCall } from './docker-calls.ts'
 import { interfaceOption, label, networkOption } from './docker-names.ts'
-import { endpointBody, networkBody, podmanApi, podmanOption, unmanaged } from './podman-calls.ts'
+import { endpointBody, networkBody, noteBody, podmanApi, podmanOption, unmanaged } from './podman-calls.ts'
 
 /**
  * Podman in Docker's place. It answers Docker's calls, but what a span rests on is in its own API alone: a network's bridge, a
@@ -140,8 +140,9 @@ export function translateContainer(document: unknown): unknown {
 export async function callPodman(docker: Dockerode, call: DockerCall): Promise<unknown> {
   switch (call.call) {
     case 'createNetwork':
-    case 'createNote':
       return post(docker, '/networks/create', networkBody(call))
+    case 'createNote':
+      return post(docker, '/networks/create', noteBody(call.network, call.labels))
     case 'connect':
       return post(docker, `/networks/${encodeURIComponent(call.network)}/connect`, endpointBody(call))
     default:

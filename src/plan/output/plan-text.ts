@@ -1,6 +1,5 @@
 import { meaningOf } from '../../codes/meanings.ts'
-import { dockerCommand } from '../../host/docker/docker-calls.ts'
-import { podmanCommand } from '../../host/docker/podman-calls.ts'
+import { callCommand } from '../../host/docker/docker-calls.ts'
 import type { Argv } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { oneLine, type Paint, printable, type Tone } from '../../printable.ts'
@@ -130,5 +129,5 @@ export function renderCommands(plan: Plan): string {
 /** A step as a command. */
 export function commandOf(step: Step): Argv {
   if ('argv' in step) return step.argv
-  return step.podman ? podmanCommand(step.docker) : dockerCommand(step.docker)
+  return callCommand(step.docker, step.podman ? 'podman' : 'docker')
 }

@@ -1,7 +1,6 @@
 import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
-import { dockerCommand } from '../../host/docker/docker-calls.ts'
+import { callCommand, type DockerCall } from '../../host/docker/docker-calls.ts'
 import { referTo } from '../../host/docker/docker-names.ts'
-import { podmanCommand } from '../../host/docker/podman-calls.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
@@ -107,7 +106,7 @@ function upperUser({ name, kind, addresses }: Link) {
 
 function networkUser(host: HostIndex, network: DockerNetwork) {
   const members = host.endpointsOn(network.name).map(({ container }) => container.name)
-  const command = host.engine === 'podman' ? podmanCommand : dockerCommand
+  const command = (call: DockerCall) => callCommand(call, host.engine)
   const use = members.length === 0 ? '' : `, with the ${members.length === 1 ? 'container' : 'containers'} `
   return {
     words: `the Docker network ${network.name} is on it${use}${members.join(', ')}`,

@@ -1,10 +1,10 @@
 /** What Podman says, in Docker's words, and what it is asked for: its own answers, captured from Podman 5.4. */
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import type { DockerCall } from '../../../src/host/docker/docker-calls.ts'
+import { callCommand, type DockerCall } from '../../../src/host/docker/docker-calls.ts'
 import { canPodmanHandOut, dockerBridge } from '../../../src/host/docker/docker-names.ts'
 import { translateContainer, translateNetworks } from '../../../src/host/docker/podman.ts'
-import { endpointBody, networkBody, podmanCommand } from '../../../src/host/docker/podman-calls.ts'
+import { endpointBody, networkBody, noteBody } from '../../../src/host/docker/podman-calls.ts'
 import { parseContainer, parseContainerList, parseNetworks } from '../../../src/host/parsers/docker.ts'
 import { findMismatches } from '../../../src/resources/kinds/network.ts'
 
@@ -128,7 +128,10 @@ test('what it is asked for', () => {
     options: { metric: '200', mode: 'unmanaged', mtu: '9000' },
     subnets: [{ subnet: '198.18.0.0/26', lease_range: { start_ip: '198.18.0.4', end_ip: '198.18.0.9' } }]
   })
-  expect(networkBody(note)).toMatchObject({ options: { mode: 'unmanaged' }, ipam_options: { driver: 'none' } })
+  expect(noteBody(note.network, note.labels)).toMatchObject({
+    options: { mode: 'unmanaged' },
+    ipam_options: { driver: 'none' }
+  })
   expect(endpointBody({ ...place, options: named, address: '198.18.0.7' })).toEqual({
     container: 'zeek',
     interface_name: 'tap0',
@@ -146,7 +149,7 @@ test('the same as commands', () => {
       { call: 'disconnect', network: 'span', container: 'zeek', port: null } as const
     ],
     { call: 'removeNetwork', network: 'span' } as const
-  ].map((call) => podmanCommand(call).join(' '))
+  ].map((call) => callCommand(call, 'podman').join(' '))
   expect(commands).toEqual([
     'podman network create --disable-dns --driver bridge --internal --interface-name span0 --subnet 198.18.0.0/26 --ip-range 198.18.0.4-198.18.0.9 --opt metric=200 --opt mode=unmanaged --opt mtu=9000 --label spanplan.name=default span',
     'podman network create --disable-dns --ipam-driver none --opt mode=unmanaged --label spanplan.note={} note',
@@ -155,7 +158,7 @@ test('the same as commands', () => {
     'podman network rm span'
   ])
   // Podman's own client cannot give an interface a name.
-  expect(podmanCommand({ ...place, options: named })).toEqual([
+  expect(callCommand({ ...place, options: named }, 'podman')).toEqual([
     ...['curl', '--fail-with-body', '--silent', '--show-error', '--unix-socket', '/run/podman/podman.sock'],
     ...[
       '--header',
