@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execa, execaSync } from 'execa'
+import { execa, execaSync, type Result } from 'execa'
 import { diagnostic, SpanplanError } from '../errors.ts'
 import { decodeBytes, encodeBytes } from './parsers/bytes.ts'
 import { concurrency, defaultBytes, killGrace, type RunLimits, timeLimit } from './process/run-limits.ts'
@@ -159,12 +159,7 @@ export async function start([file, ...args]: Argv) {
 }
 
 /** How a program has ended, or that it has not started: a part of execa's result. */
-interface Ended {
-  readonly exitCode?: number | undefined
-  readonly signal?: NodeJS.Signals | undefined
-  readonly code?: string | undefined
-  readonly shortMessage?: string | undefined
-}
+type Ended = Pick<Result<{ reject: false }>, 'exitCode' | 'signal' | 'code' | 'shortMessage'>
 
 /** @throws SpanplanError PROGRAM_MISSING: one that has started ends with a status or by a signal. */
 function statusOf(file: string, ended: Ended): number {

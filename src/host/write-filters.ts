@@ -1,6 +1,6 @@
 import { option } from './quote-command.ts'
 import type { ClassFilter, Filter, HookPlace, MirrorAction, Program, TcFilter, TcHook } from './snapshot.ts'
-import { closingPref, dropProgram, mirrorPref, nodeOf, sealPref, writeKey, writeU32Handle } from './tc-conventions.ts'
+import { dropProgram, mirrorPref, nodeOf, writeKey, writeU32Handle } from './tc-conventions.ts'
 
 /** tc's arguments that add a mirror, or change the one that is there. */
 export function writeMirror(
@@ -24,19 +24,19 @@ export function writeMirror(
   ]
 }
 
-/** tc's arguments for spanplan's filter on a device that drops every frame that enters, or passes it. */
-export function writeSeal(device: string, handle: number, program: Program = dropProgram, classId?: string): string[] {
-  const key = { device, tcHook: 'ingress', protocol: 'all', pref: sealPref, kind: 'bpf' } as const
+/** tc's arguments for a filter of spanplan's whose program drops every frame at a hook, or passes it. */
+export function writeDirectAction(
+  { device, tcHook }: HookPlace,
+  pref: number,
+  handle: number,
+  program: Program = dropProgram,
+  classId?: string
+): string[] {
+  const key = { device, tcHook, protocol: 'all', pref, kind: 'bpf' }
   return [
     ...writeKey('replace', key, hexadecimal(handle)),
     ...['da', ...option('classid', classId), 'bytecode', program]
   ]
-}
-
-/** tc's arguments for the filter that closes an interface to the host at one hook. */
-export function writeClosing({ device, tcHook }: HookPlace, handle: number): string[] {
-  const key = { device, tcHook, protocol: 'all', pref: closingPref, kind: 'bpf' } as const
-  return [...writeKey('replace', key, hexadecimal(handle)), 'da', 'bytecode', dropProgram]
 }
 
 /** tc's arguments that delete one of spanplan's filters. */

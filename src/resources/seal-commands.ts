@@ -4,7 +4,7 @@ import type { HostIndex, TcIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { Filter, TcFilter } from '../host/snapshot.ts'
 import { dropProgram, passProgram, sealPref } from '../host/tc-conventions.ts'
-import { deleteFilter, removeFilter, writeSeal } from '../host/write-filters.ts'
+import { deleteFilter, removeFilter, writeDirectAction } from '../host/write-filters.ts'
 import type { DesiredState } from './desired-state.ts'
 import { countFilters, filterWords } from './foreign/filter-words.ts'
 import type { Field } from './kind.ts'
@@ -130,7 +130,8 @@ export function sealCommands(
     case 'marked': {
       const program = to === 'sealed' ? dropProgram : passProgram
       // The kernel does not change the protocol of a preference that is there.
-      return [...(from === 'broken' ? [remove] : []), qdisc, ['tc', ...writeSeal(device, handle, program, classId)]]
+      const seal = writeDirectAction({ device, tcHook: 'ingress' }, sealPref, handle, program, classId)
+      return [...(from === 'broken' ? [remove] : []), qdisc, ['tc', ...seal]]
     }
     case 'qdisc':
     case 'broken':

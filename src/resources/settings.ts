@@ -2,7 +2,7 @@ import type { Argv } from '../host/exec.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { BridgeOptions, Filter, Link, OffloadName, PortOptions, TcHook } from '../host/snapshot.ts'
 import { closingHandle, closingPref, dropProgram } from '../host/tc-conventions.ts'
-import { deleteFilter, writeClosing } from '../host/write-filters.ts'
+import { deleteFilter, writeDirectAction } from '../host/write-filters.ts'
 
 /**
  * The settings that spanplan switches, a table for each kind of link: the words of a setting in a plan, how it is read, what sets it,
@@ -167,7 +167,7 @@ export function switchMacEntry(device: string, mac: string, at: 'self' | 'master
 export function switchClosing(device: string, tcHook: TcHook, open: boolean): Argv {
   const words = open
     ? deleteFilter(device, tcHook, closingPref, closingHandle)
-    : writeClosing({ device, tcHook }, closingHandle)
+    : writeDirectAction({ device, tcHook }, closingPref, closingHandle)
   return ['tc', ...words]
 }
 

@@ -5,7 +5,7 @@ import { parseToolJson } from '../../src/host/parsers/tool-json.ts'
 import { batchLine, batchWord, shellLine } from '../../src/host/quote-command.ts'
 import type { Program, TcHook } from '../../src/host/snapshot.ts'
 import { mirrorPref, sealPref } from '../../src/host/tc-conventions.ts'
-import { writeFilter, writeMirror, writeSeal } from '../../src/host/write-filters.ts'
+import { writeDirectAction, writeFilter, writeMirror } from '../../src/host/write-filters.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 
 let lab: Lab
@@ -74,7 +74,7 @@ describe('what is written with tc is read back', () => {
   })
 
   test('the seal', async () => {
-    await lab.run(['tc', ...writeSeal('ens192', 0xfedcba98)])
+    await lab.run(['tc', ...writeDirectAction({ device: 'ens192', tcHook: 'ingress' }, sealPref, 0xfedcba98)])
     const [seal] = await readBack('ingress')
     expect(seal).toMatchObject({ pref: sealPref, handle: 0xfedcba98, program: '1,6 0 0 2', directAction: true })
     await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])

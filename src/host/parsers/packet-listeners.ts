@@ -1,15 +1,9 @@
-/** A process, or as much of it as the reader may know. */
-export interface ProcessName {
-  readonly name: string
-  readonly pid: number
-}
-
 /** A packet socket that gets every frame (ETH_P_ALL): the kernel hands frames to it before any filter of tc. */
 export interface PacketListener {
   /** The interface that it is bound to; null: it hears all. */
   readonly device: string | null
   /** Empty: the reader may not see whose it is. */
-  readonly processes: readonly ProcessName[]
+  readonly processes: readonly { readonly name: string; readonly pid: number }[]
 }
 
 /**

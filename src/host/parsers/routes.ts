@@ -75,7 +75,7 @@ export function splitRoutes(document: unknown, nextHops: NextHops): ReadonlyMap<
   const byDevice = new Map<string, unknown[]>()
   for (const route of parseRecords(hopsOutput, document)) {
     const { dev, nhid, nexthops = [] } = route
-    const named = nhid === undefined ? [dev, ...nexthops.map((hop) => hop.dev)] : devicesOf(nhid, nextHops)
+    const named = nhid === undefined ? [dev, ...nexthops.map((hop) => hop.dev)] : (nextHops.get(nhid) ?? [])
     for (const device of new Set(named)) {
       if (device === undefined) continue
       const routes = byDevice.get(device)
@@ -86,43 +86,31 @@ export function splitRoutes(document: unknown, nextHops: NextHops): ReadonlyMap<
   return byDevice
 }
 
-/** Of an object that is not understood, none is known. */
-function devicesOf(nhid: number, nextHops: NextHops): readonly string[] {
-  return nextHops.get(nhid) ?? []
-}
-
 /**
  * Parses the output of {@link routesCommand}. The routes that the kernel itself adds (protocol `kernel`) are left out: those of the
  * device's addresses, and those to fe80::/64 and ff00::/8 that each device with IPv6 has. So are those by a next-hop object of other
  * devices.
  */
 export function parseRoutes(device: string, family: Route['family'], document: unknown, nextHops: NextHops): Route[] {
-  const mayUse = (nhid: number) => nextHops.get(nhid) === null || devicesOf(nhid, nextHops).includes(device)
+  const ip = ['ip', ...(family === 'inet6' ? ['-6'] : [])]
+  // Of an object that is not understood, no device is known: each may be.
+  const mayUse = (nhid: number) => nextHops.get(nhid) === null || nextHops.get(nhid)?.includes(device)
   return parseRecords(recordOutput, document)
     .filter(({ protocol }) => protocol !== 'kernel')
     .filter(({ nhid }) => nhid === undefined || mayUse(nhid))
-    .map(({ route }) => ({
-      device,
-      family,
-      ...(route === null ? writeOpaque(device, family) : writeRoute(device, family, route))
-    }))
-}
-
-/** A route that is not understood is somebody's use of the interface, as far as anybody can tell. */
-function writeOpaque(device: string, family: Route['family']): Pick<Route, 'text' | 'removal'> {
-  const text = 'one that spanplan does not understand'
-  return { text, removal: ['ip', ...(family === 'inet6' ? ['-6'] : []), ...routesCommand(device)] }
+    .map(({ route }) => {
+      if (route !== null) return { device, family, ...writeRoute(device, ip, route) }
+      // It is somebody's use of the interface, as far as anybody can tell.
+      const text = 'one that spanplan does not understand'
+      return { device, family, text, removal: [...ip, ...routesCommand(device)] }
+    })
 }
 
 /**
  * With a next-hop object or a list of next hops, `ip route del` finds the route only if the command has no device. It never finds a
  * route if the command has a gateway of the other family.
  */
-function writeRoute(
-  device: string,
-  family: Route['family'],
-  route: z.infer<typeof routeOutput>
-): Pick<Route, 'text' | 'removal'> {
+function writeRoute(device: string, ip: readonly string[], route: z.infer<typeof routeOutput>) {
   const { type, dst, nhid, gateway, via, nexthops, table, metric } = route
   const destination = [...(type === undefined ? [] : [type]), dst]
   const hop = nhid === undefined && nexthops === undefined ? ['dev', device] : option('nhid', nhid)
@@ -130,6 +118,6 @@ function writeRoute(
   const gateways = [...option('via', gateway), ...(via === undefined ? [] : ['via', via.family, via.host])]
   return {
     text: [...destination, ...(nhid === undefined ? gateways : []), ...hop, ...place].join(' '),
-    removal: ['ip', ...(family === 'inet6' ? ['-6'] : []), 'route', 'del', ...destination, ...hop, ...place]
+    removal: [...ip, 'route', 'del', ...destination, ...hop, ...place]
   }
 }
