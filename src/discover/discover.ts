@@ -72,8 +72,8 @@ export function discoverSpans(host: HostIndex): Discovery {
     if (span.sources.length > 0) spans.push(span)
     else remarks.push(...span.remarks.map((remark) => `span ${target}: ${remark}`))
   }
-  const { owner, remark } = findOwner(spans, copies, host)
-  return { owner, spans, remarks: remark === null ? remarks : [...remarks, remark] }
+  const found = findOwner(spans, copies, host)
+  return { owner: found.owner, spans, remarks: [...remarks, ...found.remarks] }
 }
 
 function findCopies(host: HostIndex): Copy[] {
@@ -252,7 +252,7 @@ function findOwner(
   spans: readonly DiscoveredSpan[],
   copies: readonly Copy[],
   host: HostIndex
-): { readonly owner: string | null; readonly remark: string | null } {
+): Pick<Discovery, 'owner' | 'remarks'> {
   const names = new Set(spans.map(({ name }) => name))
   const bridges = host.links.filter(({ name }) => names.has(name))
   const owners = [...new Set(bridges.flatMap((link) => markOf(host, link)?.owner ?? []))]
@@ -262,13 +262,13 @@ function findOwner(
     return names.has(action.target) && hash !== undefined && hash !== hashOf(owner)
   }
   if (owners.length > 1 || copies.some(isForeign)) {
-    const remark = `the spans of this host are marked with several names: ${owners.join(', ') || 'unknown'}`
-    return { owner: null, remark }
+    const several = owners.join(', ') || 'unknown'
+    return { owner: null, remarks: [`the spans of this host are marked with several names: ${several}`] }
   }
   const problem = refusalOf({ name: owner, spans: {} })
   if (problem !== null)
-    return { owner: null, remark: `the name that these spans are marked with is left out: ${problem}` }
-  return { owner: owners[0] ?? null, remark: null }
+    return { owner: null, remarks: [`the name that these spans are marked with is left out: ${problem}`] }
+  return { owner: owners[0] ?? null, remarks: [] }
 }
 
 function placeOf(filter: AnyFilter): string {

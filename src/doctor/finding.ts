@@ -1,4 +1,5 @@
-import type { DoctorReadings, Known } from './readings.ts'
+import type { Known } from './known.ts'
+import type { DoctorReadings } from './readings.ts'
 
 /**
  * What came of a check. `warning`: the spans work, but not as well as they could, or not after a restart. `problem`: something does

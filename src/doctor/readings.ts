@@ -10,9 +10,8 @@ import type { FramePath } from '../status/counters/frame-path.ts'
 import type { Report } from '../status/report.ts'
 import type { FoundWatch } from '../watch/serve/find-watch.ts'
 import type { ModuleName, ModuleState } from './gather/kernel-modules.ts'
-
-/** A reading, or why it could not be read. */
-export type Known<T> = { readonly known: T } | { readonly unknown: string }
+import type { UnitReading } from './gather/systemd.ts'
+import type { Known } from './known.ts'
 
 /** The files as the command line names them. */
 export type FileReading =
@@ -88,28 +87,6 @@ export interface Installation {
   readonly isPackaged: boolean
   /** The prefix of the npm that has installed it; null: none has. */
   readonly npmPrefix: string | null
-}
-
-/** A unit of systemd, as `systemctl show` prints it. */
-export interface UnitReading {
-  readonly id: string
-  readonly loadState: string
-  readonly activeState: string
-  /** Empty: there is no such unit. */
-  readonly fileState: string
-  readonly result: string
-  /** Of the last process. */
-  readonly exitStatus: string
-  /** The file has changed since systemd read it. */
-  readonly needsReload: boolean
-  /** The unit's file; empty: there is none. */
-  readonly file: string
-  /** The unit's file in Debian's package, which is not read because of that one; null: there is none. */
-  readonly hidden: string | null
-  /** The program that it starts. */
-  readonly program: string
-  /** The number of its main process; null: it does not run. */
-  readonly mainPid: number | null
 }
 
 /** Who manages an interface. */

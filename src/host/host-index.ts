@@ -1,6 +1,6 @@
 import type { ContainerSelector } from '../spec/values/container-selector.ts'
 import { matchesContainer } from './docker/container-match.ts'
-import { dockerBridge, engineOf, label, networkOption } from './docker/docker-names.ts'
+import { dockerBridge, type Engine, label, networkOption } from './docker/docker-names.ts'
 import type {
   AttachedProgram,
   ClassFilter,
@@ -89,6 +89,7 @@ export function indexHost(read: Snapshot) {
   const index = indexLinks(links, opaque)
   const snapshot = withoutLost(read, index)
   const { networks, containers } = docker.state === 'read' ? docker : { networks: [], containers: [] }
+  const engine: Engine = docker.state === 'read' && docker.podman !== undefined ? 'podman' : 'docker'
   const byIndex = new Map(links.map((link) => [link.index, link]))
   const membersOf = groupBy(links, ({ master }) => master)
   const uppersAt = groupBy(links, ({ lower }) => lower)
@@ -108,8 +109,8 @@ export function indexHost(read: Snapshot) {
     ...snapshot,
     ...index,
     ...indexTc(snapshot),
-    /** What answers Docker's calls: a command for a person begins with it. */
-    engine: engineOf(docker),
+    /** The engine that has answered; where none has, Docker. A command for a person begins with it. */
+    engine,
     /** Whether each input was read. */
     readings: readingsOf(read),
     /** Docker's networks; none where Docker was not read. */

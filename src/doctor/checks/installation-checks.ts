@@ -1,6 +1,7 @@
 import { shellLine } from '../../host/quote-command.ts'
 import { type Check, type Finding, orOk, warning } from '../finding.ts'
-import type { Installation, UnitReading } from '../readings.ts'
+import type { UnitReading } from '../gather/systemd.ts'
+import type { Installation } from '../readings.ts'
 
 export const installation: Check = ({ installations, units }) => {
   const hiding = 'known' in units ? units.known.flatMap(findHiding) : []

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { shellLine } from '../../host/quote-command.ts'
 import { localTime } from '../../local-time.ts'
 import { type Check, type Finding, ok, orOk, problem, unknown, warning, whenKnown } from '../finding.ts'
-import { unitNames } from '../gather/systemd.ts'
-import type { DoctorReadings, UnitReading, WatchReading } from '../readings.ts'
+import { type UnitReading, unitNames } from '../gather/systemd.ts'
+import type { DoctorReadings, WatchReading } from '../readings.ts'
 import { sentenceOf, spanplanLine } from '../wording.ts'
 
 export const watch: Check = (readings) => {

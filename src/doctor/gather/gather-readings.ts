@@ -11,7 +11,8 @@ import { adviseApply, adviseNothing, type OtherFiles } from '../../status/advice
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { makeReport, readMoment } from '../../status/report.ts'
 import { findOtherFiles } from '../../watch/serve/other-files.ts'
-import type { DockerReading, DoctorReadings, DoctorRequest, Known, SpansReading, WatchReading } from '../readings.ts'
+import type { Known } from '../known.ts'
+import type { DockerReading, DoctorReadings, DoctorRequest, SpansReading, WatchReading } from '../readings.ts'
 import { spanplanLine } from '../wording.ts'
 import { doctorLimits, filterPatience } from './doctor-limits.ts'
 import { findInstallations } from './installations.ts'
@@ -35,7 +36,7 @@ export async function gatherReadings(request: DoctorRequest): Promise<DoctorRead
   const [{ docker, planned }, programs, modules, units, watches, otherFiles, listeners] = await Promise.all([
     readPlanned(target),
     readPrograms(),
-    Promise.all(moduleNames.map(async (name) => [name, await tryToReadModule(name)] as const)),
+    Promise.all(moduleNames.map(async (name) => [name, await readModule(name)] as const)),
     readUnits(),
     readWatches(target?.spec.name ?? null),
     target === null ? null : findOtherFiles(target),
@@ -62,13 +63,6 @@ export async function gatherReadings(request: DoctorRequest): Promise<DoctorRead
     leftFiles: findLeftFiles(),
     installations: findInstallations()
   }
-}
-
-async function tryToReadModule(name: (typeof moduleNames)[number]) {
-  const state = await readModule(name)
-  return state === null
-    ? { unknown: `whether the kernel has ${name} is not known: neither modprobe nor its configuration is here` }
-    : { known: state }
 }
 
 /** What was read for the target. */
@@ -126,7 +120,7 @@ async function describeSpans(
     await sleep(sampleTime)
     const sample = await takeSample(paths)
     const watch = watches.find(({ name }) => name === view.desired.owner)?.state ?? null
-    const write = (span: string | null) => spanplanLine(request, ...applyWords(span))
+    const write = (span: string | null) => spanplanLine(request, 'apply', ...(span === null ? [] : ['--span', span]))
     const advise = target === null ? adviseNothing : adviseApply(target, view, write, otherFiles)
     const report = makeReport({ view, watch, first, later: sample, advise, ...readMoment() })
     return { conflicts, view, advise, report, paths, sample }
@@ -141,5 +135,3 @@ async function describeSpans(
     spans
   }
 }
-
-const applyWords = (span: string | null) => ['apply', ...(span === null ? [] : ['--span', span])]

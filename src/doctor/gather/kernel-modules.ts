@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib'
 import { type Output, run } from '../../host/exec.ts'
 import { readOptional, readText } from '../../host/files/open-file.ts'
 import { keysOf } from '../../keys.ts'
+import type { Known } from '../known.ts'
 import { programTime } from './doctor-limits.ts'
 
 /** The parts of the kernel that each span needs, with the option that builds each, without its CONFIG_. */
@@ -37,13 +38,15 @@ export interface ModuleEvidence {
 }
 
 /** Finds whether the running kernel has a module. Nothing is loaded. */
-export async function readModule(name: ModuleName): Promise<ModuleState | null> {
+export async function readModule(name: ModuleName): Promise<Known<ModuleState>> {
   const argv = ['modprobe', '--show-depends', name] as const
   const modprobe = await run(argv, '', { milliseconds: programTime }).catch(() => null)
   const config = readOptional('/proc/config.gz') ?? readOptional(`/boot/config-${release()}`)
   const loaded = readText('/proc/modules')
   const locked = readText('/proc/sys/kernel/modules_disabled')?.trim() === '1'
-  return judgeModule(name, { loaded, config: config && decodeConfig(config), locked, modprobe })
+  const state = judgeModule(name, { loaded, config: config && decodeConfig(config), locked, modprobe })
+  if (state !== null) return { known: state }
+  return { unknown: `whether the kernel has ${name} is not known: neither modprobe nor its configuration is here` }
 }
 
 /** null: nothing tells. */

@@ -7,7 +7,8 @@ import { readManager } from '../../host/read-manager.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { linksOf } from '../../resources/desired-state.ts'
-import type { Known, ManagerReading } from '../readings.ts'
+import type { Known } from '../known.ts'
+import type { ManagerReading } from '../readings.ts'
 
 /** NetworkManager's folders of connections (NetworkManager.conf(5)). */
 const connectionFolders = [

@@ -5,7 +5,8 @@ import { connectDocker, dockerFailed } from '../../host/docker/docker-client.ts'
 import { canPodmanHandOut } from '../../host/docker/docker-names.ts'
 import { isRootless } from '../../host/docker/podman.ts'
 import { run } from '../../host/exec.ts'
-import type { DockerReading, Known } from '../readings.ts'
+import type { Known } from '../known.ts'
+import type { DockerReading } from '../readings.ts'
 import { doctorLimits } from './doctor-limits.ts'
 
 /** dockerd's own default. */

@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.ts'
 import { type Argv, commandFailed, run } from '../../host/exec.ts'
 import { type PacketListener, parsePacketListeners } from '../../host/parsers/packet-listeners.ts'
-import type { Known } from '../readings.ts'
+import type { Known } from '../known.ts'
 
 const command: Argv = ['ss', '--packet', '--processes', '--numeric', '--oneline', '--no-header']
 

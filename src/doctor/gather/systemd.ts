@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { diagnosticOf } from '../../errors.ts'
 import { run } from '../../host/exec.ts'
-import type { Known, UnitReading } from '../readings.ts'
+import type { Known } from '../known.ts'
 import { programTime } from './doctor-limits.ts'
 
 /** The units that come with spanplan. */
@@ -31,12 +31,15 @@ export async function readUnits(): Promise<Known<readonly UnitReading[]>> {
   }
 }
 
+/** A unit of systemd, as `systemctl show` prints it. */
+export type UnitReading = Readonly<ReturnType<typeof parseUnits>[number]>
+
 /**
  * Parses the output of systemctl: a block of lines for each unit, with an empty line between two.
  *
  * @param exists whether there is a file.
  */
-export function parseUnits(text: string, exists = existsSync): UnitReading[] {
+export function parseUnits(text: string, exists = existsSync) {
   return text
     .trim()
     .split(/\n\n+/)
@@ -49,13 +52,20 @@ export function parseUnits(text: string, exists = existsSync): UnitReading[] {
         id: value('Id'),
         loadState: value('LoadState'),
         activeState: value('ActiveState'),
+        /** Empty: there is no such unit. */
         fileState: value('UnitFileState'),
         result: value('Result'),
+        /** Of the last process. */
         exitStatus: value('ExecMainStatus'),
+        /** The file has changed since systemd read it. */
         needsReload: value('NeedDaemonReload') === 'yes',
+        /** The unit's file; empty: there is none. */
         file,
+        /** The unit's file in Debian's package, which is not read because of that one; null: there is none. */
         hidden: dirname(file) === ownFolder && exists(packaged) ? packaged : null,
+        /** The program that it starts. */
         program: /\bpath=(\S+)/.exec(value('ExecStart'))?.[1] ?? '',
+        /** The number of its main process; null: it does not run. */
         mainPid: Number(value('MainPID')) || null
       }
     })

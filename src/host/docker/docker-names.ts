@@ -44,11 +44,6 @@ export const announcementsOption = { key: 'com.docker.network.advertise_addr_nms
 /** What answers Docker's calls: the name of the program by which a person gives it commands. */
 export type Engine = 'docker' | 'podman'
 
-/** The engine that has answered; where none has, Docker. */
-export function engineOf(docker: DockerState): Engine {
-  return docker.state === 'read' && docker.podman !== undefined ? 'podman' : 'docker'
-}
-
 /**
  * The names of the host's ends: Docker's are `veth` and seven random digits (GenerateIfaceName() of its libnetwork); Podman's are
  * those that the kernel gives.

@@ -28,13 +28,12 @@ const vethOutput = linkOutput.extend({
  * @throws SpanplanError PORT_LEFT: the port cannot be removed; or that the kernel cannot be asked.
  */
 export async function removeLeftPort(port: ConnectedPort, container: string): Promise<void> {
-  const isThere = async () => (await readLinks(port)).isLeft
   const { isLeft, isIndexName } = await readLinks(port)
   if (!isLeft) return
   // Its index is no other's; another port may have its name the moment that it goes.
   const argv: Argv = ['ip', 'link', 'del', 'dev', isIndexName ? port.name : indexName(port.index)]
   const output = await run(argv)
-  if (output.status === 0 || !(await isThere())) return
+  if (output.status === 0 || !(await readLinks(port)).isLeft) return
   const [{ message } = { message: '' }] = commandFailed(argv, output).diagnostics
   throw new SpanplanError(
     diagnostic(
