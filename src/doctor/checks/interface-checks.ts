@@ -32,8 +32,7 @@ export const carrier: Check = (readings) =>
   })
 
 /** The command that has each tool leave an interface alone. ifupdown does nothing by itself once an interface is up. */
-const releases: Readonly<Record<Manager, ((name: string) => string) | null>> = {
-  ifupdown: null,
+const releases: Readonly<Partial<Record<Manager, (name: string) => string>>> = {
   NetworkManager: (name) => shellLine(['nmcli', 'device', 'set', name, 'managed', 'no']),
   'systemd-networkd': (name) => {
     const text = shellLine(['printf', '[Match]\\nName=%s\\n\\n[Link]\\nUnmanaged=yes\\n', name])
@@ -60,7 +59,7 @@ function judgeManager({ name, manager, tcConnection }: ManagerReading, view: Pla
     return [problem(message, shellLine(['nmcli', 'connection', 'modify', 'uuid', tcConnection.known, ...cleared]))]
   }
   const release = releases[manager]
-  if (release === null || !isCaptureOnly(name, view)) return []
+  if (release === undefined || !isCaptureOnly(name, view)) return []
   return [warning(`${manager} manages ${name}, and may give it addresses or set it down`, release(name))]
 }
 
@@ -81,7 +80,10 @@ export const offloads: Check = (readings) =>
   whenPlanned(readings, ({ view: { desired, plan } }) => {
     const findings = [
       ...plan.warnings.filter(isAbout('offloads')).map((found) => warning(sentenceOf(found))),
-      ...desired.spans.flatMap((span) => sourceLinks(span.mirrors).flatMap((link) => judgeOffloads(link, span)))
+      // The plan leaves as they are only the interfaces that the file has not dedicated to capture.
+      ...desired.spans.flatMap((span) =>
+        linksOf(span.mirrors.filter((point) => !isDedicated(point))).flatMap((link) => judgeOffloads(link, span))
+      )
     ]
     return orOkOf(presentSources(desired), noSource, distinct(findings), 'sensors get frames as on the wire')
   })
@@ -91,26 +93,14 @@ function presentSources({ spans }: PlanView['desired']): Link[] {
   return spans.flatMap(({ mirrors }) => linksOf(mirrors))
 }
 
-/** The interfaces that the file has not dedicated to capture, and that the plan leaves as they are. */
-function sourceLinks(mirrors: readonly CopyPoint[]): Link[] {
-  const links = linksOf(mirrors.filter((point) => !isDedicated(point)))
-  return [...new Map(links.map((link) => [link.index, link])).values()]
-}
-
 /** What GRO merges, a span with "wire" splits again; what LRO merges, nobody can. */
 function judgeOffloads({ name, offloads }: Link, { name: span, wire }: DesiredSpan): Finding[] {
   const isOn = (offload: 'gro' | 'rx-gro-hw' | 'lro') => offloads[offload]?.active === true && !offloads[offload]?.fixed
   const off = (offload: string) => shellLine(['ethtool', '-K', name, offload, 'off'])
+  const merged = `${name} merges frames (GRO), and span ${span} has "wire: false": sensors get merged ones`
   return [
     ...(isOn('lro') ? [warning(`${name} merges frames (LRO) in a way that cannot be undone`, off('lro'))] : []),
-    ...(isOn('gro') && !wire
-      ? [
-          warning(
-            `${name} merges frames (GRO), and span ${span} has "wire: false": sensors get merged ones`,
-            off('gro')
-          )
-        ]
-      : [])
+    ...(isOn('gro') && !wire ? [warning(merged, off('gro'))] : [])
   ]
 }
 
@@ -131,12 +121,10 @@ export const mtu: Check = (readings) =>
 function findSmall({ name, wantedMtu: mtu }: DesiredSpan, { host }: PlanView, apply: string): Finding[] {
   return bridgeAndPorts(host, name)
     .filter((link) => link.mtu < mtu)
-    .map((link) =>
-      problem(
-        `${link.name} has an MTU of ${link.mtu}: larger frames, of up to ${mtu} bytes, do not reach the sensors`,
-        apply
-      )
-    )
+    .map((link) => {
+      const message = `${link.name} has an MTU of ${link.mtu}: larger frames, of up to ${mtu} bytes, do not reach the sensors`
+      return problem(message, apply)
+    })
 }
 
 function distinct(findings: readonly Finding[]): Finding[] {

@@ -89,31 +89,20 @@ function driftFindings(what: string, changes: readonly PlannedChange[], advice: 
 
 export const pauses: Check = (readings) =>
   whenKnown(readings.spans, ({ report }) => {
-    const paused = report.spans.flatMap(({ name, pausedUntil }) =>
-      pausedUntil === null
-        ? []
-        : [
-            warning(
-              `span ${name} is paused until ${localTime(pausedUntil)}: watch and hook leave it alone`,
-              shellLine(['spanplan', 'resume', name])
-            )
-          ]
-    )
+    const paused = report.spans.flatMap(({ name, pausedUntil }) => {
+      if (pausedUntil === null) return []
+      const message = `span ${name} is paused until ${localTime(pausedUntil)}: watch and hook leave it alone`
+      return warning(message, shellLine(['spanplan', 'resume', name]))
+    })
     return orOk(paused, 'no span is paused')
   })
 
 export const sensors: Check = (readings) =>
-  whenKnown(readings.spans, (known) =>
-    orOkOf(
-      known.report.spans.flatMap(({ sensors }) => sensors),
-      'no span has a sensor',
-      [
-        ...known.report.spans.flatMap(({ sensors }) => sensors.flatMap((sensor) => judgeSensor(sensor, known))),
-        ...withoutDocker(known)
-      ],
-      'every sensor runs and listens'
-    )
-  )
+  whenKnown(readings.spans, (known) => {
+    const sensors = known.report.spans.flatMap(({ sensors }) => sensors)
+    const findings = [...sensors.flatMap((sensor) => judgeSensor(sensor, known)), ...withoutDocker(known)]
+    return orOkOf(sensors, 'no span has a sensor', findings, 'every sensor runs and listens')
+  })
 
 /** The commands that make a container run; its port is new then, and an apply seals it. */
 const startsAgain: ReadonlySet<SensorCause> = new Set(['stopped', 'interface_down', 'no_listener'])

@@ -73,15 +73,8 @@ function installUnit({ unitFolder }: DoctorReadings): string {
   return `${copy} && systemctl daemon-reload && systemctl enable --now ${unitNames.watch}`
 }
 
-function judgeUnit({
-  id,
-  loadState,
-  activeState,
-  fileState,
-  result,
-  exitStatus,
-  needsReload
-}: UnitReading): readonly Finding[] {
+function judgeUnit(unit: UnitReading): readonly Finding[] {
+  const { id, loadState, activeState, fileState, result, exitStatus, needsReload } = unit
   const systemctl = (...words: readonly string[]) => shellLine(['systemctl', ...words, id])
   if (loadState === 'masked') return [problem(`${id} is masked: it cannot be started`, systemctl('unmask'))]
   return orOk(
