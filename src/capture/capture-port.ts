@@ -1,28 +1,17 @@
 import { type Argv, enterNamespace } from '../host/exec.ts'
 import { smallestIpv6Mtu } from '../resources/kinds/bridge-steps.ts'
 import { joinSpan } from '../resources/kinds/port.ts'
+import { type CaptureRequest, namespaceOf, peerName } from './tcpdump.ts'
 
 /** A port of a span's bridge, for one capture. It is a veth whose peer is in a network namespace of its own. */
-export interface CapturePort {
+export interface CapturePort extends Pick<CaptureRequest, 'span' | 'isSealed' | 'mtu'> {
   readonly name: string
   readonly mac: string
-  /** The bridge. */
-  readonly span: string
-  /** The span's sensors receive and cannot send. */
-  readonly isSealed: boolean
-  /** Bytes. */
-  readonly mtu: number
   /** A process in that namespace. */
   readonly pid: number
   /** Whether the kernel has IPv6. */
   readonly ipv6: boolean
 }
-
-/** The name of the peer. A span's own name could mean something else to tcpdump, as `any` and `1` do. */
-export const peerName = 'span'
-
-/** The file of the network namespace of a process. */
-export const namespaceOf = (pid: number) => `/proc/${pid}/ns/net`
 
 /**
  * The commands that create the port, in order. Its peer has no address, and sends nothing. It is sealed before it joins the

@@ -1,5 +1,4 @@
 import { type Argv, enterNamespace } from '../host/exec.ts'
-import { namespaceOf, peerName } from './capture-port.ts'
 
 /** What to capture, and in which form. */
 export interface CaptureRequest {
@@ -15,6 +14,12 @@ export interface CaptureRequest {
   readonly count: number | undefined
   readonly form: 'text' | 'pcap'
 }
+
+/** The name of the peer. A span's own name could mean something else to tcpdump, as `any` and `1` do. */
+export const peerName = 'span'
+
+/** The file of the network namespace of a process. */
+export const namespaceOf = (pid: number) => `/proc/${pid}/ns/net`
 
 /** The number of nobody and of nogroup. */
 const nobody = '65534'

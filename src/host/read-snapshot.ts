@@ -49,7 +49,8 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
   const links = ipLinks.map(
     (link): Link => ({
       ...link,
-      ipv6: readIpv6(link.name),
+      // procfs shows the reader's own network namespace; sysfs may show another one. No file: the kernel has no IPv6, or the link is gone.
+      ipv6: readText(encodeBytes(`/proc/sys/net/ipv6/conf/${link.name}/disable_ipv6`))?.trim() === '0',
       ownMacEntry: own.has(`${link.name} ${link.mac}`),
       offloads: offloads.get(link.name) ?? {},
       manager: request.bridges.has(link.name) ? readManager(link) : null
@@ -75,12 +76,6 @@ export async function readIpLinks(): Promise<readonly IpLink[]> {
 async function readAllLinks() {
   const [links, addresses] = await readJsonBatch(readCommands.links)
   return parseOutput('ip', () => parseLinks(links, addresses))
-}
-
-/** procfs shows the reader's own network namespace; sysfs may show another one. */
-function readIpv6(name: string): boolean {
-  // None: the kernel has no IPv6, or the link is gone.
-  return readText(encodeBytes(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`))?.trim() === '0'
 }
 
 async function readPrograms(devices: readonly string[]): Promise<AttachedProgram[]> {

@@ -21,6 +21,8 @@ import { printable } from '../printable.ts'
 import { openRunFolder, runFile, systemFolder } from './folder.ts'
 import { type Holder, readHolder, secondsLeft, windowLock } from './lock-holder.ts'
 
+const { O_RDONLY, O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+
 /** A lock that is held until it is released or the process ends: then the kernel frees it. */
 export interface Lock {
   release(): void
@@ -73,7 +75,7 @@ export async function takeLock({
       // Somebody may have removed the file while this process waited: others lock another file by now.
       if (isAt(file, path)) {
         if (isOwn(file, path)) {
-          isLeftToUnit = kind === 'lock' && !duringWindow && (await isUnitHolding())
+          isLeftToUnit = kind === 'lock' && !duringWindow && (await isHeld(windowLock))
           if (!isLeftToUnit) return explainErrors(path, () => hold(file, path, command))
           checkPatience(readHolder(windowLock), deadline, signal)
         } else {
@@ -90,12 +92,8 @@ export async function takeLock({
   }
 }
 
-/** Whether the unit of a detached window runs: it holds the window's lock. */
-export const isUnitHolding = (): Promise<boolean> => isHeld(windowLock)
-
-/** Whether somebody holds a lock. What the holder has written is not asked. */
+/** Whether somebody holds a lock, as the unit of a detached window holds the window's while it runs. What the holder has written is not asked. */
 export async function isHeld(kind: string): Promise<boolean> {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   try {
     const file = openSync(runFile(kind), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
@@ -114,7 +112,6 @@ export async function isHeld(kind: string): Promise<boolean> {
  * and that is removed.
  */
 function openLock(path: string): number | null {
-  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
   openRunFolder()
   try {
     // Node opens it with O_CLOEXEC: no program that is started keeps the lock.

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import * as z from 'zod'
 import { namespaceId, readRunFile, runFile, runFolder, systemFolder, writeRunFile } from './folder.ts'
-import { type GoingDown, goingDownSchema, settleInTime } from './going-down.ts'
+import { goingDownSchema, settleInTime } from './going-down.ts'
 
 const pauseSchema = z.object({
   /** null: every span. */
@@ -12,18 +12,15 @@ const pauseSchema = z.object({
 const pausesSchema = z.object({
   /** The network namespace that they are for. */
   namespace: z.string(),
-  pauses: z.array(pauseSchema),
-  goingDown: z.array(goingDownSchema)
+  pauses: z.array(pauseSchema).readonly(),
+  goingDown: z.array(goingDownSchema).readonly()
 })
 
 /** A span that watches and hooks leave alone until a time. */
 export type Pause = Readonly<z.infer<typeof pauseSchema>>
 
 /** What watches and hooks of this network namespace leave alone. */
-export interface Pauses {
-  readonly pauses: readonly Pause[]
-  readonly goingDown: readonly GoingDown[]
-}
+export type Pauses = Readonly<Omit<z.infer<typeof pausesSchema>, 'namespace'>>
 
 const none: Pauses = { pauses: [], goingDown: [] }
 

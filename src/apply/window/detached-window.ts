@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { diagnostic, Exit, SpanplanError } from '../../errors.ts'
 import { startTransientUnit, type TransientUnit } from '../../host/transient-unit.ts'
-import { isUnitHolding } from '../../run-dir/lock.ts'
+import { isHeld } from '../../run-dir/lock.ts'
 import { readHolder, windowLock } from '../../run-dir/lock-holder.ts'
 import { markPrograms } from './marked-programs.ts'
 import { type OpenWindow, readWindow, recordEvent, windowUnreadable, writeWindow } from './window-record.ts'
@@ -44,8 +44,8 @@ export async function startWindow(window: OpenWindow, program: WindowProgram): P
   try {
     const description = `spanplan: window ${id} of an apply that waits for confirmation`
     await startTransientUnit({ name: unitOf(id), description, ...program })
-    const isHeld = await awaitUnit(() => isHeldByUnit(id))
-    if (!isHeld) throw windowLost(id, 'it has not begun to hold the window')
+    const hasBegun = await awaitUnit(() => isHeldByUnit(id))
+    if (!hasBegun) throw windowLost(id, 'it has not begun to hold the window')
     markPrograms(id)
   } catch (failed) {
     recordEvent(window, { failed })
@@ -74,7 +74,7 @@ export async function awaitOpenWindow(id: string): Promise<Date | null> {
   await awaitUnit(async () => {
     const holder = readHolder(windowLock)
     if (holder?.window === id) until = holder.waits_until
-    return until !== undefined || !(await isUnitHolding())
+    return until !== undefined || !(await isHeld(windowLock))
   })
   if (until !== undefined) return new Date(until)
   const window = readWindow()
@@ -88,7 +88,7 @@ export async function awaitOpenWindow(id: string): Promise<Date | null> {
 }
 
 async function isHeldByUnit(id: string): Promise<boolean> {
-  return readHolder(windowLock)?.window === id && (await isUnitHolding())
+  return readHolder(windowLock)?.window === id && (await isHeld(windowLock))
 }
 
 /** Whether it is so in time. */

@@ -85,7 +85,8 @@ export const offloads: Check = (readings) =>
         linksOf(span.mirrors.filter((point) => !isDedicated(point))).flatMap((link) => judgeOffloads(link, span))
       )
     ]
-    return orOkOf(presentSources(desired), noSource, distinct(findings), 'sensors get frames as on the wire')
+    const distinct = [...new Map(findings.map((finding) => [finding.message, finding])).values()]
+    return orOkOf(presentSources(desired), noSource, distinct, 'sensors get frames as on the wire')
   })
 
 /** The interfaces of the sources that are there. */
@@ -125,8 +126,4 @@ function findSmall({ name, wantedMtu: mtu }: DesiredSpan, { host }: PlanView, ap
       const message = `${link.name} has an MTU of ${link.mtu}: larger frames, of up to ${mtu} bytes, do not reach the sensors`
       return problem(message, apply)
     })
-}
-
-function distinct(findings: readonly Finding[]): Finding[] {
-  return [...new Map(findings.map((finding) => [finding.message, finding])).values()]
 }

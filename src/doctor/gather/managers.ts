@@ -47,14 +47,10 @@ function findTc({ index }: Link): Known<string | null> {
   for (const path of connectionFolders.flatMap(listFolder)) {
     const text = readText(path)
     if (text === null) isHidden = true
-    else if (text.includes(`uuid=${uuid}\n`)) return { known: hasTc(text) ? uuid : null }
+    // A section [tc] with a line, of a keyfile (nm-settings-keyfile(5)).
+    else if (text.includes(`uuid=${uuid}\n`)) return { known: /^\[tc\]\s*\n\s*[^[\s#]/m.test(text) ? uuid : null }
   }
   return isHidden ? { unknown: "only root can read NetworkManager's connections" } : { known: null }
-}
-
-/** A section [tc] with a line, of a keyfile (nm-settings-keyfile(5)). */
-function hasTc(text: string): boolean {
-  return /^\[tc\]\s*\n\s*[^[\s#]/m.test(text)
 }
 
 function listFolder(folder: string): string[] {

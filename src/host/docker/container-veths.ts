@@ -164,7 +164,10 @@ export function addPorts(
   if (veths === undefined) {
     return { ...container, ...(container.sandbox !== null && isUnmounted(container.sandbox) && { isHidden: true }) }
   }
-  const bridges = container.endpoints.map((endpoint) => bridgeOf(endpoint, networks))
+  const bridges = container.endpoints.map(({ network, networkId }) => {
+    const own = networks.find(({ id }) => id === networkId) ?? networks.find(({ name }) => name === network)
+    return own === undefined ? null : dockerBridge(own)
+  })
   const dockerBridges = new Set(networks.map(dockerBridge))
   const elsewhere = veths.filter(({ master }) => master === null || !dockerBridges.has(master))
   const loose = elsewhere.filter((veth) => mayBePort(veth, container.sandbox ?? ''))
@@ -179,11 +182,6 @@ export function addPorts(
 /** One that starts or ends just now has none yet, or none any more: no right is missing to see its interfaces. */
 function hasNamespace({ running, sandbox }: Container): boolean {
   return !running || (sandbox !== null && isThere(sandbox) !== false)
-}
-
-function bridgeOf({ network, networkId }: Endpoint, networks: readonly DockerNetwork[]): string | null {
-  const own = networks.find(({ id }) => id === networkId) ?? networks.find(({ name }) => name === network)
-  return own === undefined ? null : dockerBridge(own)
 }
 
 /** Podman's name of that file (NewNS() in its common/pkg/netns). */

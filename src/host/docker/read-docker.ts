@@ -136,13 +136,10 @@ async function readContainer(
   } catch (error) {
     const status = statusOf(error)
     if (status === 404) return null
-    if (status === undefined && !isOutputUnknown(error)) throw error
+    const isUnknown = error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'OUTPUT_UNKNOWN')
+    if (status === undefined && !isUnknown) throw error
     return { name, reason: diagnosticOf(dockerFailed(error)) }
   }
-}
-
-function isOutputUnknown(error: unknown): boolean {
-  return error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'OUTPUT_UNKNOWN')
 }
 
 /** Whether a network's containers matter to the plan. */

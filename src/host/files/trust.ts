@@ -18,15 +18,14 @@ export function findFlaws(
   place: Place,
   checks: { readonly owner: boolean; readonly mode: boolean }
 ): Flaw[] {
-  const isTheirs = checks.owner && !isTrustedUser(stats.uid)
-  const isOpen = checks.mode && mayOthersWrite(stats, place)
+  const theirs = { reason: `${path} belongs to another user (uid ${stats.uid})`, repair: ['chown', 'root', path] }
+  const open = {
+    reason: `others may write to ${path} (its mode is ${writeMode(stats)})`,
+    repair: ['chmod', 'go-w', path]
+  }
   return [
-    ...(isTheirs
-      ? [{ reason: `${path} belongs to another user (uid ${stats.uid})`, repair: ['chown', 'root', path] }]
-      : []),
-    ...(isOpen
-      ? [{ reason: `others may write to ${path} (its mode is ${writeMode(stats)})`, repair: ['chmod', 'go-w', path] }]
-      : [])
+    ...(checks.owner && !isTrustedUser(stats.uid) ? [theirs] : []),
+    ...(checks.mode && mayOthersWrite(stats, place) ? [open] : [])
   ]
 }
 
