@@ -2,6 +2,7 @@ import { sharesNetwork } from '../host/docker/container-match.ts'
 import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { ClassFilter, Filter, Link, MirrorAction, TcFilter, TcHook } from '../host/snapshot.ts'
+import { placeOf } from '../resources/foreign/filter-words.ts'
 import { findMismatches } from '../resources/kinds/network.ts'
 import { hashOf, readCookie } from '../resources/marks.ts'
 import { markOf } from '../resources/ownership.ts'
@@ -64,7 +65,7 @@ export function discoverSpans(host: HostIndex): Discovery {
     const bridge = host.linkOf(target)
     const problem = bridge?.kind === 'bridge' ? problemOf(target) : noBridgeReason(target, bridge)
     if (bridge === undefined || problem !== null) {
-      const places = copies.flatMap(({ filter, action }) => (action.target === target ? placeOf(filter) : []))
+      const places = copies.flatMap(({ filter, action }) => (action.target === target ? filterPlace(filter) : []))
       remarks.push(...[...new Set(places)].map((place) => `${place}: copies to ${target}: ${problem}`))
       continue
     }
@@ -93,7 +94,7 @@ function findCopies(host: HostIndex): Copy[] {
 function unreachedRemarks(host: HostIndex): string[] {
   return [...host.filters, ...host.classFilters]
     .filter(({ directAction, copies }) => directAction && copies.length > 0)
-    .map((filter) => `${placeOf(filter)}: its mirror never copies, because the filter is "direct-action"`)
+    .map((filter) => `${filterPlace(filter)}: its mirror never copies, because the filter is "direct-action"`)
 }
 
 function noBridgeReason(target: string, link: Link | undefined): string {
@@ -137,7 +138,7 @@ function sourcesOf(device: string, target: string, copies: readonly Copy[], host
     const problems: string[] = []
     for (const { filter } of own) {
       const part = expressFilter(filter, host)
-      if (typeof part === 'string') problems.push(`${placeOf(filter)}: ${part}.`)
+      if (typeof part === 'string') problems.push(`${filterPlace(filter)}: ${part}.`)
       else parts.push(part)
     }
     const isEvery = parts.some(({ text }) => text === '')
@@ -181,7 +182,7 @@ function remarksOf(own: readonly Copy[], onHook: readonly Copy[]): string[] {
       'tc looks behind a VLAN tag that is already in a frame when the host sends it; the expression does not.'
     )
   for (const filter of filters) {
-    const place = placeOf(filter)
+    const place = filterPlace(filter)
     if (filter.others) remarks.push(`${place}: it does more than copy, which spanplan does not.`)
     if (!('parent' in filter)) continue
     remarks.push(`${place}: spanplan copies on clsact instead, and leaves the root qdisc alone.`)
@@ -203,9 +204,7 @@ function endsBefore(one: AnyFilter, other: AnyFilter): boolean {
   return isFirst && one.copies.at(-1)?.control !== 'continue'
 }
 
-const hookOf = (filter: AnyFilter) => ('tcHook' in filter ? filter.tcHook : `parent ${filter.parent}`)
-
-const chainOf = (filter: AnyFilter) => `${hookOf(filter)} ${filter.chain}`
+const chainOf = (filter: AnyFilter) => `${placeOf(filter)} ${filter.chain}`
 
 /** Joins both hooks of a device into one source, where their filters are the same. */
 function joinHooks(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
@@ -271,6 +270,6 @@ function findOwner(
   return { owner: owners[0] ?? null, remarks: [] }
 }
 
-function placeOf(filter: AnyFilter): string {
-  return `${filter.device} ${hookOf(filter)}, ${filter.kind} filter at preference ${filter.pref}`
+function filterPlace(filter: AnyFilter): string {
+  return `${filter.device} ${placeOf(filter)}, ${filter.kind} filter at preference ${filter.pref}`
 }

@@ -73,9 +73,7 @@ export interface SpansReading {
 }
 
 /** A watch that has a socket in the run directory, or that holds its name. */
-export interface WatchReading extends FoundWatch {
-  readonly name: string
-}
+export type WatchReading = FoundWatch & { readonly name: string }
 
 /** A spanplan that the search path leads to. */
 export interface Installation {

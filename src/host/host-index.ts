@@ -7,6 +7,7 @@ import type {
   Container,
   Endpoint,
   Filter,
+  InnerEnd,
   Input,
   IpLink,
   Link,
@@ -60,7 +61,7 @@ export function indexLinks<One extends IpLink>(
 export type TcIndex = Readonly<ReturnType<typeof indexTc>>
 
 /** Makes the indexes of queueing disciplines and filters, of this namespace or of another one. */
-export function indexTc({ qdiscs, filters }: Pick<Snapshot, 'qdiscs' | 'filters'>) {
+export function indexTc({ qdiscs, filters }: InnerEnd) {
   const filtersOf = groupBy(filters, ({ device }) => device)
   const qdiscsOf = groupBy(qdiscs, ({ device }) => device)
   return {

@@ -108,12 +108,9 @@ export type IpLink = Omit<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
  * A link that is there, and whose record is not understood. It is never taken for missing, and nothing is done with it.
  * null: that is not understood either.
  */
-export interface OpaqueLink {
+export interface OpaqueLink extends Pick<Link, 'altnames' | 'alias' | 'master'> {
   readonly index: number | null
   readonly name: string | null
-  readonly altnames: readonly string[]
-  readonly alias: string | null
-  readonly master: string | null
 }
 
 /** A queueing discipline of a device; clsact and ingress, which have no queue, are among them. */
@@ -265,10 +262,7 @@ export interface ContainerInterface {
 }
 
 /** What tc says of an interface inside a container. */
-export interface InnerEnd {
-  readonly qdiscs: readonly Qdisc[]
-  readonly filters: readonly Filter[]
-}
+export type InnerEnd = Pick<KernelState, 'qdiscs' | 'filters'>
 
 /** A container's endpoint on a network. */
 export interface Endpoint {

@@ -104,9 +104,6 @@ export const sensors: Check = (readings) =>
     return orOkOf(sensors, 'no span has a sensor', findings, 'every sensor runs and listens')
   })
 
-/** The commands that make a container run; its port is new then, and an apply seals it. */
-const startsAgain: ReadonlySet<SensorCause> = new Set(['stopped', 'interface_down', 'no_listener'])
-
 /** The command of each cause, as the hint of the status has it. */
 const verbs: Readonly<Partial<Record<SensorCause, string>>> = {
   stopped: 'start',
@@ -130,9 +127,11 @@ function judgeSensor(
   const advice = advise(span)
   const apply = conflicts === null && 'command' in advice ? advice.command : null
   const verb = verbs[cause]
+  // The other commands make a container run; its port is new then, and an apply seals it.
+  const needsApply = verb === undefined ? cause !== 'restarting' : verb !== 'unpause'
   const commands = [
     ...(verb === undefined ? [] : [shellLine([view.host.engine, verb, sensor])]),
-    ...(apply !== null && (verb === undefined ? cause !== 'restarting' : startsAgain.has(cause)) ? [apply] : [])
+    ...(apply !== null && needsApply ? [apply] : [])
   ]
   const message = cause === 'restarting' ? sentenceOf(diagnostic) : diagnostic.message
   return [(listed ? problem : warning)(`span ${span}: ${message}`, commands.join(' && ') || null)]

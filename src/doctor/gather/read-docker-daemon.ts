@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import * as z from 'zod'
-import { type Diagnostic, diagnosticOf, systemCode } from '../../errors.ts'
+import { diagnosticOf, SpanplanError, systemCode } from '../../errors.ts'
 import { connectDocker, dockerFailed } from '../../host/docker/docker-client.ts'
 import { canPodmanHandOut } from '../../host/docker/docker-names.ts'
 import { isRootless } from '../../host/docker/podman.ts'
@@ -22,15 +22,9 @@ const infoSchema = z.object({ LiveRestoreEnabled: z.boolean() })
 export async function readDockerDaemon(): Promise<DockerReading> {
   const named = process.env.DOCKER_HOST || null
   const begun = performance.now()
-  const unreachable = async (reason: Diagnostic): Promise<DockerReading> => ({
-    state: 'unreachable',
-    reason,
-    hangs: performance.now() - begun >= doctorLimits.milliseconds,
-    installed: await isDockerInstalled()
-  })
-  const client = await connectDocker(doctorLimits)
-  if ('reason' in client) return unreachable(client.reason)
   try {
+    const client = await connectDocker(doctorLimits)
+    if ('reason' in client) throw new SpanplanError(client.reason)
     const { Version } = versionSchema.parse(await client.docker.version())
     const info = await client.docker.info().then(
       (info): Known<unknown> => ({ known: info }),
@@ -48,7 +42,9 @@ export async function readDockerDaemon(): Promise<DockerReading> {
       settings: readSettings(named)
     }
   } catch (error) {
-    return unreachable(diagnosticOf(dockerFailed(error)))
+    const reason = diagnosticOf(dockerFailed(error))
+    const hangs = performance.now() - begun >= doctorLimits.milliseconds
+    return { state: 'unreachable', reason, hangs, installed: await isDockerInstalled() }
   }
 }
 

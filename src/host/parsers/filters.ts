@@ -97,7 +97,9 @@ function parseOptions(kind: string, options: Options, inRoot: boolean): Omit<TcF
     Object.keys(options).some((option) => !known.includes(option))
   const hasHardware = hardwareOptions.some((option) => option in options)
   const bytecode = bytecodeOutput.safeParse(options.bytecode)
-  const program = bytecode.success ? writeProgram(bytecode.data.insns) : null
+  // As tc's argument has it.
+  const words = bytecode.data?.insns.map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`)
+  const program = words === undefined ? null : [words.length, ...words].join(',')
   const classId = options.flowid ?? options.classid
   return {
     handle: parseHandle(kind, options),
@@ -151,9 +153,4 @@ function parseMirror(action: unknown): { readonly mirror: MirrorAction; readonly
     mirror: { target: to_dev, control: control_action.type, cookie: cookie ?? null },
     plain: isUnshared && plain
   }
-}
-
-/** Writes a program as tc's `bytecode` argument. */
-function writeProgram(instructions: z.infer<typeof bytecodeOutput>['insns']): Program {
-  return [instructions.length, ...instructions.map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`)].join(',')
 }
