@@ -14,7 +14,7 @@ import { parseOutput, readCommands, readJson, readJsonBatch, readParsed, runJson
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
 import { readRoutes } from './routes/read-routes.ts'
-import type { AttachedProgram, ClassPlace, HookPlace, IpLink, KernelState, Link, Snapshot } from './snapshot.ts'
+import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-conventions.ts'
 import { readSilence } from './xdp/read-silence.ts'
 
@@ -37,7 +37,7 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
   const [{ links: ipLinks, opaque }, offloads, own, tc, nftables, silence, isProgrammed] = await Promise.all([
-    readAllLinks(),
+    readIpLinks(),
     readParsed(readCommands.offloads, parseOffloads),
     readJson(readCommands.forwarding, parseOwnMacEntries),
     readTc(),
@@ -69,11 +69,7 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
-export async function readIpLinks(): Promise<readonly IpLink[]> {
-  return (await readAllLinks()).links
-}
-
-async function readAllLinks() {
+export async function readIpLinks(): Promise<ReturnType<typeof parseLinks>> {
   const [links, addresses] = await readJsonBatch(readCommands.links)
   return parseOutput('ip', () => parseLinks(links, addresses))
 }

@@ -74,7 +74,7 @@ async function runHook(
   const early = await load()
   // Only now: a file may be an inherited descriptor.
   closeInherited()
-  const links = name === everyInterface ? [] : await readIpLinks()
+  const links = name === everyInterface ? [] : (await readIpLinks()).links
   const { device, spans } = findSpansOf(early, name, links)
   if (spans.length === 0) return
   const signal = catchSignals()

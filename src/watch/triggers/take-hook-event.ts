@@ -40,7 +40,7 @@ export async function takeHookEvent(text: string, context: HookContext): Promise
   if (!isDeepStrictEqual(paths, context.paths)) return null
   if (name === null) return async () => true
   const look = async () => {
-    const links = await readIpLinks()
+    const { links } = await readIpLinks()
     return { ...findInterfaceSpans(spec(), name, indexLinks(links)), links }
   }
   // What is not recorded as going down need not be recorded as up again.
