@@ -82,7 +82,10 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   const result = await within(milliseconds + killGrace, child)
   if (result === null) abandon(child)
   if (result === null || result.timedOut) throw programHangs(argv, milliseconds)
-  if (result.isMaxBuffer && !keepsStart) throw outputTooLong(argv, bytes)
+  if (result.isMaxBuffer && !keepsStart) {
+    const message = `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was stopped`
+    throw new SpanplanError(diagnostic('OUTPUT_TOO_LONG', message))
+  }
   const status = statusOf(file, result)
   const output = { stdout: decodeBytes(result.stdout), stderr: decodeBytes(result.stderr), status }
   return result.isMaxBuffer ? { ...output, isCut: true } : output
@@ -250,11 +253,6 @@ function notStarted(file: string, { code = '', shortMessage: reason = 'it does n
   const message = `the program ${file} cannot be run: ${reasons[code] ?? reason}`
   const hint = debianPackage && `install it: apt-get install ${debianPackage}`
   return new SpanplanError(diagnostic('PROGRAM_MISSING', message, hint))
-}
-
-function outputTooLong(argv: Argv, bytes: number): SpanplanError {
-  const message = `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was stopped`
-  return new SpanplanError(diagnostic('OUTPUT_TOO_LONG', message))
 }
 
 function programHangs(argv: Argv, milliseconds: number): SpanplanError {

@@ -54,9 +54,9 @@ export interface Sample {
 export async function readSample({ tcHooks, interfaces }: CounterRequest): Promise<Sample> {
   const links = await readParsed(linksCommand, parseToolJson)
   const at = monotonicNow()
-  const [filters, listeners] = await Promise.all([
+  const [filters, sockets] = await Promise.all([
     runJsonBatch(['tc', '-s', '-json'], tcHooks.map(mirrorsCommand)),
-    readListeners(interfaces)
+    mapConcurrently(interfaces, readSockets)
   ])
   const totals = parseTotals(readFileSync('/proc/self/net/dev', 'utf8'))
   return {
@@ -65,7 +65,7 @@ export async function readSample({ tcHooks, interfaces }: CounterRequest): Promi
     mirrors: parseOutput('tc', () =>
       tcHooks.flatMap((place, index) => parseMirrorCounters(place, filters[index] ?? []))
     ),
-    listeners,
+    listeners: interfaces.map((inside) => ({ inside, sockets: null, ...sockets.get(inside) })),
     totals
   }
 }
@@ -75,11 +75,6 @@ const linksCommand: ReadCommand = { argv: ['ip', '-s', '-s', '-json', 'link', 's
 /** Milliseconds of CLOCK_MONOTONIC, which is the same for all processes of the host (clock_gettime(2)). */
 export function monotonicNow(): number {
   return Number(process.hrtime.bigint()) / 1e6
-}
-
-async function readListeners(interfaces: readonly ContainerInterface[]): Promise<readonly Listener[]> {
-  const read = await mapConcurrently(interfaces, readSockets)
-  return interfaces.map((inside) => ({ inside, sockets: null, ...read.get(inside) }))
 }
 
 /** Limits of ss: a container can open as many sockets as it likes. The output of a thousand sockets fits. */

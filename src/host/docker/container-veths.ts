@@ -159,10 +159,13 @@ export function addPorts(
   networks: readonly DockerNetwork[],
   vethsBySandbox: VethsBySandbox
 ): Container {
-  const veths = container.sandbox === null ? undefined : vethsBySandbox.get(container.sandbox)
-  if (veths === undefined && !hasNamespace(container)) return { ...container, veths: [] }
+  const { running, sandbox } = container
+  const veths = sandbox === null ? undefined : vethsBySandbox.get(sandbox)
   if (veths === undefined) {
-    return { ...container, ...(container.sandbox !== null && isUnmounted(container.sandbox) && { isHidden: true }) }
+    // One that starts or ends just now has none yet, or none any more: no right is missing to see its interfaces.
+    const hasNamespace = !running || (sandbox !== null && isThere(sandbox) !== false)
+    if (!hasNamespace) return { ...container, veths: [] }
+    return { ...container, ...(sandbox !== null && isUnmounted(sandbox) && { isHidden: true }) }
   }
   const bridges = container.endpoints.map(({ network, networkId }) => {
     const own = networks.find(({ id }) => id === networkId) ?? networks.find(({ name }) => name === network)
@@ -170,18 +173,13 @@ export function addPorts(
   })
   const dockerBridges = new Set(networks.map(dockerBridge))
   const elsewhere = veths.filter(({ master }) => master === null || !dockerBridges.has(master))
-  const loose = elsewhere.filter((veth) => mayBePort(veth, container.sandbox ?? ''))
+  const loose = elsewhere.filter((veth) => mayBePort(veth, sandbox ?? ''))
   const ports = findPorts(bridges, veths, elsewhere, loose)
   return {
     ...container,
     veths: veths.map(({ inside, host }) => ({ inside, host })),
     endpoints: container.endpoints.map((endpoint, index) => ({ ...endpoint, port: ports[index] ?? 'unknown' }))
   }
-}
-
-/** One that starts or ends just now has none yet, or none any more: no right is missing to see its interfaces. */
-function hasNamespace({ running, sandbox }: Container): boolean {
-  return !running || (sandbox !== null && isThere(sandbox) !== false)
 }
 
 /** Podman's name of that file (NewNS() in its common/pkg/netns). */

@@ -172,21 +172,14 @@ export async function mendPlace(docker: Dockerode, call: DockerCall): Promise<bo
     if (!(await isDescribed())) await leave()
     return false
   }
-  if (await isListed(docker, call)) return false
+  const listed = parseContainerList(await listPodmanContainers(docker))
+  const one = listed.find(({ id, details }) => id === container || details?.names.includes(container))
+  // Podman remembers it as one of the network.
+  if (one?.details?.networks.includes(network)) return false
   if (await isDescribed()) return true
   await attempt(docker.getNetwork(network).connect(body))
   await leave()
   return isDescribed()
-}
-
-/** Whether Podman remembers a container as one of a network. */
-async function isListed(
-  docker: Dockerode,
-  { network, container }: { network: string; container: string }
-): Promise<boolean> {
-  const containers = parseContainerList(await listPodmanContainers(docker))
-  const one = containers.find(({ id, details }) => id === container || details?.names.includes(container))
-  return one?.details?.networks.includes(network) === true
 }
 
 /** Reads from Podman's own API. */
