@@ -42,8 +42,7 @@ export async function compileFilters(
   patience: number | null = null
 ): Promise<CompiledFilters> {
   const texts = [...new Set(expressions)]
-  const now = performance.now()
-  startCompiling(texts.filter((text) => now >= (entries.get(text)?.until ?? 0)))
+  startCompiling(texts)
   await Promise.all(texts.map((text) => waitFor(entries.get(text)?.work ?? null, patience)))
   const results = resultsOf(texts)
   return patience === null ? throwUnavailable(results) : results
@@ -51,8 +50,7 @@ export async function compileFilters(
 
 /** What is known of expressions by now. Those that are not known are compiled in the background: see {@link followFilters}. */
 export function peekFilters(expressions: readonly string[]): CompiledFilters {
-  const now = performance.now()
-  startCompiling(expressions.filter((text) => now >= (entries.get(text)?.until ?? 0)))
+  startCompiling(expressions)
   return resultsOf(expressions)
 }
 
@@ -73,7 +71,8 @@ function resultsOf(expressions: readonly string[]): CompiledFilters {
  */
 export function recompileFilters(expressions: readonly string[], which: 'all' | 'quick'): void {
   for (const text of [...entries.keys()]) if (!expressions.includes(text)) entries.delete(text)
-  startCompiling([...entries].flatMap(([text, { took }]) => (which === 'quick' && took > quick ? [] : [text])))
+  const again = [...entries].flatMap(([text, { took }]) => (which === 'quick' && took > quick ? [] : [text]))
+  startCompiling(again, Number.POSITIVE_INFINITY)
 }
 
 /** Calls `wake` whenever a compilation ends that a caller did not wait for. `signal` ends that, and all compilations. */
@@ -87,9 +86,9 @@ async function waitFor(work: Entry['work'], patience: number | null): Promise<vo
   await within(Math.max(0, work.since + patience - performance.now()), work.done)
 }
 
-/** Starts to compile the expressions that are not being compiled already. */
-function startCompiling(texts: readonly string[]): void {
-  const idle = texts.filter((text) => !entries.get(text)?.work)
+/** Starts to compile the expressions whose results are used no longer at this time, and that are not being compiled already. */
+function startCompiling(texts: readonly string[], time = performance.now()): void {
+  const idle = texts.filter((text) => !entries.get(text)?.work && time >= (entries.get(text)?.until ?? 0))
   if (idle.length === 0) return
   const work = { done: forEachConcurrently(idle, compileOne), since: performance.now() }
   for (const text of idle) entries.set(text, { ...(entries.get(text) ?? unknown), work })

@@ -33,13 +33,10 @@ export function batchLine(argv: readonly string[]): string | null {
 function shellWord(argument: string): string {
   if (/^[\w@%+=:,./-]+$/.test(argument)) return argument
   const quoted = `'${argument.replaceAll("'", `'\\''`)}'`
-  return replaceUnprintable(quoted, (character) =>
-    character === '\n' ? character : `'"$(printf '${octal(character)}')"'`
-  )
-}
-
-function octal(text: string): string {
-  return [...encodeBytes(text)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+  return replaceUnprintable(quoted, (character) => {
+    const octal = [...encodeBytes(character)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+    return character === '\n' ? character : `'"$(printf '${octal}')"'`
+  })
 }
 
 /** Writes a command as a line that a person can paste into a shell. */
