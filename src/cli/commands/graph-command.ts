@@ -10,10 +10,9 @@ import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
-import { refreshStatus } from '../input/status-view.ts'
+import { refreshStatus, report } from '../input/status-view.ts'
 import { choosePaint } from '../output/colours.ts'
 import { printDiagnostics, type Session, warn } from '../session.ts'
-import { report } from './status-command.ts'
 
 const renderers = {
   text: renderTree,

@@ -6,10 +6,9 @@ import { printableJson } from '../../printable.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { statusDocument } from '../../status/output/status-json.ts'
 import { renderReport } from '../../status/output/status-text.ts'
-import { makeReport, type Report, readMoment } from '../../status/report.ts'
+import type { Report } from '../../status/report.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
-import { findWatch } from '../../watch/serve/find-watch.ts'
-import { refreshStatus, type StatusSelection, type StatusView } from '../input/status-view.ts'
+import { refreshStatus, report, type StatusSelection, type StatusView } from '../input/status-view.ts'
 import { choosePaint } from '../output/colours.ts'
 import { printDiagnostics, type Session, warn } from '../session.ts'
 
@@ -29,7 +28,7 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   const view = await refreshStatus(session, options, refreshAndCheckSpans)
   if (options.live) {
     const { showLive } = await import('./status-live-command.ts')
-    return exitOf(await showLive(session, view, refreshNow, report))
+    return exitOf(await showLive(session, view, refreshNow))
   }
   const first = await takeFirstSample(view, options.for)
   // The host may have changed since the first sample.
@@ -63,12 +62,4 @@ async function takeFirstSample(view: StatusView, span: StatusOptions['for']): Pr
 /** null: there is no report yet. */
 function exitOf(report: Report | null): ExitCode {
   return report?.healthy === false ? Exit.unhealthy : Exit.done
-}
-
-/** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
-export async function report(view: StatusView, first: Sample, later: Sample): Promise<Report> {
-  const { state: watch, silent: silentWatch } = await findWatch(view.desired.owner)
-  const { fileErrors, basis, advise, otherFiles, blockers = [] } = view
-  const files = { fileErrors, basis, advise, otherFiles, blockers }
-  return makeReport({ view, watch, silentWatch, first, later, ...files, ...readMoment() })
 }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { monotonicNow, type Sample } from '../../host/read-counters.ts'
+import { monotonicNow } from '../../host/read-counters.ts'
 import { localTime } from '../../local-time.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { addLosses, type LossTotals, withTotals } from '../../status/counters/loss-totals.ts'
 import { renderReport } from '../../status/output/status-text.ts'
 import type { Report } from '../../status/report.ts'
-import type { StatusView } from '../input/status-view.ts'
+import { report, type StatusView } from '../input/status-view.ts'
 import { choosePaint } from '../output/colours.ts'
 import { openScreen } from '../output/screen.ts'
 import type { Session } from '../session.ts'
@@ -23,27 +23,26 @@ const interval = 1000
 export async function showLive(
   session: Session,
   first: StatusView,
-  refresh: () => Promise<StatusView>,
-  makeReport: (view: StatusView, first: Sample, later: Sample) => Promise<Report>
+  refresh: () => Promise<StatusView>
 ): Promise<Report | null> {
   const paint = choosePaint(session.color, process.stdout)
   const start = framePathsOf(first)
   let before = await takeSample(start)
   let losses = addLosses(new Map(), start, before)
-  let report: Report | null = null
+  let latest: Report | null = null
   const screen = openScreen()
   try {
     const legend = paint('wait', `losses counted since ${localTime(new Date().toISOString())}; press q to quit`)
     for (;;) {
       const left = Math.max(0, interval - (monotonicNow() - before.at))
       await sleep(left, undefined, { ref: false, signal: screen.end }).catch(() => undefined)
-      if (screen.end.aborted) return report
+      if (screen.end.aborted) return latest
       const view = await refresh()
       const paths = framePathsOf(view)
       const now = await takeSample(paths)
       losses = addLosses(losses, paths, now)
-      report = await makeReport(view, before, now)
-      screen.draw([...renderReport(withAllLosses(report, losses), paint).trimEnd().split('\n'), legend])
+      latest = await report(view, before, now)
+      screen.draw([...renderReport(withAllLosses(latest, losses), paint).trimEnd().split('\n'), legend])
       before = now
     }
   } finally {

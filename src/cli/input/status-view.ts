@@ -1,5 +1,6 @@
 import { type Diagnostic, Exit, nullIfForeseen, SpanplanError } from '../../errors.ts'
 import { type CallLimits, defaultLimits } from '../../host/docker/call-limits.ts'
+import type { Sample } from '../../host/read-counters.ts'
 import { readHostFor } from '../../look/refresh.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { viewLive } from '../../plan/live-view.ts'
@@ -10,8 +11,9 @@ import { readPauses } from '../../run-dir/pauses.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { type AdviseApply, adviseApply, adviseNothing, type OtherFiles } from '../../status/advice.ts'
-import type { Basis } from '../../status/report.ts'
+import { type Basis, makeReport, type Report, readMoment } from '../../status/report.ts'
 import { askWatch, type FilesInForce, watchNames } from '../../watch/serve/ask-watch.ts'
+import { findWatch } from '../../watch/serve/find-watch.ts'
 import { decodeFiles, findOtherFiles, isSamePlace } from '../../watch/serve/other-files.ts'
 import type { Session } from '../session.ts'
 import { type Selection, targetOf, writeApply } from './load-target.ts'
@@ -148,4 +150,12 @@ async function refreshLive({ span }: StatusSelection, fileErrors: readonly Diagn
   const spans = view.desired.spans.filter(({ name }) => span.length === 0 || span.includes(name))
   const basis = { spec: null, basis: 'live', fileErrors, advise: adviseNothing, otherFiles: null } as const
   return { ...view, desired: { ...view.desired, spans }, ...basis }
+}
+
+/** Makes a report of two samples, with the pauses and the state of the watch as they are now. */
+export async function report(view: StatusView, first: Sample, later: Sample): Promise<Report> {
+  const { state: watch, silent: silentWatch } = await findWatch(view.desired.owner)
+  const { fileErrors, basis, advise, otherFiles, blockers = [] } = view
+  const files = { fileErrors, basis, advise, otherFiles, blockers }
+  return makeReport({ view, watch, silentWatch, first, later, ...files, ...readMoment() })
 }
