@@ -182,7 +182,11 @@ async function lockAndApply(
     const { changes } = result.first.plan
     if (changes.length > 0 && result.unverified === null) printSummary(session, target, result)
     printRestarts(session, result.restarts)
-    if (lock === null) return { ...result, target, installed: installUnlocked(install, locking.missing) }
+    if (lock === null) {
+      // Without the lock, there was nothing to change, and nothing may be installed.
+      if (install !== null && isNewFile(install)) throw new SpanplanError(locking.missing)
+      return { ...result, target, installed: false }
+    }
     const installed =
       changes.length > 0 ? await ending.end(result, { progress, lock, signal }) : installNow(session, install)
     // A window forgets them once it is confirmed.
@@ -209,12 +213,6 @@ function checkUnchanged(before: Target, now: Target, install: Installation | nul
   if (now.spec.digest === before.spec.digest && (install === null || !isNewFile(install))) return
   const message = 'the files have changed while sensors were waited for. What was applied stays'
   throw new SpanplanError(diagnostic('FILE_CHANGED', message, 'run apply again'))
-}
-
-/** Without the lock, there was nothing to change, and nothing may be installed. */
-function installUnlocked(install: Installation | null, missing: readonly Diagnostic[]): boolean {
-  if (install !== null && isNewFile(install)) throw new SpanplanError(missing)
-  return false
 }
 
 /** An error that has only this code is reported later, with the other rights that are missing. */

@@ -2,8 +2,6 @@ import type { Argument, CommandUnknownOpts, Option } from '@commander-js/extra-t
 import { Exit, type ExitCode } from '../../errors.ts'
 import type { Session } from '../session.ts'
 
-type Shell = 'bash' | 'zsh' | 'fish'
-
 type Commands = readonly CommandUnknownOpts[]
 
 /** What completes a value: a list of values, file names, or nothing. */
@@ -15,15 +13,15 @@ const filePlaceholders: ReadonlySet<string> = new Set(['file', 'path', 'plan'])
 /** `spanplan completion`: prints a script for the shell. */
 export async function completionCommand(
   _: Session,
-  { shell, commands }: { readonly shell: Shell; readonly commands: Commands }
+  { shell, commands }: { readonly shell: keyof typeof scripts; readonly commands: Commands }
 ): Promise<ExitCode> {
   process.stdout.write(scripts[shell](commands))
   return Exit.done
 }
 
 /** Writes a script that completes commands, options, and the values that are known. */
-const scripts: Readonly<Record<Shell, (commands: Commands) => string>> = {
-  bash: (commands) => `_spanplan() {
+const scripts = {
+  bash: (commands: Commands) => `_spanplan() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} words= files=
   case $before in
 ${bashValues(commands)}
@@ -37,7 +35,7 @@ ${commands.map((command) => `      ${command.name()}) ${bashCandidates(command)}
 }
 complete -F _spanplan spanplan
 `,
-  zsh: (commands) => `#compdef spanplan
+  zsh: (commands: Commands) => `#compdef spanplan
 _spanplan() {
   local -a commands
   commands=(
@@ -55,7 +53,7 @@ ${commands.map((command) => `    ${command.name()}) _arguments ${zshCandidates(c
 }
 compdef _spanplan spanplan
 `,
-  fish: (commands) =>
+  fish: (commands: Commands) =>
     [
       'complete -c spanplan -f',
       ...commands.flatMap((command) => [

@@ -71,14 +71,11 @@ async function loadNamed(session: Session, selection: FileSelection): Promise<Sp
     return await loadFiles(selection, session)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
+    const without = 'without a file, remove the spans of one name with --name, or of every name with --all'
+    const addName = ({ hint }: Diagnostic) => (hint === undefined ? without : `${hint}; ${without}`)
     const diagnostics = error.diagnostics.map((one) => (isAbout('files')(one) ? { ...one, hint: addName(one) } : one))
     throw new SpanplanError(diagnostics, error.exit, { cause: error })
   }
-}
-
-function addName({ hint }: Diagnostic): string {
-  const without = 'without a file, remove the spans of one name with --name, or of every name with --all'
-  return hint === undefined ? without : `${hint}; ${without}`
 }
 
 /** Writes the apply of what a command is about, or of one span of it, as this user can run it. */
