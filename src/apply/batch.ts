@@ -1,6 +1,7 @@
 import { Exit, SpanplanError } from '../errors.ts'
 import { callDocker, type DockerConnection } from '../host/docker/docker-client.ts'
 import { type Argv, commandFailed, forEachConcurrently, type Output, run } from '../host/exec.ts'
+import { groupsOf } from '../host/host-index.ts'
 import { concurrency, timeLimit } from '../host/process/run-limits.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
@@ -19,14 +20,18 @@ export interface Batch {
   readonly tasks: readonly Task[]
 }
 
-/** A step failed. */
+/** A command, with the change that it belongs to. */
+interface CommandTask extends Task {
+  readonly step: Extract<Step, { readonly argv: Argv }>
+}
+
+/** A step failed. `done`: the tasks of the batch that are known to be done before. */
 export class StepFailed extends Error {
   readonly task: Task
   readonly error: SpanplanError
-  /** The tasks of the batch that were done before the step failed; null: that is not known. */
-  readonly done: readonly Task[] | null
+  readonly done: readonly Task[]
 
-  constructor(task: Task, error: SpanplanError, done: readonly Task[] | null) {
+  constructor(task: Task, error: SpanplanError, done: readonly Task[]) {
     super(error.message, { cause: error })
     this.name = 'StepFailed'
     this.task = task
@@ -35,14 +40,8 @@ export class StepFailed extends Error {
   }
 }
 
-type RunTasks = (tasks: readonly Task[], docker: DockerConnection | null) => Promise<void>
-
-/**
- * The tools that carry out the steps of a batch one after the other, each with how it does so. With any other tool, steps of different
- * changes are carried out at the same time.
- */
-const sequential: ReadonlyMap<string, RunTasks> = new Map([
-  ['docker', callDockerInOrder],
+/** The programs that carry out the commands of a batch one after the other, each with how it does so. */
+const sequential: ReadonlyMap<string, (tasks: readonly CommandTask[], tool: string) => Promise<void>> = new Map([
   ['ip', runLines],
   ['tc', runLines],
   ['bridge', runLines],
@@ -68,7 +67,7 @@ const limitsFor = (steps: number) => ({ milliseconds: Math.max(timeLimit, steps 
 /**
  * Gathers the steps into few batches, as their order and the size of a batch allow. Changes of one turn do not depend on
  * each other, so their steps by the same tool share a batch; the steps of one change stay in order. Steps of two turns share a
- * batch only where it is sequential.
+ * batch only where it is sequential: Docker's calls are, too.
  *
  * @param done steps to leave out.
  */
@@ -81,7 +80,10 @@ export function makeBatches(
     for (const task of tasks) {
       const duration = isSlow(task.step) ? slowStep : usualStep
       const last = batches.at(-1)
-      const fits = last?.tool === tool && (last.turn === turn || sequential.has(tool)) && last.left >= duration
+      const fits =
+        last?.tool === tool &&
+        (last.turn === turn || tool === 'docker' || sequential.has(tool)) &&
+        last.left >= duration
       if (fits) {
         last.tasks.push(task)
         last.left -= duration
@@ -105,72 +107,55 @@ export function makeBatches(
   return batches
 }
 
-/**
- * Carries a batch out.
- *
- * @throws StepFailed
- */
-export async function runBatch({ tool, tasks }: Batch, docker: DockerConnection | null): Promise<void> {
-  return (sequential.get(tool) ?? runSideBySide)(tasks, docker)
-}
-
-async function callDockerInOrder(tasks: readonly Task[], docker: DockerConnection | null): Promise<void> {
-  for (const [index, task] of tasks.entries()) {
-    if (!('docker' in task.step)) continue
-    try {
-      if (docker === null) throw new Error('a step for Docker, and no Docker')
-      if ('reason' in docker) throw new SpanplanError(docker.reason)
-      await callDocker(docker, task.step.docker)
-    } catch (error) {
-      throw asStepFailed(task, error, tasks.slice(0, index))
-    }
+/** Carries a batch out. Gives the step that failed, which is the first where nothing tells it; null: none failed. */
+export async function runBatch({ tool, tasks }: Batch, docker: DockerConnection | null): Promise<StepFailed | null> {
+  try {
+    if (areCommands(tasks)) await (sequential.get(tool) ?? runSideBySide)(tasks, tool)
+    else await runInOrder(tasks, [], docker)
+    return null
+  } catch (error) {
+    if (error instanceof StepFailed) return error
+    const [first] = tasks
+    if (first === undefined || !(error instanceof SpanplanError)) throw error
+    return new StepFailed(first, error, [])
   }
 }
 
+const areCommands = (tasks: readonly Task[]): tasks is readonly CommandTask[] =>
+  tasks.every(({ step }) => 'argv' in step)
+
 /** For a program that reads commands from stdin, a line each. It stops at the first that fails, and names its line. */
-async function runLines(tasks: readonly Task[]): Promise<void> {
-  const [first] = tasks
-  if (first === undefined) return
-  const alone = tasks.flatMap(({ step }, index): Line[] =>
-    'argv' in step ? [{ argv: step.argv, deletes: step.deletes ?? null, task: index, done: index }] : []
+async function runLines(tasks: readonly CommandTask[], tool: string): Promise<void> {
+  const alone = tasks.map(
+    ({ step }, index): Line => ({ argv: step.argv, deletes: step.deletes ?? null, task: index, done: index })
   )
   if (alone.some((line) => lineOf(line.argv) === null)) return runInOrder(tasks, [])
-  const argv: Argv = [toolOf(first.step), '-batch', '-']
-  const { lines, links } = await groupDeletions(alone).catch((error: unknown) => {
-    throw asStepFailed(first, error, [])
-  })
+  const argv: Argv = [tool, '-batch', '-']
+  const { lines, links } = await groupDeletions(alone)
   const input = lines.map((line) => `${lineOf(line.argv)}\n`).join('')
   const output = await run(argv, input, limitsFor(lines.length)).catch(async (error: unknown) => {
     await ungroup(links).catch(() => undefined)
-    throw asStepFailed(first, error, null)
+    throw error
   })
   if (output.status === 0) return
   await ungroup(links)
   const line = lines[Number(/^Command failed -:(\d+)$/m.exec(output.stderr)?.[1]) - 1]
   const task = tasks[line?.task ?? -1]
   // A program that a signal ended names no line.
-  if (line === undefined || task === undefined) throw asStepFailed(first, changeFailed(argv, output), null)
+  if (line === undefined || task === undefined) throw changeFailed(argv, output)
   const stderr = output.stderr.replace(/^Command failed -:\d+\n?/m, '')
-  throw asStepFailed(task, changeFailed(line.argv, { ...output, stderr }), tasks.slice(0, line.done))
+  throw new StepFailed(task, changeFailed(line.argv, { ...output, stderr }), tasks.slice(0, line.done))
 }
 
 /** For sysctl, which gets all settings at once. It goes on after a setting that fails, and names each that has failed. */
-async function runSettings(tasks: readonly Task[]): Promise<void> {
-  const [first] = tasks
-  if (first === undefined) return
-  const argv = sysctlCommand(tasks.flatMap(({ step }) => ('argv' in step && step.sets ? [step.sets] : [])))
-  const output = await run(argv).catch((error: unknown) => {
-    throw asStepFailed(first, error, null)
-  })
+async function runSettings(tasks: readonly CommandTask[]): Promise<void> {
+  const output = await run(sysctlCommand(tasks.flatMap(({ step }) => step.sets ?? [])))
   if (output.status === 0) return
-  const task = tasks.find((one) => isNamed(one, output.stderr)) ?? first
-  throw asStepFailed(task, changeFailed('argv' in task.step ? task.step.argv : argv, output), null)
-}
-
-/** Whether a message of sysctl is about the setting of a task. The message names the setting as a path, or with dots. */
-function isNamed({ step }: Task, message: string): boolean {
-  if (!('argv' in step) || step.sets === undefined) return false
-  return message.replaceAll('.', '/').includes(step.sets.key.replaceAll('.', '/'))
+  // A message of sysctl names the setting as a path, or with dots.
+  const message = output.stderr.replaceAll('.', '/')
+  const isNamed = ({ step: { sets } }: CommandTask) => sets && message.includes(sets.key.replaceAll('.', '/'))
+  const task = tasks.find(isNamed) ?? tasks[0]
+  if (task !== undefined) throw new StepFailed(task, changeFailed(task.step.argv, output), [])
 }
 
 /** A step as a line of a batch; null: the step has options for the program itself, which no line can have. */
@@ -179,26 +164,34 @@ function lineOf([, ...words]: Argv): string | null {
 }
 
 /** @param done gets each task that is done. */
-async function runInOrder(tasks: readonly Task[], done: Task[]): Promise<void> {
+async function runInOrder(tasks: readonly Task[], done: Task[], docker: DockerConnection | null = null): Promise<void> {
   for (const task of tasks) {
-    if (!('argv' in task.step)) continue
     try {
-      const output = await run(task.step.argv)
-      if (output.status !== 0) throw changeFailed(task.step.argv, output)
+      await runStep(task.step, docker)
     } catch (error) {
-      throw asStepFailed(task, error, done)
+      throw error instanceof SpanplanError ? new StepFailed(task, error, done) : error
     }
     done.push(task)
   }
+}
+
+async function runStep(step: Step, docker: DockerConnection | null): Promise<void> {
+  if ('argv' in step) {
+    const output = await run(step.argv)
+    if (output.status !== 0) throw changeFailed(step.argv, output)
+    return
+  }
+  if (docker === null) throw new Error('a step for Docker, and no Docker')
+  if ('reason' in docker) throw new SpanplanError(docker.reason)
+  await callDocker(docker, step.docker)
 }
 
 /**
  * For programs that take one step each. xargs does not tell which of its programs has failed. So where one has, all are run again, one
  * by one.
  */
-async function runSideBySide(tasks: readonly Task[]): Promise<void> {
-  const changes = new Map<PlannedChange, Task[]>()
-  for (const task of tasks) changes.set(task.change, [...(changes.get(task.change) ?? []), task])
+async function runSideBySide(tasks: readonly CommandTask[]): Promise<void> {
+  const changes = groupsOf(tasks, ({ change }) => change)
   if (changes.size === tasks.length && (await runByXargs(tasks))) return
   const done: Task[] = []
   await forEachConcurrently([...changes.values()], (ofChange) => runInOrder(ofChange, done))
@@ -212,8 +205,8 @@ const fewestForXargs = 8
  *
  * @returns whether all have succeeded.
  */
-async function runByXargs(tasks: readonly Task[]): Promise<boolean> {
-  const argvs = tasks.flatMap(({ step }) => ('argv' in step ? [step.argv] : []))
+async function runByXargs(tasks: readonly CommandTask[]): Promise<boolean> {
+  const argvs = tasks.map(({ step }) => step.argv)
   const [first] = argvs
   if (first === undefined || argvs.length < fewestForXargs) return false
   const [program, { length }] = [first[0], first]
@@ -221,15 +214,12 @@ async function runByXargs(tasks: readonly Task[]): Promise<boolean> {
   const argv: Argv = ['xargs', '--null', `--max-args=${length - 1}`, `--max-procs=${concurrency}`, program]
   const items = argvs.flatMap((argv) => argv.slice(1).map((word) => `${word}\0`))
   const output = await run(argv, items.join(''), limitsFor(argvs.length)).catch((error: unknown) => {
-    const [task] = tasks
-    if (task === undefined || isMissing(error)) return null
-    throw asStepFailed(task, error, null)
+    const isMissing =
+      error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'PROGRAM_MISSING')
+    if (isMissing) return null
+    throw error
   })
   return output?.status === 0
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof SpanplanError && error.diagnostics.every(({ code }) => code === 'PROGRAM_MISSING')
 }
 
 /** A command that changes the host tells a missing right by its words. One that only reads has no status of its own. */
@@ -239,10 +229,6 @@ function changeFailed(argv: Argv, output: Output): SpanplanError {
     diagnostics,
     output.stderr.includes('Operation not permitted') ? Exit.missingRight : undefined
   )
-}
-
-function asStepFailed(task: Task, error: unknown, done: readonly Task[] | null): unknown {
-  return error instanceof SpanplanError ? new StepFailed(task, error, done) : error
 }
 
 function isSlow(step: Step): boolean {

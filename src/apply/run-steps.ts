@@ -3,7 +3,7 @@ import type { Diagnostic } from '../errors.ts'
 import { connectDocker } from '../host/docker/docker-client.ts'
 import { findBlockers, isBlockable, orderStages, type PlannedChange } from '../plan/plan.ts'
 import type { ObservedState } from '../resources/kind.ts'
-import { type Batch, makeBatches, runBatch, StepFailed, type Task } from './batch.ts'
+import { type Batch, makeBatches, runBatch, type StepFailed, type Task } from './batch.ts'
 
 /** Is called as an apply goes on. */
 export interface Progress {
@@ -48,21 +48,20 @@ export async function runSteps(
   progress: Progress,
   checks?: BatchChecks
 ): Promise<StepsResult> {
-  const done = new Set(log.done.map(({ step }) => step))
-  const batches = makeBatches(orderStages(changes), done)
+  const batches = makeBatches(orderStages(changes), new Set(log.done.map(({ step }) => step)))
   const docker = batches.some(({ tool }) => tool === 'docker') ? await connectDocker() : null
   const blockers: Diagnostic[] = []
   for (const planned of batches) {
     if (checks?.signal.aborted) return { ended: 'interrupted' }
     blockers.push(...(checks === undefined ? [] : await findNewBlockers(planned, checks)))
-    const batch = { ...planned, tasks: planned.tasks.filter(({ change }) => !isBlocked(change, blockers)) }
-    if (batch.tasks.length === 0) continue
+    const tasks = planned.tasks.filter(({ change }) => !isBlocked(change, blockers))
+    if (tasks.length === 0) continue
     log.begun = true
-    progress.start(batch.tasks)
-    const failure = await tryBatch(batch, docker)
-    const tasks = failure === null ? batch.tasks : (failure.done ?? [])
-    log.done.push(...tasks)
-    progress.done(tasks)
+    progress.start(tasks)
+    const failure = await runBatch({ ...planned, tasks }, docker)
+    const done = failure === null ? tasks : failure.done
+    log.done.push(...done)
+    progress.done(done)
     if (failure === null) continue
     if (checks?.signal.aborted) return { ended: 'interrupted' }
     progress.failed(failure)
@@ -80,14 +79,4 @@ async function findNewBlockers({ tasks }: Batch, { planned, observe }: BatchChec
 /** Whether a change has a blocker. */
 export function isBlocked({ subject }: PlannedChange, blockers: readonly Diagnostic[]): boolean {
   return blockers.some((blocker) => isDeepStrictEqual(blocker.subject, subject))
-}
-
-async function tryBatch(...args: Parameters<typeof runBatch>): Promise<StepFailed | null> {
-  try {
-    await runBatch(...args)
-    return null
-  } catch (error) {
-    if (error instanceof StepFailed) return error
-    throw error
-  }
 }

@@ -67,7 +67,7 @@ describe('runBatch', () => {
       }))
     })
     try {
-      await runBatch({ tool: 'sh', tasks }, null)
+      expect(await runBatch({ tool: 'sh', tasks }, null)).toBeNull()
       const lines = readFileSync(log, 'utf8').trim().split('\n')
       for (const title of ['a', 'b']) {
         expect(lines.filter((line) => line.startsWith(title))).toEqual(sleeps.map((_, index) => `${title}${index}`))
@@ -88,14 +88,14 @@ describe('a batch of a program that takes one step each', () => {
   })
 
   test('each word arrives as it is', async () => {
-    await runBatch({ tool: 'mkdir', tasks: names.map((name) => taskOf('mkdir', name)) }, null)
+    expect(await runBatch({ tool: 'mkdir', tasks: names.map((name) => taskOf('mkdir', name)) }, null)).toBeNull()
     expect(readdirSync(folder).sort()).toEqual([...names].sort())
   })
 
   test('the step that fails is named', async () => {
     const missing = taskOf('ls', 'missing')
     const tasks = [...names.map((name) => taskOf('ls', name)), missing]
-    await expect(runBatch({ tool: 'ls', tasks }, null)).rejects.toMatchObject({ task: missing })
+    expect(await runBatch({ tool: 'ls', tasks }, null)).toMatchObject({ task: missing })
   })
 })
 
@@ -196,6 +196,6 @@ test('a change that is not permitted has the status of a missing right; a comman
   const argv = ['sh', '-c', `echo '${words}' >&2; exit 2`] as const
   const { change } = work('a', 0, [])
   const batch = { tool: 'sh', tasks: [{ change, step: { summary: 'change something', argv } }] }
-  await expect(runBatch(batch, null)).rejects.toMatchObject({ error: { exit: Exit.missingRight } })
+  expect(await runBatch(batch, null)).toMatchObject({ error: { exit: Exit.missingRight } })
   expect(commandFailed(['tc', 'qdisc'], { status: 2, stdout: '', stderr: words }).exit).toBe(Exit.error)
 })
