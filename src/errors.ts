@@ -114,10 +114,16 @@ export function asForeseen(error: unknown): SpanplanError {
   )
 }
 
+/** A SpanplanError in place of a result. Throws any other error. */
+export function ifForeseen(error: unknown): SpanplanError {
+  if (error instanceof SpanplanError) return error
+  throw error
+}
+
 /** null in place of a SpanplanError, for whoever can do without the result. Throws any other error. */
 export function nullIfForeseen(error: unknown): null {
-  if (error instanceof SpanplanError) return null
-  throw error
+  ifForeseen(error)
+  return null
 }
 
 /** Joins the messages of an error into one diagnostic, with the code and the place of the first. */

@@ -12,7 +12,7 @@ import { kindOf, turnOf } from '../resources/registry.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
-import { needsDocker, nothingToRollBack, type RollbackResult, rollBack } from './rollback.ts'
+import { needsDocker, type RollbackResult, rollBack } from './rollback.ts'
 import { isBlocked, type Progress, runSteps, type StepLog, silent } from './run-steps.ts'
 import { hasGone, isAboutContainer, type LeftOut, type LeftOutRecord, openLeftOut } from './sensors/left-out.ts'
 
@@ -122,7 +122,7 @@ export async function applyPlan(
   try {
     const { view: last, dockerFailure } = await converge(run, first)
     const leftOut = run.leftOut.list()
-    const done = run.leftOut.without([...new Set(run.log.done.map(({ change }) => change))])
+    const done = run.leftOut.without([...new Set(log.done.map(({ change }) => change))])
     const sensors = done.filter(({ kind }) => kind === 'sensor')
     const connected = new Set(sensors.map(({ span }) => span))
     const isNewPort = ({ kind, device, container }: PlannedChange) =>
@@ -139,8 +139,8 @@ export async function applyPlan(
     }
   } catch (error) {
     if (error instanceof RemovalBlocked) throw error
-    const result = run.log.begun ? await rollBack(target, first, progress, listened) : nothingToRollBack
-    const untouched = result.complete && !result.changed && run.log.done.length === 0
+    const result = log.begun ? await rollBack(target, first, progress, listened) : null
+    const untouched = result === null || (result.complete && !result.changed && log.done.length === 0)
     throw untouched
       ? withNote(error, '\nNothing was changed.')
       : withNote(error, rollbackNote(result), exitOf(result, signal))

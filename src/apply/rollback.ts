@@ -1,4 +1,4 @@
-import { type Diagnostic, SpanplanError } from '../errors.ts'
+import { type Diagnostic, diagnostic, ifForeseen, SpanplanError } from '../errors.ts'
 import { findReconnected, findRestarts, type ListenedInterface, readListened } from '../look/listening.ts'
 import { refreshForRollback } from '../look/refresh.ts'
 import { breaksLoop, findBlockers, isTolerated, type PlannedChange } from '../plan/plan.ts'
@@ -21,15 +21,6 @@ export interface RollbackResult {
   readonly restarts: readonly Diagnostic[]
 }
 
-/** The result of a rollback that had nothing to do. */
-export const nothingToRollBack: RollbackResult = {
-  complete: true,
-  left: [],
-  causes: [],
-  changed: false,
-  restarts: []
-}
-
 /**
  * Plans and applies the way back to the host of a plan view, until nothing is left to do. A step that fails does not keep
  * the other changes from being rolled back.
@@ -48,8 +39,11 @@ export async function rollBack(
   let left: readonly PlannedChange[] = []
   // Three rounds, for Docker creates ports in the first one; and one more for each step that fails, which is not tried again.
   for (let round = 0, rounds = 3; ; round++) {
-    const view = await tryRefresh(target, first)
-    if ('code' in view) return { ...conclude(log, progress, left, view, failures), restarts: [] }
+    const view = await refreshForRollback(target, first).catch(ifForeseen)
+    if (view instanceof SpanplanError) {
+      const unread = diagnostic('ROLLBACK_BLIND', `the host cannot be read: ${view.message}`)
+      return { ...conclude(log, progress, left, unread, failures), restarts: [] }
+    }
     before ??= await readListened(view.host, findReconnected(view.plan.changes))
     const unread = dockerUnread(first, view)
     // What Docker has is not known, so it is not called missing.
@@ -86,15 +80,6 @@ function conclude(
   // One thing may be in the way of several changes.
   const causes = new Map([...failures.values(), ...(unread ? [unread] : [])].map((cause) => [cause.message, cause]))
   return { complete, left, causes: [...causes.values()], changed }
-}
-
-async function tryRefresh(target: Target, first: PlanView): Promise<PlanView | Diagnostic> {
-  try {
-    return await refreshForRollback(target, first)
-  } catch (error) {
-    if (!(error instanceof SpanplanError)) throw error
-    return { code: 'ROLLBACK_BLIND', message: `the host cannot be read: ${error.message}` }
-  }
 }
 
 /**

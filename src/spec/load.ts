@@ -39,7 +39,7 @@ export function examineFiles(files: readonly SourceFile[]): Examined {
   if (files.length === 0) {
     throw new SpanplanError({ code: 'FILE_MISSING', message: 'there is no file to read' }, Exit.invalidFile)
   }
-  const loaded = files.map((file) => hideElsewhere(file, loadFile(file)))
+  const loaded = files.map(loadFile)
   const { diagnostics, ...merged } = mergeParts(loaded.flatMap(({ part }) => part ?? []))
   const paths = files.map(({ path }) => path)
   return {
@@ -83,18 +83,23 @@ function mergeParts(parts: readonly Part[]) {
 /** The smallest file that copies anything. */
 const emptyHint = 'the smallest good file: {version: 1, spans: {span0: {sources: [{interface: eth1}]}}}'
 
+/** What a file says, and what is wrong with it. */
+interface LoadedFile {
+  readonly part?: Part
+  readonly diagnostics: readonly Diagnostic[]
+}
+
 /** Who may lay a link in the folder of a file has not the right to read what it leads to. */
-function hideElsewhere(
-  { path, elsewhere }: SourceFile,
-  loaded: ReturnType<typeof loadFile>
-): ReturnType<typeof loadFile> {
+function loadFile(file: SourceFile): LoadedFile {
+  const { path, elsewhere } = file
+  const loaded = parseFile(file)
   if (elsewhere === undefined || loaded.diagnostics.length === 0) return loaded
   const message = `${printable(path)} is a symbolic link out of its folder, and leads to what is no valid file of spans`
   const hint = `see what is wrong there: spanplan validate -f ${printable(elsewhere)}`
   return { diagnostics: [diagnostic('LINK_INVALID', message, hint)] }
 }
 
-function loadFile(file: SourceFile): { readonly part?: Part; readonly diagnostics: readonly Diagnostic[] } {
+function parseFile(file: SourceFile): LoadedFile {
   const text = decodeFile(file)
   if (typeof text !== 'string') return { diagnostics: [text] }
   const { tree, diagnostics } = parseYaml(file.path, text)

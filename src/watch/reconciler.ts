@@ -69,7 +69,7 @@ const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
 export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal: AbortSignal) {
   const { dryRun, interval } = config
   const files = openFiles(config.read, (next, before) => checkNextSpec(config, next, before))
-  const { name } = files.spec
+  const { name } = files.spec()
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
   const followIdleSources = trackIdleSources(emit, signal)
@@ -88,19 +88,20 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       })
     return made
   }
-  const spans = () => files.spec.spans.map((span) => span.name)
-  const emitFiles = () => emit({ type: 'file', files: files.spec.files, spans: spans() })
+  const spans = () => files.spec().spans.map((span) => span.name)
+  const emitFiles = () => emit({ type: 'file', files: files.spec().files, spans: spans() })
   const recompile = (which: Parameters<typeof recompileFilters>[1]) =>
-    recompileFilters(files.specs.flatMap(expressionsOf), which)
+    recompileFilters(files.specs().flatMap(expressionsOf), which)
 
   /** Reads the files again. What tcpdump takes long for comes into force later; until then, the last good ones are. */
   const reload = async (): Promise<void> => {
     let result = files.reload(performance.now())
-    if (files.pending !== null) {
-      await awaitFilters(files.pending)
+    const pending = files.pending()
+    if (pending !== null) {
+      await awaitFilters(pending)
       result = files.reload(performance.now())
     }
-    if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics, files: files.lastRead })
+    if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics(), files: files.lastRead() })
     if (result !== 'accepted') return
     isNewFile = true
     degradation.clear()
@@ -118,7 +119,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   ): Promise<void> => {
     const [began, beganUptime] = [performance.now(), uptime()]
     const leftAlone = isOnDemand ? nothingLeftAlone : degradation.leftAlone(spans(), performance.now())
-    const target = makeRunTarget(config, files.spec, pauses, leftAlone)
+    const target = makeRunTarget(config, files.spec(), pauses, leftAlone)
     const degrade = (outcome: RunOutcome) => {
       if (target !== null) degradation.update(target, outcome, performance.now())
       return degradation.list()
@@ -162,27 +163,27 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       dryRun,
       degraded: degradation.list().map(withoutRest),
       ...statistics.read(),
-      file: { valid: files.diagnostics.length === 0, diagnostics: files.diagnostics },
+      file: { valid: files.diagnostics().length === 0, diagnostics: files.diagnostics() },
       sensors: sensors.list()
     }),
     /** What the files say, as they were accepted last. */
-    spec: () => files.spec,
+    spec: () => files.spec(),
     /** The files that are in force: as they were accepted last, with why those that are there now are not. */
     filesInForce: () => ({
       paths: config.paths.map((path) => resolve(path)),
-      read: files.inForce.map(({ path }) => resolve(path)),
+      read: files.inForce().map(({ path }) => resolve(path)),
       prune: config.prune,
-      files: files.inForce,
-      refusals: files.diagnostics
+      files: files.inForce(),
+      refusals: files.diagnostics()
     }),
     /** The absolute paths of the files and folders that it reads. */
-    paths: () => [...config.paths, ...files.lastRead.map(({ path }) => path)].map((path) => resolve(path)),
+    paths: () => [...config.paths, ...files.lastRead().map(({ path }) => path)].map((path) => resolve(path)),
     /**
      * Checks the filters of the first files.
      *
      * @throws SpanplanError with all that tcpdump refuses.
      */
-    check: () => checkFirstSpec(files.spec),
+    check: () => checkFirstSpec(files.spec()),
     /** Emits the first events. */
     start: () => {
       emit({ type: 'started', name, dryRun })
@@ -214,12 +215,12 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
         recorder.pauses(pauses.pauses)
         const isBackedOff = !isOnDemand && degradation.isBackedOff(performance.now())
         // While a file is doubtful, neither that file nor the one before it may be what is wanted.
-        const isDoubtful = files.settlesAt !== null
+        const isDoubtful = files.settlesAt() !== null
         if (!isLocked && !isBackedOff && !isDoubtful) await runOnce(trigger, isOnDemand, pauses, obstacle, nextWake)
         const now = performance.now()
         return [
           [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
-          [files.settlesAt, 'file'],
+          [files.settlesAt(), 'file'],
           [degradation.next(now), 'retry'],
           [recorder.isUnsettled() && !isBackedOff ? now + warningSettling : null, 'retry'],
           [isLocked ? now + lockPatience.watch : null, 'retry'],
@@ -237,7 +238,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
      * @throws SpanplanError if the host cannot be read.
      */
     refresh: async () => {
-      const target = makeFileTarget(config, files.spec, readPauses(Date.now()).goingDown)
+      const target = makeFileTarget(config, files.spec(), readPauses(Date.now()).goingDown)
       return (await planHost(target, (whole) => whole, noKernelPass)).view
     },
     /** The run that has the lock; null: there is none. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isEndedByContainer, meaningOf } from '../../codes/meanings.ts'
-import { type Diagnostic, interruptedExit, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, ifForeseen, interruptedExit, SpanplanError } from '../../errors.ts'
 import { defaultLimits } from '../../host/docker/call-limits.ts'
 import { refresh } from '../../look/refresh.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
@@ -54,7 +54,8 @@ export async function awaitSensors(
   while (missing.length > 0 && Date.now() < end) {
     await sleep(Math.min(interval, end - Date.now()), undefined, { signal }).catch(() => undefined)
     if (signal.aborted) throw interrupted(signal)
-    const now = await tryRefresh(target, signal)
+    // Docker may be restarting, or an interface be plugged in: the next refresh may succeed.
+    const now = await refresh(target, { ...defaultLimits, signal }).catch(ifForeseen)
     if (signal.aborted) throw interrupted(signal)
     failure = now instanceof SpanplanError ? now : null
     if (now instanceof SpanplanError) continue
@@ -62,16 +63,6 @@ export async function awaitSensors(
   }
   if (failure !== null) throw failure
   return missing
-}
-
-/** Docker may be restarting, or an interface be plugged in: the next refresh may succeed. */
-async function tryRefresh(target: Target, signal: AbortSignal): Promise<PlanView | SpanplanError> {
-  try {
-    return await refresh(target, { ...defaultLimits, signal })
-  } catch (error) {
-    if (error instanceof SpanplanError) return error
-    throw error
-  }
 }
 
 function interrupted(signal: AbortSignal): SpanplanError {

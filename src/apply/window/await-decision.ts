@@ -85,11 +85,7 @@ export async function confirmOrRollBack(
   lock.announce({ waits_until: undefined })
   const exit = ended === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack
   const end = async () => {
-    await carryOut(next({ phase: 'held' }, ended), {
-      install,
-      rollBack: (reason) => rollBack(reason, exit),
-      onConfirmed
-    })
+    await carryOut(next({ phase: 'held' }, ended), install, (reason) => rollBack(reason, exit), onConfirmed)
     forgetGoingDown(Date.now(), mirroredInterfaces(first), applied)
   }
   try {
@@ -103,27 +99,24 @@ export async function confirmOrRollBack(
   }
 }
 
-/** How a decision is carried out. */
-interface Ending {
-  readonly install: Installation | null
-  readonly rollBack: (reason: Diagnostic) => Promise<never>
-  /** Is called before the file is installed. */
-  readonly onConfirmed: () => void
-}
-
 /**
  * Installs the file of an apply that is confirmed, or rolls the apply back: also where the file cannot be installed.
  *
+ * @param onConfirmed is called before the file is installed.
  * @throws SpanplanError the reason of the rollback, with its result.
  */
-export async function carryOut(state: WindowState, ending: Ending): Promise<void> {
-  const { install, rollBack, onConfirmed } = ending
+export async function carryOut(
+  state: WindowState,
+  install: Installation | null,
+  rollBack: (reason: Diagnostic) => Promise<never>,
+  onConfirmed: () => void
+): Promise<void> {
   if (state.phase === 'rejected') return rollBack(state.reason)
   if (install === null) return
   try {
     onConfirmed()
     installFile(install)
   } catch (uninstallable) {
-    await carryOut(next(state, { uninstallable }), ending)
+    await carryOut(next(state, { uninstallable }), install, rollBack, onConfirmed)
   }
 }

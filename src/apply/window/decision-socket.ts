@@ -1,6 +1,6 @@
 /** How a decision on a window gets from the process of `spanplan confirm` or `spanplan rollback` to the process that waits. */
 import * as z from 'zod'
-import { type Diagnostic, diagnostic, SpanplanError, systemCode } from '../../errors.ts'
+import { diagnostic, SpanplanError, systemCode } from '../../errors.ts'
 import { printable } from '../../printable.ts'
 import { type SocketServer, sendRequest, serveRequests } from '../../run-dir/socket.ts'
 import { type Decision, endSchema } from './window-transitions.ts'
@@ -31,15 +31,14 @@ const windowId = /^[0-9a-f]{8}$/
 export async function sendDecision(decision: Decision, id: string | null): Promise<Answer> {
   // An empty one would mean whichever window it is.
   if (id !== null && !windowId.test(id)) throw nothingWaits(id)
-  const answer = await askWindow(id === null ? decision : `${decision} ${id}`).catch((error: unknown) => {
+  const request = id === null ? decision : `${decision} ${id}`
+  try {
+    const answer = answerSchema.parse(await sendRequest(socketKind, request, answerTimeLimit))
+    if (answer.code === 'NOTHING_WAITS') throw nothingWaits(id)
+    return answer
+  } catch (error) {
     throw error instanceof SpanplanError ? error : connectionFailed(error, id)
-  })
-  if (answer.code === 'NOTHING_WAITS') throw nothingWaits(id)
-  return answer
-}
-
-async function askWindow(request: string): Promise<Answer> {
-  return answerSchema.parse(await sendRequest(socketKind, request, answerTimeLimit))
+  }
 }
 
 /**
@@ -66,18 +65,11 @@ function nothingWaits(id: string | null, cause?: unknown): SpanplanError {
 function connectionFailed(error: unknown, id: string | null): SpanplanError {
   const code = systemCode(error)
   if (code !== undefined && nobodyListens.includes(code)) return nothingWaits(id, error)
-  const failed: Diagnostic =
+  const others = 'the apply that waits belongs to another user: only that user or root can confirm it or roll it back'
+  const unknown = 'the answer of the apply that waits could not be understood'
+  const failed =
     code === 'EACCES'
-      ? {
-          code: 'RIGHT_MISSING',
-          message:
-            'the apply that waits belongs to another user: only that user or root can confirm it or roll it back',
-          hint: 'run it as that user, or as root'
-        }
-      : {
-          code: 'NO_ANSWER',
-          message: 'the answer of the apply that waits could not be understood',
-          hint: 'see what is live: spanplan status'
-        }
+      ? diagnostic('RIGHT_MISSING', others, 'run it as that user, or as root')
+      : diagnostic('NO_ANSWER', unknown, 'see what is live: spanplan status')
   return new SpanplanError(failed, undefined, { cause: error })
 }

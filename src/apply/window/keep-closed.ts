@@ -17,17 +17,10 @@ const interval = 1000
 /** Does the work while nobody else changes the host. */
 export type Exclusively = <T>(work: () => Promise<T>) => Promise<T>
 
-/** What is to be closed. */
-interface Look {
-  /** The plan of the target, with nothing else; null: it cannot be planned now. */
-  readonly view: PlanView | null
-  /** In the spans that the target does not have. */
-  readonly others: readonly PlannedChange[]
-}
-
 /** What closes a sensor that has come: its port, the port's XDP program, and the sensor's network stack. */
 const ofSensor: ReadonlySet<PlannedChange['kind']> = new Set(['port', 'xdp', 'stack'])
 
+/** What is to be closed of the target, and nothing else; null: it cannot be planned now. */
 function planOwn(target: Target, reading: HostReading): PlanView | null {
   try {
     const view = planTarget(target, reading)
@@ -38,7 +31,7 @@ function planOwn(target: Target, reading: HostReading): PlanView | null {
   }
 }
 
-/** The sealed spans that the target does not have, of whichever owner. No file is asked: what is live says that a span is sealed. */
+/** What is to be closed in the sealed spans that the target does not have, of whichever owner. No file is asked: what is live says that a span is sealed. */
 function planOthers(target: Target, host: HostIndex): readonly PlannedChange[] {
   const { desired, marks } = viewLive(host)
   const own = new Set(target.spec.spans.map(({ name }) => name).filter((name) => matchesSpan(target.scope.spans, name)))
@@ -62,7 +55,7 @@ export function keepClosed(target: Target, exclusively: Exclusively, end: AbortS
   const spans = new Set(target.spec.spans.map(({ name }) => name))
   const options = { allowEmpty: true, goesOn: true }
   let change: Promise<unknown> = Promise.resolve()
-  const look = async (): Promise<Look> => {
+  const look = async () => {
     const reading = await readHostFor(patient)
     return { view: planOwn(patient, reading), others: planOthers(patient, reading.host) }
   }

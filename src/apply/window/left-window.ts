@@ -45,7 +45,7 @@ export async function recoverWindow(window: OpenWindow, event: 'killed' | 'rollb
     const { target, first } = restoreWindow(window)
     return rollBackApply(target, first, silent, reason, Exit.rolledBack)
   }
-  await recordEnd(window, () => carryOut(next(window, event), { install, rollBack, onConfirmed: () => undefined }))
+  await recordEnd(window, () => carryOut(next(window, event), install, rollBack, () => undefined))
   return confirmedEnd(install)
 }
 

@@ -48,11 +48,6 @@ export type OpenWindow = Readonly<z.infer<typeof openSchema>>
 /** A detached window that has ended. */
 type EndedWindow = Readonly<z.infer<typeof endedSchema>>
 
-/** A record that is broken, or of a spanplan whose records are different. */
-interface UnreadableWindow {
-  readonly phase: 'unreadable'
-}
-
 /** Which file of the run directory has the last detached window. */
 const kind = 'window-record'
 
@@ -123,25 +118,21 @@ export function windowUnreadable(id: string | null, cause?: unknown): SpanplanEr
 /**
  * Reads the last detached window of this network namespace.
  *
- * @returns null if there was none since the machine was started, or its record is another user's.
+ * @returns null if there was none since the machine was started, or its record is another user's. `unreadable`: its record is
+ * broken, or of a spanplan whose records are different.
  */
-export function readWindow(): OpenWindow | EndedWindow | UnreadableWindow | null {
-  if (!isAccessible(runFile(kind))) return null
+export function readWindow(): OpenWindow | EndedWindow | { readonly phase: 'unreadable' } | null {
+  try {
+    accessSync(runFile(kind), constants.R_OK)
+  } catch {
+    return null
+  }
   try {
     const { namespace, window } = recordSchema.parse(JSON.parse(readRunFile(kind, runFolder(), largestRecord) ?? ''))
     // The file's name has the namespace's inode, which the kernel gives to another namespace later.
     return namespace === namespaceId() ? windowSchema.parse(window) : null
   } catch {
     return { phase: 'unreadable' }
-  }
-}
-
-function isAccessible(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK)
-    return true
-  } catch {
-    return false
   }
 }
 

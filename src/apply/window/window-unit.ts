@@ -52,21 +52,16 @@ export async function holdWindow(id: string, signal: AbortSignal): Promise<strin
 function beginToHold(window: OpenWindow) {
   try {
     const restored = restoreWindow(window)
-    tryToRecordHeld(window)
+    try {
+      recordEvent(window, 'held')
+    } catch {
+      // The disk is full: a unit that is killed and started again holds the window for its whole time once more.
+    }
     const held: OpenWindow = { ...window, phase: 'held' }
     return { window: held, ...restored }
   } catch (failed) {
     recordEvent(window, { failed })
     throw failed
-  }
-}
-
-/** Where the disk is full, a unit that is killed and started again holds the window for its whole time once more. */
-function tryToRecordHeld(window: OpenWindow): void {
-  try {
-    recordEvent(window, 'held')
-  } catch {
-    // The record says `open`, as before.
   }
 }
 

@@ -52,17 +52,11 @@ interface Join extends Range {
   readonly right: Node
 }
 
-interface Wrapped extends Range {
-  readonly kind: 'not' | 'group'
-  readonly inner: Node
-}
-
-interface Primitive extends Range {
-  readonly kind: 'primitive'
-}
-
 /** An expression as libpcap reads it: `and` and `or` bind alike, from left to right. */
-type Node = Join | Wrapped | Primitive
+type Node =
+  | Join
+  | (Range & { readonly kind: 'not' | 'group'; readonly inner: Node })
+  | (Range & { readonly kind: 'primitive' })
 
 /**
  * Finds the first part of a valid expression that is looked for inside a tag though it counts for frames without that tag, too.

@@ -1,9 +1,8 @@
 import { Composer, CST, Lexer, LineCounter, Parser, type YAMLError } from 'yaml'
 import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { type Place, TreeBuilder } from './build-tree.ts'
+import { buildTree, type Parsed, type Place } from './build-tree.ts'
 import { breaksStructure, explainSyntax, lineAt, openColumns, type ParserError } from './syntax-errors.ts'
-import type { Tree } from './tree.ts'
 
 /** Levels. No spans.yaml is deeper; the composer is recursive, and the stack is finite. */
 const deepest = 100
@@ -13,13 +12,6 @@ const mostTokens = 500_000
 
 /** Syntax errors of a file that are explained. Further ones follow from these, and finding the cause of each takes time. */
 const mostErrors = 200
-
-/** The tree of a file, and what is wrong with its YAML. */
-export interface Parsed {
-  /** undefined: the file has no value, or its structure is not certain. */
-  readonly tree: Tree | undefined
-  readonly diagnostics: readonly Diagnostic[]
-}
 
 /**
  * Parses YAML 1.2 to a tree of values with their places, and reports all that is wrong with the file as YAML. The size of the text
@@ -51,9 +43,8 @@ export function parseYaml(file: string, text: string): Parsed {
   }
   const diagnostics = explainErrors(first.errors, tokens, text, place)
   if (first.errors.some(breaksStructure)) return { tree: undefined, diagnostics }
-  const builder = new TreeBuilder(text, place)
-  const tree = builder.build(first)
-  return { tree, diagnostics: [...diagnostics, ...builder.diagnostics] }
+  const built = buildTree(first, text, place)
+  return { tree: built.tree, diagnostics: [...diagnostics, ...built.diagnostics] }
 }
 
 /** Counts the errors that the composer will find within one token, up to `most`. */

@@ -7,15 +7,7 @@ import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { sendRequest } from '../../run-dir/socket.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { WatchState } from '../../status/watch-state.ts'
-
-/** An interface that comes up or goes down, for a hook that would read these files. */
-export interface InterfaceEvent {
-  /** null: every interface. */
-  readonly name: string | null
-  readonly direction: 'up' | 'down'
-  /** The absolute paths of the files and folders. */
-  readonly paths: readonly string[]
-}
+import type { InterfaceEvent } from '../triggers/take-hook-event.ts'
 
 /** The files that a watch keeps the host in sync with. */
 export interface FilesInForce {
@@ -83,7 +75,7 @@ export async function askWatch<Request extends keyof WatchAnswers>(
  * @param patience milliseconds for a watch that runs: it may have to wait for changes that are being made.
  * @returns whether one of them, which reads the same files, does what the hook would do.
  */
-export async function notifyWatches(event: InterfaceEvent, patience: number): Promise<boolean> {
+export async function notifyWatches(event: Omit<InterfaceEvent, 'until'>, patience: number): Promise<boolean> {
   const until = uptime() + Math.max(patience, answerTime) / 1000
   const answers = watchNames().map(async (name) => {
     // One that is stuck does not answer this either.

@@ -36,7 +36,21 @@ export async function findOtherFiles({ spec, scope, files = spec.files }: FilesR
   if (isSame && kept.refusals.length === 0) return null
   const undone = findUndone(kept, spec, scope)
   if (isSame && undone.length === 0) return null
-  return otherFilesOf({ name: spec.name, pid: state.pid, kept, isSame, undone, file: onlyFile(scope, files) })
+  const [refusal] = kept.refusals
+  const places = listNames(kept.paths)
+  const says = kept.paths.length === 1 ? 'says' : 'say'
+  const said = refusal === undefined ? says : `said before (now: ${refusal.message})`
+  const which = isSame ? 'an apply' : 'an apply of other files'
+  const effect =
+    undone.length === 0 ? 'it does not read these files' : `it undoes what ${which} changes in ${listNames(undone)}`
+  const message = `the watch of the name ${spec.name} (pid ${state.pid}) keeps the spans as ${places} ${said}: ${effect}`
+  const advice = adviseOnOther(kept, isSame, undone, onlyFile(scope, files))
+  return {
+    diagnostic: diagnostic('WATCH_OTHER_FILES', message, advice),
+    undone,
+    clause: `an apply would not last: the watch keeps ${places}`,
+    isLost: refusal !== undefined
+  }
 }
 
 /** The files of an answer, to be loaded. */
@@ -113,35 +127,13 @@ function onlyFile({ spans }: Scope, [file, ...others]: readonly string[]): strin
   return isWhole && file !== undefined && !isDescriptor(file) ? file : null
 }
 
-interface Found {
-  readonly name: string
-  readonly pid: number
-  readonly kept: FilesInForce
-  readonly isSame: boolean
-  readonly undone: readonly string[]
-  /** The file of the command, where it is about all of that one; else null. */
-  readonly file: string | null
-}
-
-function otherFilesOf(found: Found): OtherFiles {
-  const { name, pid, kept, isSame, undone } = found
-  const [refusal] = kept.refusals
-  const places = listNames(kept.paths)
-  const says = kept.paths.length === 1 ? 'says' : 'say'
-  const said = refusal === undefined ? says : `said before (now: ${refusal.message})`
-  const which = isSame ? 'an apply' : 'an apply of other files'
-  const effect =
-    undone.length === 0 ? 'it does not read these files' : `it undoes what ${which} changes in ${listNames(undone)}`
-  const message = `the watch of the name ${name} (pid ${pid}) keeps the spans as ${places} ${said}: ${effect}`
-  return {
-    diagnostic: diagnostic('WATCH_OTHER_FILES', message, adviseOnOther(found)),
-    undone,
-    clause: `an apply would not last: the watch keeps ${places}`,
-    isLost: refusal !== undefined
-  }
-}
-
-function adviseOnOther({ kept: { paths, read = paths, refusals }, isSame, undone, file }: Found): string {
+/** @param file that of the command, where it is about all of that one; else null. */
+function adviseOnOther(
+  { paths, read = paths, refusals }: FilesInForce,
+  isSame: boolean,
+  undone: readonly string[],
+  file: string | null
+): string {
   if (isSame) return `to keep what is applied, ${endWatch}`
   if (undone.length === 0) return 'to have these files followed, start the watch again with them'
   const [place, ...more] = read

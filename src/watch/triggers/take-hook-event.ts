@@ -11,13 +11,18 @@ import { readOwnPauses } from '../../run-dir/pauses.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { RunUnderWay } from '../reconciler.ts'
 
-/** What a hook sends. */
 const eventSchema = z.object({
+  /** null: every interface. */
   name: z.string().nullable(),
   direction: z.enum(['up', 'down']),
+  /** The absolute paths of the files and folders that the hook would read. */
   paths: z.array(z.string()),
+  /** When the hook has given up waiting, in seconds since the machine was started. */
   until: z.number()
 })
+
+/** An interface that comes up or goes down, as a hook sends it to a watch. */
+export type InterfaceEvent = Readonly<z.infer<typeof eventSchema>>
 
 /** What decides whether a watch does the work of a hook. */
 interface HookContext {

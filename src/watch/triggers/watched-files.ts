@@ -65,33 +65,19 @@ export function openFiles(read: () => readonly SourceFile[], check: (next: Spec,
   }
   return {
     /** What is in force. */
-    get spec() {
-      return spec
-    },
+    spec: () => spec,
     /** The files' contents as they are in force. */
-    get inForce() {
-      return inForce
-    },
+    inForce: () => inForce,
     /** What the files may come to say: what is in force, and what is still being judged. */
-    get specs() {
-      return candidate === null ? [spec] : [spec, candidate.next]
-    },
+    specs: () => (candidate === null ? [spec] : [spec, candidate.next]),
     /** What the files say now, where it is not known yet whether that is accepted; null: it is known. */
-    get pending() {
-      return candidate?.isPending ? candidate.next : null
-    },
+    pending: () => (candidate?.isPending ? candidate.next : null),
     /** Why the files as they are now are not in force; nothing: they are. */
-    get diagnostics() {
-      return diagnostics
-    },
+    diagnostics: () => diagnostics,
     /** The files' contents at the last reload. */
-    get lastRead() {
-      return files
-    },
+    lastRead: () => files,
     /** When doubtful files are accepted or refused if they stay the same, in milliseconds of the monotonic clock; null: none are. */
-    get settlesAt() {
-      return doubt?.until ?? null
-    },
+    settlesAt: () => doubt?.until ?? null,
     /** Reads the files again. `same`: they have not changed, or what they say now is still doubtful. */
     reload: (now: number): 'same' | 'accepted' | 'refused' => {
       const { print, load } = tryToRead()

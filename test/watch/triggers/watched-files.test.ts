@@ -22,7 +22,7 @@ beforeEach(() => {
   files = openFiles(read, () => refusals)
 })
 
-const inForce = () => files.spec.spans.map(({ name }) => name)
+const inForce = () => files.spec().spans.map(({ name }) => name)
 
 test('what is added or changed is in force at once', () => {
   expect(files.reload(0)).toBe('same')
@@ -31,18 +31,18 @@ test('what is added or changed is in force at once', () => {
   expect(inForce()).toEqual(['span0', 'span1', 'span2'])
   texts = { ...texts, 'c.yaml': spans('span2').replace('ens192', 'ens224') }
   expect(files.reload(2)).toBe('accepted')
-  expect(files.settlesAt).toBeNull()
+  expect(files.settlesAt()).toBeNull()
 })
 
 test('a file that is missing is accepted after a second', () => {
   texts = { 'a.yaml': spans('span0') }
   expect(files.reload(100)).toBe('same')
-  expect(files.settlesAt).toBe(1100)
+  expect(files.settlesAt()).toBe(1100)
   expect(files.reload(1099)).toBe('same')
   expect(inForce()).toEqual(['span0', 'span1'])
   expect(files.reload(1100)).toBe('accepted')
   expect(inForce()).toEqual(['span0'])
-  expect(files.settlesAt).toBeNull()
+  expect(files.settlesAt()).toBeNull()
 })
 
 test('a file that comes back within that time was never missing', () => {
@@ -51,7 +51,7 @@ test('a file that comes back within that time was never missing', () => {
   expect(files.reload(0)).toBe('same')
   texts = before
   expect(files.reload(500)).toBe('same')
-  expect(files.settlesAt).toBeNull()
+  expect(files.settlesAt()).toBeNull()
   texts = { 'a.yaml': spans('span0') }
   expect(files.reload(1500)).toBe('same')
   expect(inForce()).toEqual(['span0', 'span1'])
@@ -72,14 +72,14 @@ test.each([
 ])('that they are %s is reported after a second, once; the last valid ones stay in force', (_, now) => {
   texts = now
   expect(files.reload(0)).toBe('same')
-  expect(files.diagnostics).toEqual([])
+  expect(files.diagnostics()).toEqual([])
   expect(files.reload(1000)).toBe('refused')
-  expect(files.diagnostics).not.toEqual([])
+  expect(files.diagnostics()).not.toEqual([])
   expect(files.reload(2000)).toBe('same')
   expect(inForce()).toEqual(['span0', 'span1'])
   texts = { 'a.yaml': spans('span0', 'span1') }
   expect(files.reload(2001)).toBe('accepted')
-  expect(files.diagnostics).toEqual([])
+  expect(files.diagnostics()).toEqual([])
 })
 
 test('that they are as before, after they were invalid, is reported', () => {
@@ -95,13 +95,13 @@ test('files are in force only when what they say is known to be good, whole; unt
   const faulty = [{ code: 'FILTER_INVALID', message: 'syntax error' } as const]
   texts = { ...texts, 'a.yaml': spans('span0', 'span2') }
   refusals = 'pending'
-  expect([files.reload(0), files.pending?.spans.length, inForce()]).toEqual(['same', 3, ['span0', 'span1']])
+  expect([files.reload(0), files.pending()?.spans.length, inForce()]).toEqual(['same', 3, ['span0', 'span1']])
   refusals = faulty
-  expect([files.reload(1), files.pending, files.diagnostics]).toEqual(['refused', null, faulty])
+  expect([files.reload(1), files.pending(), files.diagnostics()]).toEqual(['refused', null, faulty])
   expect([files.reload(2), inForce()]).toEqual(['same', ['span0', 'span1']])
   // As when the name of a port has come into /etc/services.
   refusals = []
-  expect([files.reload(3), files.diagnostics, inForce()]).toEqual(['accepted', [], ['span0', 'span2', 'span1']])
+  expect([files.reload(3), files.diagnostics(), inForce()]).toEqual(['accepted', [], ['span0', 'span2', 'span1']])
   expect(files.reload(4)).toBe('same')
 })
 
@@ -112,5 +112,5 @@ test('files that are as they were before are judged no longer', () => {
   files.reload(0)
   texts = before
   refusals = []
-  expect([files.reload(1), files.pending, inForce()]).toEqual(['accepted', null, ['span0', 'span1']])
+  expect([files.reload(1), files.pending(), inForce()]).toEqual(['accepted', null, ['span0', 'span1']])
 })
