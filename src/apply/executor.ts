@@ -1,5 +1,13 @@
 import { isAbout, meaningOf } from '../codes/meanings.ts'
-import { type Diagnostic, diagnosticOf, Exit, type ExitCode, interruptedExit, SpanplanError } from '../errors.ts'
+import {
+  type Diagnostic,
+  diagnostic,
+  diagnosticOf,
+  Exit,
+  type ExitCode,
+  interruptedExit,
+  SpanplanError
+} from '../errors.ts'
 import { findReconnected, findRestarts, readListened } from '../look/listening.ts'
 import { observeDuringApply, refresh } from '../look/refresh.ts'
 import { renderChange } from '../plan/output/plan-text.ts'
@@ -63,14 +71,10 @@ export interface ApplyResult {
 }
 
 /** What all rounds of an apply share. */
-interface Run {
+interface Run extends Required<Pick<ApplyOptions, 'progress' | 'signal' | 'undoBlocked' | 'goesOn'>> {
   readonly target: Target
   readonly log: StepLog
-  readonly progress: Progress
-  readonly signal: AbortSignal
-  readonly undoBlocked: boolean
   readonly leftOut: LeftOutRecord
-  readonly goesOn: boolean
 }
 
 /** A plan view after a round. */
@@ -287,17 +291,9 @@ function unverifiedError({ message }: Diagnostic, done: readonly PlannedChange[]
 
 function stepError({ task: { step, change }, error }: StepFailed): SpanplanError {
   const [cause] = error.diagnostics
-  return new SpanplanError(
-    {
-      code: cause?.code ?? 'STEP_FAILED',
-      message: `could not ${printable(step.summary)}: ${cause?.message ?? error.message}`,
-      ...(cause?.hint !== undefined && { hint: cause.hint }),
-      subject: change.subject,
-      ...(change.origin && { origin: change.origin })
-    },
-    error.exit,
-    { cause: error }
-  )
+  const message = `could not ${printable(step.summary)}: ${cause?.message ?? error.message}`
+  const failed = diagnostic(cause?.code ?? 'STEP_FAILED', message, cause?.hint, change.origin)
+  return new SpanplanError({ ...failed, subject: change.subject }, error.exit, { cause: error })
 }
 
 function interrupted(signal: AbortSignal): SpanplanError {

@@ -136,19 +136,13 @@ function distrustFolders(path: string, folder: number): readonly Fault[] {
 
 /** null: there is nothing. */
 function digestAt(folder: number, path: string): string | null {
-  const file = openEntry(folder, basename(path))
-  if (file === null) return null
-  return withFile(file, () => {
-    const stats = fstatSync(file)
-    if (!stats.isFile()) throw new Error('there is something that is not a regular file')
-    if (stats.size > largestFile) throw new Error('the file that is there is too large to be a spans.yaml')
-    return digest(readFileSync(file))
-  })
-}
-
-function openEntry(folder: number, name: string): number | null {
   try {
-    return openSync(entryOf(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    return withFile(openSync(entryOf(folder, basename(path)), O_RDONLY | O_NOFOLLOW | O_NONBLOCK), (file) => {
+      const stats = fstatSync(file)
+      if (!stats.isFile()) throw new Error('there is something that is not a regular file')
+      if (stats.size > largestFile) throw new Error('the file that is there is too large to be a spans.yaml')
+      return digest(readFileSync(file))
+    })
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return null
     throw error

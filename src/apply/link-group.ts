@@ -12,12 +12,6 @@ export interface Line {
   readonly done: number
 }
 
-/** The lines of a batch, and the links that these lines put into a group. */
-export interface GroupedLines {
-  readonly lines: readonly Line[]
-  readonly links: readonly string[]
-}
-
 /** Fewer links than that are deleted one by one: to find a free group takes a process. */
 const fewest = 8
 
@@ -27,8 +21,10 @@ const groups = { min: 2 ** 30, max: 2 ** 31 } as const
 /**
  * Where a batch deletes many links one after the other, puts these links into a group that has no other link, and deletes the
  * group. To delete a bridge takes the kernel 38 ms, and 16 ms where many are deleted together.
+ *
+ * @returns the lines, and the links that these lines put into the group.
  */
-export async function groupDeletions(lines: readonly Line[]): Promise<GroupedLines> {
+export async function groupDeletions(lines: readonly Line[]) {
   const runs = splitRuns(lines)
   const group = runs.some(isLong) ? await findEmptyGroup() : null
   if (group === null) return { lines, links: [] }

@@ -47,12 +47,6 @@ export interface ReconcilerConfig extends RemovalPolicy {
   readonly dryRun: boolean
 }
 
-/** A run that has the lock. */
-export interface RunUnderWay {
-  /** Settles when the changes that are being made are made; null: it makes none just now, and may wait for Docker. */
-  readonly changes: Promise<unknown> | null
-}
-
 /** The share of the interval by which it is longer or shorter, at random, so that many hosts do not run at once. */
 const jitter = 0.1
 
@@ -215,15 +209,15 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
         recorder.pauses(pauses.pauses)
         const isBackedOff = !isOnDemand && degradation.isBackedOff(performance.now())
         // While a file is doubtful, neither that file nor the one before it may be what is wanted.
-        const isDoubtful = files.settlesAt() !== null
+        const isDoubtful = files.settlesAt() < Infinity
         if (!isLocked && !isBackedOff && !isDoubtful) await runOnce(trigger, isOnDemand, pauses, obstacle, nextWake)
         const now = performance.now()
         return [
           [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
           [files.settlesAt(), 'file'],
           [degradation.next(now), 'retry'],
-          [recorder.isUnsettled() && !isBackedOff ? now + warningSettling : null, 'retry'],
-          [isLocked ? now + lockPatience.watch : null, 'retry'],
+          [recorder.isUnsettled() && !isBackedOff ? now + warningSettling : Infinity, 'retry'],
+          [isLocked ? now + lockPatience.watch : Infinity, 'retry'],
           // A pause ends by the wall clock, which may be set: each run computes its deadline again.
           ...pauses.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])
         ]
@@ -241,8 +235,11 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       const target = makeFileTarget(config, files.spec(), readPauses(Date.now()).goingDown)
       return (await planHost(target, (whole) => whole, noKernelPass)).view
     },
-    /** The run that has the lock; null: there is none. */
-    underWay: (): RunUnderWay | null => (hasLock ? { changes } : null),
+    /**
+     * The run that has the lock; null: there is none. Its changes settle when those that are being made are made; null: it makes none
+     * just now, and may wait for Docker.
+     */
+    underWay: () => (hasLock ? { changes } : null),
     /** The counters at the first run; null: they could not be read yet. */
     firstSample: () => firstSample
   }

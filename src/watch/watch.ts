@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { followFilters } from '../host/compile-filters.ts'
 import { serveRequests } from '../run-dir/socket.ts'
 import type { SourceFile } from '../spec/spec.ts'
@@ -70,19 +69,14 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     wake(trigger)
     return true as const
   }
-  const hookContext = {
-    spec: reconciler.spec,
-    underWay: reconciler.underWay,
-    signal: stop.signal,
-    paths: config.paths.map((path) => resolve(path))
-  }
   const answers: WatchAnswers = {
     state,
     hook: wakeFor('hook'),
     resume: wakeFor('resume'),
     interface: async (event) => {
-      const needsRun = config.dryRun ? null : await takeHookEvent(event, hookContext).catch(() => null)
-      if (needsRun === null) return false
+      const taken = config.dryRun ? null : takeHookEvent(event, reconciler, stop.signal)
+      const needsRun = await taken?.catch(() => null)
+      if (!needsRun) return false
       // After the answer: to look, and to run, begins by starting programs, and the hook waits.
       setImmediate(async () => {
         if (await needsRun().catch(() => true)) wake('hook')

@@ -106,12 +106,8 @@ function explainBrackets(tokens: readonly Token[]): Explanation | undefined {
       return { at: token.at, hint: `nothing opens this ${token.text}: take it out` }
   }
   const last = open.at(-1)
-  return (
-    last && {
-      at: last.at,
-      hint: `this ${last.text} is never closed: write the ${closing[last.text]} that belongs to it`
-    }
-  )
+  if (last === undefined) return undefined
+  return { at: last.at, hint: `this ${last.text} is never closed: write the ${closing[last.text]} that belongs to it` }
 }
 
 const joins: ReadonlySet<string> = new Set(['and', 'or', '&&', '||'])

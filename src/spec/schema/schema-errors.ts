@@ -111,10 +111,7 @@ function suggestFix(issue: Issue, tree: Tree): string | undefined {
     const allowed = issue.values.map(String)
     return allowed.includes(value) ? `take the quotes off: ${value}` : suggestHint(value, allowed)
   }
-  if (issue.code === 'invalid_union') {
-    return key === 'mtu' ? suggestMtu(value) : undefined
-  }
-  return undefined
+  return issue.code === 'invalid_union' && key === 'mtu' ? suggestMtu(value) : undefined
 }
 
 /** A hint for a mapping where a list of mappings is expected. */

@@ -38,9 +38,7 @@ export function keysAt(path: Path): readonly string[] {
 }
 
 /** The first level that has a key. */
-const homeOf = (key: string) => {
-  return keysOf(homes).find((level) => levelKeys[level].includes(key))
-}
+const homeOf = (key: string) => keysOf(homes).find((level) => levelKeys[level].includes(key))
 
 /** The keys of a level that a key which does not belong there stands for: without the key, they would not be missing. */
 export function keysMeant(key: string, level: Level | undefined): readonly string[] {

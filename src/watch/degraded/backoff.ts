@@ -75,9 +75,8 @@ export function openBackoff() {
         container: null,
         thing: null
       })),
-    /** When the next attempt of any span is due; null: no span is listed. */
-    next: (): number | null =>
-      entries.size === 0 ? null : Math.min(...[...entries.values()].map(({ until }) => until))
+    /** When the next attempt of any span is due; Infinity: no span is listed. */
+    next: (): number => Math.min(...[...entries.values()].map(({ until }) => until))
   }
 }
 

@@ -43,10 +43,15 @@ export function openContention() {
   const things = new Map<string, Thing>()
   const contestedUntil = ({ contested, undone }: Pick<Thing, 'contested' | 'undone'>) =>
     contested === null ? 0 : Math.max(contested.restsUntil, ...undone.map((time) => time + interval))
-  const contestedThings = () =>
-    [...things].flatMap(([address, { change, contested, undone }]) =>
-      contested === null ? [] : [{ address, change, contested, until: contestedUntil({ contested, undone }) }]
-    )
+  /** `until`: when it is tried again, or is contested no longer. */
+  const contestedThings = (now: number) =>
+    [...things].flatMap(([address, { change, contested, undone }]) => {
+      if (contested === null) return []
+      const rests = now < contested.restsUntil
+      return [
+        { address, change, contested, until: rests ? contested.restsUntil : contestedUntil({ contested, undone }) }
+      ]
+    })
   return {
     /**
      * Takes the changes that a run has applied.
@@ -69,7 +74,7 @@ export function openContention() {
         const undone = isSame ? (isUndone ? [...recent, now].slice(-limit) : recent) : []
         const contested = isSame ? before.contested : null
         const isContested = isUndone && (contested !== null || undone.length >= limit)
-        const next = isContested ? contest(change, host, contested, now) : contested
+        const next = isContested ? rest(change, explainContention(change, host), contested, now) : contested
         things.set(change.address, { change, made: true, undone, contested: next })
       }
       // What is needed again after its rest is contested all the same.
@@ -90,28 +95,23 @@ export function openContention() {
     /** What is left alone now: the instance of each thing, by its address. */
     resting: (now: number): ReadonlyMap<string, string> =>
       new Map(
-        contestedThings().flatMap(({ address, change, contested }) =>
+        contestedThings(now).flatMap(({ address, change, contested }) =>
           now < contested.restsUntil ? [[address, change.instance]] : []
         )
       ),
     /** @param write gives a time as ISO 8601. */
     list: (now: number, write: (time: number) => string): readonly Rest[] =>
-      withoutDependants(contestedThings()).map(({ change, contested: { diagnostic, delay, restsUntil }, until }) => ({
+      withoutDependants(contestedThings(now)).map(({ change, contested: { diagnostic, delay }, until }) => ({
         span: change.span,
         reason: 'contested',
         diagnostic,
         container: containerOf(change),
         thing: renderTitle(change),
-        until: write(now < restsUntil ? restsUntil : until),
+        until: write(until),
         rest: delay
       })),
-    /** When a thing is tried again, or is contested no longer; null: none is contested. */
-    next: (now: number): number | null => {
-      const times = contestedThings().map(({ contested: { restsUntil }, until }) =>
-        now < restsUntil ? restsUntil : until
-      )
-      return times.length === 0 ? null : Math.min(...times)
-    },
+    /** When a thing is tried again, or is contested no longer; Infinity: none is contested. */
+    next: (now: number): number => Math.min(...contestedThings(now).map(({ until }) => until)),
     clear: () => things.clear()
   }
 }
@@ -131,10 +131,6 @@ function wasUndone(first: PlannedChange, second: PlannedChange): boolean {
 }
 
 /** A change that is tried before its rest is over does not make the rest longer. What keeps sensors from sending, or the host from receiving, never rests. */
-function contest(change: PlannedChange, host: HostIndex | null, before: Contested | null, now: number): Contested {
-  return rest(change, explainContention(change, host), before, now)
-}
-
 function rest(change: PlannedChange, diagnostic: Diagnostic, before: Contested | null, now: number): Contested {
   if (change.closes) return { diagnostic, delay: 0, restsUntil: now }
   if (before !== null && now < before.restsUntil) return { ...before, diagnostic }

@@ -21,11 +21,8 @@ export function openDegradation() {
       const backedOff = (which: 'whole' | 'but seals') => spans.filter((span) => backoff.backedOff(span, now) === which)
       return { things: contention.resting(now), spans: new Set(backedOff('but seals')), excluded: backedOff('whole') }
     },
-    /** When the next attempt of anything is due; null: nothing is degraded. */
-    next: (now: number): number | null => {
-      const times = [backoff.next(), contention.next(now)].filter((time) => time !== null)
-      return times.length === 0 ? null : Math.min(...times)
-    },
+    /** When the next attempt of anything is due; Infinity: nothing is degraded. */
+    next: (now: number): number => Math.min(backoff.next(), contention.next(now)),
     /** Takes what came of a run. */
     update: (target: Target, { view, done, leftOut, failures }: RunOutcome, now: number): void => {
       contention.fail(leftOut, now)

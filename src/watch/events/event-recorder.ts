@@ -41,12 +41,6 @@ interface Source {
   readonly isNamed: boolean
 }
 
-/** A warning of the plan, and when a plan had it last. */
-interface SeenWarning {
-  readonly diagnostic: Diagnostic
-  readonly seen: number
-}
-
 /**
  * Milliseconds. A container that restarts takes its interfaces along, and what is said of them: a warning that comes back within
  * this time was never over.
@@ -71,7 +65,10 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   const waits = trackTransitions<Wait>(({ kind, span, title, diagnostic }) =>
     [kind, span, title, diagnostic.code].join(' ')
   )
-  const warnings = trackTransitions<SeenWarning>(({ diagnostic }) => nameWarning(diagnostic))
+  /** The warnings of plans, each with when a plan had it last. */
+  const warnings = trackTransitions<{ readonly diagnostic: Diagnostic; readonly seen: number }>(({ diagnostic }) =>
+    nameWarning(diagnostic)
+  )
   /** The warnings of the last plan that may be over in a moment, each with when a plan had it first. */
   let passing = new Map<string, number>()
   let isUnsettled = false
@@ -174,16 +171,14 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       const made = distinct(done.map((change) => ({ ...change, serves: change.serves ?? behind(change) ?? null })))
       for (const change of made) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       recordDegraded(trigger, degraded, false)
-      if (view === null) {
-        flush()
-        return isNewFile ? 0 : needed.length
+      if (view !== null) {
+        recordDocker(trigger, view)
+        recordSources(trigger, view, made, isNewFile)
+        recordWaits(trigger, view, made, spans)
+        recordWarnings(view, ended)
       }
-      recordDocker(trigger, view)
-      recordSources(trigger, view, made, isNewFile)
-      recordWaits(trigger, view, made, spans)
-      recordWarnings(view, ended)
-      const newDrift = dryRun ? drift.update(needed).started : needed
-      for (const change of dryRun ? newDrift : []) emit({ type: 'drift', trigger, change })
+      const newDrift = dryRun && view !== null ? drift.update(needed).started : needed
+      for (const change of dryRun && view !== null ? newDrift : []) emit({ type: 'drift', trigger, change })
       flush()
       return isNewFile ? 0 : newDrift.length
     },

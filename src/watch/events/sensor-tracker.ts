@@ -39,7 +39,7 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     if (sample === null || signal.aborted) return
     const judged = paths
       .flatMap(([span, path]) => judgeSensors(span, view, path, sample, Date.now(), remember))
-      .map((sensor) => (isRepaired(sensor, done) ? asStarting(sensor) : sensor))
+      .map((one): SensorHealth => (isRepaired(one, done) ? { ...one, ...starting } : one))
     const isPlanned = (span: string) => view.desired.spanOf(span) !== undefined
     // A span that is paused or waits is not in the view, and its sensors are as they were.
     sensors = [...judged, ...sensors.filter(({ span }) => !isPlanned(span))]
@@ -139,9 +139,7 @@ export function isRepaired({ span, sensor, cause }: SensorHealth, changes: reado
   return seenBefore.has(cause) && changes.some((change) => change.span === span && change.serves === sensor)
 }
 
-function asStarting(sensor: SensorHealth): SensorHealth {
-  return { ...sensor, state: 'starting', cause: null, since: null, diagnostic: null }
-}
+const starting = { state: 'starting', cause: null, since: null, diagnostic: null } as const
 
 function nameOf({ span, sensor }: Pick<SensorHealth, 'span' | 'sensor'>): string {
   return JSON.stringify([span, sensor])

@@ -55,17 +55,16 @@ export function sortOut(
       planned = together
     } catch (error) {
       if (some.length === 1) failures.push(failureOf(first, error, false))
-      else for (const half of halve(some)) add(half)
+      else {
+        const middle = Math.ceil(some.length / 2)
+        add(some.slice(0, middle))
+        add(some.slice(middle))
+      }
     }
   }
   add(spans.filter((span) => !suspects.has(span)))
   add(spans.filter((span) => suspects.has(span)))
   return { planned, failures }
-}
-
-function halve<T>(items: readonly T[]): readonly (readonly T[])[] {
-  const middle = Math.ceil(items.length / 2)
-  return [items.slice(0, middle), items.slice(middle)]
 }
 
 /** The spans whose resources an error names. */

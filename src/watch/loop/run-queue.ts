@@ -2,8 +2,8 @@ import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Trigger } from '../../status/watch-state.ts'
 
-/** When a run is due, in milliseconds of the monotonic clock, and its trigger; null: never. */
-export type Deadline = readonly [time: number | null, trigger: Trigger]
+/** When a run is due, in milliseconds of the monotonic clock, and its trigger; Infinity: never. */
+export type Deadline = readonly [time: number, trigger: Trigger]
 
 /**
  * Makes an empty queue: it does one run at a time, with at most one more queued. Runs that follow each other directly are
@@ -35,9 +35,8 @@ export function openRunQueue(
   }
   const wakeAtFirst = (deadlines: readonly Deadline[]) => {
     clearTimeout(timer)
-    const times = deadlines.flatMap(([time, trigger]) => (time === null ? [] : [{ time, trigger }]))
-    const [next] = times.sort((a, b) => a.time - b.time)
-    if (next !== undefined) timer = setTimeout(wake, Math.max(0, next.time - performance.now()), next.trigger)
+    const [next] = deadlines.filter(([time]) => time < Infinity).sort(([one], [other]) => one - other)
+    if (next !== undefined) timer = setTimeout(wake, Math.max(0, next[0] - performance.now()), next[1])
   }
   const runAll = async () => {
     for (let streak = 0; queued.size > 0 && !stop.signal.aborted; streak++) {

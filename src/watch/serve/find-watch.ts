@@ -27,16 +27,12 @@ export async function findWatch(name: string): Promise<FoundWatch> {
     const path = runFile(watchSocket(name))
     const socket = existsSync(path) ? path : null
     if (state !== null) return { socket, state, silent: null }
-    const pid = await findHolder(name)
+    const holder = findWatchPid(name)
+    // Another process may have the number of one that was killed: the lock tells.
+    const pid = holder !== null && (await isHeld(lockKind(name))) ? holder : null
     if (pid === null || performance.now() >= end) return { socket, state, silent: findSilent(socket, pid) }
     await sleep(interval)
   }
-}
-
-/** The process that has the name. Another process may have the number of one that was killed: the lock tells. */
-async function findHolder(name: string): Promise<number | null> {
-  const pid = findWatchPid(name)
-  return pid !== null && (await isHeld(lockKind(name))) ? pid : null
 }
 
 function findSilent(socket: string | null, pid: number | null): SilentWatch | null {

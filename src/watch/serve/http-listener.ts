@@ -114,10 +114,12 @@ function limitConnections(most: number) {
 
 async function bind(server: Server, address: ListenAddress): Promise<number> {
   try {
-    const { host, port } = address
-    await once(server.listen({ host, port, backlog: mostWaiting }), 'listening')
+    await once(server.listen({ ...address, backlog: mostWaiting }), 'listening')
   } catch (error) {
-    throw cannotListen(address, error)
+    const code = systemCode(error)
+    if (code === undefined) throw error
+    const message = `cannot listen at ${writeListenAddress(address)}: ${systemReason(error)}`
+    throw new SpanplanError(diagnostic('LISTEN_FAILED', message, hints[code]))
   }
   const bound = server.address()
   return bound !== null && typeof bound === 'object' ? bound.port : address.port
@@ -127,13 +129,6 @@ const hints: Readonly<Record<string, string>> = {
   EADDRINUSE: 'name another port, or see which program it is: ss -ltnp',
   EADDRNOTAVAIL: 'see which it has: ip address',
   EACCES: 'only root can use ports below 1024: name another'
-}
-
-function cannotListen(address: ListenAddress, error: unknown): SpanplanError {
-  const code = systemCode(error)
-  if (code === undefined) throw error
-  const message = `cannot listen at ${writeListenAddress(address)}: ${systemReason(error)}`
-  return new SpanplanError(diagnostic('LISTEN_FAILED', message, hints[code]))
 }
 
 async function answer(

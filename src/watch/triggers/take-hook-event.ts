@@ -8,8 +8,7 @@ import { recordHook } from '../../run-dir/hook-records.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { readOwnPauses } from '../../run-dir/pauses.ts'
-import type { Spec } from '../../spec/spec.ts'
-import type { RunUnderWay } from '../reconciler.ts'
+import type { openReconciler } from '../reconciler.ts'
 
 const eventSchema = z.object({
   /** null: every interface. */
@@ -24,25 +23,19 @@ const eventSchema = z.object({
 /** An interface that comes up or goes down, as a hook sends it to a watch. */
 export type InterfaceEvent = Readonly<z.infer<typeof eventSchema>>
 
-/** What decides whether a watch does the work of a hook. */
-interface HookContext {
-  /** The absolute paths of the files and folders that the watch was given. */
-  readonly paths: readonly string[]
-  readonly spec: () => Spec
-  readonly underWay: () => RunUnderWay | null
-  readonly signal: AbortSignal
-}
-
 /**
  * Does what a hook would do before it leaves the rest to a run of the watch: it records an interface that goes down, or is back.
  *
  * @returns looks whether the event needs a run; null: the hook has to do its work itself. It reads other files, it has given up
  * waiting, or another spanplan holds the lock for long.
  */
-export async function takeHookEvent(text: string, context: HookContext): Promise<(() => Promise<boolean>) | null> {
-  const { spec, underWay, signal } = context
+export async function takeHookEvent(
+  text: string,
+  { spec, underWay, filesInForce }: Pick<ReturnType<typeof openReconciler>, 'spec' | 'underWay' | 'filesInForce'>,
+  signal: AbortSignal
+): Promise<(() => Promise<boolean>) | null> {
   const { name, direction, paths, until } = eventSchema.parse(JSON.parse(text))
-  if (!isDeepStrictEqual(paths, context.paths)) return null
+  if (!isDeepStrictEqual(paths, filesInForce().paths)) return null
   if (name === null) return async () => true
   const look = async () => {
     const { links } = await readIpLinks()

@@ -76,8 +76,8 @@ export function openFiles(read: () => readonly SourceFile[], check: (next: Spec,
     diagnostics: () => diagnostics,
     /** The files' contents at the last reload. */
     lastRead: () => files,
-    /** When doubtful files are accepted or refused if they stay the same, in milliseconds of the monotonic clock; null: none are. */
-    settlesAt: () => doubt?.until ?? null,
+    /** When doubtful files are accepted or refused if they stay the same, in milliseconds of the monotonic clock; Infinity: none are. */
+    settlesAt: () => doubt?.until ?? Infinity,
     /** Reads the files again. `same`: they have not changed, or what they say now is still doubtful. */
     reload: (now: number): 'same' | 'accepted' | 'refused' => {
       const { print, load } = tryToRead()

@@ -80,13 +80,13 @@ test('then once is enough, and the rests grow, until a minute without it, or a n
   for (const now of [0, 1, 2, 3, 4, 5]) contention.add([ens192], null, now)
   const rests = [10_000, 20_000, 40_000, 95_000, 260_000, 565_000].map((now) => {
     contention.add([ens192], null, now)
-    return ((contention.next(now) ?? 0) - now) / 1000
+    return (contention.next(now) - now) / 1000
   })
   expect(rests).toEqual([6, 18, 54, 162, 300, 300])
   contention.add([], null, 864_999)
   expect(contention.list(864_999, write)).toMatchObject([{ until: '865000 ms', rest: 300_000 }])
   contention.add([], null, 865_000)
-  expect([contention.list(865_000, write), contention.next(865_000)]).toEqual([[], null])
+  expect([contention.list(865_000, write), contention.next(865_000)]).toEqual([[], Infinity])
   for (const now of [0, 1, 2, 3, 4]) contention.add([ens192], null, 1_010_000 + now)
   contention.clear()
   contention.add([ens192], null, 1_010_005)
@@ -171,7 +171,7 @@ test('a sensor that cannot be had rests at once, for longer each time, until its
   const rests = [0, 2000, 8000, 26_000].map((now) => {
     contention.fail([{ change: evil, diagnostic, made: true }], now)
     contention.add([], null, now)
-    return (contention.next(now) ?? 0) - now
+    return contention.next(now) - now
   })
   expect(rests).toEqual([2000, 6000, 18_000, 54_000])
   expect(contention.list(26_000, write)).toMatchObject([{ span: 'span0', diagnostic, rest: 54_000 }])

@@ -87,10 +87,10 @@ test('the first deadline that a run gives wakes, and none of those of an earlier
   const runQueue = openRunQueue(async (triggers) => {
     runs.push(triggers)
     const now = performance.now()
-    if (runs.length > 1) return [[null, 'retry']]
+    if (runs.length > 1) return [[Infinity, 'retry']]
     return [
       [now + 3_600_000, 'interval'],
-      [null, 'file'],
+      [Infinity, 'file'],
       [now + 100, 'retry'],
       [now + 300, 'resume']
     ]
