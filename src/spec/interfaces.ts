@@ -18,14 +18,14 @@ const macaddress = text('a MAC address such as "00:1b:21:aa:00:01"', [
 
 /** `match` of an entry of `interfaces`. */
 export const matchMapping = mappingWithOne(
-  ['macaddress', 'name'],
+  {
+    macaddress,
+    name: interfaceName.optional().describe('The name of the interface, or one of its altnames')
+  },
+  {},
   {
     description: 'How the interface is found. Default: the key is its name',
     message: 'must have either macaddress or name'
-  },
-  {
-    macaddress: macaddress.optional(),
-    name: interfaceName.optional().describe('The name of the interface, or one of its altnames')
   }
 )
 

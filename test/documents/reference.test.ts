@@ -93,7 +93,7 @@ test('every code that stands in src has a text, and every text a code', () => {
 const wordsOfOthers: ReadonlySet<string> = new Set([
   ...['BAD_ALIAS', 'BAD_COLLECTION_TYPE', 'BAD_DQ_ESCAPE', 'BAD_INDENT', 'BAD_SCALAR_START'],
   ...['BLOCK_AS_IMPLICIT_KEY', 'DUPLICATE_KEY'],
-  ...['MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED'],
+  ...['MISSING_CHAR', 'MULTILINE_IMPLICIT_KEY', 'TAB_AS_INDENT', 'TAG_RESOLVE_FAILED'],
   ...[
     'EACCES',
     'EAGAIN',

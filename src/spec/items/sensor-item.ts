@@ -38,22 +38,17 @@ const containerName = selectorKeys.container.describe('The name of a container. 
 
 /** An item of `sensors` that is a mapping. */
 export const sensorMapping = mappingWithOne(
-  Object.keys(selectorKeys),
-  { message: 'must have one of container, label and compose', several: 'write an item for each' },
   {
-    container: containerName.optional(),
-    label: selectorKeys.label
-      .describe(
-        'KEY=VALUE: every running container with this label is connected, also if the label is that of its image'
-      )
-      .optional(),
-    compose: selectorKeys.compose
-      .describe(
-        'PROJECT/SERVICE: every running container of this Compose service is connected, except those of docker compose run'
-      )
-      .optional(),
-    ...shapeOf(options)
-  }
+    container: containerName,
+    label: selectorKeys.label.describe(
+      'KEY=VALUE: every running container with this label is connected, also if the label is that of its image'
+    ),
+    compose: selectorKeys.compose.describe(
+      'PROJECT/SERVICE: every running container of this Compose service is connected, except those of docker compose run'
+    )
+  },
+  shapeOf(options),
+  { message: 'must have one of container, label and compose', several: 'write an item for each' }
 )
 
 /** An item of `sensors`. */

@@ -92,16 +92,12 @@ export type SourceSpec = SourceByKind & ValuesOf<typeof options> & { readonly id
 export type SourceOf<Kind extends SourceSpec['kind']> = Extract<SourceSpec, { readonly kind: Kind }>
 
 /** An item of `sources`. */
-export const source = mappingWithOne(
-  Object.keys(sourceKeys),
-  {
-    description: 'Where traffic is copied from',
-    message: `must have one of these keys: ${Object.keys(sourceKeys).join(', ')}`,
-    none: 'say what is copied, for example "- interface: eth1"',
-    several: 'write an item for each'
-  },
-  { ...sourceKeys, ...shapeOf(options) }
-)
+export const source = mappingWithOne(sourceKeys, shapeOf(options), {
+  description: 'Where traffic is copied from',
+  message: `must have one of these keys: ${Object.keys(sourceKeys).join(', ')}`,
+  none: 'say what is copied, for example "- interface: eth1"',
+  several: 'write an item for each'
+})
 
 /** @param tree of the item. */
 export function readSource(data: z.output<typeof source>, tree: Tree, findInterface: FindInterface): SourceSpec[] {

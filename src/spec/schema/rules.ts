@@ -42,21 +42,24 @@ interface OneKeyTexts {
   readonly several?: string
 }
 
-/** The schema of a mapping that has exactly one of these keys. */
-export function mappingWithOne<Shape extends z.ZodRawShape>(
-  keys: readonly string[],
-  { description, message, none, several }: OneKeyTexts,
-  shape: Shape
+/** The schema of a mapping that has exactly one of some keys, and may have options. */
+export function mappingWithOne<Keys extends z.ZodRawShape, Options extends z.ZodRawShape>(
+  keys: Keys,
+  options: Options,
+  { description, message, none, several }: OneKeyTexts
 ) {
+  const names = Object.keys(keys)
   const check: z.core.CheckFn<Readonly<Record<string, unknown>>> = ({ value, issues }) => {
-    const given = keys.filter((key) => value[key] !== undefined)
+    const given = names.filter((name) => value[name] !== undefined)
     if (given.length === 1) return
     const hint = given.length === 0 ? none : several
     issues.push({ code: 'custom', input: value, message, params: { hint } })
   }
-  return mapping(shape)
+  return mapping(keys)
+    .partial()
+    .extend(options)
     .check(check)
-    .meta({ description, oneOf: keys.map((key) => ({ required: [key] })) })
+    .meta({ description, oneOf: names.map((name) => ({ required: [name] })) })
 }
 
 /** A rule for a text of several lines. */

@@ -15,13 +15,13 @@ export type ContainerSource = ContainerSelector & { readonly kind: 'container' }
 export const containerSource = {
   end: 'container',
   keys: {
-    container: selectorKeys.container
-      .describe('The name of a container: each of its interfaces is copied. Directions are as the container sees them')
-      .optional(),
-    label: selectorKeys.label.describe('KEY=VALUE: the same for every running container with this label').optional(),
-    compose: selectorKeys.compose
-      .describe('PROJECT/SERVICE: the same for every running container of this Compose service')
-      .optional()
+    container: selectorKeys.container.describe(
+      'The name of a container: each of its interfaces is copied. Directions are as the container sees them'
+    ),
+    label: selectorKeys.label.describe('KEY=VALUE: the same for every running container with this label'),
+    compose: selectorKeys.compose.describe(
+      'PROJECT/SERVICE: the same for every running container of this Compose service'
+    )
   },
   load(data) {
     const selector = readSelector(data)

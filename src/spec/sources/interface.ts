@@ -14,9 +14,9 @@ export interface InterfaceSource {
 export const interfaceSource = {
   end: 'interface',
   keys: {
-    interface: interfaceName
-      .describe('The interface to copy from: a key of interfaces, or a name on the host (an altname too)')
-      .optional()
+    interface: interfaceName.describe(
+      'The interface to copy from: a key of interfaces, or a name on the host (an altname too)'
+    )
   },
   load: (data) => (data.interface === undefined ? undefined : { kind: 'interface', interface: data.interface }),
   print: (source) => ({ interface: source.interface }),

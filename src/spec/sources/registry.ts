@@ -25,7 +25,9 @@ export type SourceByKind = SourceOf<keyof Kinds>
 const kindOf: { readonly [K in keyof Kinds]: SourceSyntax<DataOf<K>, SourceOf<K>> } = kinds
 
 /** Reads an item that the schema has checked; undefined: it has none of the keys. */
-export function loadSource(data: z.output<z.ZodObject<typeof sourceKeys>>): SourceByKind | undefined {
+export function loadSource(
+  data: z.output<ReturnType<z.ZodObject<typeof sourceKeys>['partial']>>
+): SourceByKind | undefined {
   return Object.values(kinds)
     .map((kind) => kind.load(data))
     .find((source) => source !== undefined)

@@ -124,26 +124,33 @@ function joinErrors(errors: readonly YAMLError[]): readonly ParserError[] {
 /** The position to fix: the parser finds some errors far behind it. */
 function findCause(error: ParserError, tokens: readonly CST.Token[], text: string): number {
   const [from] = error.pos
-  const [, quote] = /^Missing closing (["'])/.exec(error.message) ?? []
-  if (quote !== undefined) return Math.max(text.lastIndexOf(quote, from), 0)
-  if (/^Flow (?:map|sequence) (?:in|must)/.test(error.message)) return findUnclosed(tokens, from) ?? from
-  return from
+  if (/^Flow (?:map|sequence) (?:in|must)/.test(error.message))
+    return findLast(tokens, (token) => token.offset <= from && isOpenCollection(token))?.offset ?? from
+  if (error.code !== 'MISSING_CHAR') return from
+  const open = findLast(tokens, (token) => isOpenScalar(token) && token.offset + token.source.length === from)
+  return open === undefined ? from : text.lastIndexOf(text[open.offset] ?? '', from)
 }
 
-/** The last unclosed { or [ before a position. */
-function findUnclosed(tokens: readonly CST.Token[], before: number): number | undefined {
-  let found: number | undefined
-  const check = (token: CST.Token | null | undefined) => {
-    if (token?.type !== 'flow-collection' || token.offset > before) return
-    const closing = token.start.type === 'flow-map-start' ? 'flow-map-end' : 'flow-seq-end'
-    const isClosed = token.end.some(({ type }) => type === closing)
-    if (!isClosed) found = token.offset
-  }
+/** A scalar without its second quote. */
+function isOpenScalar(token: CST.Token): token is CST.FlowScalar {
+  if (token.type !== 'double-quoted-scalar' && token.type !== 'single-quoted-scalar') return false
+  return token.source.length === 1 || token.source.at(-1) !== token.source[0]
+}
+
+/** A { or [ without its } or ]. */
+function isOpenCollection(token: CST.Token): boolean {
+  if (token.type !== 'flow-collection') return false
+  const closing = token.start.type === 'flow-map-start' ? 'flow-map-end' : 'flow-seq-end'
+  return !token.end.some(({ type }) => type === closing)
+}
+
+/** The last key or value that passes a test. */
+function findLast(tokens: readonly CST.Token[], test: (token: CST.Token) => boolean): CST.Token | undefined {
+  let found: CST.Token | undefined
   for (const token of tokens) {
     if (token.type !== 'document') continue
     CST.visit(token, ({ key, value }) => {
-      check(key)
-      check(value)
+      for (const one of [key, value]) if (one && test(one)) found = one
     })
   }
   return found
