@@ -126,6 +126,15 @@ export function nullIfForeseen(error: unknown): null {
   return null
 }
 
+/** The result of some work, or null where it fails with a SpanplanError. */
+export function attempt<T>(work: () => T): T | null {
+  try {
+    return work()
+  } catch (error) {
+    return nullIfForeseen(error)
+  }
+}
+
 /** Joins the messages of an error into one diagnostic, with the code and the place of the first. */
 export function diagnosticOf(error: unknown): Diagnostic {
   const [first, ...others] = asForeseen(error).diagnostics

@@ -137,17 +137,19 @@ export async function applyPlan(
       last,
       done: done.filter((change) => !(isNewPort(change) && connected.has(change.span))),
       leftOut,
-      deferred: last.plan.waiting.filter((wait) => isRecreation(wait) && matchesSpan(target.recreate, wait.span)),
+      deferred: last.plan.waiting.filter(
+        ({ diagnostic, span }) => diagnostic.code === 'RECREATE_DEFERRED' && matchesSpan(target.recreate, span)
+      ),
       restarts: await findRestarts(listened, last.host),
       unverified: dockerFailure && unverifiedError(dockerFailure, done, last)
     }
   } catch (error) {
     if (error instanceof RemovalBlocked) throw error
     const result = log.begun ? await rollBack(target, first, progress, listened) : null
-    const untouched = result === null || (result.complete && !result.changed && log.done.length === 0)
-    throw untouched
-      ? withNote(error, '\nNothing was changed.')
-      : withNote(error, rollbackNote(result), exitOf(result, signal))
+    if (result === null || (result.complete && !result.changed && log.done.length === 0))
+      throw withNote(error, '\nNothing was changed.')
+    const exit = signal.aborted ? interruptedExit(signal) : Exit.rolledBack
+    throw withNote(error, rollbackNote(result), result.complete ? exit : Exit.partial)
   }
 }
 
@@ -168,8 +170,6 @@ export async function rollBackApply(
   const message = `${reason.message}${rollbackNote(result)}`
   throw new SpanplanError({ ...reason, message }, result.complete ? exit : Exit.partial)
 }
-
-const isRecreation = ({ diagnostic: { code } }: Wait) => code === 'RECREATE_DEFERRED'
 
 async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   let last: Refreshed = { view: first, dockerFailure: null }
@@ -218,7 +218,8 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     planned: before,
     observe: () => observeDuringApply(target, before)
   })
-  if (result.ended === 'interrupted') throw interrupted(signal)
+  if (result.ended === 'interrupted')
+    throw new SpanplanError({ code: 'INTERRUPTED', message: 'interrupted' }, interruptedExit(signal))
   if (result.ended === 'blocked') {
     throw undoBlocked ? new SpanplanError(result.blockers) : new RemovalBlocked(result.blockers, changes)
   }
@@ -294,15 +295,6 @@ function stepError({ task: { step, change }, error }: StepFailed): SpanplanError
   const message = `could not ${printable(step.summary)}: ${cause?.message ?? error.message}`
   const failed = diagnostic(cause?.code ?? 'STEP_FAILED', message, cause?.hint, change.origin)
   return new SpanplanError({ ...failed, subject: change.subject }, error.exit, { cause: error })
-}
-
-function interrupted(signal: AbortSignal): SpanplanError {
-  return new SpanplanError({ code: 'INTERRUPTED', message: 'interrupted' }, interruptedExit(signal))
-}
-
-function exitOf({ complete }: RollbackResult, signal: AbortSignal): ExitCode {
-  if (!complete) return Exit.partial
-  return signal.aborted ? interruptedExit(signal) : Exit.rolledBack
 }
 
 /** Adds a note to an error's first message. A bug stays as it is. */

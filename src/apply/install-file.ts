@@ -83,7 +83,10 @@ export function installFile(installation: Installation): void {
   inFolder(installation, (folder) => {
     const now = digestAt(folder, path)
     if (now === digest(bytes)) return
-    if (now !== before) throw fileChanged(path)
+    if (now !== before) {
+      const message = `${printable(path)} was changed by somebody else meanwhile, and stays as it is now`
+      throw new SpanplanError(diagnostic('FILE_CHANGED', message, 'look at it, and then run the apply again'))
+    }
     const draft = entryOf(folder, `.${basename(path)}.spanplan`)
     try {
       writeDraft(draft, bytes, folder)
@@ -164,9 +167,4 @@ function unwritable(path: string, error: unknown): SpanplanError {
       ? rightMissing(message)
       : diagnostic('FILE_UNWRITABLE', message, 'name another file with --install')
   )
-}
-
-function fileChanged(path: string): SpanplanError {
-  const message = `${printable(path)} was changed by somebody else meanwhile, and stays as it is now`
-  return new SpanplanError(diagnostic('FILE_CHANGED', message, 'look at it, and then run the apply again'))
 }

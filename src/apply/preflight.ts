@@ -30,11 +30,6 @@ export function preflight(
   plan: Plan,
   { allowEmpty = false, lock = [], docker = [], install = [] }: PreflightOptions
 ): void {
-  checkRights(plan, docker, plan.changes.length > 0 || docker.length > 0 ? [...lock, ...install] : [])
-  if (!allowEmpty) checkEmptyFile(target, plan)
-}
-
-function checkRights(plan: Plan, docker: readonly Diagnostic[], others: readonly Diagnostic[]): void {
   const changesNetwork = plan.changes.some(({ stages }) =>
     stages.some(({ steps }) => steps.some((step) => 'argv' in step))
   )
@@ -44,11 +39,12 @@ function checkRights(plan: Plan, docker: readonly Diagnostic[], others: readonly
     ...(network === null ? [] : [network]),
     ...filters.slice(0, 1).map(({ title, diagnostic }) => rightMissing(`${title} ${diagnostic.message}`)),
     ...docker,
-    ...others
+    ...(plan.changes.length > 0 || docker.length > 0 ? [...lock, ...install] : [])
   ]
   const last = missing.at(-1)
-  if (last === undefined) return
-  throw new PreflightError([...missing.slice(0, -1), { ...last, message: `${last.message}. Nothing was changed.` }])
+  if (last !== undefined)
+    throw new PreflightError([...missing.slice(0, -1), { ...last, message: `${last.message}. Nothing was changed.` }])
+  if (!allowEmpty) checkEmptyFile(target, plan)
 }
 
 /**

@@ -37,12 +37,21 @@ export async function rollBack(
   const log: StepLog = { done: [], begun: false }
   const failures = new Map<string, Diagnostic>()
   let left: readonly PlannedChange[] = []
+  // Where the host or Docker could not be read, more may be left.
+  const conclude = (unread: Diagnostic | null, restarts: readonly Diagnostic[]): RollbackResult => {
+    // What others may undo is no part of the host that was there before; what has failed, nobody has undone.
+    const complete = left.every((change) => isTolerated(change) && !failures.has(change.address)) && unread === null
+    const changed = log.begun || !complete
+    if (changed) progress.rolledBack(complete, left)
+    // One thing may be in the way of several changes.
+    const causes = new Map([...failures.values(), ...(unread ? [unread] : [])].map((cause) => [cause.message, cause]))
+    return { complete, left, causes: [...causes.values()], changed, restarts }
+  }
   // Three rounds, for Docker creates ports in the first one; and one more for each step that fails, which is not tried again.
   for (let round = 0, rounds = 3; ; round++) {
     const view = await refreshForRollback(target, first).catch(ifForeseen)
     if (view instanceof SpanplanError) {
-      const unread = diagnostic('ROLLBACK_BLIND', `the host cannot be read: ${view.message}`)
-      return { ...conclude(log, progress, left, unread, failures), restarts: [] }
+      return conclude(diagnostic('ROLLBACK_BLIND', `the host cannot be read: ${view.message}`), [])
     }
     before ??= await readListened(view.host, findReconnected(view.plan.changes))
     const unread = dockerUnread(first, view)
@@ -51,8 +60,7 @@ export async function rollBack(
     for (const change of left) for (const blocker of findBlockers([change], view)) failures.set(change.address, blocker)
     const possible = left.filter((change) => !failures.has(change.address) && !isStillNeeded(change, left))
     if (possible.length === 0 || round === rounds) {
-      const restarts = await findRestarts(before, view.host)
-      return { ...conclude(log, progress, left, unread, failures), restarts }
+      return conclude(unread, await findRestarts(before, view.host))
     }
     const result = await runSteps(possible, log, progress)
     if (result.ended !== 'failed') continue
@@ -63,23 +71,6 @@ export async function rollBack(
     })
     rounds++
   }
-}
-
-/** `unread`: why the host or Docker could not be read, in which case more may be left. */
-function conclude(
-  { begun }: StepLog,
-  progress: Progress,
-  left: readonly PlannedChange[],
-  unread: Diagnostic | null,
-  failures: ReadonlyMap<string, Diagnostic>
-): Omit<RollbackResult, 'restarts'> {
-  // What others may undo is no part of the host that was there before; what has failed, nobody has undone.
-  const complete = left.every((change) => isTolerated(change) && !failures.has(change.address)) && unread === null
-  const changed = begun || !complete
-  if (changed) progress.rolledBack(complete, left)
-  // One thing may be in the way of several changes.
-  const causes = new Map([...failures.values(), ...(unread ? [unread] : [])].map((cause) => [cause.message, cause]))
-  return { complete, left, causes: [...causes.values()], changed }
 }
 
 /**

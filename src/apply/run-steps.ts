@@ -3,7 +3,7 @@ import type { Diagnostic } from '../errors.ts'
 import { connectDocker } from '../host/docker/docker-client.ts'
 import { findBlockers, isBlockable, orderStages, type PlannedChange } from '../plan/plan.ts'
 import type { ObservedState } from '../resources/kind.ts'
-import { type Batch, makeBatches, runBatch, type StepFailed, type Task } from './batch.ts'
+import { makeBatches, runBatch, type StepFailed, type Task } from './batch.ts'
 
 /** Is called as an apply goes on. */
 export interface Progress {
@@ -53,7 +53,10 @@ export async function runSteps(
   const blockers: Diagnostic[] = []
   for (const planned of batches) {
     if (checks?.signal.aborted) return { ended: 'interrupted' }
-    blockers.push(...(checks === undefined ? [] : await findNewBlockers(planned, checks)))
+    // Since the plan was made, others may have attached something to a bridge that is removed: the kernel would remove that too.
+    const removals = [...new Set(planned.tasks.map(({ change }) => change))].filter(isBlockable)
+    if (checks !== undefined && removals.length > 0)
+      blockers.push(...findBlockers(removals, await checks.observe(), checks.planned))
     const tasks = planned.tasks.filter(({ change }) => !isBlocked(change, blockers))
     if (tasks.length === 0) continue
     log.begun = true
@@ -68,12 +71,6 @@ export async function runSteps(
     return { ended: 'failed', failure }
   }
   return blockers.length === 0 ? { ended: 'completed' } : { ended: 'blocked', blockers }
-}
-
-/** Since the plan was made, others may have attached something to a bridge that is removed: the kernel would remove that too. */
-async function findNewBlockers({ tasks }: Batch, { planned, observe }: BatchChecks): Promise<Diagnostic[]> {
-  const removals = [...new Set(tasks.map(({ change }) => change))].filter(isBlockable)
-  return removals.length === 0 ? [] : findBlockers(removals, await observe(), planned)
 }
 
 /** Whether a change has a blocker. */

@@ -12,7 +12,7 @@ import { type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { framePathsOf, takeSample } from '../status/counters/frame-path.ts'
 import type { Result, Trigger, WatchState } from '../status/watch-state.ts'
-import { failureOf, type Problem, type Rest } from './degraded/backoff.ts'
+import { failureOf, type Problem } from './degraded/backoff.ts'
 import { openDegradation } from './degraded/degradation.ts'
 import { trackCarriers } from './events/carriers.ts'
 import type { EmitEvent } from './events/event.ts'
@@ -155,7 +155,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       pid: process.pid,
       since,
       dryRun,
-      degraded: degradation.list().map(withoutRest),
+      degraded: degradation.list().map(({ span, reason, diagnostic, until }) => ({ span, reason, diagnostic, until })),
       ...statistics.read(),
       file: { valid: files.diagnostics().length === 0, diagnostics: files.diagnostics() },
       sensors: sensors.list()
@@ -243,10 +243,6 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     /** The counters at the first run; null: they could not be read yet. */
     firstSample: () => firstSample
   }
-}
-
-function withoutRest({ rest: _, container: __, thing: ___, ...degraded }: Rest) {
-  return degraded
 }
 
 /** A dry run needs no lock. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { nullIfForeseen } from '../../errors.ts'
+import { attempt } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { readHostFor } from '../../look/refresh.ts'
 import { viewLive } from '../../plan/live-view.ts'
@@ -22,13 +22,9 @@ const ofSensor: ReadonlySet<PlannedChange['kind']> = new Set(['port', 'xdp', 'st
 
 /** What is to be closed of the target, and nothing else; null: it cannot be planned now. */
 function planOwn(target: Target, reading: HostReading): PlanView | null {
-  try {
-    const view = planTarget(target, reading)
-    const changes = view.plan.changes.filter(({ closes, kind }) => closes || ofSensor.has(kind))
-    return { ...view, plan: { ...view.plan, changes } }
-  } catch (error) {
-    return nullIfForeseen(error)
-  }
+  const view = attempt(() => planTarget(target, reading))
+  const changes = view?.plan.changes.filter(({ closes, kind }) => closes || ofSensor.has(kind)) ?? []
+  return view && { ...view, plan: { ...view.plan, changes } }
 }
 
 /** What is to be closed in the sealed spans that the target does not have, of whichever owner. No file is asked: what is live says that a span is sealed. */

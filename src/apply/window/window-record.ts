@@ -12,7 +12,7 @@ import { loadSpec } from '../../spec/load.ts'
 import { everySpan, noSpan } from '../../spec/scope.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { Installation } from '../install-file.ts'
-import { endSchema, next, openPhases, type WindowEnd, type WindowEvent } from './window-transitions.ts'
+import { endSchema, next, openPhases, type WindowEvent } from './window-transitions.ts'
 
 const base64 = z.base64().transform((text): Uint8Array => Buffer.from(text, 'base64'))
 
@@ -153,14 +153,12 @@ export function writeWindow(window: OpenWindow | EndedWindow): void {
 export function recordEvent(window: OpenWindow, event: WindowEvent): void {
   const state = next(window, event)
   if (state.phase === 'rejected') return
-  if (state.phase === 'ended') writeEnd(window.id, state.end)
-  else writeWindow({ ...window, phase: state.phase })
-}
-
-function writeEnd(id: string, end: WindowEnd): void {
   try {
-    writeWindow({ phase: 'ended', id, ...end })
-  } catch {
+    writeWindow(
+      state.phase === 'ended' ? { phase: 'ended', id: window.id, ...state.end } : { ...window, phase: state.phase }
+    )
+  } catch (error) {
+    if (state.phase !== 'ended') throw error
     // The disk is full. Without a record, nobody takes the window for one that is left.
     removeWindow()
   }

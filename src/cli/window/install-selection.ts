@@ -59,7 +59,7 @@ export function findInstallation({ files }: Session, { install, insecureFile }: 
  */
 export async function warnOfOtherFiles({ spec, scope }: Target, install?: string): Promise<Diagnostic[]> {
   const files = spec.files.map((path, index) => (index === 0 && install !== undefined ? install : path))
-  const other = await findOtherFiles({ spec, scope, files })
+  const other = await findOtherFiles({ spec, scope }, files)
   return other === null || other.undone.length === 0 ? [] : [other.diagnostic]
 }
 

@@ -40,16 +40,12 @@ export function explainRefusal(expression: string, said: string): Explanation {
   for (const [pattern, hint] of namedWords) {
     const found = pattern.exec(said)
     if (!found) continue
-    const [, word] = found
-    const at = word === undefined ? -1 : findWord(word, tokens, expression)
-    return { at: at === -1 ? null : at, hint: typeof hint === 'string' ? hint : hint(word ?? '') }
+    const [, word = ''] = found
+    const at = word === '' ? -1 : (tokens.find(({ text }) => text === word)?.at ?? expression.indexOf(word))
+    return { at: at === -1 ? null : at, hint: typeof hint === 'string' ? hint : hint(word) }
   }
   if (!/syntax error/.test(said)) return { at: null, hint: manual }
   return explainSyntaxError(expression, tokens) ?? { at: null, hint: manual }
-}
-
-function findWord(word: string, tokens: readonly Token[], expression: string): number {
-  return tokens.find(({ text }) => text === word)?.at ?? expression.indexOf(word)
 }
 
 function suggestNetwork(text: string): string {
@@ -111,7 +107,6 @@ function explainBrackets(tokens: readonly Token[]): Explanation | undefined {
 }
 
 const joins: ReadonlySet<string> = new Set(['and', 'or', '&&', '||'])
-const equals: ReadonlySet<string> = new Set(['=', '=='])
 /** Words that a value follows. */
 const typed: ReadonlySet<string> = new Set(['host', 'net', 'port', 'portrange', 'proto', 'src', 'dst'])
 
@@ -131,7 +126,7 @@ function explainOrder(tokens: readonly Token[]): Explanation | undefined {
     const before = tokens[index - 1]
     if (before === undefined) continue
     const { at, text } = token
-    if ((typed.has(before.text) || before.text === 'vlan') && equals.has(text))
+    if ((typed.has(before.text) || before.text === 'vlan') && (text === '=' || text === '=='))
       return { at, hint: `take the ${quote(text)} out: ${before.text} ${tokens[index + 1]?.text ?? ''}` }
     if (joins.has(before.text) && joins.has(text))
       return { at, hint: `take this ${quote(text)} out, or the one before` }

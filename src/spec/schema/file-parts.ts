@@ -1,11 +1,10 @@
 import type { z } from 'zod'
-import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
-import { quote } from '../../printable.ts'
+import type { Diagnostic, Origin } from '../../errors.ts'
 import { breakStrange } from '../yaml/strange-text.ts'
-import { findTree, type MapTree, type Path, type Tree, toData, withoutValues } from '../yaml/tree.ts'
-import { isOwnKey, schemas } from './schema.ts'
+import { findTree, type Path, type Tree, toData, withoutValues } from '../yaml/tree.ts'
+import { schemas } from './schema.ts'
 import { explainIssues } from './schema-errors.ts'
-import { recogniseForeign } from './suggestions.ts'
+import { explainForeign } from './suggestions.ts'
 
 /** The valid data of a value, and the tree with the place of each part of the data. */
 export interface Valid<Data> {
@@ -37,7 +36,10 @@ export function readPart(file: Tree): { readonly part: Part; readonly diagnostic
   const foreign = file.kind === 'map' ? explainForeign(file) : undefined
   if (foreign) return { part: { owner: undefined, interfaces: [], spans: [] }, diagnostics: [foreign] }
   const strange: Diagnostic[] = []
-  const tree = breakStrange(file.kind === 'map' ? withoutOwnKeys(file) : file, (found) => strange.push(found))
+  // Keys with x- are the user's own.
+  const isOurs = ([key]: readonly [string, unknown]) => !key.startsWith('x-')
+  const checked = file.kind === 'map' ? { ...file, entries: new Map([...file.entries].filter(isOurs)) } : file
+  const tree = breakStrange(checked, (found) => strange.push(found))
   const { error } = schemas.file.safeParse(toData(tree))
   const part = {
     owner: keepValid(schemas.owner, findTree(tree, ['name'])),
@@ -45,19 +47,6 @@ export function readPart(file: Tree): { readonly part: Part; readonly diagnostic
     spans: listEntries(findTree(tree, ['spans']), schemas.spanName, schemas.span)
   }
   return { part, diagnostics: [...strange, ...(error ? explainIssues(error.issues, tree) : [])] }
-}
-
-/** One diagnostic for a whole file of another program: a folder may hold such a file too. */
-function explainForeign(tree: MapTree): Diagnostic | undefined {
-  const found = recogniseForeign(tree)
-  if (found === undefined) return undefined
-  const message = `${quote(found.key)} is a key of ${found.kind}, not of spans.yaml`
-  const hint = 'name the right file with -f; all *.yaml of a folder are read, so move this file to another folder'
-  return diagnostic('KEY_UNKNOWN', message, hint, tree.entries.get(found.key)?.at)
-}
-
-function withoutOwnKeys(tree: MapTree): MapTree {
-  return { ...tree, entries: new Map([...tree.entries].filter(([key]) => !isOwnKey(key))) }
 }
 
 function listEntries<Data>(

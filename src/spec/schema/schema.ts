@@ -68,9 +68,6 @@ export const levelKeys = {
   sensor: Object.keys(sensorMapping.shape)
 }
 
-/** Whether a top-level key is the user's own. */
-export const isOwnKey = (key: string) => key.startsWith('x-')
-
 /** The JSON Schema of spans.yaml, for editors. yaml-language-server supports draft 7 best. */
 export function jsonSchema(): object {
   const { $schema, ...rest } = z.toJSONSchema(file, { target: 'draft-07', io: 'input' })

@@ -1,3 +1,4 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { keysOf } from '../../keys.ts'
 import { printable, quote } from '../../printable.ts'
 import { sourceKeys } from '../sources/registry.ts'
@@ -133,11 +134,13 @@ const foreignFiles: Readonly<Record<string, string>> = {
   network: 'a netplan file'
 }
 
-/** What kind of file it is instead, and the key that tells it; undefined: it may be a spans.yaml. */
-export function recogniseForeign(tree: MapTree): { readonly kind: string; readonly key: string } | undefined {
-  if (tree.entries.has('spans')) return undefined
-  const key = Object.keys(foreignFiles).find((one) => tree.entries.has(one))
-  return key === undefined ? undefined : { key, kind: foreignFiles[key] ?? '' }
+/** One diagnostic for a whole file of another program: a folder may hold such a file too. undefined: it may be a spans.yaml. */
+export function explainForeign({ entries }: MapTree): Diagnostic | undefined {
+  const [key, kind] = Object.entries(foreignFiles).find(([one]) => entries.has(one)) ?? []
+  if (key === undefined || entries.has('spans')) return undefined
+  const message = `${quote(key)} is a key of ${kind}, not of spans.yaml`
+  const hint = 'name the right file with -f; all *.yaml of a folder are read, so move this file to another folder'
+  return diagnostic('KEY_UNKNOWN', message, hint, entries.get(key)?.at)
 }
 
 /** The start of a value's text, safe to print. */

@@ -6,21 +6,16 @@ import { widthOf } from '../../text-lines.ts'
 const longestLine = 100
 const tabWidth = 4
 
-interface Cell {
-  readonly shown: string
-  readonly width: number
-}
-
-function show(character: string): Cell {
-  if (character === '\t') return { shown: ' '.repeat(tabWidth), width: tabWidth }
+/** A character as it can be printed. */
+function show(character: string): string {
+  if (character === '\t') return ' '.repeat(tabWidth)
   // Unicode has a symbol for each ASCII control character.
-  if (character < ' ') return { shown: String.fromCodePoint(0x2400 + character.charCodeAt(0)), width: 1 }
-  if (character === '\u007F') return { shown: '\u2421', width: 1 }
-  if (printable(character) !== character) return { shown: '\uFFFD', width: 1 }
-  return { shown: character, width: widthOf(character) }
+  if (character < ' ') return String.fromCodePoint(0x2400 + character.charCodeAt(0))
+  if (character === '\u007F') return '\u2421'
+  return printable(character) === character ? character : '\uFFFD'
 }
 
-const sumWidths = (cells: readonly Cell[]) => cells.reduce((sum, { width }) => sum + width, 0)
+const sumWidths = (characters: readonly string[]) => widthOf(characters.join(''))
 
 function findLine(text: string, line: number): string {
   let start = 0
@@ -59,7 +54,7 @@ export function excerpt(text: string, { line, column }: Origin): string {
     isCutAfter = true
   }
   const cut = isCutBefore ? '…' : ''
-  const shown = `${cut}${[...before, ...after].map((cell) => cell.shown).join('')}${isCutAfter ? '…' : ''}`
+  const shown = `${cut}${[...before, ...after].join('')}${isCutAfter ? '…' : ''}`
   const number = String(line).padStart(4)
   const indent = ' '.repeat(cut.length + sumWidths(before))
   return `${`${number} | ${shown}`.trimEnd()}\n${' '.repeat(number.length)} | ${indent}^`

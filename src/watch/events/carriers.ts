@@ -7,7 +7,7 @@ import type { EmitEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
 
 /** Milliseconds: an interface that has just been set up gets its carrier a moment later, and one that is renamed loses it for one. */
-const settling = 3000
+const settlingTime = 3000
 
 interface Source {
   readonly span: string
@@ -23,20 +23,18 @@ interface Source {
  */
 export function trackCarriers(emit: EmitEvent, signal: AbortSignal): (view: PlanView) => void {
   const record = openCarrierRecorder(emit)
-  let latest: PlanView | null = null
-  let isSettling = false
+  /** The plan of the last run while what it shows settles. */
+  let settling: PlanView | null = null
+  const settle = async () => {
+    await sleep(settlingTime, undefined, { signal, ref: false })
+    const view = settling
+    settling = null
+    if (view !== null) record(view)
+  }
   return (view) => {
-    latest = view
-    if (isSettling) return
-    isSettling = true
-    void sleep(settling, undefined, { signal, ref: false })
-      .then(() => {
-        if (latest !== null) record(latest)
-      })
-      .catch(() => undefined)
-      .finally(() => {
-        isSettling = false
-      })
+    const isFirst = settling === null
+    settling = view
+    if (isFirst) settle().catch(() => undefined)
   }
 }
 

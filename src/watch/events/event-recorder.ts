@@ -112,7 +112,9 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     for (const wait of started) emit({ type: 'wait', trigger, wait })
     for (const wait of ended) {
       // With another reason, it is waited for all the same.
-      if (!waiting.some((other) => isSameWait(other, wait))) emit({ type: 'wait_over', trigger, wait })
+      const { kind, span, title } = wait
+      const goesOn = waiting.some((other) => other.kind === kind && other.span === span && other.title === title)
+      if (!goesOn) emit({ type: 'wait_over', trigger, wait })
     }
   }
   const recordWarnings = (view: PlanView, { spans, isNewFile, now }: EndedRun) => {
@@ -223,8 +225,4 @@ function hasCome({ kind, span, container, diagnostic }: Wait, made: readonly Pla
       change.span === span &&
       (change.serves === container || change.container === container)
   )
-}
-
-function isSameWait(one: Wait, other: Wait): boolean {
-  return one.kind === other.kind && one.span === other.span && one.title === other.title
 }

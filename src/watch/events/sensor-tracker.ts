@@ -28,7 +28,6 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
   let latest: PlanView | null = null
   let done: readonly PlannedChange[] = []
   let wake = new AbortController()
-  let isFollowing = false
 
   const remember = (sensor: Pick<SensorHealth, 'span' | 'sensor' | 'cause'>) =>
     sensors.find((one) => keyOf(one) === keyOf(sensor))?.since ?? new Date().toISOString()
@@ -49,7 +48,6 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     record(judged, { isPlanned, isAwaited, now: Date.now() })
   }
   const follow = async () => {
-    isFollowing = true
     for (let view = latest; view !== null && !signal.aborted; view = latest) {
       wake = new AbortController()
       if (view.desired.spans.some(({ network }) => network !== null)) await look(view)
@@ -58,7 +56,6 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
       await sleep(period, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined)
       if (!signal.aborted) await sleep(Math.max(settling, period / 10), undefined, { signal }).catch(() => undefined)
     }
-    isFollowing = false
   }
   return {
     /**
@@ -67,10 +64,11 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
      * @param changes what was applied since the plan was made. The next run sees what has come of it.
      */
     follow: (view: PlanView, changes: readonly PlannedChange[]): void => {
+      const isFirst = latest === null
       latest = view
       done = changes
       wake.abort()
-      if (!isFollowing) void follow()
+      if (isFirst) void follow()
     },
     /** The sensors, as they were seen last. */
     list: (): readonly SensorHealth[] => sensors

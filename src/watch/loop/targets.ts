@@ -47,13 +47,8 @@ export function makeRunTarget(
 
 /** The same target without the spans that are paused. */
 export function withoutPaused(target: Target, pauses: Pauses['pauses']): Target {
-  const isAll = pauses.some(({ span }) => span === null)
-  return isAll
-    ? { ...target, scope: { ...target.scope, spans: noSpan } }
-    : withoutSpans(
-        target,
-        pauses.map(({ span }) => span)
-      )
+  const spans = pauses.map(({ span }) => span)
+  return withoutSpans(target, spans)
 }
 
 /** Milliseconds to wait for tcpdump to compile filters. What takes longer wakes the watch when it is done. */
@@ -67,10 +62,11 @@ export function makeFileTarget({ prune, recreate }: RemovalPolicy, spec: Spec, g
   return makeTarget(spec, { scope, ...how, goingDown, subnetSeed })
 }
 
-/** The same target without some spans. null among them is left out: it is no span's name. */
+/** The same target without some spans; null stands for all spans. */
 export function withoutSpans(target: Target, spans: readonly (string | null)[]): Target {
   const names = spans.filter((span) => span !== null)
-  return { ...target, scope: { ...target.scope, spans: exceptSpans(target.scope.spans, names) } }
+  const left = names.length < spans.length ? noSpan : exceptSpans(target.scope.spans, names)
+  return { ...target, scope: { ...target.scope, spans: left } }
 }
 
 /** The names of the file's spans that are in the target's scope. */

@@ -1,7 +1,8 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { diagnostic, nullIfForeseen } from '../../errors.ts'
+import { attempt, diagnostic } from '../../errors.ts'
 import { shellLine } from '../../host/quote-command.ts'
+import type { Target } from '../../plan/target.ts'
 import { indexInterfaces, writeMatch } from '../../spec/interfaces.ts'
 import { loadSpec } from '../../spec/load.ts'
 import { printSpec } from '../../spec/print.ts'
@@ -15,21 +16,17 @@ import { askWatch, type FilesInForce } from './ask-watch.ts'
 /** How to end a watch. */
 export const endWatch = 'end the watch first: systemctl stop spanplan.service, or end its process'
 
-/** What a command has read, and the part of it that the command is about. */
-export interface FilesRead {
-  readonly spec: Spec
-  readonly scope: Scope
-  /** The paths that the watch has to read to keep the same; those that were read, if not given. */
-  readonly files?: readonly string[]
-}
-
 /**
  * Finds out whether a watch keeps the spans of a name as other files say than those that a command has read. A file that is
  * reached by another path is the same file.
  *
+ * @param files the paths that the watch has to read to keep the same; by default, those that were read.
  * @returns null: it keeps the same, or no watch runs that this user may ask and that changes the host.
  */
-export async function findOtherFiles({ spec, scope, files = spec.files }: FilesRead): Promise<OtherFiles | null> {
+export async function findOtherFiles(
+  { spec, scope }: Pick<Target, 'spec' | 'scope'>,
+  files = spec.files
+): Promise<OtherFiles | null> {
   const [state, kept] = await Promise.all([askWatch(spec.name, 'state'), askWatch(spec.name, 'files-in-force')])
   if (state === null || kept === null || state.dryRun) return null
   const isSame = areRead(files, kept)
@@ -93,19 +90,11 @@ function realPath(path: string): string {
 
 /** The spans in which the watch undoes what an apply of another spec changes. */
 function findUndone(kept: FilesInForce, spec: Spec, { spans }: Scope): string[] {
-  const [own, its] = [spansOf(spec), spansOf(loadKept(kept) ?? spec)]
+  // This version may read them otherwise than that of the watch.
+  const [own, its] = [spansOf(spec), spansOf(attempt(() => loadSpec(decodeFiles(kept))) ?? spec)]
   return [...new Set([...own.keys(), ...its.keys()])].filter(
     (name) => matchesSpan(spans, name) && own.get(name) !== its.get(name) && (its.has(name) || kept.prune !== false)
   )
-}
-
-/** null: this version reads them otherwise than that of the watch. */
-function loadKept(kept: FilesInForce): Spec | null {
-  try {
-    return loadSpec(decodeFiles(kept))
-  } catch (error) {
-    return nullIfForeseen(error)
-  }
 }
 
 /** What the files say of each span that has an effect on the host. */
