@@ -44,10 +44,9 @@ export async function ungroup(links: readonly string[]): Promise<void> {
 /** Splits lines into runs of consecutive deletions, and runs of consecutive other commands. */
 function splitRuns(lines: readonly Line[]): Line[][] {
   const runs: Line[][] = []
-  for (const [index, line] of lines.entries()) {
-    const before = lines[index - 1]
-    const goesOn = before !== undefined && isDeletion(before) === isDeletion(line)
-    if (goesOn) runs.at(-1)?.push(line)
+  for (const line of lines) {
+    const run = runs.at(-1)
+    if (run?.some((before) => isDeletion(before) === isDeletion(line))) run.push(line)
     else runs.push([line])
   }
   return runs

@@ -9,7 +9,7 @@ import { markOf } from '../resources/ownership.ts'
 import { checkInterface } from '../resources/sources/check-interface.ts'
 import { hostHooks } from '../resources/sources/host-source-kind.ts'
 import { checkData } from '../spec/load.ts'
-import { type Direction, readDirections } from '../spec/values/direction.ts'
+import { type Direction, directionKeys } from '../spec/values/direction.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
 import type { Data } from '../spec/yaml/tree.ts'
 import { filterToPcap, joinParts, type PcapPart } from './filter-to-pcap.ts'
@@ -129,7 +129,7 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): D
 
 /** One source for each tc hook that is mirrored, or one for both. */
 function sourcesOf(device: string, target: string, copies: readonly Copy[], host: HostIndex): DiscoveredSource[] {
-  const sources = readDirections('both').flatMap((direction): DiscoveredSource[] => {
+  const sources = directionKeys.both.flatMap((direction): DiscoveredSource[] => {
     const tcHook = hostHooks[direction]
     const onHook = copies.filter((copy) => copy.filter.device === device && copy.tcHook === tcHook)
     const own = onHook.filter(({ action }) => action.target === target)
@@ -210,7 +210,7 @@ const chainOf = (filter: AnyFilter) => `${placeOf(filter)} ${filter.chain}`
 function joinHooks(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
   const [one, other] = sources
   if (one === undefined || other === undefined || one.filter !== other.filter) return [...sources]
-  return [{ ...one, directions: readDirections('both'), remarks: [...new Set([...one.remarks, ...other.remarks])] }]
+  return [{ ...one, directions: directionKeys.both, remarks: [...new Set([...one.remarks, ...other.remarks])] }]
 }
 
 function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 'network' | 'sensors' | 'remarks'> {

@@ -7,7 +7,6 @@ import { endOf, printSource, type SourceEnd, sourceSummary } from '../spec/sourc
 import type { Spec } from '../spec/spec.ts'
 import { writeSelector } from '../spec/values/container-selector.ts'
 import { writeDirection } from '../spec/values/direction.ts'
-import { selectionOf } from '../spec/values/selection.ts'
 
 /** How a part of a graph stands, from good to bad. */
 export const standings = ['ok', 'waits', 'paused', 'broken'] as const
@@ -101,7 +100,7 @@ export function drawSource(spec: Spec, source: SourceSpec, name?: string): Recei
 
 /** A mirror as the file wants it. */
 export function drawMirror(source: SourceSpec): Part {
-  return drawPart(source.directions.map(writeDirection).join(' + '), [selectionOf(source).expression ?? 'every frame'])
+  return drawPart(source.directions.map(writeDirection).join(' + '), [source.filter?.expression ?? 'every frame'])
 }
 
 /**

@@ -24,7 +24,6 @@ import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import type { Spec } from '../spec/spec.ts'
-import { selectionOf } from '../spec/values/selection.ts'
 import { warnOfChains, warnOfEmptySources, warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
 import { holdNetwork } from './hold.ts'
@@ -230,7 +229,7 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const items = possible.map(
     ({ problem: _, ...hook }): CopyPoint => ({
       ...hook,
-      selection: selectionOf(source),
+      selection: { expression: source.filter?.expression ?? null, everyFrame: source.filter === null },
       program,
       maxIdle,
       item: source.id,

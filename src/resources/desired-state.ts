@@ -3,7 +3,6 @@ import type { Container, Filter, HookPlace, Link, Program, TcHook } from '../hos
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { Direction } from '../spec/values/direction.ts'
-import type { Selection } from '../spec/values/selection.ts'
 import type { InterfaceMark } from './marks.ts'
 import type { InterfaceSetting } from './settings.ts'
 
@@ -26,6 +25,14 @@ export function linksOf(points: readonly Pick<CopyPoint, 'device'>[]): Link[] {
 /** The link of a device; undefined: it is not there yet, or not understood. */
 export function linkOf(device: Device): Link | undefined {
   return 'link' in device ? device.link : undefined
+}
+
+/** Which frames of a source are copied. */
+export interface Selection {
+  /** The pcap-filter(7) expression; null: there is none, or only the program of a live mirror is known. */
+  readonly expression: string | null
+  /** Nothing is left out: a frame that is not copied is lost. */
+  readonly everyFrame: boolean
 }
 
 /** One hook of one device, whose frames are copied into a span. */

@@ -8,7 +8,7 @@ import { everyFrame } from '../../src/host/tc-conventions.ts'
 import { writeMirror } from '../../src/host/write-filters.ts'
 import type { SpanSpec } from '../../src/spec/items/span-item.ts'
 import { loadSpec } from '../../src/spec/load.ts'
-import { readDirections } from '../../src/spec/values/direction.ts'
+import { directionKeys } from '../../src/spec/values/direction.ts'
 import {
   ALL_HOSTS_GROUP,
   arp,
@@ -173,7 +173,7 @@ test.each([
   const found = cases.map((_, index) => spans.find(({ name }) => name === bridgesOf(index).found)?.sources)
   expect(found).toMatchObject(
     cases.map(([, expression]) => [
-      { interface: 'ens192', directions: readDirections(hook), filter: expression && { expression } }
+      { interface: 'ens192', directions: directionKeys[hook], filter: expression && { expression } }
     ])
   )
 

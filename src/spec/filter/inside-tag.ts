@@ -131,17 +131,15 @@ function closingOf(tokens: readonly Token[], open: number): number {
   })
 }
 
-interface Moved {
-  readonly node: Node
+/** A wrapper on the left. Frames without its tag count too, on the right of a part of the expression. */
+interface Wrapper {
   readonly wrapper: Node
-  /** The part of the expression with the wrapper on its left, and the moved part on its right. */
+  /** The part of the expression with the wrapper on its left, and what it moves on its right. */
   readonly join: Join
 }
 
-/** A wrapper on the left; `join`: frames without its tag count too, on the right of that part of the expression. */
-interface Wrapper {
-  readonly wrapper: Node
-  readonly join: Join | null
+interface Moved extends Wrapper {
+  readonly node: Node
 }
 
 /** @param around the whole chain of operands that are joined alike, if the node is its beginning. */
@@ -152,16 +150,14 @@ function findMoved(
   around: Join | null = null
 ): Moved | null {
   if (node.kind === 'primitive') {
-    const moving = before.find(({ join, wrapper }) => join !== null && !isFixed(node, wrapper, tokens))
-    return moving?.join == null ? null : { node, wrapper: moving.wrapper, join: moving.join }
+    const moving = before.find(({ wrapper }) => !isFixed(node, wrapper, tokens))
+    return moving === undefined ? null : { node, ...moving }
   }
   if ('inner' in node) return findMoved(node.inner, tokens, before)
   const { kind, left, right } = node
   const chain = around?.kind === kind ? around : node
-  const inside = wrappersIn(left, tokens).map((wrapper): Wrapper => {
-    const isSure = kind === 'and' && implies(left, wrapper)
-    return { wrapper, join: isSure ? null : chain }
-  })
+  const unsure = wrappersIn(left, tokens).filter((wrapper) => kind === 'or' || !implies(left, wrapper))
+  const inside = unsure.map((wrapper): Wrapper => ({ wrapper, join: chain }))
   return findMoved(left, tokens, before, chain) ?? findMoved(right, tokens, [...before, ...inside])
 }
 

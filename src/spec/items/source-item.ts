@@ -3,7 +3,7 @@ import type { ItemId, Origin } from '../../errors.ts'
 import type { FindInterface } from '../interfaces.ts'
 import { countBytes, mappingWithOne, noControls, text } from '../schema/rules.ts'
 import { loadSource, printSource, type SourceByKind, sourceKeys, sourceSummary } from '../sources/registry.ts'
-import { type Direction, readDirections, writeDirections } from '../values/direction.ts'
+import { type Direction, directionKeys, writeDirections } from '../values/direction.ts'
 import { readDuration, writeDuration } from '../values/duration.ts'
 import { findTree, type Tree, type Written } from '../yaml/tree.ts'
 import { itemKeys, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
@@ -62,7 +62,7 @@ const options = {
       .enum(['ingress', 'egress', 'both'], { error: 'must be ingress, egress or both' })
       .optional()
       .describe('Which frames are copied: received, sent, or both. Default: both; ingress for a dedicated interface'),
-    read: (direction, { defaultDirections }) => (direction ? readDirections(direction) : defaultDirections),
+    read: (direction, { defaultDirections }) => (direction ? directionKeys[direction] : defaultDirections),
     print: writeDirections
   }),
   /** null: every frame. */

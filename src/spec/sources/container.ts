@@ -6,7 +6,7 @@ import {
   selectorKeys,
   writeSelector
 } from '../values/container-selector.ts'
-import { readDirections } from '../values/direction.ts'
+import { directionKeys } from '../values/direction.ts'
 import type { SourceSyntax } from './source-syntax.ts'
 
 /** Every interface of a container, or of all containers that are selected. */
@@ -37,7 +37,7 @@ export const containerSource = {
       title: `the ${kind} ${quote(value)}`,
       identity: `${kind} ${value}`,
       device: null,
-      defaultDirections: readDirections('both')
+      defaultDirections: directionKeys.both
     }
   }
 } satisfies SourceSyntax<SelectorData, ContainerSource>

@@ -1,7 +1,7 @@
 import { quote } from '../../printable.ts'
 import { writeMatch } from '../interfaces.ts'
 import { interfaceName } from '../schema/rules.ts'
-import { readDirections } from '../values/direction.ts'
+import { directionKeys } from '../values/direction.ts'
 import type { SourceSyntax } from './source-syntax.ts'
 
 /** An interface of the host. */
@@ -27,7 +27,7 @@ export const interfaceSource = {
       title: quote(source.interface),
       identity: writeMatch(match),
       device: 'name' in match ? match.name : null,
-      defaultDirections: readDirections(found?.dedicated ? 'ingress' : 'both')
+      defaultDirections: found?.dedicated ? directionKeys.ingress : directionKeys.both
     }
   }
 } satisfies SourceSyntax<{ interface?: string | undefined }, InterfaceSource>

@@ -1,22 +1,15 @@
 /** Whether a source receives or sends a frame, as the source itself sees it: of a container's interface, the host sees the opposite. */
 export type Direction = 'received' | 'sent'
 
-/** How a file says which directions are copied. */
-export type DirectionKey = keyof typeof keys
-
-const keys = {
+/** How a file says which directions are copied, and what it means. */
+export const directionKeys = {
   ingress: ['received'],
   egress: ['sent'],
   both: ['received', 'sent']
 } as const satisfies Record<string, readonly Direction[]>
 
-/** The directions that a file means. */
-export function readDirections(key: DirectionKey): readonly Direction[] {
-  return keys[key]
-}
-
-/** Writes directions as {@link readDirections} reads them. */
-export function writeDirections([first, second]: readonly Direction[]): DirectionKey {
+/** Writes directions as a file says them. */
+export function writeDirections([first, second]: readonly Direction[]): keyof typeof directionKeys {
   if (second !== undefined) return 'both'
   return first === 'sent' ? 'egress' : 'ingress'
 }

@@ -141,9 +141,8 @@ async function applyView(target: Target, view: PlanView): Promise<PartialResult>
 
 /** @param span null: the changes that belong to no span of the file. */
 function targetOfSpan(target: Target, span: string | null): Target {
-  if (span !== null) return { ...target, scope: { ...target.scope, spans: { only: new Set([span]) } } }
-  return withoutSpans(
-    target,
-    target.spec.spans.map(({ name }) => name)
-  )
+  const names = target.spec.spans.map(({ name }) => name)
+  return span === null
+    ? withoutSpans(target, names)
+    : { ...target, scope: { ...target.scope, spans: { only: new Set([span]) } } }
 }

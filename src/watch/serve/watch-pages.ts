@@ -88,11 +88,17 @@ function probePage({ ok, reason }: ProbeResult): Page {
 
 /** Reads the counters of the frame paths, and adds up the losses from one measurement to the next. */
 function openMeter(watched: Watched): () => Promise<Measurement | null> {
-  const refresh = openPatientRefresh(watched)
+  let view: PlanView | null = null
+  const refresh = cachePromise(
+    async () => {
+      view = (await watched.refresh().catch(nullIfForeseen)) ?? view
+    },
+    () => 0
+  )
   let last: Sample | null = null
   let losses: LossTotals = new Map()
   return async () => {
-    const view = await refresh()
+    await Promise.race([refresh(), sleep(refreshPatience, undefined, { ref: false })])
     if (view === null) return null
     const paths = framePathsOf(view)
     // Where ip, tc or a filter fails, the metrics of the watch itself are served all the same.
@@ -102,20 +108,5 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
     const report = makeReport({ view, watch: watched.state(), first: last ?? sample, later: sample, ...readMoment() })
     last = sample
     return { report, paths, sample, losses }
-  }
-}
-
-/** Refreshes; where that takes too long, it gives the last plan view; null: there is none. */
-function openPatientRefresh(watched: Watched): () => Promise<PlanView | null> {
-  let latest: PlanView | null = null
-  const refresh = cachePromise(
-    async () => {
-      latest = (await watched.refresh().catch(nullIfForeseen)) ?? latest
-    },
-    () => 0
-  )
-  return async () => {
-    await Promise.race([refresh(), sleep(refreshPatience, undefined, { ref: false })])
-    return latest
   }
 }
