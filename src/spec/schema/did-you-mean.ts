@@ -29,16 +29,10 @@ export function suggest(word: string, candidates: readonly string[]): string | u
   const known = findSynonym(word, candidates)
   if (known !== undefined) return known
   const normalised = normalise(word)
-  let best: string | undefined
-  let least = Math.max(1, Math.round(normalised.length * 0.4)) + 1
-  for (const candidate of candidates) {
-    const changes = distance(normalised, normalise(candidate))
-    if (changes < least) {
-      best = candidate
-      least = changes
-    }
-  }
-  return best
+  const most = Math.max(1, Math.round(normalised.length * 0.4))
+  const near = candidates.map((candidate) => ({ candidate, changes: distance(normalised, normalise(candidate)) }))
+  const [best] = near.filter(({ changes }) => changes <= most).sort((one, other) => one.changes - other.changes)
+  return best?.candidate
 }
 
 const ask = (found: string | undefined) => (found === undefined ? undefined : `did you mean "${found}"?`)

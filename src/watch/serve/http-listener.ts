@@ -55,13 +55,9 @@ export function writeListenAddress({ host, port }: ListenAddress): string {
  */
 export async function listen(address: ListenAddress, pages: Pages, longest = longestConnection): Promise<HttpListener> {
   const limit = limitConnections(mostConnections)
-  const served = new WeakSet<Socket>()
   const server = createServer({ maxHeaderSize: largestHeader }, (request, response) => {
     // A further request on the connection gets no answer.
-    if (served.has(request.socket)) return
-    served.add(request.socket)
-    limit.onRequest(request.socket)
-    void answer(request, response, pages, address)
+    if (limit.onRequest(request.socket)) void answer(request, response, pages, address)
   })
   server.on('connection', (socket) => {
     limit.onConnect(socket)
@@ -104,10 +100,11 @@ function limitConnections(most: number) {
       remove(oldest)
       oldest.destroy()
     },
-    /** The request is complete. */
-    onRequest: (socket: Socket): void => {
-      silent.delete(socket)
-      if (!socket.destroyed) requesting.add(socket)
+    /** The request is complete. Gives whether it is the connection's first. */
+    onRequest: (socket: Socket): boolean => {
+      const isFirst = silent.delete(socket)
+      if (isFirst && !socket.destroyed) requesting.add(socket)
+      return isFirst
     }
   }
 }
