@@ -29,17 +29,17 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
   ]
 }
 
-/** Reports each item whose identity an earlier item has. The earlier item is the second argument of `report`. */
-export function checkRepeats<Item>(
+/** Reports each item whose identity an earlier item has. `report` gets both, and the place of the earlier one. */
+export function checkRepeats<Item extends { readonly origin: Origin }>(
   items: readonly Item[],
   identityOf: (item: Item) => string,
-  report: (item: Item, earlier: Item) => Diagnostic
+  report: (item: Item, earlier: Item, place: string) => Diagnostic
 ): Diagnostic[] {
   const seen = new Map<string, Item>()
   return items.flatMap((item) => {
     const identity = identityOf(item)
     const earlier = seen.get(identity)
-    if (earlier !== undefined) return [report(item, earlier)]
+    if (earlier !== undefined) return [report(item, earlier, placeFrom(earlier.origin, item.origin))]
     seen.set(identity, item)
     return []
   })
@@ -50,8 +50,7 @@ export const nameOf = ({ name }: { readonly name: string }) => name
 
 function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   const identityOf = ({ match }: InterfaceSpec) => writeMatch(match)
-  return checkRepeats(interfaces, identityOf, (one, other) => {
-    const place = placeFrom(other.origin, one.origin)
+  return checkRepeats(interfaces, identityOf, (one, other, place) => {
     const message = `interfaces ${quote(other.key)} (${place}) and ${quote(one.key)} are the same interface: ${printable(identityOf(one))}`
     return diagnostic('INTERFACE_TWICE', message, 'merge them into one', one.origin)
   })
@@ -105,8 +104,7 @@ function checkSensors(span: SpanSpec): Diagnostic[] {
     const { kind, value } = writeSelector(sensor)
     return `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
   }
-  return checkRepeats(span.sensors, selectorText, (sensor, { origin }) => {
-    const place = placeFrom(origin, sensor.origin)
+  return checkRepeats(span.sensors, selectorText, (sensor, _, place) => {
     const message = `sensor ${selectorText(sensor)} is already in span ${quote(span.name)} (${place})`
     return diagnostic('SENSOR_TWICE', message, 'remove one of the two', sensor.origin)
   })
@@ -114,8 +112,7 @@ function checkSensors(span: SpanSpec): Diagnostic[] {
 
 function checkNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   const networks = spans.flatMap(({ name: span, network }) => (network ? [{ ...network, span }] : []))
-  return checkRepeats(networks, nameOf, ({ name, span, origin }, other) => {
-    const place = placeFrom(other.origin, origin)
+  return checkRepeats(networks, nameOf, ({ name, span, origin }, other, place) => {
     const message = `network ${quote(name)} of span ${quote(span)} already belongs to span ${quote(other.span)} (${place})`
     return diagnostic('NETWORK_TWICE', message, 'give each span a network of its own', origin)
   })

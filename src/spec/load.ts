@@ -125,8 +125,8 @@ function takeFirst<Data>(entries: readonly Entry<Data>[]): Named<Data>[] {
 }
 
 function checkTwice(code: Code, kind: string, entries: readonly Entry<unknown>[]): Diagnostic[] {
-  return checkRepeats(entries, nameOf, ({ name, origin }, other) => {
-    const message = `${kind} ${quote(name)} is already defined (${placeFrom(other.origin, origin)})`
+  return checkRepeats(entries, nameOf, ({ name, origin }, _, place) => {
+    const message = `${kind} ${quote(name)} is already defined (${place})`
     return diagnostic(code, message, 'remove one, or give it another name', origin)
   })
 }

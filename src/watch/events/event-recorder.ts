@@ -179,8 +179,9 @@ export function openEventRecorder(emitTogether: EmitEvent) {
         recordWaits(trigger, view, made, spans)
         recordWarnings(view, ended)
       }
-      const newDrift = dryRun && view !== null ? drift.update(needed).started : needed
-      for (const change of dryRun && view !== null ? newDrift : []) emit({ type: 'drift', trigger, change })
+      const isShown = dryRun && view !== null
+      const newDrift = isShown ? drift.update(needed).started : needed
+      if (isShown) for (const change of newDrift) emit({ type: 'drift', trigger, change })
       flush()
       return isNewFile ? 0 : newDrift.length
     },

@@ -137,6 +137,7 @@ export function isRepaired({ span, sensor, cause }: SensorHealth, changes: reado
   return seenBefore.has(cause) && changes.some((change) => change.span === span && change.serves === sensor)
 }
 
+/** How a sensor is until the next look. */
 const starting = { state: 'starting', cause: null, since: null, diagnostic: null } as const
 
 function nameOf({ span, sensor }: Pick<SensorHealth, 'span' | 'sensor'>): string {
