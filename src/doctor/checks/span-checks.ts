@@ -20,25 +20,17 @@ import { sentenceOf } from '../wording.ts'
 const isFoundElsewhere = isAbout('changes', 'carriers', 'idleness', 'docker', 'sensors', 'offloads', 'mtu')
 
 export const spans: Check = (readings) =>
-  whenKnown(readings.spans, (known) =>
-    known.conflicts !== null
-      ? [...known.conflicts.map((conflict) => problem(sentenceOf(conflict))), liveFinding(known)]
-      : orOkOf(
-          known.report.spans,
-          'the file has no spans',
-          [...judgeSpans(known), ...withoutDocker(known)],
-          countSpans(known)
-        )
-  )
-
-function liveFinding({ report: { spans } }: SpansReading): Finding {
-  const names = spans.map(({ name }) => name).join(', ')
-  return unknown(names === '' ? 'no span is live' : `live, by their marks: ${names}; what should be is not known`)
-}
-
-function countSpans({ report: { spans } }: SpansReading): string {
-  return `${spans.length === 1 ? '1 span is' : `${spans.length} spans are`} in sync with the file`
-}
+  whenKnown(readings.spans, (known) => {
+    const { spans } = known.report
+    if (known.conflicts !== null) {
+      const names = spans.map(({ name }) => name).join(', ')
+      const live = names === '' ? 'no span is live' : `live, by their marks: ${names}; what should be is not known`
+      return [...known.conflicts.map((conflict) => problem(sentenceOf(conflict))), unknown(live)]
+    }
+    const count = spans.length === 1 ? '1 span is' : `${spans.length} spans are`
+    const findings = [...judgeSpans(known), ...withoutDocker(known)]
+    return orOkOf(spans, 'the file has no spans', findings, `${count} in sync with the file`)
+  })
 
 function judgeSpans({ view, report, advise }: SpansReading): Finding[] {
   const unhealthy = [...report.spans.flatMap((span) => span.unhealthy), ...report.unhealthy]

@@ -7,7 +7,7 @@ import { isRootless } from '../../host/docker/podman.ts'
 import { run } from '../../host/exec.ts'
 import type { Known } from '../known.ts'
 import type { DockerReading } from '../readings.ts'
-import { doctorLimits } from './doctor-limits.ts'
+import { doctorLimits, programTime } from './doctor-limits.ts'
 
 /** dockerd's own default. */
 const settingsFile = '/etc/docker/daemon.json'
@@ -44,7 +44,11 @@ export async function readDockerDaemon(): Promise<DockerReading> {
   } catch (error) {
     const reason = diagnosticOf(dockerFailed(error))
     const hangs = performance.now() - begun >= doctorLimits.milliseconds
-    return { state: 'unreachable', reason, hangs, installed: await isDockerInstalled() }
+    const installed = await run(['dockerd', '--version'], '', { milliseconds: programTime }).then(
+      ({ status }) => status === 0,
+      () => false
+    )
+    return { state: 'unreachable', reason, hangs, installed }
   }
 }
 
@@ -65,11 +69,4 @@ function readSettings(named: string | null): Known<string | null> {
   } catch (error) {
     return systemCode(error) === 'ENOENT' ? { known: null } : { unknown: `${settingsFile} cannot be read` }
   }
-}
-
-async function isDockerInstalled(): Promise<boolean> {
-  return run(['dockerd', '--version'], '', { milliseconds: doctorLimits.milliseconds }).then(
-    ({ status }) => status === 0,
-    () => false
-  )
 }
