@@ -1,12 +1,13 @@
+import { keysOf } from '../keys.ts'
 import type { Paint, Tone } from '../printable.ts'
 import { counted } from '../text-lines.ts'
-import { type Graph, type GraphSpan, type Part, partsOf, type Remark, type Standing, standingOf } from './graph.ts'
+import { type Graph, type GraphSpan, type Part, partsOf, type Remark, standingOf } from './graph.ts'
 
-/** How a remark begins, and its colour. */
-const looks: Readonly<Record<Remark['standing'], { readonly sign: string; readonly tone: Tone }>> = {
-  waits: { sign: '...', tone: 'wait' },
-  paused: { sign: '||', tone: 'update' },
-  broken: { sign: '!', tone: 'remove' }
+/** How a remark begins, its colour, and what is said of one span with it, and of more. */
+const looks: Readonly<Record<Remark['standing'], Record<'sign' | 'one' | 'more', string> & { tone: Tone }>> = {
+  broken: { sign: '!', tone: 'remove', one: 'is broken', more: 'are broken' },
+  paused: { sign: '||', tone: 'update', one: 'is paused', more: 'are paused' },
+  waits: { sign: '...', tone: 'wait', one: 'waits', more: 'wait' }
 }
 
 /** One line of the tree, without its branches, and what is below it. */
@@ -78,18 +79,13 @@ function sumUp({ fileOnly, spans, remarks }: Graph): string {
   const all = spans.length === 0 ? 'There are no spans' : counted(spans.length, 'span')
   if (fileOnly) return `${all} in the file. The host was not read.`
   const each = spans.map((span) => standingOf(...partsOf(span)))
-  const counts = (['broken', 'paused', 'waits'] as const)
-    .map((standing) => [each.filter((one) => one === standing).length, standing] as const)
-    .filter(([number]) => number > 0)
-    .map(([number, standing]) => `${number} ${verbs[standing][number === 1 ? 0 : 1]}`)
+  const counts = keysOf(looks).flatMap((standing) => {
+    const { length } = each.filter((one) => one === standing)
+    const { one, more } = looks[standing]
+    return length === 0 ? [] : [`${length} ${length === 1 ? one : more}`]
+  })
   if (remarks.length > 0) counts.push('the host has a problem')
   return counts.length === 0
     ? `${counted(spans.length, 'span')}, in sync with the file.`
     : `${counted(spans.length, 'span')}: ${counts.join(', ')}. See: spanplan status`
-}
-
-const verbs: Readonly<Record<Exclude<Standing, 'ok'>, readonly [one: string, more: string]>> = {
-  broken: ['is broken', 'are broken'],
-  paused: ['is paused', 'are paused'],
-  waits: ['waits', 'wait']
 }
