@@ -49,11 +49,8 @@ export function planTarget(target: Target, reading: HostReading): PlanView {
     ...warnOfCopiedMarks(desired, host)
   ]
   const isNothing = plan.changes.length + plan.waiting.length === 0
-  const more = target.isDestroy
-    ? isNothing
-      ? warnOfOtherOwners(target, host)
-      : []
-    : [...warnOfStacks(resolution), ...warnOfUnlistedSpans(target, host)]
+  const others = isNothing ? warnOfOtherOwners(target, host) : []
+  const more = target.isDestroy ? others : [...warnOfStacks(resolution), ...warnOfUnlistedSpans(target, host)]
   return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 

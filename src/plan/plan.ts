@@ -394,6 +394,9 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
   const device = kind.device?.(resource) ?? null
   const container = kind.container?.(resource) ?? null
   const subject = subjectOf(kind, resource, span)
+  const isMadeAgain = 'before' in change && 'after' in change && isRecreated(kind, change)
+  const recreated = isMadeAgain ? kind.replaceNote?.(change.before, change.after) : undefined
+  const adopted = change.action === 'adopt' ? kind.adoptNote : undefined
   // Podman has a client of its own, in whose words a step is shown.
   const forEngine = (step: Step): Step =>
     host.engine === 'podman' && 'docker' in step ? { ...step, podman: true } : step
@@ -416,12 +419,7 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
     facts: factsOf(kind, change),
     reason: change.reason,
     disconnects: findDisconnected(kind, change, host),
-    notes: [
-      'before' in change && 'after' in change && isRecreated(kind, change)
-        ? kind.replaceNote?.(change.before, change.after)
-        : undefined,
-      change.action === 'adopt' ? kind.adoptNote : undefined
-    ].filter((note) => note !== undefined),
+    notes: [recreated, adopted].filter((note) => note !== undefined),
     origin: resource.origin,
     stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forEngine) }))
   }

@@ -68,13 +68,10 @@ export function explainDevice(host: HostIndex, name: string): Diagnostic {
 function useClause(host: HostIndex, link: Link): string {
   const maker = link.manager === null ? guessMaker(link.name) : `${link.manager}'s`
   const networks = host.networksOn(link.name).map(({ name }) => name)
+  const what = networks.length === 1 ? 'network' : 'networks'
   const facts = [
     ...(maker === null ? [] : [`it seems to be ${maker}`]),
-    ...(networks.length === 0
-      ? []
-      : [
-          `the Docker ${networks.length === 1 ? 'network' : 'networks'} ${listFew(networks, mostNames)} ${isAre(networks)} on it`
-        ]),
+    ...(networks.length === 0 ? [] : [`the Docker ${what} ${listFew(networks, mostNames)} ${isAre(networks)} on it`]),
     ...portClauses(host, link)
   ]
   return facts.length === 0 ? '' : `; ${joinAnd(facts)}`

@@ -117,6 +117,7 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
   const setsIpv6 = differs('ipv6') && after.mtu >= smallestIpv6Mtu
   // For a bridge that is up, ip sets the mode for its next start only. sysctl makes the address at once.
   const wakesIpv6 = setsIpv6 && after.ipv6 && after.linkLocal && before.up && after.up
+  const makesAddress = { key: `net/ipv6/conf/${device}/addr_gen_mode`, value: 0 }
   const generation = setsIpv6 && !wakesIpv6 ? ['addrgenmode', after.ipv6 ? 'eui64' : 'none'] : []
   const link = [
     ...(differs('mark') ? ['alias', after.mark] : []),
@@ -129,44 +130,37 @@ export function updateBridge(then: Bridge, after: Bridge, verb = 'set'): Step[] 
       const { option, argument } = bridgeSettings[setting]
       return [option, argument(after[setting])]
     })
-    return words.length > 0 ? [step(after, verb, [...set, 'type', 'bridge', ...words])] : []
+    return when(words.length > 0, step(after, verb, [...set, 'type', 'bridge', ...words]))
   }
   const set = ['ip', 'link', 'set', 'dev', device] as const
   const stp = optionsOf(['stp'])
   const offloads = columnOf(wireOffloads, 'bit').flatMap(([name]) =>
     before.offloads[name] === after.offloads[name] ? [] : [name, onOff(after.offloads[name])]
   )
+  const entry = switchMacEntry(device, after.mac, 'self', after.ownMacEntry)
   // With a new MAC address, the bridge has added an entry itself.
   const hasEntry = before.ownMacEntry || differs('mac')
+  const seal = differs('seal') ? sealCommands(device, before.seal, after.seal) : []
   return [
-    ...(link.length > 0 ? [step(after, verb, [...set, ...link])] : []),
-    ...(wakes && generation.length > 0 ? [step(after, verb, [...set, ...generation])] : []),
+    ...when(link.length > 0, step(after, verb, [...set, ...link])),
+    ...when(wakes && generation.length > 0, step(after, verb, [...set, ...generation])),
     // STP goes off before the delay is set, and on after, in a command of its own: with STP, a delay of 0 is out of range.
     ...(after.stp ? [] : stp),
     ...optionsOf(columnOf(bridgeSettings, 'option').flatMap(([setting]) => (setting === 'stp' ? [] : [setting]))),
     ...(after.stp ? stp : []),
     // With an ageing time of 0, entries that the bridge has learned would stay for good.
-    ...(differs('ageing') && after.ageing === 0
-      ? [step(after, 'forget', [...set, 'type', 'bridge', 'fdb_flush'])]
-      : []),
-    ...(setsIpv6 && !after.ipv6 && before.up
-      ? [step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])]
-      : []),
-    ...(wakesIpv6
-      ? [setSysctl(`${verb} the bridge ${device}`, { key: `net/ipv6/conf/${device}/addr_gen_mode`, value: 0 })]
-      : []),
-    ...(differs('up') ? [step(after, after.up ? 'start' : 'stop', [...set, after.up ? 'up' : 'down'])] : []),
-    ...(hasEntry === after.ownMacEntry
-      ? []
-      : [step(after, 'open', switchMacEntry(device, after.mac, 'self', after.ownMacEntry))]),
-    ...(offloads.length > 0 ? [step(after, verb, ['ethtool', '-K', device, ...offloads])] : []),
-    ...(differs('seal')
-      ? sealCommands(device, before.seal, after.seal).map((argv) =>
-          step(after, after.seal === 'sealed' ? 'seal' : 'unseal', argv)
-        )
-      : [])
+    ...when(differs('ageing') && after.ageing === 0, step(after, 'forget', [...set, 'type', 'bridge', 'fdb_flush'])),
+    ...when(setsIpv6 && !after.ipv6 && before.up, step(after, 'clear', ['ip', '-6', 'addr', 'flush', 'dev', device])),
+    ...when(wakesIpv6, setSysctl(`${verb} the bridge ${device}`, makesAddress)),
+    ...when(differs('up'), step(after, after.up ? 'start' : 'stop', [...set, after.up ? 'up' : 'down'])),
+    ...when(hasEntry !== after.ownMacEntry, step(after, 'open', entry)),
+    ...when(offloads.length > 0, step(after, verb, ['ethtool', '-K', device, ...offloads])),
+    ...seal.map((argv) => step(after, after.seal === 'sealed' ? 'seal' : 'unseal', argv))
   ]
 }
+
+/** A step that is needed only where this is so. */
+const when = (isSo: boolean, step: Step): readonly Step[] => (isSo ? [step] : [])
 
 function step(resource: Bridge, verb: string, argv: readonly [string, ...string[]]): Step {
   return { summary: `${verb} the bridge ${resource.id}`, argv }

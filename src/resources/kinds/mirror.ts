@@ -227,13 +227,12 @@ function removeBesideMoved(changes: readonly Change<Mirror>[]): readonly Change<
 }
 
 function updateSteps(before: Mirror, after: Mirror): Step[] {
+  const isInTheWay = before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
   const summary = `remove what stands in the way of the mirror ${nameMirror(before)}`
   return [
     ...before.removal.map((argv) => ({ summary, argv })),
     // Where the old ingress qdisc is back, the mirror went with clsact; where foreign mirrors are, it is not there yet.
-    ...(before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
-      ? removeSteps(before)
-      : []),
+    ...(isInTheWay ? removeSteps(before) : []),
     ...makeSteps(after, 'repair')
   ]
 }
