@@ -1,67 +1,18 @@
 import { SpanplanError } from '../errors.ts'
-import { compileFilters } from '../host/compile-filters.ts'
 import type { CallLimits } from '../host/docker/call-limits.ts'
-import { readDocker } from '../host/docker/read-docker.ts'
-import { indexHost, isTorn } from '../host/host-index.ts'
+import { indexHost } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
-import type { DockerState, KernelState } from '../host/snapshot.ts'
 import { checkSelectedSpans } from '../plan/live-spans.ts'
 import { findDifferences, listDifferences } from '../plan/output/compare-plans.ts'
 import { showView } from '../plan/output/saved-plan.ts'
-import { type HostReading, type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'
-import { expressionsOf, readRequestOf, type Target } from '../plan/target.ts'
+import { type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'
+import { readRequestOf, type Target } from '../plan/target.ts'
+import { routedLinks } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
-import { readMarks, routedLinks } from '../resources/read-marks.ts'
+import { readMarks } from '../resources/read-marks.ts'
 import { keepNames } from './listening.ts'
-
-/**
- * Reads what a plan for the target needs to know. Where a container starts or ends between the kernel's answer and Docker's, both
- * are asked again, once.
- *
- * @param limits of each call of Docker.
- * @throws SpanplanError if the host cannot be read.
- */
-export async function readHostFor(target: Target, limits?: CallLimits): Promise<HostReading> {
-  const read = async () => {
-    const [kernel, docker] = await Promise.all([readKernelFor(target), readDockerFor(target, limits)])
-    return withDocker(kernel, docker)
-  }
-  const reading = await read()
-  return isTorn(reading.host) ? read() : reading
-}
-
-/** What was read of the kernel, and the compiled filters. */
-export interface KernelReading extends Pick<HostReading, 'filters'> {
-  readonly kernel: KernelState
-}
-
-/** Adds what was read of Docker. */
-export function withDocker({ kernel, filters }: KernelReading, docker: DockerState): HostReading {
-  return { host: indexHost({ ...kernel, docker }), filters }
-}
-
-/**
- * Reads the kernel, and compiles the filters.
- *
- * @throws SpanplanError if the kernel's state cannot be read, or tcpdump cannot be run.
- */
-export async function readKernelFor(target: Target): Promise<KernelReading> {
-  const [kernel, filters] = await Promise.all([
-    readKernel(readRequestOf(target)),
-    compileFilters(expressionsOf(target.spec), target.filterPatience)
-  ])
-  return { kernel, filters }
-}
-
-/**
- * Reads Docker.
- *
- * @throws SpanplanError if Docker fails.
- */
-export function readDockerFor(target: Target, limits?: CallLimits): Promise<DockerState> {
-  return readDocker(readRequestOf(target), limits)
-}
+import { readHostFor } from './read-host.ts'
 
 /**
  * Reads the host, plans, and checks the spans that a user selected by name.

@@ -10,8 +10,9 @@ import type {
   MarkInventory,
   OwnedMark
 } from './desired-state.ts'
+import { isInUse } from './interface-use.ts'
 import { planBridge } from './kinds/bridge-steps.ts'
-import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie, readMark } from './marks.ts'
+import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
 import { isInScope, markOf, ownsBridge } from './ownership.ts'
 import { readSeal } from './seal-commands.ts'
 import {
@@ -232,45 +233,4 @@ export function interfaceMark(marked: MarkedInterface): InterfaceMark {
 export function isOwed({ live, desired, now, before, needed }: MarkedInterface, setting: InterfaceSetting): boolean {
   const isKept = needed.has(setting) && now.has(setting)
   return live.has(setting) && !desired.has(setting) && !isKept && now.has(setting) !== before.has(setting)
-}
-
-/** Whether the host uses a link. Set down, a link cuts that use off, and loses its addresses and routes for good. */
-export function isInUse(host: HostIndex, link: Link): boolean {
-  return (
-    link.master !== null ||
-    link.addresses.some(({ automatic }) => !automatic) ||
-    host.routesOf(link).length > 0 ||
-    host.uppersOf(link).length > 0
-  )
-}
-
-/**
- * The names of the links whose routes have to be read: links that may be set down, because their marks say that they were
- * down before the first span; and bridges of spans that may be removed.
- *
- * @param stays whether the span of that name is desired.
- */
-export function routedLinks(
-  links: readonly Link[],
-  filters: readonly Filter[],
-  stays: (span: string) => boolean
-): readonly string[] {
-  const aliases = links.flatMap((link) => {
-    const mark = readMark(link)
-    return mark === null ? [] : [{ name: link.name, mark }]
-  })
-  const wasDown = ({ before, managed }: InterfaceMark) => managed.has('up') && !before.has('up')
-  const downByAlias = new Set(
-    aliases.flatMap(({ mark }) => [...mark.interfaces].flatMap(([index, one]) => (wasDown(one) ? [index] : [])))
-  )
-  const downByCookie = new Set(
-    filters.flatMap(({ device, mirror }) => {
-      const cookie = readCookie(mirror?.cookie ?? null)
-      return cookie && wasDown(cookie.source) ? [device] : []
-    })
-  )
-  const going = new Set(aliases.flatMap(({ name }) => (stays(name) ? [] : [name])))
-  return links
-    .filter(({ name, index }) => going.has(name) || downByAlias.has(index) || downByCookie.has(name))
-    .map(({ name }) => name)
 }

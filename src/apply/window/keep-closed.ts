@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { attempt } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { readHostFor } from '../../look/refresh.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import { makePlan, type PlannedChange } from '../../plan/plan.ts'
 import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'

@@ -1,6 +1,6 @@
 import { nullIfForeseen } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { readHostFor } from '../../look/refresh.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import { liveSpans } from '../../plan/live-spans.ts'
 import { makeDestroyTarget } from '../../plan/target.ts'
 import { type FileSelection, loadFiles } from './spec-files.ts'

@@ -1,7 +1,7 @@
 import { type Diagnostic, Exit, nullIfForeseen, SpanplanError } from '../../errors.ts'
 import { type CallLimits, defaultLimits } from '../../host/docker/call-limits.ts'
 import type { Sample } from '../../host/read-counters.ts'
-import { readHostFor } from '../../look/refresh.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import type { PlanView } from '../../plan/plan-view.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import { hasCapability, isRoot } from '../../host/process/process-rights.ts'
-import { readHostFor } from '../../look/refresh.ts'
+import { readHostFor } from '../../look/read-host.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import { type HostReading, planTarget } from '../../plan/plan-view.ts'
 import { findFaultyFilters } from '../../plan/resolve-filter.ts'

@@ -8,11 +8,11 @@ import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 
 import { explainIfMoved, explainIfRenamed, findRenamed } from '../foreign/renamed-bridge.ts'
-
+import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
-import { interfaceMark, isInUse, isOwed } from '../read-marks.ts'
+import { interfaceMark, isOwed } from '../read-marks.ts'
 import {
   desiredSeal,
   hasOtherFilters,

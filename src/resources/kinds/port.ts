@@ -3,11 +3,11 @@ import type { Link } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import { keysOf, tableOf } from '../../keys.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
+import { isInUse } from '../interface-use.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
 import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
-import { isInUse } from '../read-marks.ts'
 import {
   desiredSeal,
   findObstacle,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../../errors.ts'
 import type { DockerState } from '../../host/snapshot.ts'
-import { readDockerFor, readKernelFor, withDocker } from '../../look/refresh.ts'
+import { readDockerFor, readKernelFor, withDocker } from '../../look/read-host.ts'
 import type { HostReading } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { failureOf } from '../degraded/backoff.ts'
