@@ -1,9 +1,9 @@
-import { hostErrors } from './explanations/host-errors.ts'
-import { problems } from './explanations/problems.ts'
-import { runErrors } from './explanations/run-errors.ts'
-import { specErrors } from './explanations/spec-errors.ts'
-import { waits } from './explanations/waits.ts'
-import { warnings } from './explanations/warnings.ts'
+import { hostErrors } from './help-texts/host-errors.ts'
+import { problems } from './help-texts/problems.ts'
+import { runErrors } from './help-texts/run-errors.ts'
+import { specErrors } from './help-texts/spec-errors.ts'
+import { waits } from './help-texts/waits.ts'
+import { warnings } from './help-texts/warnings.ts'
 
 /** What a code means, in all of its messages, and what to do about it. */
 type Explanation = readonly [means: string, todo: string]

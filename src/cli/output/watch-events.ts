@@ -15,21 +15,34 @@ import { printEvent } from './progress.ts'
 import { renderDiagnostic } from './render-diagnostic.ts'
 import { eventFields } from './watch-event-json.ts'
 
-/** An error stays until somebody acts; a warning may end by itself, or is about something that others are to do. The rest is info. */
-const levels: Readonly<Partial<Record<WatchEvent['type'], LogLevel>>> = {
+/** An error stays until somebody acts; a warning may end by itself, or is about something that others are to do. */
+const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
   file_refused: 'error',
   degraded: 'error',
   sensor_unhealthy: 'error',
+  sensor_healthy: 'info',
   drift: 'warning',
   wait: 'warning',
   warning: 'warning',
   idle: 'warning',
   carrier_lost: 'warning',
   docker_away: 'warning',
-  monitor_failed: 'warning'
+  monitor_failed: 'warning',
+  started: 'info',
+  stopped: 'info',
+  file: 'info',
+  changed: 'info',
+  paused: 'info',
+  resumed: 'info',
+  source_gone: 'info',
+  wait_over: 'info',
+  recovered: 'info',
+  docker_back: 'info',
+  monitor_back: 'info',
+  idle_over: 'info',
+  carrier_back: 'info',
+  warning_over: 'info'
 }
-
-const levelOf = ({ type }: WatchEvent): LogLevel => levels[type] ?? 'info'
 
 /**
  * Prints the events of a watch: for people on stderr, or for a program on stdout. The journal gets priorities, and no time,
@@ -39,7 +52,7 @@ const levelOf = ({ type }: WatchEvent): LogLevel => levels[type] ?? 'info'
  */
 export function openEventPrinter(session: Session, least: LogLevel): EmitEvent {
   const print = choosePrinter(session)
-  return (...events) => print(events.filter((event) => isShown(levelOf(event), least)))
+  return (...events) => print(events.filter((event) => isShown(levels[event.type], least)))
 }
 
 function choosePrinter({ json, color }: Session): (events: readonly WatchEvent[]) => void {
@@ -53,7 +66,7 @@ function choosePrinter({ json, color }: Session): (events: readonly WatchEvent[]
   const isForJournal = isJournal(process.stderr.fd)
   const render = (group: EventGroup) => {
     const text = renderGroup(group, paint)
-    return isForJournal ? addPriority(levelOf(group[0]), text) : `${localTime(new Date().toISOString())} ${text}`
+    return isForJournal ? addPriority(levels[group[0].type], text) : `${localTime(new Date().toISOString())} ${text}`
   }
   return (events) => {
     for (const group of groupEvents(events)) process.stderr.write(`${render(group)}\n`)

@@ -2,8 +2,11 @@ import { shellLine } from '../../host/quote-command.ts'
 import { type Check, type Finding, orOk, problem, unknown } from '../finding.ts'
 import type { ModuleName, ModuleState } from '../gather/kernel-modules.ts'
 
-/** What is wrong with a module that the kernel does not have. */
-const faults: Readonly<Partial<Record<ModuleState, (name: ModuleName, architecture: string) => Finding>>> = {
+/** What is wrong with a module that the kernel does not have; null: nothing. */
+const faults: Readonly<Record<ModuleState, ((name: ModuleName, architecture: string) => Finding) | null>> = {
+  'built in': null,
+  loaded: null,
+  loadable: null,
   blocked: (name) =>
     problem(
       `modprobe is configured not to load ${name}: see "install ${name}" in /etc/modprobe.d`,

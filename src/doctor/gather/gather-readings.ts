@@ -87,15 +87,15 @@ async function readPlanned(
 
 /** The plan for a target; or what is live, where there is none. */
 function plan(target: Target | null, reading: HostReading): Planned {
-  const live = { view: viewLive(reading.host), target: null, faults: [] }
-  if (target === null) return { ...live, conflicts: [] }
+  const live = () => ({ view: viewLive(reading.host), target: null, faults: [] })
+  if (target === null) return { ...live(), conflicts: [] }
   const faults = findFaultyFilters(target.spec, reading.filters)
-  if (faults.length > 0) return { ...live, conflicts: [], faults }
+  if (faults.length > 0) return { ...live(), conflicts: [], faults }
   try {
     return { view: planTarget(target, reading), target, conflicts: null, faults }
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    return { ...live, conflicts: error.diagnostics }
+    return { ...live(), conflicts: error.diagnostics }
   }
 }
 

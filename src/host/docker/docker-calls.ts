@@ -97,9 +97,9 @@ export function sendCall(docker: Dockerode, call: DockerCall): Promise<unknown> 
       })
     case 'removeNetwork':
     case 'dropNote':
-      return docker.getNetwork(call.network).remove()
+      return networkOf(docker, call).remove()
     case 'connect':
-      return docker.getNetwork(call.network).connect({
+      return networkOf(docker, call).connect({
         Container: call.container,
         EndpointConfig: {
           DriverOpts: { ...call.options },
@@ -108,8 +108,13 @@ export function sendCall(docker: Dockerode, call: DockerCall): Promise<unknown> 
         }
       })
     case 'disconnect':
-      return docker.getNetwork(call.network).disconnect({ Container: call.container, Force: true })
+      return networkOf(docker, call).disconnect({ Container: call.container, Force: true })
   }
+}
+
+/** dockerode writes the name into the request's path as it is. */
+function networkOf(docker: Dockerode, { network }: DockerCall): Dockerode.Network {
+  return docker.getNetwork(encodeURIComponent(network))
 }
 
 function writePool({ subnet, gateway, range, reserved }: Pool) {

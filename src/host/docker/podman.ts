@@ -145,7 +145,9 @@ export async function callPodman(docker: Dockerode, call: DockerCall): Promise<u
       return post(docker, '/networks/create', noteBody(call.network, call.labels))
     case 'connect':
       return post(docker, `/networks/${encodeURIComponent(call.network)}/connect`, endpointBody(call))
-    default:
+    case 'disconnect':
+    case 'removeNetwork':
+    case 'dropNote':
       return sendCall(docker, call)
   }
 }

@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from 'node:util'
 import { diagnosticOf } from '../../errors.ts'
 import { commandFailed } from '../exec.ts'
 import { parseTables } from '../parsers/nft.ts'
 import { parseToolJson } from '../parsers/tool-json.ts'
 import { parseOutput, readCommands, readOutput } from '../read-commands.ts'
 import type { Nftables } from '../snapshot.ts'
-import { bridgeSet } from './seal-table.ts'
+import { drop } from './seal-table.ts'
 
 /** What nft says to a user who lacks CAP_NET_ADMIN. */
 const forbidden = 'Operation not permitted'
@@ -19,7 +20,7 @@ export async function readNftables(): Promise<Nftables> {
     }
     if (output.status !== 0) throw commandFailed(readCommands.tables.argv, output)
     const tables = parseOutput('nft', () => parseTables(parseToolJson(output.stdout)))
-    const isWritten = tables.some(({ objects }) => objects.some(({ set }) => set?.name === bridgeSet))
+    const isWritten = tables.some(({ objects }) => objects.some(({ rule }) => isDeepStrictEqual(rule?.expr, drop)))
     return isWritten || isSupported ? { state: 'usable', tables } : unsupported
   } catch (error) {
     const reason = diagnosticOf(error)

@@ -22,7 +22,10 @@ const priority = -300
 const chains = ['prerouting', 'input'] as const
 
 /** `ibrname` is the bridge of the port that a frame came from: NFT_BRIDGE_META in the kernel's configuration. */
-const drop = [{ match: { op: '==', left: { meta: { key: 'ibrname' } }, right: `@${bridgeSet}` } }, { drop: null }]
+export const drop = [
+  { match: { op: '==', left: { meta: { key: 'ibrname' } }, right: `@${bridgeSet}` } },
+  { drop: null }
+]
 
 /** All that is in the table, as `nft -json list ruleset` prints it, without handles: libnftables-json(5). */
 export function tableObjects({ name, mark, bridges }: SealTable): object[] {

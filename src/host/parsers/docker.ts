@@ -89,7 +89,8 @@ export function parseNetworks(document: unknown): DockerNetwork[] {
 
 /** In one order, whatever the order in which a tool lists them: what has no order is compared as a set. */
 function sortByKey<Item>(items: readonly Item[], keyOf: (item: Item) => string): Item[] {
-  return items.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : keyOf(one) > keyOf(other) ? 1 : 0))
+  const keyed = items.map((item) => [keyOf(item), item] as const)
+  return keyed.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0)).map(([, item]) => item)
 }
 
 /** So many restarts by Docker are a loop, unless the container has run for so many milliseconds since. */
@@ -157,7 +158,6 @@ const listedOutput = z
       id,
       // A name by a link has a slash.
       name: names.find((one) => !one.includes('/')) ?? id.slice(0, 12),
-      /** null: the entry could not be parsed. */
       details: {
         /** The container's own name, and the names that links give it. */
         names,
@@ -174,7 +174,7 @@ const opaqueListedOutput = z
   .object({ Id: z.string() })
   .transform(({ Id: id }) => ({ id, name: id.slice(0, 12), details: null }))
 
-/** A container in Docker's list. */
+/** A container in Docker's list. `details` is null where the entry could not be parsed. */
 export type ListedContainer = Readonly<z.infer<typeof listedOutput> | z.infer<typeof opaqueListedOutput>>
 
 /** Parses Docker's list of containers, or Podman's own, sorted by their names. */
