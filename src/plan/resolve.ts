@@ -129,6 +129,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
     mtu: recreate ? wantedMtu : (held ?? wantedMtu),
     wantedMtu,
     mirrors: points,
+    isUnread: parts.some((part) => part.isUnread),
     untouched: parts.flatMap(({ blocked }) => blocked),
     sensors: sensors.items
   }
@@ -220,7 +221,7 @@ function heldMtu({ name, network }: SpanSpec, host: HostIndex): number | null {
 /** `recalled`: the live mirrors that stay while it is not known where the source ends; `blocked`: the devices that wait. */
 function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const kind = hostKindOf(source)
-  const { isUnread, ...hooks } = kind.resolve(source, span, context)
+  const { isUnread = false, ...hooks } = kind.resolve(source, span, context)
   const filter = resolveFilter(source, context.filters)
   const { maxIdle, origin } = source
   const program = 'program' in filter ? filter.program : null
@@ -245,6 +246,7 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
     problem === null ? [] : waitForMirrors(span, source, id, problem)
   )
   return {
+    isUnread,
     recalled: isUnread
       ? kind.recall(span, context).map((point) => ({ ...point, maxIdle, item: source.id, origin }))
       : [],

@@ -78,6 +78,8 @@ export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu
   /** Bytes: the MTU that the span would have if no running sensor were in the way. */
   readonly wantedMtu: number
   readonly mirrors: readonly CopyPoint[]
+  /** A source was not read, so any interface that the span's bridge remembers may be of that source. */
+  readonly isUnread: boolean
   /** The names of the devices of sources that wait: what is live on these stays as it is. */
   readonly untouched: readonly string[]
   /** The containers that exist. Those that do not are waits. */

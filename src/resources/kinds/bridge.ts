@@ -162,13 +162,13 @@ function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): str
 }
 
 /** The interfaces that feed the span, and those that did before and are not given back yet. */
-function rememberedInterfaces({ marks, host }: ObservedState, { name, mirrors }: DesiredSpan) {
+function rememberedInterfaces({ marks, host }: ObservedState, { name, mirrors, isUnread }: DesiredSpan) {
   const old = markOf(host, host.linkOf(name))?.interfaces ?? new Map<number, InterfaceMark>()
   const used = new Set(mirrors.map(({ device }) => device.name))
   const candidates = new Set([...used, ...namesOf(host, old)])
   return new Map([
-    // What is not understood may still be owed what it was before.
-    ...[...old].filter(([index]) => host.isOpaque(index)),
+    // What is not understood may still be owed what it was before, and what was not read may still be a source.
+    ...[...old].filter(([index]) => host.isOpaque(index) || (isUnread && host.linkAt(index) !== undefined)),
     ...[...candidates].flatMap((device) => {
       const marked = marks.interfaces.get(device)
       const link = marked && linkOf(marked.device)
