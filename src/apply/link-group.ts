@@ -46,7 +46,8 @@ function splitRuns(lines: readonly Line[]): Line[][] {
   const runs: Line[][] = []
   for (const line of lines) {
     const run = runs.at(-1)
-    if (run?.some((before) => isDeletion(before) === isDeletion(line))) run.push(line)
+    const before = run?.at(-1)
+    if (before && isDeletion(before) === isDeletion(line)) run?.push(line)
     else runs.push([line])
   }
   return runs

@@ -219,12 +219,16 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
 
 /** What blocks removals, and what is to be made, each with the subject of the change. */
 export function findBlockers(changes: readonly PlannedChange[], now: ObservedState, planned = now): Diagnostic[] {
-  const blockable = changes.filter((change) => change.action === 'create' || isBlockable(change))
+  const blockable = changes.filter((change) => isBlockable(change) || isToBeMade(change, now.host))
   return blockable.flatMap(({ kind, before, after, subject }) => {
     const resource = before ?? after
     const blockers = resource && kindOf(kind).blockers?.(resource, now, planned)
     return (blockers ?? []).map((blocker) => ({ ...blocker, subject }))
   })
+}
+
+function isToBeMade({ action, device }: PlannedChange, host: HostIndex): boolean {
+  return action === 'create' && host.linkOf(device) === undefined
 }
 
 /** Whether what others do after the plan was made can block a change. */

@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import { type HostIndex, peerHere } from '../host/host-index.ts'
 import { indexName, shellLine } from '../host/quote-command.ts'
-import type { Link } from '../host/snapshot.ts'
+import type { DockerNetwork, Link } from '../host/snapshot.ts'
 import type { DesiredState } from './desired-state.ts'
 import { type PortOrigin, readPortClass } from './marks.ts'
 import { isInScope, isLiveNetwork, markOf } from './ownership.ts'
@@ -83,7 +83,9 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
 
 /** Whether a link is on the bridge of a Docker network that is no span's: a port that was on a span's bridge for a while, and is back. */
 function isOnOtherNetwork(desired: DesiredState, host: HostIndex, { master }: Link): boolean {
-  return host.networks.some((network) => dockerBridge(network) === master && !isLiveNetwork(desired, network))
+  const isOn = (network: DockerNetwork) => dockerBridge(network) === master && !isLiveNetwork(desired, network)
+  // A network without a bridge is that of no port.
+  return master !== null && host.networks.some(isOn)
 }
 
 /**

@@ -6,7 +6,6 @@ import { hasLinkLocal, judgeBridge, originOf, wireOffloadsOf } from '../foreign/
 import { findBridgeUsers } from '../foreign/bridge-users.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
-
 import { explainIfMoved, explainIfRenamed, findRenamed } from '../foreign/renamed-bridge.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'

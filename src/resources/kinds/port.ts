@@ -128,7 +128,8 @@ function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => bool
     if (!isMarked || link.bridge !== null) return false
     const master = host.linkOf(link.master)
     const isOfSpan =
-      master && (markOf(host, master) ?? desired.spanOf(master.name) ?? ownsBridge(desired, host, master))
+      master !== undefined &&
+      (markOf(host, master) !== null || desired.spanOf(master.name) !== undefined || ownsBridge(desired, host, master))
     const stays = treatments[portRole(desired, host, link).kind].end === 'stays' || mayBeSensors(link)
     return !isOfSpan && !stays
   }

@@ -69,7 +69,8 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   const own = running.filter(({ networkMode }) => !sharesNetwork(networkMode))
   const unseen = own.filter((container) => container.veths === null && !hasNoNetwork(container))
   const opaque = own.flatMap(({ veths }) => host.opaque.filter((one) => veths?.some((pair) => pair.host === one.index)))
-  const seen = own.filter((container) => !unseen.includes(container))
+  const hidden = new Set(unseen)
+  const seen = own.filter((container) => !hidden.has(container))
   const hooks = seen.map((container) => resolveContainer(container, source, span, context))
   const isMissing = own.length + shared.length === 0
   const slip = isNamed && matching.length === 0 ? suggestContainer(value, context) : ''

@@ -25,7 +25,7 @@ export function parseYaml(file: string, text: string): Parsed {
   }
   const tokens = readTokens(text, place)
   if (!Array.isArray(tokens)) return { tree: undefined, diagnostics: [tokens] }
-  // TreeBuilder finds duplicate keys with a map: the composer's own check takes time that grows with the square of their number.
+  // buildTree() finds duplicate keys with a map: the composer's own check takes time that grows with the square of their number.
   const composer = new Composer({ uniqueKeys: false, resolveKnownTags: false, logLevel: 'silent' })
   const [first, second] = [...composer.compose(tokens, true, text.length)]
   if (!first) return { tree: undefined, diagnostics: [] }

@@ -99,13 +99,21 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
   let losses: LossTotals = new Map()
   return async () => {
     await Promise.race([refresh(), sleep(refreshPatience, undefined, { ref: false })])
-    if (view === null) return null
-    const paths = framePathsOf(view)
+    // A later refresh may end while the counters are read.
+    const now = view
+    if (now === null) return null
+    const paths = framePathsOf(now)
     // Where ip, tc or a filter fails, the metrics of the watch itself are served all the same.
     const sample = await takeSample(paths).catch(nullIfForeseen)
     if (sample === null) return null
     losses = addLosses(losses, paths, sample)
-    const report = makeReport({ view, watch: watched.state(), first: last ?? sample, later: sample, ...readMoment() })
+    const report = makeReport({
+      view: now,
+      watch: watched.state(),
+      first: last ?? sample,
+      later: sample,
+      ...readMoment()
+    })
     last = sample
     return { report, paths, sample, losses }
   }
