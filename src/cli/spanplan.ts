@@ -1,6 +1,6 @@
 import { CommanderError } from '@commander-js/extra-typings'
 import { Exit } from '../errors.ts'
-import { program } from './command-line.ts'
+import { program } from './commands-and-flags.ts'
 
 /** The word by which a unit calls spanplan to hold a window. It is no command: nobody types it. */
 const windowWord = 'window'

@@ -1,4 +1,4 @@
-import { program } from '../cli/command-line.ts'
+import { program } from '../cli/commands-and-flags.ts'
 import { jsonSchema } from '../spec/schema/schema.ts'
 import { writeCommandLine, writeManPages, writeSpecReference } from './command-pages.ts'
 import { writeHostPages } from './hosts.ts'

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { program } from '../../src/cli/command-line.ts'
+import { program } from '../../src/cli/commands-and-flags.ts'
 import { suggestOptions } from '../../src/cli/shared-options.ts'
 
 const options = [

@@ -71,7 +71,7 @@ export async function applyCommand(
 ): Promise<ExitCode> {
   const { plan } = options
   if (plan !== undefined) {
-    const { openSavedPlan } = await import('../input/open-saved-plan.ts')
+    const { openSavedPlan } = await import('../input/check-saved-plan.ts')
     const load = () => openSavedPlan(session, plan, options)
     const all = { ...options, yes: true, allowEmpty: true }
     return applyAndWait(session, { load, options: all, warnings: (target, view) => warnAtApply(target, view) })

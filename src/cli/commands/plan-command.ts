@@ -43,7 +43,7 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   const about = { spec, version: SPANPLAN_VERSION, created: new Date().toISOString(), install }
   const document = planDocument(plan, { ...view, ...about })
   if (options.out !== undefined) {
-    const { savePlan } = await import('../input/open-saved-plan.ts')
+    const { savePlan } = await import('../output/save-plan.ts')
     savePlan(options.out, document, options, target, session.files)
   }
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)

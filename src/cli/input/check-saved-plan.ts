@@ -1,55 +1,21 @@
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { isAbout } from '../../codes/meanings.ts'
 import { SpanplanError } from '../../errors.ts'
 import type { CallLimits } from '../../host/docker/call-limits.ts'
 import { keepNames } from '../../look/listening.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import { findDifferences, listDifferences } from '../../plan/output/compare-plans.ts'
-import { digestText, type PlanDocument } from '../../plan/output/plan-json.ts'
-import { readSavedPlan, type SavedPlan, savedDocument, showView } from '../../plan/output/saved-plan.ts'
+import { readSavedPlan, type SavedPlan, showView } from '../../plan/output/saved-plan.ts'
 import { type HostReading, type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
-import { printable, printableJson } from '../../printable.ts'
-import type { SourceFile } from '../../spec/spec.ts'
-import { fileUnwritable, saveFile } from '../output/output-file.ts'
+import { printable } from '../../printable.ts'
+import { digestFiles } from '../output/save-plan.ts'
 import type { Session } from '../session.ts'
 import { loadSpecTarget, type SpecSelection } from './load-target.ts'
-import { choosePaths, loadFile } from './spec-files.ts'
+import { loadFile } from './spec-files.ts'
 
 /** Bytes. A plan for a thousand spans has some ten mebibytes. */
 const largestPlan = 64 * 1024 * 1024
-
-/**
- * Saves a plan to a file for {@link openSavedPlan}, with what it takes to read its files again.
- *
- * @param target that the plan was made for.
- * @param read the files that the plan was made from.
- * @throws SpanplanError FILE_UNWRITABLE.
- */
-export function savePlan(
-  path: string,
-  document: PlanDocument,
-  options: SpecSelection,
-  { subnetSeed }: Pick<Target, 'subnetSeed'>,
-  read: readonly SourceFile[]
-): void {
-  const selection = {
-    files: choosePaths(options.file).map((file) => resolve(file.path)),
-    digests: digestFiles(read),
-    spans: options.span.length > 0 ? [...options.span] : null,
-    prune: options.prune,
-    adopt: options.adopt,
-    recreate: options.recreate,
-    defer_docker: options.deferDocker,
-    subnet_seed: subnetSeed
-  }
-  try {
-    saveFile(path, `${printableJson(savedDocument(document, selection), 2)}\n`)
-  } catch (error) {
-    throw fileUnwritable('the plan', path, error, '--out')
-  }
-}
 
 /**
  * Reads a saved plan, and the files that it was made from. Nothing in it is carried out: it says which files to read, and
@@ -107,10 +73,6 @@ function checkFiles({ files }: Session, { selection }: SavedPlan): void {
     return [`${printable(path)} ${then.has(path) ? (now.has(path) ? 'has changed' : 'is gone') : 'is new'}`]
   })
   if (changes.length > 0) throw planStale(changes)
-}
-
-function digestFiles(files: readonly SourceFile[]): Record<string, string> {
-  return Object.fromEntries(files.map(({ path, bytes }) => [resolve(path), digestText(bytes)]))
 }
 
 async function refreshAndCheck(target: Target, saved: SavedPlan, limits: CallLimits): Promise<PlanView> {
