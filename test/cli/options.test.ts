@@ -31,6 +31,17 @@ test.each([
   )
 })
 
+/** What the command line says that refuses these words. It writes to stderr itself, so what it writes is caught there. */
+async function refusalOf(words: readonly string[]): Promise<string> {
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  try {
+    await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow('error: ')
+    return write.mock.calls.join('')
+  } finally {
+    write.mockRestore()
+  }
+}
+
 test.each([
   ['plan spans.yaml', true],
   ['plan --jsn spans.yaml', false],
@@ -39,19 +50,12 @@ test.each([
   const words = line.split(' ')
   const [node = '', script = ''] = process.argv
   process.argv = [node, script, ...words]
-  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-  await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow('error: ')
-  const text = write.mock.calls.join('')
-  write.mockRestore()
+  const text = await refusalOf(words)
   expect(text.includes('did you mean: spanplan plan -f spans.yaml\n(see --help)')).toBe(hasHint)
   expect(text).toContain('(see --help)\n')
 })
 
 test.each(['--all', '--name default'])('destroy %s takes no file: what of it would go is not said', async (option) => {
-  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-  const words = ['destroy', ...option.split(' '), '-f', 'spans.yaml']
-  await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow(
-    "cannot be used with option '-f, --file <path>'"
-  )
-  write.mockRestore()
+  const text = await refusalOf(['destroy', ...option.split(' '), '-f', 'spans.yaml'])
+  expect(text).toContain("cannot be used with option '-f, --file <path>'\n(see --help)\n")
 })

@@ -21,7 +21,7 @@ export const findRenamed = memoized((host: HostIndex): ((span: Bridged) => Link 
   }
 })
 
-/** Why a span's bridge is not made anew; empty: nothing speaks against it. */
+/** Why no bridge is made for a span: its bridge is there, under another name. Empty: it is not. */
 export function explainIfMoved(span: Bridged, host: HostIndex): Diagnostic[] {
   const renamed = findRenamed(host)(span)
   return renamed === undefined ? [] : [explainRenamed(renamed, span.name, host)]
