@@ -50,13 +50,38 @@ test('it is sealed there, told of as what it may be, and given back when it is b
   await expectRestored(lab, first)
 })
 
-test('a watch gives it back, too', async () => {
+test('a watch gives it back, too, also where it is put back in the middle of a run', async () => {
   await using watch = await startWatch(lab)
   await ip('link', 'set', 'dev', port, 'master', 'span0')
   await until('it is sealed', isSealed)
   await ip('link', 'set', 'dev', port, 'master', theirs)
   await until('it is open', async () => !(await isSealed()))
   await watch.stop()
+  await spanplan(lab, ['destroy', '--yes'])
+  await expectRestored(lab, first)
+})
+
+test('what a run still set of it once it was back is given back; what others set is not', async () => {
+  await spanplan(lab, ['apply'])
+  await ip('link', 'set', 'dev', port, 'master', 'span0')
+  await spanplan(lab, ['apply'])
+  await ip('link', 'set', 'dev', port, 'master', theirs)
+  await ip('link', 'set', 'dev', port, 'type', 'bridge_slave', 'isolated', 'on', 'learning', 'off')
+  await spanplan(lab, ['apply', '--yes'])
+  expect(await isSealed()).toBe(false)
+  await expectConverged(lab)
+  await spanplan(lab, ['destroy', '--yes'])
+  await expectRestored(lab, first)
+  await spanplan(lab, ['apply'])
+  await ip('link', 'set', 'dev', port, 'master', 'span0')
+  await spanplan(lab, ['apply'])
+  await ip('link', 'set', 'dev', port, 'master', theirs)
+  await ip('link', 'set', 'dev', port, 'type', 'bridge_slave', 'isolated', 'on')
+  await spanplan(lab, ['apply', '--yes'])
+  expect(JSON.parse(await ip('-d', '-j', 'link', 'show', 'dev', port))).toMatchObject([
+    { linkinfo: { info_slave_data: { isolated: true } } }
+  ])
+  await ip('link', 'set', 'dev', port, 'type', 'bridge_slave', 'isolated', 'off')
   await spanplan(lab, ['destroy', '--yes'])
   await expectRestored(lab, first)
 })

@@ -45,7 +45,7 @@ export interface Port extends Resource, Readonly<ReturnType<typeof readPort>> {
   readonly inUse: boolean
   /** The port's clsact holds foreign filters. */
   readonly qdiscInUse: boolean
-  /** The bridge is given back, and keeps its ports. */
+  /** The link stays a port of its bridge, which is given back or is no span's: what was set of the port is given back, too. */
   readonly bridgeStays: boolean
   /** Why the port cannot be sealed. */
   readonly obstacle: string | null
@@ -75,7 +75,7 @@ export const port: Kind<Port> = {
       ...bridges.flatMap(({ id, owner }) =>
         host.portsOf(id).map((link) => observePort(state, link, id, owner === 'adopted'))
       ),
-      ...orphans.map((link) => observePort(state, link, null))
+      ...orphans.map((link) => observePort(state, link, null, link.port !== null))
     ]
   }),
   rollbackTarget: rollbackPorts,
@@ -292,7 +292,8 @@ function giveBackSteps(before: Port): Step[] {
   const seal = clsact || before.qdiscInUse ? 'qdisc' : 'none'
   const after: Port = {
     ...before,
-    ...(before.bridgeStays && flags),
+    // On another's bridge, a run that began before the port was put there may have set it.
+    ...(before.bridgeStays && (before.attached || !before.learning) && flags),
     mtu,
     up: up || (before.up && before.inUse),
     ipv6,
