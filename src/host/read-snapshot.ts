@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import { readDocker } from './docker/read-docker.ts'
 import { run } from './exec.ts'
 import { readText } from './files/open-file.ts'
@@ -14,7 +15,7 @@ import { parseOutput, readCommands, readJson, readJsonBatch, readParsed, runJson
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
 import { readRoutes } from './routes/read-routes.ts'
-import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Snapshot } from './snapshot.ts'
+import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Qdisc, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-conventions.ts'
 import { readSilence } from './xdp/read-silence.ts'
 
@@ -86,16 +87,16 @@ async function readPrograms(devices: readonly string[]): Promise<AttachedProgram
 
 const tc = ['tc', '-json'] as const
 
+/** How often qdiscs and filters are read while qdiscs come and go. What changes more often is told as it was read last. */
+const tcReads = 3
+
 async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {
-  const qdiscs = await readJson(readCommands.qdiscs, parseQdiscs)
-  const tcHooks = findHooks(qdiscs)
-  const classful = findClassful(qdiscs).map(({ device, handle }) => ({ device, parent: handle }))
-  const places = [...tcHooks, ...classful]
-  const documents = await runJsonBatch(
-    tc,
-    places.map((place) => ['filter', 'show', ...writePlace(place)])
-  )
-  const uncertain = parseOutput('tc', () => places.flatMap((place, index) => findRoots(place, documents[index] ?? [])))
+  const read = async () => readFilters(await readJson(readCommands.qdiscs, parseQdiscs))
+  let reading = await read()
+  for (let reads = 1; reading.isTorn && reads < tcReads; reads++) reading = await read()
+  const { qdiscs, documents } = reading
+  const { tcHooks, classful, all } = reading.places
+  const uncertain = parseOutput('tc', () => all.flatMap((place, index) => findRoots(place, documents[index] ?? [])))
   const answers = await runJsonBatch(tc, uncertain.map(rootTableCommand))
   const roots = uncertain.map((root, index) => parseRoot(root, answers[index]))
   const parse = <Place extends HookPlace | ClassPlace>(place: Place, index: number) =>
@@ -105,4 +106,24 @@ async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFil
     filters: tcHooks.flatMap(parse),
     classFilters: classful.flatMap((place, index) => parse(place, tcHooks.length + index))
   }))
+}
+
+/**
+ * Reads the filters on qdiscs: a document for each place, as tc prints it. For a qdisc that is gone, tc prints neither filters nor an
+ * error: the qdiscs are read again after the filters.
+ */
+async function readFilters(qdiscs: readonly Qdisc[]) {
+  const places = placesOf(qdiscs)
+  if (places.all.length === 0) return { qdiscs, places, documents: [], isTorn: false }
+  const filters = places.all.map((place) => ['filter', 'show', ...writePlace(place)])
+  const documents = await runJsonBatch(tc, [...filters, ['qdisc', 'show']])
+  const placesAfter = parseOutput('tc', () => placesOf(parseQdiscs(documents.at(-1))))
+  return { qdiscs, places, documents, isTorn: !isDeepStrictEqual(places, placesAfter) }
+}
+
+/** Where filters can be. */
+function placesOf(qdiscs: readonly Qdisc[]) {
+  const tcHooks = findHooks(qdiscs)
+  const classful = findClassful(qdiscs).map(({ device, handle }): ClassPlace => ({ device, parent: handle }))
+  return { tcHooks, classful, all: [...tcHooks, ...classful] }
 }
