@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic, SpanplanError, sortByPlace } from '../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
@@ -16,10 +17,12 @@ import {
   type Resolved,
   type SourceHook,
   waitForMirror,
-  waitForMirrors
+  waitForMirrors,
+  writeSourceName
 } from '../resources/sources/host-source-kind.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
 import { namesGoingDown } from '../run-dir/going-down.ts'
+import { placeFrom } from '../spec/cross-checks.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
@@ -116,8 +119,8 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
   const parts = sources.map((source) => resolveMirrors(span, source, context))
   const mirrors = joinResolved(parts)
   const points = [...mirrors.items, ...parts.flatMap(({ recalled }) => recalled)].filter(isFirst)
-  const twice = mirrors.items.filter((one) => !points.includes(one))
-  const explained = twice.map((point) => ({ point, found: explainTwice(point) }))
+  const twice = mirrors.items.flatMap((one) => (points.includes(one) ? [] : (explainTwice(one, points) ?? [])))
+  const awaited = twice.filter(({ isSelected }) => patient || isSelected)
   const sensors = resolveSensors(span, context)
   const largest = Math.min(largestMtu(span, points, mtus, host), bridgeMaximum)
   const held = heldMtu(span, host)
@@ -137,12 +140,12 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
     items: [resolved],
     waits: [
       ...mirrors.waits,
-      ...(patient ? explained.map(({ point, found }) => waitForMirror(name, point, found)) : []),
+      ...awaited.map(({ point, found }) => waitForMirror(name, point, found)),
       ...sensors.waits
     ],
     errors: [
       ...mirrors.errors,
-      ...(patient ? [] : explained.map(({ found }) => inSpan(span, found))),
+      ...twice.flatMap((one) => (awaited.includes(one) ? [] : inSpan(span, one.found))),
       ...sensors.errors,
       ...refusePodman(span, host)
     ],
@@ -173,8 +176,13 @@ function refusePodman({ name, network }: SpanSpec, { docker }: HostIndex): Diagn
 }
 
 /** Whether no copy point before this one has the same hook. */
-function isFirst({ device, tcHook }: CopyPoint, index: number, all: readonly CopyPoint[]): boolean {
-  return all.findIndex((other) => other.device.name === device.name && other.tcHook === tcHook) === index
+function isFirst(point: CopyPoint, _: number, all: readonly CopyPoint[]): boolean {
+  return findFirst(point, all) === point
+}
+
+/** The first copy point of a hook. */
+function findFirst({ device, tcHook }: CopyPoint, all: readonly CopyPoint[]): CopyPoint | undefined {
+  return all.find((other) => other.device.name === device.name && other.tcHook === tcHook)
 }
 
 function warnOfMtu(span: SpanSpec, largest: number): Diagnostic[] {
@@ -270,8 +278,22 @@ function isMirrored({ name }: SpanSpec, hook: SourceHook, { spec, host }: Contex
     .some((filter) => filter.mirror !== null && filter.handle === handle)
 }
 
-/** Two sources are one interface under two names: only the host tells. */
-function explainTwice({ device, tcHook, origin }: CopyPoint): Diagnostic {
-  const message = `the ${tcHook} of ${device.name} is mirrored twice: sensors would see each frame twice`
-  return diagnostic('SOURCE_TWICE', message, 'remove one of the two', origin)
+/**
+ * Why a copy point is left out: another one has its hook. Two sources are one interface under two names: only the host tells. Or
+ * they select one container, which anybody who starts containers can cause: that costs no more than the copy point.
+ *
+ * @returns null: the sources select one container, and the same of its frames.
+ */
+function explainTwice(point: CopyPoint, all: readonly CopyPoint[]) {
+  const { device, tcHook, origin, selection } = point
+  const first = findFirst(point, all) ?? point
+  const isSelected = point.serves !== null || first.serves !== null
+  if (isSelected && isDeepStrictEqual(selection, first.selection)) return null
+  const overlap = `another source copies the same frames of ${writeSourceName(point.source)}, with another filter (${placeFrom(first.origin, origin)}), and that filter holds`
+  const shared = 'give both sources the same filter, or let only one of them select the container'
+  const double = `the ${tcHook} of ${device.name} is mirrored twice: sensors would see each frame twice`
+  const found = isSelected
+    ? diagnostic('SOURCE_TWICE', overlap, shared, origin)
+    : diagnostic('SOURCE_TWICE', double, 'remove one of the two', origin)
+  return { point, isSelected, found }
 }

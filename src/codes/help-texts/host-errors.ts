@@ -32,8 +32,8 @@ export const hostErrors = {
     'Remove "dedicated: true".'
   ],
   SOURCE_TWICE: [
-    'One direction of one interface is copied into a span twice: sensors would get each frame twice.',
-    'Remove one of the sources, or join their filters with "or".'
+    'One direction of one interface is copied into a span twice: sensors would get each frame twice. Where two sources select one container, with different filters, the first one holds there; everything else is applied, and the exit status is 4.',
+    'Remove one of the sources, or join their filters with "or". Let only one of two sources select a container, or give both the same filter.'
   ],
   SOURCE_NETWORK_MODE: [
     'The container has no interface of its own (host, container:…). A warning if a label or a service selected it; if the file names it, the source waits, everything else is applied, and the exit status is 4.',
