@@ -74,11 +74,14 @@ export class Watch implements AsyncDisposable {
     return runs.reduce((sum, run) => sum + (trigger === undefined || run.trigger === trigger ? run.count : 0), 0)
   }
 
-  /** Waits until it makes no more runs: for several times as long as one takes here, which tells how slow all is just now. */
+  /**
+   * Waits until it makes no more runs but the regular ones: for several times as long as one takes here, which tells how slow all is
+   * just now.
+   */
   async settle(): Promise<void> {
     let before = -1
     await until('it makes no more runs', async () => {
-      const now = await this.runs()
+      const now = (await this.runs()) - (await this.runs('interval'))
       const same = now === before
       before = now
       const { last } = await this.state()
