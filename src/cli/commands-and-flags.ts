@@ -4,7 +4,7 @@ import { packageFolder } from '../debian-package.ts'
 import { printableLines } from '../printable.ts'
 import { lockPatience } from '../run-dir/lock-limits.ts'
 import type { CommandName, CommandOptions } from './run-command.ts'
-import * as shared from './shared-options.ts'
+import * as shared from './shared-flags.ts'
 
 /** A saved plan has these options already. */
 const optionsOfPlan: ReadonlySet<string> = new Set([

@@ -6,22 +6,22 @@ import { printDiagnostics, type Session } from './session.ts'
 
 /** Imports a command: no command waits for the others to be parsed. */
 const commands = {
-  plan: async () => (await import('./commands/plan-command.ts')).planCommand,
-  apply: async () => (await import('./commands/apply-command.ts')).applyCommand,
-  destroy: async () => (await import('./commands/apply-command.ts')).destroyCommand,
-  decide: async () => (await import('./commands/confirm-command.ts')).decideCommand,
+  plan: async () => (await import('./actions/plan-action.ts')).planCommand,
+  apply: async () => (await import('./actions/apply-action.ts')).applyCommand,
+  destroy: async () => (await import('./actions/apply-action.ts')).destroyCommand,
+  decide: async () => (await import('./actions/confirm-action.ts')).decideCommand,
   window: async () => (await import('./window/window-program.ts')).windowCommand,
-  hook: async () => (await import('./commands/hook-command.ts')).hookCommand,
-  watch: async () => (await import('./commands/watch-command.ts')).watchCommand,
-  pause: async () => (await import('./commands/pause-command.ts')).pauseCommand,
-  resume: async () => (await import('./commands/pause-command.ts')).resumeCommand,
-  status: async () => (await import('./commands/status-command.ts')).statusCommand,
-  capture: async () => (await import('./commands/capture-command.ts')).captureCommand,
-  validate: async () => (await import('./commands/validate-command.ts')).validateCommand,
-  doctor: async () => (await import('./commands/doctor-command.ts')).doctorCommand,
-  import: async () => (await import('./commands/import-command.ts')).importCommand,
-  graph: async () => (await import('./commands/graph-command.ts')).graphCommand,
-  completion: async () => (await import('./commands/completion-command.ts')).completionCommand
+  hook: async () => (await import('./actions/hook-action.ts')).hookCommand,
+  watch: async () => (await import('./actions/watch-action.ts')).watchCommand,
+  pause: async () => (await import('./actions/pause-action.ts')).pauseCommand,
+  resume: async () => (await import('./actions/pause-action.ts')).resumeCommand,
+  status: async () => (await import('./actions/status-action.ts')).statusCommand,
+  capture: async () => (await import('./actions/capture-action.ts')).captureCommand,
+  validate: async () => (await import('./actions/validate-action.ts')).validateCommand,
+  doctor: async () => (await import('./actions/doctor-action.ts')).doctorCommand,
+  import: async () => (await import('./actions/import-action.ts')).importCommand,
+  graph: async () => (await import('./actions/graph-action.ts')).graphCommand,
+  completion: async () => (await import('./actions/completion-action.ts')).completionCommand
 } as const
 
 export type CommandName = keyof typeof commands

@@ -1,7 +1,7 @@
 import { oneLine, type Paint, printable, type Tone } from '../printable.ts'
 import { counted, wrap } from '../text-lines.ts'
+import type { CheckedFinding } from './all-checks.ts'
 import type { CheckResult } from './finding.ts'
-import type { CheckedFinding } from './registry.ts'
 
 /** The version of the document. Within a major version, fields are only added. */
 const formatVersion = '1.0'

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { program } from '../../src/cli/commands-and-flags.ts'
-import { suggestOptions } from '../../src/cli/shared-options.ts'
+import { suggestOptions } from '../../src/cli/shared-flags.ts'
 
 const options = [
   { long: '--file', short: '-f', required: true },

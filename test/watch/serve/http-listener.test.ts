@@ -7,7 +7,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from 'vitest'
-import { parseListenAddress } from '../../../src/cli/shared-options.ts'
+import { parseListenAddress } from '../../../src/cli/shared-flags.ts'
 import { isLoopback, isOwnHost } from '../../../src/watch/serve/host-header.ts'
 import {
   type HttpListener,

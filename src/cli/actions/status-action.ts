@@ -27,7 +27,7 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   const refreshNow = () => refreshStatus(session, options, refresh)
   const view = await refreshStatus(session, options, refreshAndCheckSpans)
   if (options.live) {
-    const { showLive } = await import('./status-live-command.ts')
+    const { showLive } = await import('./status-live-action.ts')
     return exitOf(await showLive(session, view, refreshNow))
   }
   const first = await takeFirstSample(view, options.for)
