@@ -289,7 +289,7 @@ function explainTwice(point: CopyPoint, all: readonly CopyPoint[]) {
   const first = findFirst(point, all) ?? point
   const isSelected = point.serves !== null || first.serves !== null
   if (isSelected && isDeepStrictEqual(selection, first.selection)) return null
-  const overlap = `another source copies the same frames of ${writeSourceName(point.source)}, with another filter (${placeFrom(first.origin, origin)}), and that filter holds`
+  const overlap = `the source in line ${origin.line} selects ${writeSourceName(point.source)}, as does an earlier one (${placeFrom(first.origin, origin)}), whose filter is another: the earlier filter holds`
   const shared = 'give both sources the same filter, or let only one of them select the container'
   const double = `the ${tcHook} of ${device.name} is mirrored twice: sensors would see each frame twice`
   const found = isSelected

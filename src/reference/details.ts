@@ -38,13 +38,13 @@ export const commandDetails: Readonly<Record<string, string | readonly string[]>
     'Each finding is ok, a warning, a problem, or not known, because it could not be read. Where a command clears a finding, that command stands below it: paste it into a shell of root. The exit status is 2 if there is a problem.',
   plan: 'plan needs no root. What a user may not read is reported: Docker needs the group docker, and a filter with `vlan` needs CAP_NET_RAW.',
   apply: [
-    'apply carries the plan out in order, and then reads the host again to verify it. Before it removes, recreates or adopts anything, it asks. If a step fails, or a signal comes, everything is rolled back.',
+    'apply carries the plan out in order, and then reads the host again to verify it. Before it removes, recreates or adopts anything, it asks. If a step fails, or SIGINT (^C) or SIGTERM comes, everything is rolled back. Another such signal does not end that half-way; SIGQUIT (^\\) does: then the next apply does the rest.',
     'A saved plan says itself which files and spans it is about. So `apply <plan>` takes no `--file`, `--span`, `--no-prune`, `--adopt`, `--defer-docker` or `--wait`, and does not ask. If the host or the file has changed in a way that matters, nothing is done, and the exit status is 3.'
   ],
   destroy:
     'destroy gives back what was changed on interfaces, and what was adopted. It refuses to remove a bridge that somebody else uses, and names each use.',
   watch:
-    'watch looks again when links, filters, Docker or the file change, when a hook calls, at SIGHUP, and at each interval. It never adopts and never asks. A span that cannot be kept in sync stands in the way of no other. A broken file, or one with a filter that tcpdump refuses, changes nothing: the last good one stays in force. When a signal ends the watch, everything stays as it is.',
+    'watch looks again when links, filters, Docker or the file change, when a hook calls, at SIGHUP, and at each interval. It never adopts and never asks. A span that cannot be kept in sync stands in the way of no other. A broken file, or one with a filter that tcpdump refuses, changes nothing: the last good one stays in force. SIGINT and SIGTERM end the watch once the run that goes on is done, and everything stays as it is.',
   status:
     'status counts frames along their way: at the interface, the mirrors, the bridge, each port and each sensor, and says how many were lost where, and why. Then it shows what differs from the file, what waits, and what is paused. It needs no root, but says what it could not read without.',
   capture:

@@ -124,7 +124,9 @@ export function makeReport(input: ReportInput): Report {
       sources: readSources(path, later),
       sensors
     }
-    const judged = window === null ? state : { ...state, changes: [] }
+    // Which sensors a span has is a difference, too.
+    const kept = { ...state, changes: [], sensors: sensors.filter(({ cause }) => cause !== 'disconnected') }
+    const judged = window === null ? state : kept
     const inTheWay = fileErrors.filter(({ subject }) => subject?.span === name)
     const unhealthy = [...inTheWay, ...judgeSpan(span, judged, { warnings, degraded, isRoot }, () => advise(name))]
     return { name, description, ...state, pausedUntil: lastPause(name, pauses)?.until ?? null, unhealthy }

@@ -1,8 +1,10 @@
 /** An apply that is taken back unless somebody confirms it. */
+
 import { once } from 'node:events'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
@@ -119,11 +121,14 @@ test('it tells a program', async () => {
 test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143]
-] as const)('%s takes it back', async (signal, exit) => {
+] as const)('%s takes it back, and another one does not end that half-way', async (signal, exit) => {
   const running = lab.startSpanplan(['apply', '--rollback-after', '10m'])
   await untilWaiting()
   running.kill(signal)
+  await sleep(20)
+  running.kill(signal)
   const { exitCode, stderr } = await running
+  expect(stderr).toMatch(/^interrupted: .* then everything is rolled back\. To leave it half done: kill -QUIT \d+$/m)
   expect(stderr).toContain('interrupted before it was confirmed\nEverything was rolled back')
   expect(exitCode).toBe(exit)
   expect(await lab.snapshotText()).toBe(first)

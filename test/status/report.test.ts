@@ -39,6 +39,16 @@ describe('what is healthy', () => {
     expect(document).toMatchObject({ healthy: true, window, spans: [{ drift: true }] })
   })
 
+  test('nor is a sensor that the change disconnects', () => {
+    const { docker } = converged
+    if (docker.state !== 'read') throw new Error('Docker is not read')
+    const containers = docker.containers.map((one) => (one.name === 'zeek' ? { ...one, endpoints: [] } : one))
+    const host = { ...converged, docker: { ...docker, containers } }
+    expect(codes(see(host))).toContain('SENSOR_DISCONNECTED')
+    const window = { id: '0a1b2c3d', until: '2026-01-01T00:30:00.000Z' }
+    expect(codes(see(host), {}, { window })).toEqual([])
+  })
+
   test('a pause is healthy', () => {
     const pauses = [{ span: null, until: '2026-01-01T00:30:00.000Z' }]
     const { healthy, spans } = report(see(), {}, { pauses })

@@ -18,7 +18,7 @@ import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSele
 import { printPlan, printRestarts, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
 import { openProgress } from '../output/progress.ts'
 import type { Session } from '../session.ts'
-import { catchSignals } from '../signals.ts'
+import { catchSignals, rollingBack } from '../signals.ts'
 import { lockAfterWindow } from '../window/earlier-window.ts'
 import { chooseEnding, type EndingOptions, installNow } from '../window/ending.ts'
 import {
@@ -113,7 +113,7 @@ async function findRebuilders(owner: string | null): Promise<Diagnostic[]> {
 async function applyAndWait(session: Session, request: ApplyRequest): Promise<ExitCode> {
   const { wait, lockTimeout, detailedExitcode } = request.options
   await request.load()
-  const signal = catchSignals()
+  const signal = catchSignals(rollingBack)
   const { target, first, last: view, installed } = await lockAndApply(session, request, lockTimeout, signal)
   let changed = installed || first.plan.changes.length > 0
   let missing = missingSensors(view)

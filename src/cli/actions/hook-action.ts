@@ -31,7 +31,7 @@ import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { openProgress } from '../output/progress.ts'
 import { renderDiagnostic } from '../output/render-diagnostic.ts'
 import type { Session } from '../session.ts'
-import { catchSignals } from '../signals.ts'
+import { catchSignals, rollingBack } from '../signals.ts'
 
 interface HookOptions extends FileSelection, HookSelection {
   /** Milliseconds. */
@@ -77,7 +77,7 @@ async function runHook(
   const links = name === everyInterface ? [] : (await readIpLinks()).links
   const { device, spans } = findSpansOf(early, name, links)
   if (spans.length === 0) return
-  const signal = catchSignals()
+  const signal = catchSignals(rollingBack)
   const record = () => {
     if (name !== everyInterface) recordHook(Date.now(), device, direction, links)
   }

@@ -28,7 +28,7 @@ export async function watchCommand(session: Session, options: WatchOptions): Pro
   const paths = choosePaths(options.file)
   const readFiles = await openFiles(paths, options.insecureFile)
   // Before this line, a signal ends the process at once.
-  const signal = catchSignals()
+  const signal = catchSignals('stopping once the run that goes on is done')
   const read = () => {
     session.files = readFiles()
     return session.files

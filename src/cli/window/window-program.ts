@@ -4,7 +4,7 @@ import { holdWindow } from '../../apply/window/window-unit.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { runFolder } from '../../run-dir/folder.ts'
 import type { Session } from '../session.ts'
-import { catchSignals } from '../signals.ts'
+import { catchSignals, rollingBack } from '../signals.ts'
 
 /** How systemd runs spanplan to hold a window. */
 export function windowProgram(id: string): WindowProgram {
@@ -20,7 +20,7 @@ export function windowProgram(id: string): WindowProgram {
 
 /** What the unit of a window runs: holds the window, or ends what is left of it where this unit or the apply was killed. */
 export async function windowCommand(_: Session, { id }: { readonly id: string }): Promise<ExitCode> {
-  const message = await holdWindow(id, catchSignals())
+  const message = await holdWindow(id, catchSignals(rollingBack))
   if (message !== null) process.stdout.write(`${message}\n`)
   return Exit.done
 }

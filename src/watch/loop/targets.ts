@@ -107,7 +107,7 @@ function checkSpecChange({ prune, allowEmpty }: RemovalPolicy, next: Spec, befor
     return {
       code: 'NAME_CHANGED',
       message: `the name in the file is now ${next.name}, but this watch was started for the name ${before.name}`,
-      hint: `restart the watch; to remove the old spans first: ${shellLine(destroyOf(before.name))}`
+      hint: `end the watch; then, to remove the old spans: ${shellLine(destroyOf(before.name))}; and start the watch again`
     }
   }
   if (next.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null
