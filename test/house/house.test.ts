@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 const stages = [
   ['codes'],
   ['codes'],
-  ['errors.ts', 'printable.ts', 'text-lines.ts', 'keys.ts', 'local-time.ts', 'debian-package.ts'],
+  ['errors.ts', 'printable.ts', 'text-lines.ts', 'keys.ts', 'local-time.ts', 'versions.ts', 'debian-package.ts'],
   ...[
     ['spec'],
     ['host'],

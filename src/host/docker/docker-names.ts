@@ -1,3 +1,4 @@
+import { isAtLeast } from '../../versions.ts'
 import type { Container, DockerNetwork, DockerState } from '../snapshot.ts'
 
 /** Docker's names for what spanplan sets on a network (docs.docker.com, "Bridge network driver"). */
@@ -73,7 +74,7 @@ export function canNameInterfaces({
 
 /** Whether a daemon supports an API version. `api` is the newest version that the daemon supports. */
 export function supportsApi(api: string, version: string): boolean {
-  return api.localeCompare(version, 'en', { numeric: true }) >= 0
+  return isAtLeast(api, version)
 }
 
 /**
