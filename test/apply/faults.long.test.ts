@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { applyNew, type Scene } from '../lab/faults/scene.ts'
 import { openStage, setUp } from '../lab/faults/stage.ts'
 import { expectVerdict } from '../lab/faults/verdict.ts'
-import { sampled } from '../lab/sampled.ts'
+import { sampled, sampledByKind } from '../lab/sampled.ts'
 import { portOf } from '../lab/spans.ts'
 
 const stage = await openStage()
@@ -40,8 +40,18 @@ function verdictOf(how: keyof typeof statuses, request: number) {
   return { exits: statuses[how].slice(request - 1, request), leavesOut: true }
 }
 
+/** A tool's verb, outside of a sensor or inside. */
+const kindOfLine = ({ tool, words }: (typeof stage.lines)[number]) =>
+  [tool, ...words.split(' ').slice(0, 2), / if\d+\//.test(words)].join(' ')
+
+/** A request without the names in it, and the status of the apply. */
+const kindOfRequest =
+  (how: keyof typeof statuses) =>
+  ({ words, request }: (typeof numbered)[number]) =>
+    `${words.replace(/\/(?!none|spanplan-note|create)[^/ ]+/g, '/NAME').replace(/-note-\w+| .*/g, '')} ${verdictOf(how, request).exits}`
+
 describe('a line that fails once is rolled back from, or costs one sensor:', () => {
-  test.each(sampled(stage.lines, 2))('$tool $line: $words', async ({ tool, line, words }) => {
+  test.each(sampledByKind(stage.lines, 4, kindOfLine))('$tool $line: $words', async ({ tool, line, words }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how: 'fail' } })
     const said = await scene.lab.spanplan(applyNew, { env })
@@ -51,17 +61,23 @@ describe('a line that fails once is rolled back from, or costs one sensor:', () 
 })
 
 describe('a request to Docker', () => {
-  test.each(numbered)('that is refused is rolled back from, or costs one sensor: $words', async ({ request }) => {
-    const scene = await stage.enter()
-    const env = await setUp(scene, { request: { request, how: 'refuse' } })
-    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), verdictOf('refuse', request))
-  })
+  test.each(sampledByKind(numbered, 2, kindOfRequest('refuse')))(
+    'that is refused is rolled back from, or costs one sensor: $words',
+    async ({ request }) => {
+      const scene = await stage.enter()
+      const env = await setUp(scene, { request: { request, how: 'refuse' } })
+      await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), verdictOf('refuse', request))
+    }
+  )
 
-  test.each(sampled(numbered, 2))('that is done, and said to have failed: $words', async ({ request }) => {
-    const scene = await stage.enter()
-    const env = await setUp(scene, { request: { request, how: 'deceive' } })
-    await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), verdictOf('deceive', request))
-  })
+  test.each(sampledByKind(numbered, 4, kindOfRequest('deceive')))(
+    'that is done, and said to have failed: $words',
+    async ({ request }) => {
+      const scene = await stage.enter()
+      const env = await setUp(scene, { request: { request, how: 'deceive' } })
+      await expectVerdict(scene, await scene.lab.spanplan(applyNew, { env }), verdictOf('deceive', request))
+    }
+  )
 
   test.each([
     { request: 1, how: 'cut before', status: 5 },
@@ -76,7 +92,7 @@ describe('a request to Docker', () => {
 })
 
 describe('where no roll back can work, what is left is named:', () => {
-  test.each([
+  const lines = [
     { tool: 'ip', line: 2 },
     { tool: 'ip', line: 9 },
     { tool: 'tc', line: 4 },
@@ -85,7 +101,9 @@ describe('where no roll back can work, what is left is named:', () => {
     { tool: 'ethtool', line: 3 },
     { tool: 'sysctl', line: 1 },
     { tool: 'sysctl', line: 2 }
-  ] as const)('$tool fails from line $line on', async ({ tool, line }) => {
+  ] as const
+
+  test.each(sampledByKind(lines, 2, ({ tool }) => tool))('$tool fails from line $line on', async ({ tool, line }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how: 'fail from there on' } })
     // What it was called for before may be all that needs no rolling back.
@@ -110,16 +128,19 @@ describe('a device that goes meanwhile', () => {
   const names = Object.keys(devices) as (keyof typeof devices)[]
   const moments = [1, 5, 12].flatMap((index) => stage.calls.slice(index, index + 1))
 
-  test.each(names.flatMap((name) => moments.map(({ tool, first }) => ({ name, tool, first }))))(
-    '$name, before $tool $first',
-    async ({ name, tool, first }) => {
-      const scene = await stage.enter()
-      const device = await devices[name](scene)
-      const env = await setUp(scene, { program: { tool, line: first, how: 'delete', device } })
-      const said = await scene.lab.spanplan(applyNew, { env })
-      await expectVerdict(scene, said, { exits: [0, 4, 5], ...(name === 'a card' && { gone: device }) })
-    }
-  )
+  // Of every other, each device has its turn, and each moment.
+  test.each(
+    sampled(
+      names.flatMap((name) => moments.map(({ tool, first }) => ({ name, tool, first }))),
+      2
+    )
+  )('$name, before $tool $first', async ({ name, tool, first }) => {
+    const scene = await stage.enter()
+    const device = await devices[name](scene)
+    const env = await setUp(scene, { program: { tool, line: first, how: 'delete', device } })
+    const said = await scene.lab.spanplan(applyNew, { env })
+    await expectVerdict(scene, said, { exits: [0, 4, 5], ...(name === 'a card' && { gone: device }) })
+  })
 })
 
 describe('a signal', () => {
@@ -131,8 +152,8 @@ describe('a signal', () => {
     isLast: index === stage.calls.length - 1
   }))
 
-  // Those between are for kills.long.test.ts.
-  test.each(sampled(signals, 2, 1))(
+  // Those before each are for kills.long.test.ts. An odd step, so that each signal has its turn.
+  test.each(sampled(signals, 3, 1))(
     'SIG$signal at $tool $first takes all back',
     async ({ tool, first, signal, isLast }) => {
       const scene = await stage.enter()

@@ -20,7 +20,8 @@ describe('killed', () => {
       : { how: 'kill before' as const, line: first })
   }))
 
-  test.each(sampled(calls, 2))('$how: $tool $line', async ({ tool, line, how }) => {
+  // An odd step, so that each way has its turn.
+  test.each(sampled(calls, 3))('$how: $tool $line', async ({ tool, line, how }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how } })
     const { signal } = await scene.lab.startSpanplan(applyNew, { env })
@@ -31,7 +32,7 @@ describe('killed', () => {
   test.each(
     sampled(
       stage.requests.map((words, index) => ({ words, request: index + 1 })),
-      2,
+      3,
       1
     )
   )('when Docker has done $words', async ({ request }) => {

@@ -66,7 +66,7 @@ describe('the own traffic of a card that has clsact already loses nothing', () =
   test('in many rounds of adopting and giving back', async () => {
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192, filter: not port 22}]}}')
     const result = await meanwhile(async () => {
-      for (let round = 0; round < sampledCount(30, 70); round++) {
+      for (let round = 0; round < sampledCount(20, 70); round++) {
         await makeOldTap()
         await spanplan(lab, ['apply', '--adopt', '--yes'])
         await spanplan(lab, ['destroy', '--yes'])
@@ -78,7 +78,7 @@ describe('the own traffic of a card that has clsact already loses nothing', () =
 
   test('in many rounds with a network that is made anew', async () => {
     const result = await meanwhile(async () => {
-      for (let round = 0; round < sampledCount(12, 20); round++) {
+      for (let round = 0; round < sampledCount(8, 20); round++) {
         const span = `{sources: [{interface: ens192}], mtu: ${round % 2 === 0 ? 9000 : 8900}, sensors: [suricata]}`
         await writeSpans(lab, `spans: {span0: ${span}}`)
         await spanplan(lab, ['apply', '--yes'])
@@ -93,7 +93,7 @@ describe('the own traffic of a card that has clsact already loses nothing', () =
 test('a card that gets clsact, and gives it back, loses nothing that it receives', async () => {
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
   const { lost, ...others } = await meanwhile(async () => {
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < sampledCount(7, 10); round++) {
       await spanplan(lab, ['apply'])
       await spanplan(lab, ['destroy', '--yes'])
     }
@@ -114,7 +114,7 @@ test('a mirror that is left as it is does not miss a frame while another span ch
   await spanplan(lab, ['apply'])
   const capture = await listen(lab, lab.docker.getContainer('suricata'), { bulk: true, expression: flowExpression })
   const flow = await startFlow(lab, 'switch', HOST)
-  for (let round = 0; round < sampledCount(12, 20); round++) {
+  for (let round = 0; round < sampledCount(8, 20); round++) {
     await write(others[round % others.length])
     await spanplan(lab, ['apply', '--yes'])
   }

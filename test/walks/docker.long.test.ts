@@ -5,6 +5,6 @@ import { WALK_MS } from './search.ts'
 
 test(
   'whatever comes, goes and restarts in Docker, an apply leads to the file, and destroy to what was there before',
-  () => takeDockerWalks(sampledCount(12, 40), 7),
+  () => takeDockerWalks(sampledCount(8, 40), 7),
   WALK_MS
 )
