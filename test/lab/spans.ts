@@ -60,15 +60,16 @@ export async function expectRefusal(
   return stderr
 }
 
-/** Waits for what the kernel or Docker does in its own time. */
+/** Waits for what the kernel or Docker does in its own time, and leaves it that time: half of it goes into looking, at the most. */
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
   for (;;) {
+    const start = performance.now()
     // What is looked at may go while it is looked at.
     const answer = await isSo().catch((error: unknown) => error)
     if (answer === true) return
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`, { cause: answer })
-    await sleep(50)
+    await sleep(Math.max(50, performance.now() - start))
   }
 }
 
@@ -131,14 +132,28 @@ export async function macOf(lab: Lab, device: string): Promise<string> {
   return link.address
 }
 
+interface ListenOptions extends CaptureOptions {
+  readonly span?: string
+}
+
 /** Listens in a sensor for what arrives from a span. */
 export async function listen(
   lab: Lab,
   sensor: Docker.Container,
-  { span = 'span0', ...options }: CaptureOptions & { readonly span?: string } = {}
+  { span = 'span0', ...options }: ListenOptions = {}
 ): Promise<Capture> {
   const { name } = await findTap(lab, sensor, span)
   return lab.capture(sensor, name, { direction: 'in', ...options })
+}
+
+/** The same from outside, where it is not on trial whether the sensor itself can listen. */
+export async function listenBeside(
+  lab: Lab,
+  sensor: Docker.Container,
+  { span = 'span0', ...options }: ListenOptions = {}
+): Promise<Capture> {
+  const { name } = await findTap(lab, sensor, span)
+  return lab.captureBeside(sensor, name, { direction: 'in', ...options })
 }
 
 /** Ends a capture that has heard these frames, byte for byte, each once and in their order, and no other. */

@@ -79,15 +79,13 @@ export class Watch implements AsyncDisposable {
    * just now.
    */
   async settle(): Promise<void> {
-    let before = -1
-    await until('it makes no more runs', async () => {
-      const now = (await this.runs()) - (await this.runs('interval'))
-      const same = now === before
+    for (let before = -1; ; ) {
+      const { runs, last } = await this.state()
+      const now = runs.reduce((sum, { trigger, count }) => sum + (trigger === 'interval' ? 0 : count), 0)
+      if (now === before) return
       before = now
-      const { last } = await this.state()
-      if (!same) await sleep(Math.max(300, 2 * (last?.milliseconds ?? 0)))
-      return same
-    })
+      await sleep(Math.max(300, 2 * (last?.milliseconds ?? 0)))
+    }
   }
 
   signal(name: NodeJS.Signals): void {

@@ -1,7 +1,7 @@
 /** What somebody in a sensor would try, and what comes of it: at the other sensors, at the host, and as an answer. */
 import type Docker from 'dockerode'
 import type { Lab } from '../lab.ts'
-import { findTap, listen, macOf, until } from '../spans.ts'
+import { findTap, listenBeside, macOf, until } from '../spans.ts'
 import {
   ALL_HOSTS_GROUP,
   arp,
@@ -129,8 +129,8 @@ export async function attack(
   receiver.received = ''
   // tcpdump's buffer also holds what the attacker sends, until tcpdump has left that out: some 400 frames, all of them short.
   const [atVictim, atAttacker] = [
-    await listen(lab, victim, { snaplen: 512 }),
-    await listen(lab, from, { snaplen: 512 })
+    await listenBeside(lab, victim, { snaplen: 512 }),
+    await listenBeside(lab, from, { snaplen: 512 })
   ]
   const frames = [...probes.values()]
   const sending = lab.sendFrom(from, device, Array<Buffer[]>(times).fill(frames).flat())

@@ -71,8 +71,9 @@ async function expectNothingOfOurs(world: World): Promise<void> {
 async function settled(world: World): Promise<string> {
   const deadline = Date.now() + PATIENCE_MS
   for (;;) {
+    const start = performance.now()
     const now = sortRoutes(await world.lab.snapshotText())
     if (now === sortRoutes(world.first) || Date.now() > deadline) return now
-    await sleep(50)
+    await sleep(Math.max(50, performance.now() - start))
   }
 }

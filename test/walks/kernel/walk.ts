@@ -61,8 +61,9 @@ async function takeSteps(world: World, steps: readonly Step[], leave: Walk['leav
 async function settled(world: World, first: string): Promise<string> {
   const deadline = Date.now() + PATIENCE_MS
   for (;;) {
+    const start = performance.now()
     const now = sortRoutes(await world.lab.snapshotText())
     if (now === first || Date.now() > deadline) return now
-    await sleep(50)
+    await sleep(Math.max(50, performance.now() - start))
   }
 }
