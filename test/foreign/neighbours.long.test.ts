@@ -17,7 +17,7 @@ let evil: Docker.Container
 const spans = 'spans: {span0: {sources: [{interface: ens192}], sensors: [good, evil]}}'
 
 beforeAll(async () => {
-  lab = await createLab({ docker: true, dockerInMemory: true })
+  lab = await createLab({ docker: true })
   good = await lab.startListener('good')
   evil = await lab.startListener('evil', { CapAdd: ['NET_ADMIN'] })
   await writeSpans(lab, spans)

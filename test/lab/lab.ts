@@ -35,8 +35,6 @@ export interface LabOptions {
   readonly docker?: boolean
   /** More options for dockerd. */
   readonly dockerdOptions?: readonly string[]
-  /** Whether dockerd keeps its files in a tmpfs: those of thousands of containers take minutes to remove from a disk. */
-  readonly dockerInMemory?: boolean
 }
 
 /** Where a command runs: on the lab's host, or beyond the cables. */
@@ -112,7 +110,7 @@ export class Lab implements AsyncDisposable {
   #sends = 0
 
   constructor(name: string, options: LabOptions) {
-    const { cables = DEFAULT_CABLES, docker = false, dockerdOptions = [], dockerInMemory = false } = options
+    const { cables = DEFAULT_CABLES, docker = false, dockerdOptions = [] } = options
     this.name = name
     this.files = join(labFolder(name), 'files')
     this.cables = cables.map(({ card, mtu = DEFAULT_MTU }, index) => ({
@@ -122,7 +120,7 @@ export class Lab implements AsyncDisposable {
       portMac: cableMac(2, index),
       mtu
     }))
-    this.#docker = docker ? new PrivateDocker(name, dockerdOptions, dockerInMemory) : undefined
+    this.#docker = docker ? new PrivateDocker(name, dockerdOptions) : undefined
   }
 
   /** Builds everything; {@link createLab} does it. */

@@ -75,8 +75,13 @@ export async function until(what: string, isSo: () => Promise<boolean>): Promise
 
 /** Waits until the lab is as it was: addresses that the kernel gives back take it a second. */
 export async function expectRestored(lab: Lab, before: string): Promise<void> {
-  await until('the lab is as it was', async () => (await lab.snapshotText()) === before).catch(() => undefined)
-  expect(await lab.snapshotText()).toBe(before)
+  let now = ''
+  const isRestored = async () => {
+    now = await lab.snapshotText()
+    return now === before
+  }
+  await until('the lab is as it was', isRestored).catch(() => undefined)
+  expect(now).toBe(before)
 }
 
 /** The names of the Docker networks that a container is on. */

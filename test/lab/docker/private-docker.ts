@@ -20,15 +20,13 @@ export class PrivateDocker {
   readonly #lab: string
   readonly #folder: string
   readonly #extraArguments: readonly string[]
-  readonly #inMemory: boolean
   #containerd: Daemon | undefined
   #dockerd: Daemon | undefined
 
-  constructor(lab: string, extraArguments: readonly string[], inMemory: boolean) {
+  constructor(lab: string, extraArguments: readonly string[]) {
     this.#lab = lab
     this.#folder = labFolder(lab)
     this.#extraArguments = extraArguments
-    this.#inMemory = inMemory
     this.socket = join(this.#folder, 'docker.sock')
     this.execRoot = join(this.#folder, 'de')
     this.client = new Docker({ socketPath: this.socket })
@@ -40,7 +38,7 @@ export class PrivateDocker {
 
   /** Starts what does not run yet, and waits until it answers. */
   async start(): Promise<void> {
-    await this.#makeDataRoot()
+    await mkdir(this.#dataRoot, { recursive: true, mode: 0o711 })
     if (!this.#containerd?.running) this.#containerd = await this.#startContainerd()
     if (this.#dockerd?.running) return
     const dockerd = this.#startDockerd()
@@ -84,12 +82,6 @@ export class PrivateDocker {
 
   #writeSettings(live: boolean): Promise<void> {
     return writeFile(join(this.#folder, 'daemon.json'), JSON.stringify({ 'live-restore': live }))
-  }
-
-  async #makeDataRoot(): Promise<void> {
-    // It is there where dockerd ran before.
-    if ((await mkdir(this.#dataRoot, { recursive: true, mode: 0o711 })) === undefined || !this.#inMemory) return
-    await execa(findProgram('mount'), ['-t', 'tmpfs', this.#lab, this.#dataRoot])
   }
 
   async #startContainerd(): Promise<Daemon> {
