@@ -4,6 +4,7 @@ import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { type DesiredState, linksOf, type MarkInventory } from '../resources/desired-state.ts'
 import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
+import { explainIfRenamed, hasPorts } from '../resources/foreign/renamed-bridge.ts'
 import type { Wait } from '../resources/kind.ts'
 import { warnOfStacks } from '../resources/kinds/stack.ts'
 import { warnOfLateSeal } from '../resources/kinds/table.ts'
@@ -124,18 +125,23 @@ export function warnOfEmptyFile(target: Target, plan: Plan): Diagnostic[] {
 
 /** Live spans with the file's name that neither the file nor the scope has. */
 function warnOfUnlistedSpans({ spec, scope }: Target, host: HostIndex) {
-  const listed = new Set(spec.spans.map(({ name }) => name))
+  const names = spec.spans.map(({ name }) => name)
   return host.links
     .filter(
       (link) =>
-        markOf(host, link)?.owner === spec.name && !listed.has(link.name) && !isInScope({ scope }, spec.name, link.name)
+        markOf(host, link)?.owner === spec.name &&
+        !names.includes(link.name) &&
+        !isInScope({ scope }, spec.name, link.name)
     )
-    .map(({ name }) =>
-      diagnostic(
-        'SPAN_UNLISTED',
-        `span ${name} is live, but not in the file: it is left unchanged`,
-        `to remove it: ${shellLine(destroyOf(spec.name, name))}`
-      )
+    .map(
+      (link) =>
+        // To destroy it is refused, and may be far from what is wanted.
+        (hasPorts(link, host) ? explainIfRenamed(link, names, host) : null) ??
+        diagnostic(
+          'SPAN_UNLISTED',
+          `span ${link.name} is live, but not in the file: it is left unchanged`,
+          `to remove it: ${shellLine(destroyOf(spec.name, link.name))}`
+        )
     )
 }
 
