@@ -51,7 +51,7 @@ describe('of two at once', () => {
     const first = await heldUp()
     const { stdout, stderr } = await spanplan(lab, ['apply'], 75)
     const who = `another spanplan is running: pid ${first.process.pid}, "spanplan apply", since`
-    expect(stderr).toMatch(new RegExp(`^error: ${who} \\d\\d:\\d\\d:\\d\\d\n.*--lock-timeout 30s\n$`))
+    expect(stderr).toMatch(new RegExp(`^error: ${who} \\d\\d:\\d\\d:\\d\\d\n.*--lock-timeout 2m\n$`))
     expect(stdout).toBe('')
     const json = await spanplan(lab, ['destroy', '--yes', '--json'], 75)
     expect(JSON.parse(json.stdout)).toMatchObject({ type: 'error', exit: 75, errors: [{ code: 'LOCKED' }] })
