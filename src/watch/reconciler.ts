@@ -144,7 +144,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     followIdleSources(outcome.view)
     followCarriers(outcome.view)
-    sensors.follow(outcome.view, outcome.done)
+    sensors.follow({ view: outcome.view, changes: outcome.done })
   }
 
   return {

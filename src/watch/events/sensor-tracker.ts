@@ -16,6 +16,13 @@ const periodOfSensor = 500
 /** Milliseconds after a run: what one event changes, the next events often change too. */
 const settling = 1000
 
+/** A run, as far as it tells of sensors. */
+interface Run {
+  readonly view: PlanView
+  /** What was applied since the plan was made. The next run sees what has come of it. */
+  readonly changes: readonly PlannedChange[]
+}
+
 /**
  * Follows how the sensors are, and emits an event when one is unhealthy from now on, and when it hears its span again. What it has
  * seen begin, it remembers.
@@ -25,20 +32,19 @@ const settling = 1000
 export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
   const record = openSensorRecorder(emit)
   let sensors: readonly SensorHealth[] = []
-  let latest: PlanView | null = null
-  let done: readonly PlannedChange[] = []
+  let latest: Run | null = null
   let wake = new AbortController()
 
   const remember = (sensor: Pick<SensorHealth, 'span' | 'sensor' | 'cause'>) =>
     sensors.find((one) => keyOf(one) === keyOf(sensor))?.since ?? new Date().toISOString()
-  const look = async (view: PlanView) => {
+  const look = async ({ view, changes }: Run) => {
     const paths = view.desired.spans.map((span): [typeof span, FramePath] => [span, framePathOf(span, view)])
     // What cannot be read now is read the next time. The mirrors do not matter here.
     const sample = await takeSample(paths.map(([, path]) => ({ ...path, mirrors: [] }))).catch(() => null)
     if (sample === null || signal.aborted) return
     const judged = paths
       .flatMap(([span, path]) => judgeSensors(span, view, path, sample, Date.now(), remember))
-      .map((one): SensorHealth => (isRepaired(one, done) ? { ...one, ...starting } : one))
+      .map((one): SensorHealth => (isRepaired(one, changes) ? { ...one, ...starting } : one))
     const isPlanned = (span: string) => view.desired.spanOf(span) !== undefined
     // A span that is paused or waits is not in the view, and its sensors are as they were.
     sensors = [...judged, ...sensors.filter(({ span }) => !isPlanned(span))]
@@ -48,25 +54,21 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     record(judged, { isPlanned, isAwaited, now: Date.now() })
   }
   const follow = async () => {
-    for (let view = latest; view !== null && !signal.aborted; view = latest) {
+    for (let run = latest; run !== null && !signal.aborted; run = latest) {
       wake = new AbortController()
-      if (view.desired.spans.some(({ network }) => network !== null)) await look(view)
-      const count = view.desired.spans.reduce((sum, span) => sum + span.sensors.length, 0)
+      const { desired } = run.view
+      if (desired.spans.some(({ network }) => network !== null)) await look(run)
+      const count = desired.spans.reduce((sum, span) => sum + span.sensors.length, 0)
       const period = Math.max(shortestPeriod, count * periodOfSensor)
       await sleep(period, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined)
       if (!signal.aborted) await sleep(Math.max(settling, period / 10), undefined, { signal }).catch(() => undefined)
     }
   }
   return {
-    /**
-     * From now on, the sensors of this plan are followed, and those of paused spans are as they were.
-     *
-     * @param changes what was applied since the plan was made. The next run sees what has come of it.
-     */
-    follow: (view: PlanView, changes: readonly PlannedChange[]): void => {
+    /** From now on, the sensors of this run's plan are followed, and those of paused spans are as they were. */
+    follow: (run: Run): void => {
       const isFirst = latest === null
-      latest = view
-      done = changes
+      latest = run
       wake.abort()
       if (isFirst) void follow()
     },
