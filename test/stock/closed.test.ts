@@ -3,10 +3,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { dropProgram } from '../../src/host/tc-conventions.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { type AttackOptions, attack, NOTHING, openHost, type Reach, type Receiver } from '../lab/frames/attack.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
+import { sampledByKind } from '../lab/sampled.ts'
 import { expectConverged, expectHeard, expectRestored, findTap, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 const span = 'span0: {sources: [{interface: ens192}], sensors: [zeek]}'
@@ -17,7 +19,7 @@ let receiver: Receiver
 let zeek: Docker.Container
 
 beforeAll(async () => {
-  lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }] })
+  lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }, { card: 'ens256' }] })
   receiver = await openHost(lab)
   zeek = await lab.startSensor('zeek')
   // The first look has the kernel load nftables' modules. On an emulated machine that may take longer than spanplan waits: what is not
@@ -32,13 +34,15 @@ const run = (commands: string) => lab.run(['sh', '-ec', commands])
 async function apply(spans = span): Promise<void> {
   await writeSpans(lab, `spans: {${spans}}`)
   await spanplan(lab, ['apply', '--yes'])
-  await expectConverged(lab)
 }
 
 const listTables = () => lab.run(['nft', 'list', 'ruleset'])
 
 describe('a port that comes by itself, before any further look', () => {
-  beforeAll(() => apply())
+  beforeAll(async () => {
+    await apply()
+    await expectConverged(lab)
+  })
   afterAll(() => spanplan(lab, ['destroy', '--yes']))
 
   test('put on the bridge by hand, reaches nobody in a thousand frames from its first on', async () => {
@@ -105,7 +109,7 @@ describe('beside a watch', () => {
     await apply(bare)
     const whole = await listTables()
     await using watch = await startWatch(lab)
-    for (const [index, [what, command]] of damages.entries()) {
+    for (const [index, { what, command }] of sampledByKind(damages, 3, ({ kind }) => kind).entries()) {
       // Held meanwhile, so that the damage can be looked at.
       watch.signal('SIGSTOP')
       await run(command)
@@ -119,39 +123,79 @@ describe('beside a watch', () => {
     await expectConverged(lab)
   })
 
-  test('a flush of nftables every 200 ms opens no port, and is repaired in the end', async () => {
+  test('a flush of nftables every 200 ms opens no port and takes no filter that closes something, and is repaired in the end', async () => {
     const suricata = await lab.startSensor('suricata')
-    await apply('span0: {sources: [{interface: ens192}], sensors: [zeek, suricata]}')
+    const sources = '[{interface: ens192}, {interface: ens256}]'
+    await writeSpans(
+      lab,
+      `interfaces: {ens256: {dedicated: true}}\nspans: {span0: {sources: ${sources}, sensors: [zeek, suricata]}}`
+    )
+    await spanplan(lab, ['apply', '--yes'])
     await using watch = await startWatch(lab)
-    const [reach] = await Promise.all([attack(lab, receiver, zeek, suricata, { times: 4 }), run(flushes)])
-    expect(reach).toEqual(NOTHING)
+    const flushing = lab.start(['sh', '-c', 'while :; do nft flush ruleset; sleep 0.2; done'])
+    try {
+      expect(await attack(lab, receiver, zeek, suricata, { times: 4 })).toEqual(NOTHING)
+      await zeek.restart()
+      await until('all is closed again', async () => isClosed(await run(await commandsOfFilters())))
+      const commands = await commandsOfFilters()
+      for (let sample = 0; sample < 10; sample++) expect(isClosed(await run(commands))).toBe(true)
+    } finally {
+      flushing.kill('SIGKILL')
+      await flushing.catch(() => undefined)
+    }
     await until('the table is there again', async () => (await listTables()).includes('spanplan_default'))
     await watch.stop()
+    await expectHeard(lab, [zeek, suricata])
     await suricata.remove({ force: true })
   })
+
+  /** What shows the filters that close something: of the stack, of the port, and of the dedicated interface, with a line between. */
+  async function commandsOfFilters(): Promise<string> {
+    const { State } = await zeek.inspect()
+    const { name, port } = await findTap(lab, zeek)
+    return `nsenter --net=/proc/${State.Pid}/ns/net -- tc filter show dev ${name} ingress
+echo /
+tc filter show dev ${port} ingress
+echo /
+tc filter show dev ens256 ingress pref 65535`
+  }
+
+  const isClosed = (filters: string) => filters.split('/\n').every((text) => text.includes(`bytecode '${dropProgram}'`))
 })
 
 /** What somebody does to the table, and the commands that do it. */
-const damages = Object.entries({
-  deleted: 'nft delete table bridge spanplan_default',
-  renamed: `renamed=$(nft list table bridge spanplan_default | sed s/spanplan_default/spanplan_old/)
+const damages = [
+  { kind: 'gone', what: 'deleted', command: 'nft delete table bridge spanplan_default' },
+  { kind: 'gone', what: 'flushed', command: 'nft flush ruleset' },
+  {
+    kind: 'renamed',
+    what: 'renamed',
+    command: `renamed=$(nft list table bridge spanplan_default | sed s/spanplan_default/spanplan_old/)
 nft delete table bridge spanplan_default
-echo "$renamed" | nft -f -`,
-  flushed: 'nft flush ruleset',
-  'given a rule more': 'nft insert rule bridge spanplan_default input accept',
-  'left without rules': 'nft flush chain bridge spanplan_default prerouting',
-  'given a chain more': 'nft add chain bridge spanplan_default other',
-  'left without bridges': 'nft flush set bridge spanplan_default spans',
-  'given a bridge more': "nft 'add element bridge spanplan_default spans { br9 }'",
-  'put to sleep': "nft 'add table bridge spanplan_default { flags dormant; }'"
-})
-
-/** For 10 s. */
-const flushes = `end=$(($(date +%s) + 10))
-while [ "$(date +%s)" -lt "$end" ]; do nft flush ruleset; sleep 0.2; done`
+echo "$renamed" | nft -f -`
+  },
+  { kind: 'more', what: 'given a rule more', command: 'nft insert rule bridge spanplan_default input accept' },
+  { kind: 'more', what: 'given a chain more', command: 'nft add chain bridge spanplan_default other' },
+  {
+    kind: 'more',
+    what: 'given a bridge more',
+    command: "nft 'add element bridge spanplan_default spans { br9 }'"
+  },
+  { kind: 'less', what: 'left without bridges', command: 'nft flush set bridge spanplan_default spans' },
+  { kind: 'less', what: 'left without rules', command: 'nft flush chain bridge spanplan_default prerouting' },
+  {
+    kind: 'asleep',
+    what: 'put to sleep',
+    command: "nft 'add table bridge spanplan_default { flags dormant; }'"
+  }
+]
 
 describe('the table', () => {
-  afterEach(() => spanplan(lab, ['destroy', '--all', '--yes']))
+  afterEach(async () => {
+    // A start takes seconds here.
+    if ((await run('ip -o link show type bridge; nft list tables')) !== '')
+      await spanplan(lab, ['destroy', '--all', '--yes'])
+  })
 
   test('is each name’s own, and goes with the last of its spans; what others have stays', async () => {
     await run("nft add table bridge other; nft 'add set bridge other spans { type ifname; }'")
@@ -176,6 +220,7 @@ describe('the table', () => {
     await apply(`${bare}, span1: {sources: [{interface: ens224}], sealed: false}`)
     expect(await maskOf('span1')).toBe('0')
     expect(await listTables()).not.toContain('span1')
+    await expectConverged(lab)
   })
 
   test('gives an adopted bridge its groups back', async () => {
@@ -192,12 +237,12 @@ ip link set dev span0 up`)
     await run('ip link del dev span0')
   })
 
-  test('is there while a bridge forwards groups, also where a run is killed after whatever step', async () => {
+  test('is there while a bridge forwards groups, also where a run is killed after whatever step of either', async () => {
     const before = await lab.snapshotText()
     await writeSpans(lab, `spans: {${bare}}`)
-    expect(await killAfterEachStep(['apply', '--yes'])).toBeGreaterThan(4)
+    expect(await killAfterEachStep(['apply', '--yes'])).toBeGreaterThan(2)
     await expectConverged(lab)
-    expect(await killAfterEachStep(['destroy', '--yes'])).toBeGreaterThan(2)
+    expect(await killAfterEachStep(['destroy', '--yes'])).toBeGreaterThan(1)
     await expectRestored(lab, before)
   })
 
@@ -244,4 +289,5 @@ esac`
   throw new Error(`spanplan ${args.join(' ')} comes to no end`)
 }
 
-const changing = ['ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'nft'] as const
+/** What changes a bridge's groups or the table: a kill after a step of another is one before the next of these. */
+const changing = ['ip', 'nft'] as const

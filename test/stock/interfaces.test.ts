@@ -5,7 +5,16 @@ import { rawOnly } from '../lab/docker/sensor-images.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { BROADCAST, ether, filler, vlan } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, expectFrames, expectRestored, listen, spanplan, until, writeSpans } from '../lab/spans.ts'
+import {
+  expectConverged,
+  expectFrames,
+  expectRestored,
+  listen,
+  listenBeside,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
 
 const STRANGER = '02:00:00:00:0a:01'
 const NOBODY = '02:00:00:00:0a:02'
@@ -54,7 +63,7 @@ const sent = framesFrom(HOST)
 
 /** What the interface receives and what it sends is heard, and nothing else. */
 async function expectBothHeard(source: string, receive: () => Promise<void>): Promise<void> {
-  const capture = await listen(lab, suricata)
+  const capture = await listenBeside(lab, suricata)
   await receive()
   await lab.send(sent, source)
   const frames = [...received, ...sent].map((frame, index) => [`frame ${index}`, frame] as const)
@@ -159,7 +168,7 @@ tc qdisc add dev ens224 root handle 1: fq_codel`)
   ])('beside filters of flower, matchall and gact, and a root qdisc %s', async (_, card, port) => {
     await expectBothHeard(card, () => lab.send(received, port))
     const frame = ether(UNWELCOME, STRANGER, filler(100))
-    const capture = await listen(lab, suricata)
+    const capture = await listenBeside(lab, suricata)
     await lab.send([frame], port)
     await expectFrames(capture, { 'what is dropped after the mirrors': frame })
     expect(await run(`tc -s filter show dev ${card} ingress pref 20`)).toContain('(dropped 1,')

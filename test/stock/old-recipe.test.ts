@@ -7,7 +7,15 @@ import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { ether, filler } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { takeover, useRecipe } from '../lab/old-recipe.ts'
-import { expectConverged, expectFrames, expectRefusal, listen, spanplan, until, writeSpans } from '../lab/spans.ts'
+import {
+  expectConverged,
+  expectFrames,
+  expectRefusal,
+  listenBeside,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
 
 let lab: Lab
 let first: string
@@ -27,7 +35,7 @@ afterEach(() => recipe.clear(first))
 
 /** What comes from the switch and what the host sends: each is heard once, as it was. */
 async function expectEachOnce(sensor: Docker.Container): Promise<void> {
-  const capture = await listen(lab, sensor, { expression: 'ether src 02:00:00:00:0a:01' })
+  const capture = await listenBeside(lab, sensor, { expression: 'ether src 02:00:00:00:0a:01' })
   const frames = [60, 512, 1514, 60, 512, 1514].map((size, seed) =>
     ether('02:00:00:00:0a:02', '02:00:00:00:0a:01', filler(size, seed))
   )
