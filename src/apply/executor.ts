@@ -125,6 +125,8 @@ export async function applyPlan(
   const listened = await readListened(first.host, findReconnected(first.plan.changes))
   try {
     const { view: last, dockerFailure } = await converge(run, first)
+    // A signal that comes in the last step, or while it is verified, is one like any other.
+    if (signal.aborted) throw interrupted(signal)
     const leftOut = run.leftOut.list()
     const done = run.leftOut.without([...new Set(log.done.map(({ change }) => change))])
     const sensors = done.filter(({ kind }) => kind === 'sensor')
@@ -218,8 +220,7 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     planned: before,
     observe: () => observeDuringApply(target, before)
   })
-  if (result.ended === 'interrupted')
-    throw new SpanplanError({ code: 'INTERRUPTED', message: 'interrupted' }, interruptedExit(signal))
+  if (result.ended === 'interrupted') throw interrupted(signal)
   if (result.ended === 'blocked') {
     throw undoBlocked ? new SpanplanError(result.blockers) : new RemovalBlocked(result.blockers, changes)
   }
@@ -264,6 +265,10 @@ async function remakeBridge(
   const now = await observe().catch(() => null)
   if (now === null || now.host.mayExist(device)) return null
   return { ...change, before: null, stages: [{ turn: turnOf(`make ${kind.kind}`), steps: kind.create?.(after) ?? [] }] }
+}
+
+function interrupted(signal: AbortSignal): SpanplanError {
+  return new SpanplanError(diagnostic('INTERRUPTED', 'interrupted'), interruptedExit(signal))
 }
 
 async function refreshAfterRound(target: Target): Promise<Refreshed> {

@@ -24,5 +24,7 @@ export function catchSignals(stopping: string): AbortSignal {
   }
   for (const name of ['SIGINT', 'SIGTERM']) process.on(name, stop)
   process.on('SIGHUP', () => undefined)
+  // Where nothing is left to do, Node takes the handlers away some milliseconds before the process ends; where it is told to, it does not.
+  process.on('beforeExit', () => process.exit())
   return controller.signal
 }

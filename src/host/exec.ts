@@ -69,19 +69,24 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   const { milliseconds = timeLimit, bytes = defaultBytes, cancel, keepsStart = false } = limits
   const [file, ...args] = argv
   if (!args.every((word) => word.isWellFormed())) return run(...asItems(argv), limits)
-  const child = execa(file, args, {
-    ...commonOptions,
-    ...stdin(input),
-    encoding: 'buffer',
-    timeout: milliseconds,
-    killSignal: 'SIGKILL',
-    stripFinalNewline: false,
-    maxBuffer: bytes,
-    ...(cancel && { cancelSignal: cancel })
-  })
-  const result = await within(milliseconds + killGrace, child)
-  if (result === null) abandon(child)
-  if (result === null || result.timedOut) throw programHangs(argv, milliseconds)
+  const attempt = async () => {
+    const child = execa(file, args, {
+      ...commonOptions,
+      ...stdin(input),
+      encoding: 'buffer',
+      timeout: milliseconds,
+      killSignal: 'SIGKILL',
+      stripFinalNewline: false,
+      maxBuffer: bytes,
+      ...(cancel && { cancelSignal: cancel })
+    })
+    const ended = await within(milliseconds + killGrace, child)
+    if (ended === null) abandon(child)
+    if (ended === null || ended.timedOut) throw programHangs(argv, milliseconds)
+    return ended
+  }
+  let result = await attempt()
+  for (let tries = 1; wasInterrupted(result) && tries < mostTries; tries++) result = await attempt()
   if (result.isMaxBuffer && !keepsStart) {
     const message = `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was stopped`
     throw new SpanplanError(diagnostic('OUTPUT_TOO_LONG', message))
@@ -89,6 +94,17 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   const status = statusOf(file, result)
   const output = { stdout: decodeBytes(result.stdout), stderr: decodeBytes(result.stderr), status }
   return result.isMaxBuffer ? { ...output, isCut: true } : output
+}
+
+/** How often a program is started that a signal ends before it has begun. Nobody sends one to a terminal that often in a moment. */
+const mostTries = 10
+
+/**
+ * Whether a signal has ended a program that was meant for this process. A new process is in the process group of a terminal until it
+ * has one of its own (setsid(2)), and what comes until then ends it before it has begun. What has begun, no such signal reaches.
+ */
+function wasInterrupted({ signal }: Ended): boolean {
+  return signal === 'SIGINT' || signal === 'SIGTERM'
 }
 
 /** A call of xargs, which calls the program: Node cannot pass an argument with bytes that are no UTF-8. */
@@ -104,14 +120,16 @@ function asItems([file, ...args]: Argv): [Argv, string] {
  */
 export function runWaiting(argv: Argv, file: number | null = null): Output {
   const [program, ...args] = argv
-  const result = execaSync(program, args, {
+  const options = {
     reject: false,
     cwd: '/',
     env: commonOptions.env,
     timeout: timeLimit,
-    killSignal: 'SIGKILL',
-    ...stdin(file ?? '')
-  })
+    killSignal: 'SIGKILL'
+  } as const
+  const attempt = () => execaSync(program, args, { ...options, ...stdin(file ?? '') })
+  let result = attempt()
+  for (let tries = 1; wasInterrupted(result) && tries < mostTries; tries++) result = attempt()
   if (result.timedOut) throw programHangs(argv, timeLimit)
   return { stdout: result.stdout, stderr: result.stderr, status: statusOf(program, result) }
 }

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { expectConverged, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
@@ -78,6 +79,35 @@ test.each([
     silent.closeAllConnections()
     silent.close()
   }
+})
+
+test.each([['apply'], ['destroy']])('^C of a terminal, again and again, takes back all of an %s', async (command) => {
+  await writeSpans(lab, states.plain)
+  if (command === 'destroy') await spanplan(lab, ['apply', '--yes'])
+  const then = await lab.snapshotText()
+  const running = lab.startSpanplan([command, '--yes'], { through: ['setsid', '--wait'] })
+  const began = new Promise((resolve) => running.stdout.once('data', resolve))
+  const group = running.pid
+  if (group === undefined) throw new Error('it has not started')
+  expect((await lab.run(['ps', '-o', 'pgid=', '-p', `${group}`])).trim()).toBe(`${group}`)
+  await began
+  let isRunning = true
+  const ended = running.finally(() => {
+    isRunning = false
+  })
+  // A terminal signals its whole process group, and with that what has just been started.
+  while (isRunning) {
+    process.kill(-group, 'SIGINT')
+    await sleep(15)
+  }
+  const { exitCode, stderr } = await ended
+  expect(stderr).toMatch(
+    /error: interrupted\n(Everything was rolled back: the host is as it was before|Nothing was changed)/
+  )
+  expect(exitCode).toBe(130)
+  expect(await lab.snapshotText()).toBe(then)
+  await destroyAll()
+  await expectRestored(lab, before)
 })
 
 test('a span of more cards than its mark has room for', async () => {
