@@ -70,6 +70,10 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   SOURCE_UNSEEN: { unread: 'namespaces', harmless: 'unprivileged', isClause: true },
   SOURCE_NO_INTERFACE: { endedBy: 'container', isClause: true },
   SOURCE_NETWORK_MODE: { endedBy: 'repair' },
+  SOURCE_NETWORK_MISSING: { endedBy: 'repair' },
+  SOURCE_NETWORK_BRIDGE: { endedBy: 'repair' },
+  SOURCE_NETWORK_DRIVER: { endedBy: 'file' },
+  SOURCE_NETWORK_OF_SPAN: { endedBy: 'file' },
   SOURCE_IDLE: { part: 'idleness' },
   LOOP: { endedBy: 'file' },
   // Filters, and what else is on an interface.

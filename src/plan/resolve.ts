@@ -95,7 +95,7 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
 function spanSources(specs: readonly SpanSpec[], spec: Spec, host: HostIndex): (span: SpanSpec) => SpanSpec[] {
   const byName = new Map(specs.map((span) => [span.name, span]))
   return ({ sources }) => {
-    const devices = sources.flatMap((source) => hostKindOf(source).needs(source, spec).devices)
+    const devices = sources.flatMap((source) => hostKindOf(source).needs(source, spec).devices ?? [])
     return devices.flatMap((name) => {
       const link = host.findLink(name)
       return byName.get(name) ?? (link && byName.get(link.name)) ?? []

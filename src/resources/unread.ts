@@ -38,7 +38,7 @@ export const hiddenNamespace = {
 } as const
 
 /** The wait for Docker of what depends on it. */
-function waitForDocker(purpose = ''): Diagnostic {
+export function waitForDocker(purpose = ''): Diagnostic {
   return diagnostic('DOCKER_DEFERRED', `waits for Docker${purpose}`)
 }
 

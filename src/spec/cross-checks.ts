@@ -24,6 +24,7 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
     ...checkDedicated(interfaces, spans),
     ...spans.flatMap((span) => [...checkSources(span, find), ...checkFilters(span), ...checkSensors(span)]),
     ...checkNetworks(spans),
+    ...checkTappedNetworks(spans),
     ...checkSubnets(spans),
     ...checkLoops(spans, find)
   ]
@@ -71,6 +72,10 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
   const diagnostics: Diagnostic[] = []
   for (const source of span.sources) {
     const { title, identity } = sourceSummary(source, findInterface)
+    if (source.except.length > 0 && !('label' in source || 'compose' in source)) {
+      const message = `"except" of ${title} leaves out nothing: it belongs beside label or compose`
+      diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "except" out', source.origin))
+    }
     const twice = source.directions.filter((direction) => seen.has(`${direction} ${identity}`))
     const other = seen.get(`${twice[0]} ${identity}`)
     if (other) {
@@ -116,6 +121,21 @@ function checkNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
     const message = `network ${quote(name)} of span ${quote(span)} already belongs to span ${quote(other.span)} (${place})`
     return diagnostic('NETWORK_TWICE', message, 'give each span a network of its own', origin)
   })
+}
+
+/** The network of a span has copies only: its bridge is a source by the span's name. */
+function checkTappedNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
+  const owners = new Map(spans.flatMap(({ name, network }) => (network ? [[network.name, name] as const] : [])))
+  return spans.flatMap(({ sources }) =>
+    sources.flatMap((source) => {
+      const owner = source.kind === 'network' ? owners.get(source.network) : undefined
+      if (source.kind !== 'network' || owner === undefined) return []
+      const message = `the network ${quote(source.network)} hands out the span ${quote(owner)}: its frames are copies`
+      return [
+        diagnostic('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${owner}"`, source.origin)
+      ]
+    })
+  )
 }
 
 function checkSubnets(spans: readonly SpanSpec[]): Diagnostic[] {

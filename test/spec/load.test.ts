@@ -54,6 +54,7 @@ describe('a good file', () => {
                 origin: at(15, 17),
                 written: { at: at(15, 17), source: 'not port 22' }
               },
+              except: [],
               maxIdle: null,
               origin: at(13, 9)
             },
@@ -63,6 +64,7 @@ describe('a good file', () => {
               interface: 'ens224',
               directions: ['received', 'sent'],
               filter: null,
+              except: [],
               maxIdle: null,
               origin: at(16, 9)
             }

@@ -39,6 +39,14 @@ export const hostErrors = {
     'The container has no interface of its own (host, container:…). A warning if a label or a service selected it; if the file names it, the source waits, everything else is applied, and the exit status is 4.',
     'Use the interface of the host, or the other container, as the source.'
   ],
+  SOURCE_NETWORK_DRIVER: [
+    'The network of this source has no bridge on this host, as with the drivers macvlan, ipvlan, overlay, host and none.',
+    'Use the interface of the host that its frames pass as the source.'
+  ],
+  SOURCE_NETWORK_OF_SPAN: [
+    'The network of this source hands out a span: its frames are copies already.',
+    'Remove the source, or copy from the bridge of that span with "interface".'
+  ],
   LOOP: [
     'A span would copy its own copies. The message shows the circle, also over cables, bridges, bonds, VLANs and macvlans.',
     'Remove one of the sources in the circle, or the connection between them. Give a span with the name of its source another name.'

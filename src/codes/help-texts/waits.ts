@@ -8,6 +8,14 @@ export const waits = {
     'No running container matches this source.',
     'Start the container. A watch, or the next apply, then mirrors it.'
   ],
+  SOURCE_NETWORK_MISSING: [
+    'There is no Docker network of this name.',
+    'Make the network, or start the Compose project that does. A watch, or the next apply, then mirrors it.'
+  ],
+  SOURCE_NETWORK_BRIDGE: [
+    'Docker knows the network, and the host does not have its bridge: somebody has removed the bridge.',
+    'Restart Docker, which makes the bridges of its networks again.'
+  ],
   SOURCE_UNREAD: [
     'spanplan does not understand what Docker says of the container. Mirrors that are there stay.',
     'Restart the container. If that does not help, report it as a bug.'

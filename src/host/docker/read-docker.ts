@@ -53,7 +53,7 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
   const noted = networks.flatMap(({ labels }) => parseNote(labels) ?? [])
   const selected = selectContainers(
     listed,
-    networks.filter((network) => mayFeedSensors(network, request)),
+    networks.filter((network) => hasContainersOfPlan(network, request)),
     [...request.containers, ...noted.map(({ container }) => ({ container }))]
   )
   const going = podman === null ? networks.filter(request.removable).map(({ name }) => name) : []
@@ -142,11 +142,12 @@ async function readContainer(
   }
 }
 
-/** Whether a network's containers matter to the plan. */
-function mayFeedSensors(network: DockerNetwork, request: ReadRequest): boolean {
+/** Whether a network's containers matter to the plan: they are sensors, or sources. */
+function hasContainersOfPlan(network: DockerNetwork, request: ReadRequest): boolean {
   return (
     network.labels[label.name] !== undefined ||
     request.networks.has(network.name) ||
+    request.tapped.has(network.name) ||
     request.bridges.has(dockerBridge(network) ?? '') ||
     // The network uses a bridge that existed before it, and that may be a span's.
     (network.options[networkOption.bridge] !== undefined && network.options[networkOption.isDefault] !== 'true')

@@ -4,13 +4,11 @@ import { sharesNetwork } from '../../host/docker/container-match.ts'
 import { dockerBridge, label } from '../../host/docker/docker-names.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Container, Filter, Link } from '../../host/snapshot.ts'
+import type { Container, Link } from '../../host/snapshot.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { writeSelector } from '../../spec/values/container-selector.ts'
-import type { CopyPoint } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
-import { mirrorHandle } from '../marks.ts'
 import { markOf } from '../ownership.ts'
 import { explainUnmatched, hiddenNamespace } from '../unread.ts'
 import { checkInterface } from './check-interface.ts'
@@ -19,12 +17,12 @@ import {
   directionAt,
   type HostSourceKind,
   joinResolved,
-  livePoint,
   type MirrorSource,
   nothingResolved,
   peerHooks,
   type Resolved,
   type ResolvedSource,
+  recallMirrors,
   type SourceHook,
   suggestContainer,
   waitForMirrors
@@ -35,10 +33,10 @@ import {
  * ports on spans' bridges are left out, for a sensor that is a source would otherwise hear itself again and again.
  */
 export const containerSource: HostSourceKind<SourceOf<'container'>> = {
-  needs: (source) => ({ containers: [source], devices: [] }),
+  needs: (source) => ({ containers: [source] }),
   isDevice: () => false,
   resolve: resolveContainers,
-  recall: recallContainers,
+  recall: (span, context) => recallMirrors(span, context, ({ foreignPeer }) => foreignPeer),
   identify({ device, tcHook }, host) {
     const attachment = host.attachmentOf(host.linkOf(device))
     return attachment === undefined
@@ -63,7 +61,7 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   if (unmatched !== null) {
     return { ...nothingResolved, waits: waitForMirrors(span, source, [described], unmatched), isUnread: true }
   }
-  const matching = host.matchContainers(source)
+  const matching = host.matchContainers(source).filter(({ name }) => !source.except.includes(name))
   const running = matching.filter((container) => container.running && !container.restarting)
   const shared = running.filter(({ networkMode }) => sharesNetwork(networkMode)).map((one) => explainMode(one, source))
   const own = running.filter(({ networkMode }) => !sharesNetwork(networkMode))
@@ -142,18 +140,6 @@ function resolveContainer(
     }))
   })
   return { ...nothingResolved, items }
-}
-
-/** Which of the live mirrors on interfaces that lead into containers are of this source is not known: all of the span's. */
-function recallContainers(span: SpanSpec, { spec, host }: Context): CopyPoint[] {
-  const isOwn = ({ mirror, handle, device, tcHook }: Filter) =>
-    mirror !== null && handle === mirrorHandle({ owner: spec.name, span: span.name, device, tcHook })
-  const ends = host.links.filter(({ foreignPeer }) => foreignPeer)
-  const own = ends.flatMap(({ name }) => host.filtersOf(name).filter(isOwn))
-  return own.map((filter) => {
-    const direction = directionAt(peerHooks, filter.tcHook)
-    return livePoint(filter, { source: [filter.device], serves: null, direction }, host)
-  })
 }
 
 /** Why a container that runs has no interface to mirror. @param ends of its interfaces, all of them ports of spans' bridges. */

@@ -1,7 +1,7 @@
 import { type Diagnostic, nowhere } from '../../errors.ts'
 import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
-import type { Filter, HookPlace, IpLink, TcHook } from '../../host/snapshot.ts'
+import type { Filter, HookPlace, IpLink, Link, TcHook } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
@@ -68,9 +68,11 @@ export interface ResolvedSource extends Resolved<SourceHook> {
 
 /** What has to be read of the host for a source. */
 interface SourceNeeds {
-  readonly containers: readonly ContainerSelector[]
+  readonly containers?: readonly ContainerSelector[]
   /** The names, altnames or permanent MAC addresses of the devices that frames are copied from, as far as the files tell. */
-  readonly devices: readonly string[]
+  readonly devices?: readonly string[]
+  /** The names of Docker networks whose ports frames are copied from. */
+  readonly networks?: readonly string[]
 }
 
 /** One kind of source: all that is known of it beyond the files. */
@@ -121,6 +123,28 @@ export function livePoint(
     item: writeSourceName(source),
     origin: nowhere
   }
+}
+
+/**
+ * A span's live mirrors on links that lead into containers, or on others that Docker makes. Of which source of the file each is, is not
+ * known: all of them may be.
+ */
+export function recallMirrors(
+  span: SpanSpec,
+  { spec, host }: Pick<Context, 'spec' | 'host'>,
+  isEnd: (link: Link) => boolean
+): CopyPoint[] {
+  const isOwn = ({ mirror, handle, device, tcHook }: Filter) =>
+    mirror !== null && handle === mirrorHandle({ owner: spec.name, span: span.name, device, tcHook })
+  return host.links.filter(isEnd).flatMap(({ name }) =>
+    host
+      .filtersOf(name)
+      .filter(isOwn)
+      .map((filter) => {
+        const direction = directionAt(peerHooks, filter.tcHook)
+        return livePoint(filter, { source: [name], serves: null, direction }, host)
+      })
+  )
 }
 
 /** A wait for each mirror of a source. */

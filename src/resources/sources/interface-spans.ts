@@ -22,9 +22,7 @@ export function findInterfaceSpans(spec: Spec, name: string, host: LinkIndex<IpL
   const isOf = (source: SourceSpec) => hostKindOf(source).isDevice(source, name, spec, host)
   const devices = spec.spans.flatMap((span) =>
     span.sources.flatMap((source) =>
-      hostKindOf(source)
-        .needs(source, spec)
-        .devices.map((device) => ({ device, span: span.name }))
+      (hostKindOf(source).needs(source, spec).devices ?? []).map((device) => ({ device, span: span.name }))
     )
   )
   const copiersOf = groupBy(devices, ({ device }) => device)

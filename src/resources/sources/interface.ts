@@ -37,7 +37,7 @@ import {
 export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
   needs(source, spec) {
     const match = matchOf(spec, source.interface)
-    return { containers: [], devices: ['name' in match ? match.name : match.macaddress] }
+    return { devices: ['name' in match ? match.name : match.macaddress] }
   },
   isDevice(source, name, spec, host) {
     const match = matchOf(spec, source.interface)

@@ -2,13 +2,15 @@ import type { HostIndex } from '../../host/host-index.ts'
 import type { HookPlace } from '../../host/snapshot.ts'
 import type { SourceOf, SourceSpec } from '../../spec/items/source-item.ts'
 import { containerSource } from './container.ts'
+import { networkSource } from './docker-network.ts'
 import { directionAt, type HostSourceKind, hostHooks, type MirrorSource } from './host-source-kind.ts'
 import { interfaceSource } from './interface.ts'
 
 /** The kinds of source. */
 const kinds: { readonly [Kind in SourceSpec['kind']]: HostSourceKind<SourceOf<Kind>> } = {
   container: containerSource,
-  interface: interfaceSource
+  interface: interfaceSource,
+  network: networkSource
 }
 
 /** The kind of a source. */

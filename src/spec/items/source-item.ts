@@ -3,6 +3,7 @@ import type { ItemId, Origin } from '../../errors.ts'
 import type { FindInterface } from '../interfaces.ts'
 import { countBytes, mappingWithOne, noControls, text } from '../schema/rules.ts'
 import { loadSource, printSource, type SourceByKind, sourceKeys, sourceSummary } from '../sources/registry.ts'
+import { selectorKeys } from '../values/container-selector.ts'
 import { type Direction, directionKeys, writeDirections } from '../values/direction.ts'
 import { readDuration, writeDuration } from '../values/duration.ts'
 import { findTree, type Tree, type Written } from '../yaml/tree.ts'
@@ -75,6 +76,16 @@ const options = {
       return { expression: expression.trim(), origin: found.at, written: found.written }
     },
     print: (found) => found?.expression
+  }),
+  /** The names of containers that the source's label or service selects, and that are left out. */
+  except: key({
+    key: 'except',
+    schema: z
+      .array(selectorKeys.container)
+      .optional()
+      .describe('The names of containers that are not copied, beside label or compose'),
+    read: (names) => names ?? [],
+    print: (names) => (names.length === 0 ? undefined : names)
   }),
   /** Milliseconds without any frame after which the source is unhealthy; null: never. */
   maxIdle: key({

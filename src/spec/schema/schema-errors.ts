@@ -37,7 +37,6 @@ const missingKeyHints: ReadonlyMap<string, string> = new Map([
 /** Keys that are reserved for a later version, each after the kind of its place. */
 const unsupported: ReadonlyMap<string, string> = new Map([
   ['span outputs', 'outputs'],
-  ['source network', 'sources of the kind "network"'],
   ['source vxlan', 'sources of the kind "vxlan"'],
   ['sensor balance', 'balance among sensors']
 ])

@@ -1,14 +1,15 @@
 import type { z } from 'zod'
 import type { FindInterface } from '../interfaces.ts'
 import { containerSource } from './container.ts'
+import { networkSource } from './docker-network.ts'
 import { interfaceSource } from './interface.ts'
 import type { SourceSummary, SourceSyntax } from './source-syntax.ts'
 
 /** The kinds of source. */
-const kinds = { interface: interfaceSource, container: containerSource }
+const kinds = { interface: interfaceSource, container: containerSource, network: networkSource }
 
 /** The keys of all kinds: an item of `sources` has exactly one of them. */
-export const sourceKeys = { ...interfaceSource.keys, ...containerSource.keys }
+export const sourceKeys = { ...interfaceSource.keys, ...containerSource.keys, ...networkSource.keys }
 
 type Kinds = typeof kinds
 
@@ -38,7 +39,7 @@ export function printSource<K extends keyof Kinds>(source: SourceOf<K>): DataOf<
   return kindOf[source.kind].print(source)
 }
 
-/** Whether a source is of interfaces or of containers. */
+/** What a source's frames are copied at. */
 export function endOf({ kind }: Pick<SourceByKind, 'kind'>): SourceEnd {
   return kinds[kind].end
 }

@@ -19,8 +19,8 @@ export interface SourceSummary {
  * has exactly one of them. `Source` is what they say.
  */
 export interface SourceSyntax<Data, Source> {
-  /** What its frames are copied at: interfaces of the host, or those of containers, by whose names they are known. */
-  readonly end: 'interface' | 'container'
+  /** What its frames are copied at: interfaces of the host; those of containers, by whose names they are known; or a Docker network. */
+  readonly end: 'interface' | 'container' | 'network'
   readonly keys: { readonly [Key in keyof Data]-?: z.ZodType<Data[Key]> }
   /** undefined: the item has none of the keys. */
   load(data: Data): Source | undefined

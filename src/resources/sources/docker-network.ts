@@ -1,0 +1,125 @@
+import type { Code } from '../../codes/explained-codes.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import { dockerBridge, label } from '../../host/docker/docker-names.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import type { DockerNetwork, Link } from '../../host/snapshot.ts'
+import type { SourceOf } from '../../spec/items/source-item.ts'
+import type { SpanSpec } from '../../spec/items/span-item.ts'
+import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
+import type { Direction } from '../../spec/values/direction.ts'
+import type { SourceId } from '../desired-state.ts'
+import { explainOpaque } from '../foreign/opaque-link.ts'
+import { markOf } from '../ownership.ts'
+import { waitForDocker } from '../unread.ts'
+import { checkInterface } from './check-interface.ts'
+import {
+  type Context,
+  type HostSourceKind,
+  nothingResolved,
+  peerHooks,
+  type Resolved,
+  type ResolvedSource,
+  recallMirrors,
+  type SourceHook,
+  waitForMirrors
+} from './host-source-kind.ts'
+
+/**
+ * Each frame on a Docker network, once: what a container or another port of the network's bridge sends is copied where it enters the
+ * bridge, and what the host sends where it leaves the host for the bridge. Both directions of each port would copy each frame between
+ * two containers twice (measured with Linux 6.18).
+ */
+export const networkSource: HostSourceKind<SourceOf<'network'>> = {
+  needs: ({ network }) => ({ networks: [network] }),
+  isDevice: () => false,
+  resolve(source, span, context) {
+    const found = findBridge(source, span, context)
+    return 'link' in found ? { ...resolvePorts(source, span, found.link, context), isUnread: found.isUnread } : found
+  },
+  recall: (span, context) => recallMirrors(span, context, (link) => link.foreignPeer || link.bridge !== null),
+  // What a container sends is that, whichever source of the file asks for it.
+  identify: () => null
+}
+
+function findBridge(
+  source: SourceOf<'network'>,
+  span: SpanSpec,
+  { spec, host, patient }: Context
+): ResolvedSource | { readonly link: Link; readonly isUnread: boolean } {
+  const { network: name, origin } = source
+  const wait = (found: Diagnostic, isUnread = false): ResolvedSource => ({
+    ...nothingResolved,
+    waits: waitForMirrors(span, source, [name], found),
+    isUnread
+  })
+  const refuse = (code: Code, message: string, hint: string): ResolvedSource => {
+    const found = diagnostic(code, message, hint, origin)
+    return patient ? wait(found) : { ...nothingResolved, errors: [found], isUnread: false }
+  }
+  if (host.docker.state !== 'read') return wait(waitForDocker(), true)
+  const network = host.networkOf(name)
+  if (network === undefined) {
+    const used = new Set(
+      spec.spans.flatMap(({ sources }) => sources.flatMap((one) => ('network' in one ? one.network : [])))
+    )
+    const slip = suggestSlips(
+      name,
+      host.networks.filter((one) => !used.has(one.name)).map((one) => one.name)
+    )
+    const message = `waits for the Docker network ${name}${slip === undefined ? '' : ` (${slip})`}`
+    return wait(diagnostic('SOURCE_NETWORK_MISSING', message))
+  }
+  const bridge = dockerBridge(network)
+  if (bridge === null) {
+    const message = `the network ${name} has the driver ${network.driver}, and no bridge on this host`
+    return refuse('SOURCE_NETWORK_DRIVER', message, 'mirror the interface of the host that its frames pass')
+  }
+  const owner = spanOf(network, bridge, host) ?? spec.spans.find((one) => one.name === bridge)?.name
+  if (owner !== undefined) {
+    const message = `the network ${name} hands out the span ${owner}: its frames are copies`
+    return refuse('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${bridge}"`)
+  }
+  const link = host.linkOf(bridge)
+  if (link !== undefined) return { link, isUnread: host.opaque.some(({ master }) => master === bridge) }
+  const opaque = host.findOpaque(bridge)
+  if (opaque !== undefined) {
+    return wait(explainOpaque(opaque, `it is the bridge of a network that the span ${span.name} mirrors`), true)
+  }
+  const hint = `Docker makes it when it starts: ${shellLine(['systemctl', 'restart', 'docker'])}`
+  return wait(diagnostic('SOURCE_NETWORK_BRIDGE', `waits for the bridge ${bridge} of the network ${name}`, hint))
+}
+
+/** The live span that a network hands out. */
+function spanOf({ labels }: DockerNetwork, bridge: string, host: HostIndex): string | undefined {
+  return labels[label.span] ?? (markOf(host, host.linkOf(bridge)) === null ? undefined : bridge)
+}
+
+function resolvePorts(
+  source: SourceOf<'network'>,
+  { name: span }: SpanSpec,
+  bridge: Link,
+  { host }: Context
+): Resolved<SourceHook> {
+  const ends: Readonly<Record<Direction, readonly Link[]>> = { received: [bridge], sent: host.membersOf(bridge.name) }
+  return {
+    ...nothingResolved,
+    items: source.directions.flatMap((direction) =>
+      ends[direction].map((link): SourceHook => {
+        const found = checkInterface(link, false)
+        const container = host.attachmentOf(link)?.container.name ?? null
+        const id: SourceId = link === bridge ? [source.network] : [source.network, container ?? link.name]
+        return {
+          source: id,
+          serves: container,
+          device: { name: link.name, link },
+          tcHook: peerHooks[direction],
+          direction,
+          settings: [],
+          problem:
+            found === undefined ? null : { ...found, message: `span ${span}: ${found.message}`, origin: source.origin }
+        }
+      })
+    )
+  }
+}

@@ -1,0 +1,138 @@
+/** A Docker network as a source: every frame on it, once, whoever sends it, from containers that come later too. */
+import type Docker from 'dockerode'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { startWatch } from '../lab/commands/watch.ts'
+import { ether, filler } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import {
+  expectConverged,
+  expectRefusal,
+  interfacesOf,
+  listen,
+  macOf,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
+
+let lab: Lab
+let sensor: Docker.Container
+let client: Docker.Container
+let web: Docker.Container
+let before: string
+
+const host = { HostConfig: { NetworkMode: 'shop' } }
+const bridge = 'shop0'
+
+/** The lab's state, less the length of the queue that the kernel gives a veth with its first qdisc (DEFAULT_TX_QUEUE_LEN). */
+const stateOf = async () => (await lab.snapshotText()).replaceAll(/qlen (?:0|1000)\b/g, '')
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  const options = { 'com.docker.network.bridge.name': bridge }
+  await lab.docker.createNetwork({ Name: 'shop', Options: options, IPAM: { Config: [{ Subnet: '10.77.0.0/24' }] } })
+  await lab.docker.createNetwork({ Name: 'stock', IPAM: { Config: [{ Subnet: '10.78.0.0/24' }] } })
+  sensor = await lab.startListener('suricata')
+  client = await lab.startSensor('client', host.HostConfig)
+  web = await lab.startSensor('web', host.HostConfig)
+  before = await stateOf()
+})
+afterAll(() => lab?.close())
+
+afterEach(async () => {
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await until('all is as it was', async () => (await stateOf()) === before)
+})
+
+const write = (source: string, sensors = 'suricata') =>
+  writeSpans(lab, `spans:\n  span0:\n    sources: [{${source}}]\n    sensors: [${sensors}]\n`)
+
+/** Nobody's address: only what the test sends has it. */
+const stranger = '02:00:00:00:57:01'
+let sent = 0
+
+const frameTo = (mac: string) => ether(mac, stranger, filler(200, sent++))
+const macIn = async (container: Docker.Container) => (await interfacesOf(container))[0]?.mac ?? ''
+
+/** What the sensor hears of each kind of frame on the network, by its name; each is sent once. */
+async function heard(): Promise<string[]> {
+  const frames = {
+    'container to container': { from: web, frame: frameTo(await macIn(client)) },
+    'container to host': { from: web, frame: frameTo(await macOf(lab, bridge)) },
+    'container to all': { from: web, frame: frameTo('ff:ff:ff:ff:ff:ff') },
+    'host to container': { from: null, frame: frameTo(await macIn(web)) },
+    'host to all': { from: null, frame: frameTo('ff:ff:ff:ff:ff:ff') }
+  }
+  const capture = await listen(lab, sensor, { expression: `ether src ${stranger}` })
+  for (const { from, frame } of Object.values(frames)) {
+    if (from === null) await lab.send([frame], bridge)
+    else await lab.sendFrom(from, 'eth0', [frame])
+  }
+  const captured = await capture.stop({ seconds: 1 })
+  const names = new Map(Object.entries(frames).map(([name, { frame }]) => [frame.toString('hex'), name]))
+  return captured.frames.map((frame) => names.get(frame.toString('hex')) ?? frame.toString('hex'))
+}
+
+const all = ['container to container', 'container to host', 'container to all', 'host to container', 'host to all']
+
+describe('every frame on the network', () => {
+  test('arrives once, and nothing of the mirrors is left after a destroy', async () => {
+    await write('network: shop')
+    const { stdout } = await spanplan(lab, ['apply', '--yes'])
+    expect(stdout).toMatch(/mirror +shop ingress → span0 +every frame\n.*mirror +shop \(client\) egress → span0/)
+    await expectConverged(lab)
+    expect(await heard()).toEqual(all)
+    expect((await spanplan(lab, ['status', '--for', '10ms'])).stdout).toMatch(/^ {2}mirror +shop \(web\) egress /m)
+  })
+
+  test('arrives in the direction that is asked for, as the containers see it', async () => {
+    await write('network: shop, direction: egress')
+    await spanplan(lab, ['apply', '--yes'])
+    expect(await heard()).toEqual(all.filter((name) => name.startsWith('container')))
+    await write('network: shop, direction: ingress')
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    expect(await heard()).toEqual(all.filter((name) => name.startsWith('host')))
+  })
+
+  test('arrives of a container that comes later, with a watch at once', async () => {
+    await write('network: shop')
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    const later = await lab.startSensor('later', host.HostConfig)
+    await watch.expectTold(/\+ mirror shop \(later\) egress → span0/)
+    await watch.settle()
+    await expectConverged(lab)
+    await later.remove({ force: true })
+    await watch.settle()
+    expect(watch.told).not.toContain('error')
+  })
+})
+
+test.each([
+  ['shoop', 'waits for the Docker network shoop (did you mean "shop"?)'],
+  ['later', 'waits for the Docker network later']
+])('a network %s that is not there is waited for', async (name, said) => {
+  await write(`network: ${name}`)
+  const { stdout } = await spanplan(lab, ['plan'])
+  expect(stdout).toContain(`  ... mirror     ${name} ingress → span0     ${said}\n`)
+})
+
+test('a network without a bridge, and one of a span, are refused', async () => {
+  await lab.docker.createNetwork({ Name: 'above', Driver: 'macvlan', Options: { parent: 'ens192' } })
+  await write('network: above')
+  expect(await expectRefusal(lab, ['plan'])).toContain(
+    'the network above has the driver macvlan, and no bridge on this host'
+  )
+  await lab.docker.getNetwork('above').remove()
+  await write('network: span0')
+  expect(await expectRefusal(lab, ['plan'], 65)).toContain(
+    'the network "span0" hands out the span "span0": its frames are copies'
+  )
+  const other = 'version: 1\nname: other\nspans: {tap0: {sources: [{interface: ens192}], sensors: [suricata]}}\n'
+  await spanplan(lab, ['apply', '-f', '-', '--yes'], 0, { input: other })
+  await write('network: tap0')
+  expect(await expectRefusal(lab, ['plan'])).toContain(
+    'the network tap0 hands out the span tap0: its frames are copies'
+  )
+})
