@@ -37,7 +37,7 @@ export const networkSource: HostSourceKind<SourceOf<'network'>> = {
     const found = findBridge(source, span, context)
     return 'link' in found ? { ...resolvePorts(source, span, found.link, context), isUnread: found.isUnread } : found
   },
-  recall: (span, context) => recallMirrors(span, context, (link) => link.foreignPeer || link.bridge !== null),
+  recall: (span, context) => recallMirrors(span, context, (link) => link.bridge !== null || link.master !== null),
   // What a container sends is that, whichever source of the file asks for it.
   identify: () => null
 }

@@ -15,7 +15,7 @@ export const networkSource = {
   keys: {
     network: networkName
       .describe(
-        'The name of a Docker network: each frame on it is copied once. Directions are as its containers see them'
+        'The name of a Docker network: each frame on it is copied once. Egress is what its containers send, also to each other; ingress is what the host sends to them'
       )
       .optional()
   },
