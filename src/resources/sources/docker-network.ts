@@ -1,7 +1,7 @@
 import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { dockerBridge, label } from '../../host/docker/docker-names.ts'
-import type { HostIndex } from '../../host/host-index.ts'
+import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Link } from '../../host/snapshot.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
@@ -81,7 +81,14 @@ function findBridge(
     return refuse('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${bridge}"`)
   }
   const link = host.linkOf(bridge)
-  if (link !== undefined) return { link, isUnread: host.opaque.some(({ master }) => master === bridge) }
+  if (link !== undefined) {
+    const isUnread = host.opaque.some(({ master }) => master === bridge)
+    // A bridge without ports has no carrier, and that is no fault of it.
+    const isEmpty = host.membersOf(bridge).length === 0 && !isUnread
+    return isEmpty
+      ? wait(diagnostic('SOURCE_MISSING', `waits for a container on the network ${name}`))
+      : { link, isUnread }
+  }
   const opaque = host.findOpaque(bridge)
   if (opaque !== undefined) {
     return wait(explainOpaque(opaque, `it is the bridge of a network that the span ${span.name} mirrors`), true)
@@ -101,17 +108,24 @@ function resolvePorts(
   bridge: Link,
   { host }: Context
 ): Resolved<SourceHook> {
-  const ends: Readonly<Record<Direction, readonly Link[]>> = { received: [bridge], sent: host.membersOf(bridge.name) }
+  const ports = host.membersOf(bridge.name)
+  const ends: Readonly<Record<Direction, readonly Link[]>> = { received: [bridge], sent: ports }
+  const containerOf = (link: Link) => host.attachmentOf(link)?.container.name ?? null
+  const nameOf = (link: Link) => containerOf(link) ?? link.name
+  // A container may have two ports here, and somebody's port may have a container's name.
+  const names = groupBy(ports, nameOf)
   return {
     ...nothingResolved,
     items: source.directions.flatMap((direction) =>
       ends[direction].map((link): SourceHook => {
         const found = checkInterface(link, false)
-        const container = host.attachmentOf(link)?.container.name ?? null
-        const id: SourceId = link === bridge ? [source.network] : [source.network, container ?? link.name]
+        const id: SourceId =
+          link === bridge
+            ? [source.network]
+            : [source.network, names(nameOf(link)).length === 1 ? nameOf(link) : link.name]
         return {
           source: id,
-          serves: container,
+          serves: containerOf(link),
           device: { name: link.name, link },
           tcHook: peerHooks[direction],
           direction,
