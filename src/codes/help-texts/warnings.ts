@@ -36,6 +36,10 @@ export const warnings = {
     'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
     'Copy one direction only, or take one of the sources out; the message names them.'
   ],
+  EXCEPT_UNKNOWN: [
+    '"except" has a name, and the label or the Compose service of its source selects no container of this name, running or stopped.',
+    'Correct the name, or take it out of "except".'
+  ],
   FILTER_UNCHECKED: [
     'The filters are not checked, or not compiled, because tcpdump cannot be run. A watch leaves live mirrors as they are.',
     'Install tcpdump, or check the file where it is.'

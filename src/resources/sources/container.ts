@@ -5,8 +5,10 @@ import { dockerBridge, label } from '../../host/docker/docker-names.ts'
 import type { Attachment, HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
+import { quote } from '../../printable.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
+import { suggestWords } from '../../spec/schema/did-you-mean.ts'
 import { writeSelector } from '../../spec/values/container-selector.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { markOf } from '../ownership.ts'
@@ -61,7 +63,8 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   if (unmatched !== null) {
     return { ...nothingResolved, waits: waitForMirrors(span, source, [described], unmatched), isUnread: true }
   }
-  const matching = host.matchContainers(source).filter(({ name }) => !source.except.includes(name))
+  const selected = host.matchContainers(source)
+  const matching = selected.filter(({ name }) => !source.except.includes(name))
   const running = matching.filter((container) => container.running && !container.restarting)
   const shared = running.filter(({ networkMode }) => sharesNetwork(networkMode)).map((one) => explainMode(one, source))
   const own = running.filter(({ networkMode }) => !sharesNetwork(networkMode))
@@ -90,12 +93,34 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
       })
     ],
     // Of those that a label selects, others can be mirrored.
-    warnings: isNamed ? [] : shared.map((one) => ({ ...one, message: `span ${span.name}: ${one.message}` }))
+    warnings: [...(isNamed ? [] : shared), ...explainExcept(source, selected, described, host)].map((one) => ({
+      ...one,
+      message: `span ${span.name}: ${one.message}`
+    }))
   }
   return {
     ...joinResolved([...hooks, others]),
     isUnread: unseen.length + opaque.length + host.unreadContainers.length > 0
   }
+}
+
+/** The names in "except" that leave nothing out. Where the source selects no container, it is waited for, and no name is wrong. */
+function explainExcept(
+  { except, origin }: SourceOf<'container'>,
+  selected: readonly Container[],
+  described: string,
+  { unreadContainers }: HostIndex
+): Diagnostic[] {
+  const names = selected.map(({ name }) => name)
+  if (names.length === 0) return []
+  const known = new Set([...names, ...unreadContainers.map(({ name }) => name)])
+  const others = names.filter((name) => !except.includes(name))
+  return except
+    .filter((name) => !known.has(name))
+    .map((name) => {
+      const message = `"except" leaves out ${quote(name)}, and the ${described} has no container of this name`
+      return diagnostic('EXCEPT_UNKNOWN', message, suggestWords(name, others), origin)
+    })
 }
 
 function explainMode({ name, networkMode }: Container, { origin }: SourceOf<'container'>): Diagnostic {
