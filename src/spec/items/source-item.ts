@@ -3,7 +3,7 @@ import type { ItemId, Origin } from '../../errors.ts'
 import type { FindInterface } from '../interfaces.ts'
 import { countBytes, mappingWithOne, noControls, text } from '../schema/rules.ts'
 import { loadSource, printSource, type SourceByKind, sourceKeys, sourceSummary } from '../sources/registry.ts'
-import { selectorKeys } from '../values/container-selector.ts'
+import { containerName } from '../values/container-selector.ts'
 import { type Direction, directionKeys, writeDirections } from '../values/direction.ts'
 import { readDuration, writeDuration } from '../values/duration.ts'
 import { findTree, type Tree, type Written } from '../yaml/tree.ts'
@@ -54,6 +54,8 @@ interface SourceContext {
 
 const key = itemKeys<SourceContext>()
 
+const listOfNames = "must be a list of containers' names, one or more"
+
 /** The options of a source, of whatever kind. */
 const options = {
   /** At least one. */
@@ -81,7 +83,8 @@ const options = {
   except: key({
     key: 'except',
     schema: z
-      .array(selectorKeys.container)
+      .array(containerName, { error: listOfNames })
+      .min(1, { error: listOfNames })
       .optional()
       .describe('The names of containers that are not copied, beside label or compose'),
     read: (names) => names ?? [],

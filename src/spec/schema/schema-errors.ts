@@ -52,7 +52,9 @@ function subjectOf(path: Path): string {
   if (path.length === 0) return 'the file'
   if (path.length === 2) return ownerOf(path)
   const kind = levelOf(path)
-  const name = kind === 'source' || kind === 'sensor' ? `a ${kind}` : String(path.at(-1))
+  const last = path.at(-1)
+  const item = typeof last === 'number' ? `an item of ${String(path.at(-2))}` : String(last)
+  const name = kind === 'source' || kind === 'sensor' ? `a ${kind}` : item
   return `${name}${inOwner(path)}`
 }
 
@@ -96,6 +98,7 @@ function suggestFix(issue: Issue, tree: Tree): string | undefined {
   if (issue.code === 'invalid_type' && issue.expected === 'record' && tree.kind === 'list') {
     return `write each under its name, without "- ": "${firstName(tree)}:"`
   }
+  if (expectsText(issue) && typeof key === 'number' && tree.kind !== 'scalar') return 'write the name alone'
   if (expectsText(issue) && tree.kind === 'list') return suggestOne(key, tree)
   if (tree.kind !== 'scalar') return undefined
   if (levelOf(issue.path) === 'source') {

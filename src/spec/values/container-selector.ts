@@ -10,6 +10,11 @@ export type ContainerSelector =
 /** A project's name in lower case, and a service's, as Compose takes them (compose-spec.json). */
 const composePattern = /^[a-z0-9][a-z0-9_-]*\/[a-zA-Z0-9._-]+$/
 
+const containerMeta = { pattern: dockerPattern.source, maxLength: longestDockerName }
+
+/** The name of a container that a selector is no alternative to. */
+export const containerName = text("a container's name", dockerRules).meta(containerMeta)
+
 /** The schemas of the keys that select containers: an item has exactly one of the keys. */
 export const selectorKeys = {
   container: text("a container's name", [
@@ -24,7 +29,7 @@ export const selectorKeys = {
       hint: 'to choose the containers of a Compose service, write "compose: PROJECT/SERVICE"'
     },
     ...dockerRules
-  ]).meta({ pattern: dockerPattern.source, maxLength: longestDockerName }),
+  ]).meta(containerMeta),
   label: text('KEY=VALUE, such as role=ids', [
     { broken: (value) => !/^[^=]+=/.test(value), message: 'must be KEY=VALUE, such as role=ids' },
     { broken: (value) => hasControls(value), message: 'must have no control characters' }
