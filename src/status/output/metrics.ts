@@ -70,7 +70,7 @@ export const metrics = {
   ),
   spanplan_source_carrier: gauge('Whether the interface is up and has a carrier.', 'interface'),
   spanplan_source_idle_seconds: gauge(
-    "Seconds since the span's mirrors last copied a frame from the interface, or since they were created.",
+    "Seconds since the span's mirrors last copied a frame from the interface, container or Docker network, or since they were created.",
     'span interface'
   ),
   spanplan_interface_frames_total: counter('Frames that the interface has received.', 'interface'),
@@ -242,10 +242,19 @@ function trafficFamilies(place: 'interface' | 'mirror' | 'bridge' | 'port', traf
   return [family(`spanplan_${place}_frames_total`, framePoints), family(`spanplan_${place}_bytes_total`, bytePoints)]
 }
 
-/** A source that is mirrored both ways is as idle as the mirror that saw the last frame. */
+/** A source is as idle as the one of its mirrors that saw the last frame: a port of a network may be silent for long. */
 function idlePoints(paths: readonly FramePath[], sample: Sample): Point[] {
   return paths.flatMap(({ span, mirrors }) =>
-    [...groupsOf(mirrors, ({ point }) => writeSourceName(point.source))].flatMap(([name, own]) => {
+    [
+      ...groupsOf(
+        mirrors,
+        ({
+          point: {
+            source: [name]
+          }
+        }) => name
+      )
+    ].flatMap(([name, own]) => {
       const idleness = readIdleness(own, sample)
       return idleness === null ? [] : [{ labels: { span, interface: name }, value: idleness.idle / 1000 }]
     })

@@ -1,8 +1,10 @@
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Family, type Labels, writeExposition } from '../../../src/status/output/exposition.ts'
 import { type Measurement, makeMetrics, metrics } from '../../../src/status/output/metrics.ts'
 import type { WatchState } from '../../../src/status/watch-state.ts'
 import { converged, fixture, see, watch } from '../../lab/fixtures/converged.ts'
+import { casesFolder, readSnapshot } from '../../lab/fixtures/plan-case.ts'
 import { measure } from '../../lab/metrics/measures.ts'
 import { expectMetrics } from '../../lab/metrics/promtool.ts'
 
@@ -126,6 +128,16 @@ spanplan_reconcile_duration_seconds_count 3
       'span0 vethb6fd04f suricata': 1,
       'span0 veth83191ae zeek': 1
     })
+  })
+
+  test('of a network, one port of which has been silent for long', () => {
+    const host = readSnapshot(join(casesFolder, 'network-source'), 'host.json')
+    const measured = measure(see(host, 'version: 1\nspans: {span0: {sources: [network: shop], sensors: [suricata]}}'))
+    const idle: Readonly<Record<string, number>> = { veth6c22f55: 900, veth74d4e36: 42 }
+    const mirrors = measured.sample.mirrors.map((one) => ({ ...one, idle: idle[one.device] ?? 1000 }))
+    expect(mirrors.map((one) => one.idle)).toEqual([1000, 900, 42])
+    const families = makeMetrics('0.1.0', watch, { ...measured, sample: { ...measured.sample, mirrors } })
+    expect(valuesOf(families, 'spanplan_source_idle_seconds')).toEqual({ 'span0 shop': 42 })
   })
 
   test('of its losses, also where there are none', () => {
