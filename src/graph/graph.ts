@@ -6,7 +6,7 @@ import type { SpanSpec } from '../spec/items/span-item.ts'
 import { endOf, printSource, type SourceEnd, sourceSummary } from '../spec/sources/registry.ts'
 import type { Spec } from '../spec/spec.ts'
 import { writeSelector } from '../spec/values/container-selector.ts'
-import { writeDirection } from '../spec/values/direction.ts'
+import { type Direction, writeDirection } from '../spec/values/direction.ts'
 
 /** How a part of a graph stands, from good to bad. */
 export const standings = ['ok', 'waits', 'paused', 'broken'] as const
@@ -60,7 +60,10 @@ export function drawFile(spec: Spec, spans: readonly SpanSpec[] = spec.spans): G
     fileOnly: true,
     spans: spans.map((span) => ({
       ...drawSpan(span),
-      sources: span.sources.map((source) => ({ ...drawSource(spec, source), mirror: drawMirror(source) })),
+      sources: span.sources.map((source) => ({
+        ...drawSource(spec, source),
+        mirror: drawMirror(source, source.directions)
+      })),
       receivers: span.sensors.map((sensor) => drawSensor(sensor))
     })),
     remarks: []
@@ -98,9 +101,9 @@ export function drawSource(spec: Spec, source: SourceSpec, name?: string): Recei
   return { ...drawEnd(key, value, name ?? device ?? value), kind: endOf(source) }
 }
 
-/** A mirror as the file wants it. */
-export function drawMirror(source: SourceSpec): Part {
-  return drawPart(source.directions.map(writeDirection).join(' + '), [source.filter?.expression ?? 'every frame'])
+/** A mirror as the file wants it. @param directions that are copied at this end of the source. */
+export function drawMirror({ filter }: Pick<SourceSpec, 'filter'>, directions: readonly Direction[]): Part {
+  return drawPart(directions.map(writeDirection).join(' + '), [filter?.expression ?? 'every frame'])
 }
 
 /**

@@ -159,11 +159,17 @@ function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
 function findSources(spec: Spec, source: SourceSpec, desired: DesiredSpan | undefined): Place<GraphSource>[] {
   const { id: item } = source
   const found = [...pointsByName(desired?.mirrors.filter((point) => point.item === item) ?? [])]
-  return (found.length > 0 ? found : [[undefined, []] as const]).map(([name, points]) => ({
-    part: { ...drawSource(spec, source, name), mirror: drawMirror(source) },
-    devices: points.map(({ device }) => device.name),
-    item
-  }))
+  if (found.length === 0) {
+    return [{ part: { ...drawSource(spec, source), mirror: drawMirror(source, source.directions) }, devices: [], item }]
+  }
+  return found.map(([name, points]) => {
+    const directions = points.map(({ direction }) => direction)
+    return {
+      part: { ...drawSource(spec, source, name), mirror: drawMirror(source, directions) },
+      devices: points.map(({ device }) => device.name),
+      item
+    }
+  })
 }
 
 function pointsByName(points: readonly CopyPoint[]) {

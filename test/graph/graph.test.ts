@@ -71,6 +71,17 @@ describe('on the host', () => {
 `)
   })
 
+  test('of a network, at each end what is copied there', () => {
+    const host = readSnapshot(join(casesFolder, 'network-source'), 'host.json')
+    const text = 'version: 1\nspans: {span0: {sources: [network: shop]}}'
+    const { spans } = hostGraph(host, text)
+    expect(spans.flatMap(({ sources }) => sources.map(({ title, mirror }) => `${title}: ${mirror.title}`))).toEqual([
+      'shop: ingress',
+      'shop (web): egress',
+      'shop (front): egress'
+    ])
+  })
+
   test('what is missing and what differs, at the part that it is about', () => {
     const links = converged.links.map((link) =>
       link.name === 'ens192' ? { ...link, promiscuity: 0, promiscuous: false } : link
