@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
+import { label } from '../host/docker/docker-names.ts'
 import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import { hookKey, type Link, type TcHook } from '../host/snapshot.ts'
 import { type CopyPoint, linkOf, placeOf } from '../resources/desired-state.ts'
@@ -27,7 +28,7 @@ export function warnOfDuplicates({ name, mirrors }: Feeding, host: HostIndex): D
   const points = new Map(mirrors.map((point) => [hookKey(placeOf(point)), point]))
   const forwardedAt = memoized((bridge: Link) => forwardedBy(bridge, points, host))
   const pairs = mirrors.flatMap((first) => findSecond(first, points, forwardedAt, host) ?? [])
-  return [...groupsOf(pairs, ({ bridge }) => bridge).values()].map((group) => pairWarning(name, group, points))
+  return [...groupsOf(pairs, ({ bridge }) => bridge).values()].map((group) => pairWarning(name, group, points, host))
 }
 
 type Points = ReadonlyMap<string, CopyPoint>
@@ -114,7 +115,7 @@ function selectSame({ selection: one, device }: CopyPoint, { selection: other, d
   )
 }
 
-function pairWarning(span: string, pairs: readonly [Pair, ...Pair[]], points: Points): Diagnostic {
+function pairWarning(span: string, pairs: readonly [Pair, ...Pair[]], points: Points, host: HostIndex): Diagnostic {
   const [pair] = pairs
   const { first, second, bridge } = pair
   const [one, other] = [writeSourceName(first.source), writeSourceName(second.source)]
@@ -124,11 +125,15 @@ function pairWarning(span: string, pairs: readonly [Pair, ...Pair[]], points: Po
   const isFiltered = !(first.selection.everyFrame && second.selection.everyFrame)
   const frame = `${way}${isFiltered ? `${bridge === null ? ' and' : ' that'} both filters match` : ''}`
   const message = `span ${span}: each frame ${frame} is copied twice, once at each of them${more}`
-  const hint =
-    bridge === null
-      ? 'take one of the two out'
-      : `to have each once, write "direction: ${writeDirection(first.direction)}" for all of them, which leaves out what others send them; or take all but one out`
+  const hint = bridge === null ? 'take one of the two out' : adviseOnBridge(bridge, first, host)
   return { ...diagnostic('COPIED_TWICE', message, hint, second.origin), subject: { span, kind: 'mirror', id: [] } }
+}
+
+/** How to have each frame once that a bridge forwards. The network of a span is no source: its frames are copies. */
+function adviseOnBridge(bridge: string, { direction }: CopyPoint, host: HostIndex): string {
+  const network = host.networksOn(bridge).find(({ labels }) => labels[label.span] === undefined)
+  const whole = network === undefined ? '' : `"network: ${network.name}" instead of them, or `
+  return `to have each once, write ${whole}"direction: ${writeDirection(direction)}" for all of them, which leaves out what others send them; or take all but one out`
 }
 
 function wayBetween({ first, second }: Pair, points: Points): string {

@@ -34,7 +34,7 @@ export const warnings = {
   ],
   COPIED_TWICE: [
     'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
-    'Copy one direction only, or take one of the sources out; the message names them.'
+    'Copy the Docker network of two containers instead, or one direction only, or take one of the sources out; the message names them.'
   ],
   EXCEPT_UNKNOWN: [
     '"except" has a name, and the label or the Compose service of its source selects no container of this name, running or stopped.',
