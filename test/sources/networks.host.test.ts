@@ -17,24 +17,42 @@ import {
 
 let lab: Lab
 let sensor: Docker.Container
-let client: Docker.Container
-let web: Docker.Container
 let before: string
 
-const host = { HostConfig: { NetworkMode: 'shop' } }
-const bridge = 'shop0'
+/** A network, with two containers on it. */
+interface Network {
+  readonly bridge: string
+  readonly client: Docker.Container
+  readonly web: Docker.Container
+}
+const networks: Record<string, Network> = {}
 
 /** The lab's state, less the length of the queue that the kernel gives a veth with its first qdisc (DEFAULT_TX_QUEUE_LEN). */
 const stateOf = async () => (await lab.snapshotText()).replaceAll(/qlen (?:0|1000)\b/g, '')
 
+const makeNetwork = (name: string, bridge: string, subnet: string) =>
+  lab.docker.createNetwork({
+    Name: name,
+    Options: { 'com.docker.network.bridge.name': bridge },
+    IPAM: { Config: [{ Subnet: subnet }] }
+  })
+
+async function addContainers(name: string, bridge: string, ending: string): Promise<void> {
+  const mode = { NetworkMode: name }
+  const [client, web] = [await lab.startSensor(`client${ending}`, mode), await lab.startSensor(`web${ending}`, mode)]
+  networks[name] = { bridge, client, web }
+}
+
 beforeAll(async () => {
-  lab = await createLab({ docker: true })
-  const options = { 'com.docker.network.bridge.name': bridge }
-  await lab.docker.createNetwork({ Name: 'shop', Options: options, IPAM: { Config: [{ Subnet: '10.77.0.0/24' }] } })
+  // With the network "bridge" too, which Docker makes itself.
+  lab = await createLab({ docker: true, dockerdOptions: ['--bridge='] })
+  await makeNetwork('shop', 'shop0', '10.77.0.0/24')
   await lab.docker.createNetwork({ Name: 'stock', IPAM: { Config: [{ Subnet: '10.78.0.0/24' }] } })
+  await makeNetwork('slashed', 'a\\b', '10.79.0.0/24')
   sensor = await lab.startListener('suricata')
-  client = await lab.startSensor('client', host.HostConfig)
-  web = await lab.startSensor('web', host.HostConfig)
+  await addContainers('shop', 'shop0', '')
+  await addContainers('slashed', 'a\\b', '-slashed')
+  await addContainers('bridge', 'docker0', '-bridge')
   before = await stateOf()
 })
 afterAll(() => lab?.close())
@@ -54,8 +72,10 @@ let sent = 0
 const frameTo = (mac: string) => ether(mac, stranger, filler(200, sent++))
 const macIn = async (container: Docker.Container) => (await interfacesOf(container))[0]?.mac ?? ''
 
-/** What the sensor hears of each kind of frame on the network, by its name; each is sent once. */
-async function heard(): Promise<string[]> {
+/** What the sensor hears of each kind of frame on a network, by its name; each is sent once. */
+async function heard(network = networks.shop): Promise<string[]> {
+  if (network === undefined) throw new Error('there is no such network')
+  const { bridge, client, web } = network
   const frames = {
     'container to container': { from: web, frame: frameTo(await macIn(client)) },
     'container to host': { from: web, frame: frameTo(await macOf(lab, bridge)) },
@@ -99,7 +119,7 @@ describe('every frame on the network', () => {
     await write('network: shop')
     await using watch = await startWatch(lab)
     await watch.settle()
-    const later = await lab.startSensor('later', host.HostConfig)
+    const later = await lab.startSensor('later', { NetworkMode: 'shop' })
     await watch.expectTold(/\+ mirror shop \(later\) egress → span0/)
     await watch.settle()
     await expectConverged(lab)
@@ -109,13 +129,36 @@ describe('every frame on the network', () => {
   })
 })
 
+test('each frame on the network that Docker makes itself arrives once', async () => {
+  await write('network: bridge')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  expect(await heard(networks.bridge)).toEqual(all)
+})
+
+test('a bridge whose name tc misreads costs what the host sends alone', async () => {
+  await write('network: slashed')
+  const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'], 4)
+  const said = 'the name of interface a\\b cannot be passed to tc'
+  expect(stdout.match(/^ {2}\.\.\. .*$/gm)).toEqual([
+    expect.stringMatching(
+      /^ {2}\.\.\. mirror {5}slashed ingress → span0 +the name of interface a\\b cannot be passed to tc$/
+    )
+  ])
+  expect(stderr).toContain(`error: span span0: ${said}.`)
+  expect(stderr).toContain('make the network again with another "com.docker.network.bridge.name"')
+  expect(await heard(networks.slashed)).toEqual(all.filter((name) => name.startsWith('container')))
+})
+
 test.each([
   ['shoop', 'waits for the Docker network shoop (did you mean "shop"?)'],
+  ['Shop', 'waits for the Docker network Shop (did you mean "shop"?)'],
+  ['nonee', 'waits for the Docker network nonee'],
   ['later', 'waits for the Docker network later']
 ])('a network %s that is not there is waited for', async (name, said) => {
   await write(`network: ${name}`)
   const { stdout } = await spanplan(lab, ['plan'])
-  expect(stdout).toContain(`  ... mirror     ${name} ingress → span0     ${said}\n`)
+  expect(stdout.replaceAll(/ +/g, ' ')).toContain(` ... mirror ${name} ingress → span0 ${said}\n`)
 })
 
 test('a network without a bridge, and one of a span, are refused', async () => {
