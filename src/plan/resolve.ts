@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic, SpanplanError, sortByPlace } from '../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../host/docker/docker-names.ts'
-import type { HostIndex } from '../host/host-index.ts'
+import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import { type CopyPoint, type DesiredSpan, indexDesired, linkOf } from '../resources/desired-state.ts'
 import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
 import type { ObservedState, Wait } from '../resources/kind.ts'
@@ -14,10 +14,12 @@ import {
   type Context,
   handleOf,
   joinResolved,
+  type MirrorSource,
   type Resolved,
   type SourceHook,
   waitForMirror,
   waitForMirrors,
+  writePoint,
   writeSourceName
 } from '../resources/sources/host-source-kind.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
@@ -245,14 +247,12 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
       origin
     })
   )
-  const ids = new Map(items.map((item) => [item.source.join('/'), item.source]))
   // One filter costs its source alone: a live mirror stays as it is.
   const reason = 'wait' in filter ? filter.wait : 'error' in filter && context.patient ? filter.error : null
-  const waits = reason === null ? [] : [...ids.values()].flatMap((id) => waitForMirrors(span, source, id, reason))
-  const problems = new Map(blocked.map((hook) => [hook.source.join('/'), hook]))
-  const blockedWaits = [...problems.values()].flatMap(({ source: id, problem }) =>
-    problem === null ? [] : waitForMirrors(span, source, id, problem)
-  )
+  const waitAt = ({ source: id, direction }: MirrorSource, found: Diagnostic | null) =>
+    found === null ? [] : waitForMirrors(span, source, id, found, [direction])
+  const waits = firstOfEach(items).flatMap((point) => waitAt(point, reason))
+  const blockedWaits = firstOfEach(blocked).flatMap((hook) => waitAt(hook, hook.problem))
   return {
     isUnread,
     recalled: isUnread
@@ -268,6 +268,11 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
       ...items.flatMap((item) => warnOfSource(span.name, item, context.host))
     ]
   }
+}
+
+/** One of those that have the same name: two interfaces of one container. */
+function firstOfEach<Hook extends MirrorSource>(hooks: readonly Hook[]): Hook[] {
+  return [...groupsOf(hooks, writePoint).values()].map(([first]) => first)
 }
 
 /** Whether the span has its mirror at a hook. */

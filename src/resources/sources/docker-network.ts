@@ -7,6 +7,7 @@ import type { DockerNetwork, Link } from '../../host/snapshot.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
+import type { Spec } from '../../spec/spec.ts'
 import type { Direction } from '../../spec/values/direction.ts'
 import type { SourceId } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
@@ -35,7 +36,7 @@ export const networkSource: HostSourceKind<SourceOf<'network'>> = {
   isDevice: () => false,
   resolve(source, span, context) {
     const found = findBridge(source, span, context)
-    return 'link' in found ? { ...resolvePorts(source, span, found.link, context), isUnread: found.isUnread } : found
+    return 'link' in found ? { ...resolvePorts(source, found.link, context), isUnread: found.isUnread } : found
   },
   recall: (span, context) => recallMirrors(span, context, (link) => link.bridge !== null || link.master !== null),
   // What a container sends is that, whichever source of the file asks for it.
@@ -60,14 +61,7 @@ function findBridge(
   if (host.docker.state !== 'read') return wait(waitForDocker(), true)
   const network = host.networkOf(name)
   if (network === undefined) {
-    const used = new Set(
-      spec.spans.flatMap(({ sources }) => sources.flatMap((one) => ('network' in one ? one.network : [])))
-    )
-    const slip = suggestSlips(
-      name,
-      host.networks.filter((one) => !used.has(one.name)).map((one) => one.name)
-    )
-    const message = `waits for the Docker network ${name}${slip === undefined ? '' : ` (${slip})`}`
+    const message = `waits for the Docker network ${name}${suggestNetwork(name, spec, host)}`
     return wait(diagnostic('SOURCE_NETWORK_MISSING', message))
   }
   const bridge = dockerBridge(network)
@@ -97,21 +91,30 @@ function findBridge(
   return wait(diagnostic('SOURCE_NETWORK_BRIDGE', `waits for the bridge ${bridge} of the network ${name}`, hint))
 }
 
+/** The networks that a name may be a typing error for, in brackets: those that can be a source, and are none in the file. */
+function suggestNetwork(name: string, { spans }: Spec, { networks }: HostIndex): string {
+  const used = new Set(spans.flatMap(({ sources }) => sources.flatMap((one) => ('network' in one ? one.network : []))))
+  const others = networks.filter(
+    (one) => !used.has(one.name) && dockerBridge(one) !== null && one.labels[label.span] === undefined
+  )
+  const hint = suggestSlips(
+    name,
+    others.map((one) => one.name)
+  )
+  return hint === undefined ? '' : ` (${hint})`
+}
+
 /** The live span that a network hands out. */
 function spanOf({ labels }: DockerNetwork, bridge: string, host: HostIndex): string | undefined {
   return labels[label.span] ?? (markOf(host, host.linkOf(bridge)) === null ? undefined : bridge)
 }
 
-function resolvePorts(
-  source: SourceOf<'network'>,
-  { name: span }: SpanSpec,
-  bridge: Link,
-  { host }: Context
-): Resolved<SourceHook> {
+function resolvePorts(source: SourceOf<'network'>, bridge: Link, { host }: Context): Resolved<SourceHook> {
   const ports = host.membersOf(bridge.name)
   const ends: Readonly<Record<Direction, readonly Link[]>> = { received: [bridge], sent: ports }
   const containerOf = (link: Link) => host.attachmentOf(link)?.container.name ?? null
   const nameOf = (link: Link) => containerOf(link) ?? link.name
+  const hint = 'make the network again with another "com.docker.network.bridge.name"'
   // A container may have two ports here, and somebody's port may have a container's name.
   const names = groupBy(ports, nameOf)
   return {
@@ -130,8 +133,7 @@ function resolvePorts(
           tcHook: peerHooks[direction],
           direction,
           settings: [],
-          problem:
-            found === undefined ? null : { ...found, message: `span ${span}: ${found.message}`, origin: source.origin }
+          problem: found === undefined ? null : { ...found, ...(link === bridge && { hint }), origin: source.origin }
         }
       })
     )

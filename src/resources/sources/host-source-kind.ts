@@ -147,11 +147,17 @@ export function recallMirrors(
   )
 }
 
-/** A wait for each mirror of a source. */
-export function waitForMirrors(span: SpanSpec, source: SourceSpec, id: SourceId, diagnostic: Diagnostic): Wait[] {
+/** A wait for each mirror of a source, or of one of its ends. */
+export function waitForMirrors(
+  span: SpanSpec,
+  source: SourceSpec,
+  id: SourceId,
+  diagnostic: Diagnostic,
+  directions: readonly Direction[] = source.directions
+): Wait[] {
   const placed = { ...diagnostic, origin: diagnostic.origin ?? source.origin }
   const container = endOf(source) === 'container' ? { container: id[0] } : {}
-  return source.directions.map((direction) => ({
+  return directions.map((direction) => ({
     ...waitForMirror(span.name, { source: id, direction, item: source.id }, placed),
     ...container
   }))

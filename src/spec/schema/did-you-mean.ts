@@ -49,11 +49,15 @@ export function suggestSynonym(word: string, candidates: readonly string[]): str
 
 const sortLetters = (word: string) => [...word].sort().join('')
 
-/** The same with all candidates that are one slip away: swapped letters, or one letter more, less or other; undefined: none is. */
+/**
+ * The same with all candidates that are one slip away: swapped letters, one letter more, less or other, or capitals; undefined: none
+ * is.
+ */
 export function suggestSlips(word: string, candidates: readonly string[]): string | undefined {
   if (word.length > longestWord) return undefined
-  const near = candidates.filter((one) => distance(word, one) <= (one.length > 2 ? 1 : 0))
-  const swapped = candidates.filter((one) => sortLetters(word) === sortLetters(one))
+  const normalised = normalise(word)
+  const near = candidates.filter((one) => distance(normalised, normalise(one)) <= (one.length > 2 ? 1 : 0))
+  const swapped = candidates.filter((one) => sortLetters(normalised) === sortLetters(normalise(one)))
   const found = [...new Set([...swapped, ...near])].slice(0, 3)
   return found.length === 0 ? undefined : `did you mean ${found.map((one) => `"${one}"`).join(' or ')}?`
 }
