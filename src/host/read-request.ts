@@ -10,7 +10,7 @@ export interface ReadRequest {
   /** The Docker networks and the bridges that the plan depends on, by name; they need not exist. */
   readonly networks: ReadonlySet<string>
   /** The Docker networks that are sources, by name: who is on them is read, so that a mirror is named after who sends. */
-  readonly tapped: ReadonlySet<string>
+  readonly sourceNetworks: ReadonlySet<string>
   readonly bridges: ReadonlySet<string>
   /** Selects the Docker networks that the plan may remove. Who is on these is looked for among all containers that run. */
   readonly removable: (network: DockerNetwork) => boolean

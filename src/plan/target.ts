@@ -66,14 +66,14 @@ export function readRequestOf(target: Target): ReadRequest {
   const needs = spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, target.spec)))
   const sourced = needs.flatMap(({ containers = [] }) => containers)
   const devices = new Set(needs.flatMap((one) => one.devices ?? []))
-  const tapped = new Set(needs.flatMap((one) => one.networks ?? []))
+  const sourceNetworks = new Set(needs.flatMap((one) => one.networks ?? []))
   // What leads to a container is a source where containers are. Of all others there may be thousands.
   const isOurs = (link: Link) =>
     [link.name, ...link.altnames, link.permanentMac].some((one) => one !== null && devices.has(one)) ||
     bridges.has(link.name) ||
     bridges.has(link.master ?? '') ||
-    (sourced.length + tapped.size > 0 && link.foreignPeer) ||
-    (tapped.size > 0 && (link.bridge !== null || link.master !== null))
+    (sourced.length + sourceNetworks.size > 0 && link.foreignPeer) ||
+    (sourceNetworks.size > 0 && (link.bridge !== null || link.master !== null))
   const networks = new Set(spans.flatMap(({ network }) => network?.name ?? []))
   return {
     programmed: (links) => links.filter(isOurs).map(({ name }) => name),
@@ -82,7 +82,7 @@ export function readRequestOf(target: Target): ReadRequest {
       return [...new Set([...marked, ...dedicatedInterfaces(target.spec, indexLinks(links))])]
     },
     networks,
-    tapped,
+    sourceNetworks,
     bridges,
     removable: (network) => !networks.has(network.name) && ownsNetwork(target, network),
     containers: [...spans.flatMap(({ sensors }) => sensors), ...sourced],

@@ -24,7 +24,7 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
     ...checkDedicated(interfaces, spans),
     ...spans.flatMap((span) => [...checkSources(span, find), ...checkFilters(span), ...checkSensors(span)]),
     ...checkNetworks(spans),
-    ...checkTappedNetworks(spans),
+    ...checkSourceNetworks(spans),
     ...checkSubnets(spans),
     ...checkLoops(spans, find)
   ]
@@ -124,18 +124,15 @@ function checkNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
 }
 
 /** The network of a span has copies only: its bridge is a source by the span's name. */
-function checkTappedNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
+function checkSourceNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   const owners = new Map(spans.flatMap(({ name, network }) => (network ? [[network.name, name] as const] : [])))
-  return spans.flatMap(({ sources }) =>
-    sources.flatMap((source) => {
-      const owner = source.kind === 'network' ? owners.get(source.network) : undefined
-      if (source.kind !== 'network' || owner === undefined) return []
-      const message = `the network ${quote(source.network)} hands out the span ${quote(owner)}: its frames are copies`
-      return [
-        diagnostic('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${owner}"`, source.origin)
-      ]
-    })
-  )
+  const sources = spans.flatMap((span) => span.sources.filter((source) => source.kind === 'network'))
+  return sources.flatMap(({ network, origin }) => {
+    const owner = owners.get(network)
+    if (owner === undefined) return []
+    const message = `the network ${quote(network)} hands out the span ${quote(owner)}: its frames are copies`
+    return [diagnostic('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${owner}"`, origin)]
+  })
 }
 
 function checkSubnets(spans: readonly SpanSpec[]): Diagnostic[] {

@@ -10,7 +10,7 @@ import { type Session, warn } from '../session.ts'
 export async function importCommand(session: Session): Promise<ExitCode> {
   const none = new Set<string>()
   const nothing = { programmed: () => [], routed: () => [], removable: () => false }
-  const request = { networks: none, tapped: none, bridges: none, containers: [], tables: false, ...nothing }
+  const request = { networks: none, sourceNetworks: none, bridges: none, containers: [], tables: false, ...nothing }
   const first = await readSnapshot({ ...request, deferDocker: true })
   const bridges = discoverBridges(indexHost(first))
   // Then Docker is read for the networks and containers of these bridges.

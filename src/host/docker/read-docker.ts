@@ -147,7 +147,7 @@ function hasContainersOfPlan(network: DockerNetwork, request: ReadRequest): bool
   return (
     network.labels[label.name] !== undefined ||
     request.networks.has(network.name) ||
-    request.tapped.has(network.name) ||
+    request.sourceNetworks.has(network.name) ||
     request.bridges.has(dockerBridge(network) ?? '') ||
     // The network uses a bridge that existed before it, and that may be a span's.
     (network.options[networkOption.bridge] !== undefined && network.options[networkOption.isDefault] !== 'true')

@@ -78,7 +78,7 @@ test('is read, followed and changed', async () => {
     routed: () => [],
     removable: () => false,
     networks: new Set<string>(),
-    tapped: new Set<string>(),
+    sourceNetworks: new Set<string>(),
     bridges: new Set<string>(),
     containers: [{ container: container.Name.slice(1) }],
     tables: false,

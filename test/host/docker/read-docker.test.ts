@@ -22,7 +22,7 @@ const request = {
   programmed: () => [],
   routed: () => [],
   networks: new Set<string>(),
-  tapped: new Set<string>(),
+  sourceNetworks: new Set<string>(),
   bridges: new Set<string>(),
   removable: () => false,
   containers: [{ container: running.Name.slice(1) }],
