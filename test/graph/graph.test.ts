@@ -35,7 +35,8 @@ test('of the file alone, every source, filter, span and sensor as the file names
 │  ├─ ens224 (interface tap-b): ingress + egress, every frame
 │  ├─ web (container): ingress + egress, every frame
 │  ├─ tier=frontend (label): ingress + egress, every frame
-│  └─ shop/api (compose): ingress + egress, every frame
+│  ├─ shop/api (compose): ingress + egress, every frame
+│  └─ shop_default (network): ingress + egress, every frame
 └─ to
    ├─ suricata (container)
    ├─ zeek (container)
