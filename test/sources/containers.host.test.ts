@@ -123,6 +123,17 @@ describe('what a container sends and receives', () => {
     expect(stdout).toContain('web (shop) ingress → span0')
     await expectConverged(lab)
   })
+
+  test('does not arrive of those that "except" names, and a name that leaves out none is warned of', async () => {
+    const web = await startWeb({ tier: 'frontend' })
+    await lab.startSensor('web2', host.HostConfig, { tier: 'frontend' })
+    await write('label: tier=frontend, except: [web2, wbe]')
+    const { stderr } = await spanplan(lab, ['apply', '--yes'])
+    expect(stderr).toContain('"except" leaves out "wbe", and the label tier=frontend has no container of this name')
+    expect(stderr).toContain('did you mean "web"?')
+    expect(await mirrored()).toBe(2)
+    expect(await listenTo(web)).toEqual(['sent', 'received'])
+  })
 })
 
 describe('a container that is not there', () => {
