@@ -245,16 +245,7 @@ function trafficFamilies(place: 'interface' | 'mirror' | 'bridge' | 'port', traf
 /** A source is as idle as the one of its mirrors that saw the last frame: a port of a network may be silent for long. */
 function idlePoints(paths: readonly FramePath[], sample: Sample): Point[] {
   return paths.flatMap(({ span, mirrors }) =>
-    [
-      ...groupsOf(
-        mirrors,
-        ({
-          point: {
-            source: [name]
-          }
-        }) => name
-      )
-    ].flatMap(([name, own]) => {
+    [...groupsOf(mirrors, ({ point }) => point.source[0])].flatMap(([name, own]) => {
       const idleness = readIdleness(own, sample)
       return idleness === null ? [] : [{ labels: { span, interface: name }, value: idleness.idle / 1000 }]
     })
