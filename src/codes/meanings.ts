@@ -70,7 +70,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   SOURCE_UNSEEN: { unread: 'namespaces', harmless: 'unprivileged', isClause: true },
   SOURCE_NO_INTERFACE: { endedBy: 'container', isClause: true },
   SOURCE_NETWORK_MODE: { endedBy: 'repair' },
-  SOURCE_NETWORK_MISSING: { endedBy: 'start', isClause: true },
+  SOURCE_NETWORK_MISSING: { endedBy: 'container', isClause: true },
   SOURCE_NETWORK_BRIDGE: { endedBy: 'repair', isClause: true },
   SOURCE_NETWORK_DRIVER: { endedBy: 'file' },
   SOURCE_NETWORK_OF_SPAN: { endedBy: 'file' },

@@ -125,14 +125,15 @@ function pairWarning(span: string, pairs: readonly [Pair, ...Pair[]], points: Po
   const isFiltered = !(first.selection.everyFrame && second.selection.everyFrame)
   const frame = `${way}${isFiltered ? `${bridge === null ? ' and' : ' that'} both filters match` : ''}`
   const message = `span ${span}: each frame ${frame} is copied twice, once at each of them${more}`
-  const hint = bridge === null ? 'take one of the two out' : adviseOnBridge(bridge, first, host)
+  const hint = bridge === null ? 'take one of the two out' : adviseOnBridge(bridge, first, points, host)
   return { ...diagnostic('COPIED_TWICE', message, hint, second.origin), subject: { span, kind: 'mirror', id: [] } }
 }
 
 /** How to have each frame once that a bridge forwards. The network of a span is no source: its frames are copies. */
-function adviseOnBridge(bridge: string, { direction }: CopyPoint, host: HostIndex): string {
+function adviseOnBridge(bridge: string, { direction }: CopyPoint, points: Points, host: HostIndex): string {
   const network = host.networksOn(bridge).find(({ labels }) => labels[label.span] === undefined)
-  const whole = network === undefined ? '' : `"network: ${network.name}" instead of them, or `
+  const isSource = [...points.values()].some(({ source: [name] }) => name === network?.name)
+  const whole = network === undefined || isSource ? '' : `"network: ${network.name}" instead of them, or `
   return `to have each once, write ${whole}"direction: ${writeDirection(direction)}" for all of them, which leaves out what others send them; or take all but one out`
 }
 

@@ -28,6 +28,7 @@ import { placeFrom } from '../spec/cross-checks.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
+import { endOf } from '../spec/sources/registry.ts'
 import type { Spec } from '../spec/spec.ts'
 import { warnOfChains, warnOfEmptySources, warnOfOthers, warnOfSource } from './copy-warnings.ts'
 import { warnOfDuplicates } from './duplicates.ts'
@@ -121,7 +122,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
   const parts = sources.map((source) => resolveMirrors(span, source, context))
   const mirrors = joinResolved(parts)
   const points = [...mirrors.items, ...parts.flatMap(({ recalled }) => recalled)].filter(isFirst)
-  const twice = mirrors.items.flatMap((one) => (points.includes(one) ? [] : (explainTwice(one, points) ?? [])))
+  const twice = mirrors.items.flatMap((one) => (points.includes(one) ? [] : (explainTwice(span, one, points) ?? [])))
   const awaited = twice.filter(({ isSelected }) => patient || isSelected)
   const sensors = resolveSensors(span, context)
   const largest = Math.min(largestMtu(span, points, mtus, host), bridgeMaximum)
@@ -284,15 +285,17 @@ function isMirrored({ name }: SpanSpec, hook: SourceHook, { spec, host }: Contex
 }
 
 /**
- * Why a copy point is left out: another one has its hook. Two sources are one interface under two names: only the host tells. Or
- * they select one container, which anybody who starts containers can cause: that costs no more than the copy point.
+ * Why a copy point is left out: another one has its hook. Two interfaces of the file are one under two names: only the host tells. Or
+ * the host decides what a source ends in, as by a label, which anybody who starts containers can cause: that costs no more than the
+ * copy point.
  *
- * @returns null: the sources select one container, and the same of its frames.
+ * @returns null: the host decides, and both copy the same of its frames.
  */
-function explainTwice(point: CopyPoint, all: readonly CopyPoint[]) {
+function explainTwice({ sources }: SpanSpec, point: CopyPoint, all: readonly CopyPoint[]) {
   const { device, tcHook, origin, selection } = point
   const first = findFirst(point, all) ?? point
-  const isSelected = point.serves !== null || first.serves !== null
+  const both = new Set([point.item, first.item])
+  const isSelected = sources.some((source) => both.has(source.id) && endOf(source) !== 'interface')
   if (isSelected && isDeepStrictEqual(selection, first.selection)) return null
   const overlap = `the source in line ${origin.line} selects ${writeSourceName(point.source)}, as does an earlier one (${placeFrom(first.origin, origin)}), whose filter is another: the earlier filter holds`
   const shared = 'give both sources the same filter, or let only one of them select the container'

@@ -169,7 +169,9 @@ function countDrift({ length }: readonly PlannedChange[], what: string, advise: 
 export function explainIdleness({ span, points, idle, maxIdle }: SourceIdleness): Diagnostic {
   const [{ source, item, origin }] = points
   const message = `no frame has come from ${writeIdleSource(points)} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
-  const hint = "is the switch's mirror session still there?"
+  const hint = points.some(({ serves }) => serves !== null)
+    ? 'do its containers still send anything?'
+    : "is the switch's mirror session still there?"
   return {
     ...diagnostic('SOURCE_IDLE', message, hint, origin),
     subject: { span, kind: 'interface', id: [source[0]], item }

@@ -29,6 +29,7 @@ export const label = {
 export const composeLabel = {
   project: 'com.docker.compose.project',
   service: 'com.docker.compose.service',
+  network: 'com.docker.compose.network',
   /** `True` on a container of `docker compose run`. */
   oneoff: 'com.docker.compose.oneoff'
 } as const

@@ -75,7 +75,10 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   const hooks = seen.map((container) => resolveContainer(container, source, span, context))
   const isMissing = own.length + shared.length === 0
   const slip = isNamed && matching.length === 0 ? suggestContainer(value, context) : ''
-  const awaited = isNamed ? `the container ${value} to run${slip}` : `a running container of the ${kind} ${value}`
+  const left = selected.length > 0 && matching.length === 0 ? ' that "except" does not leave out' : ''
+  const awaited = isNamed
+    ? `the container ${value} to run${slip}`
+    : `a running container of the ${kind} ${value}${left}`
   const others = {
     ...nothingResolved,
     waits: [

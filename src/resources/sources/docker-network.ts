@@ -1,6 +1,6 @@
 import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { dockerBridge, label } from '../../host/docker/docker-names.ts'
+import { composeLabel, dockerBridge, label } from '../../host/docker/docker-names.ts'
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Link } from '../../host/snapshot.ts'
@@ -9,6 +9,7 @@ import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Direction } from '../../spec/values/direction.ts'
+import { listNames } from '../../text-lines.ts'
 import type { SourceId } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { markOf } from '../ownership.ts'
@@ -62,7 +63,9 @@ function findBridge(
   const network = host.networkOf(name)
   if (network === undefined) {
     const message = `waits for the Docker network ${name}${suggestNetwork(name, spec, host)}`
-    return wait(diagnostic('SOURCE_NETWORK_MISSING', message))
+    return wait(
+      diagnostic('SOURCE_NETWORK_MISSING', message, 'once it is there, a watch mirrors it, as does the next apply')
+    )
   }
   const bridge = dockerBridge(network)
   if (bridge === null) {
@@ -91,12 +94,17 @@ function findBridge(
   return wait(diagnostic('SOURCE_NETWORK_BRIDGE', `waits for the bridge ${bridge} of the network ${name}`, hint))
 }
 
-/** The networks that a name may be a typing error for, in brackets: those that can be a source, and are none in the file. */
+/**
+ * The networks that a name may stand for, in brackets: those that can be a source, and are none in the file. Compose's own name for a
+ * network is not what Docker calls it.
+ */
 function suggestNetwork(name: string, { spans }: Spec, { networks }: HostIndex): string {
   const used = new Set(spans.flatMap(({ sources }) => sources.flatMap((one) => ('network' in one ? one.network : []))))
   const others = networks.filter(
     (one) => !used.has(one.name) && dockerBridge(one) !== null && one.labels[label.span] === undefined
   )
+  const composed = others.filter(({ labels }) => labels[composeLabel.network] === name).map((one) => one.name)
+  if (composed.length > 0) return ` (Compose calls ${listNames(composed)} that: write Docker's name)`
   const hint = suggestSlips(
     name,
     others.map((one) => one.name)

@@ -4,7 +4,6 @@ import { writeOrigin } from '../../errors.ts'
 import { groupsOf } from '../../host/host-index.ts'
 import { localTime } from '../../local-time.ts'
 import { oneLine } from '../../printable.ts'
-import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import type { WindowTime } from '../../run-dir/window-time.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import { capitalize, counted } from '../../text-lines.ts'
@@ -108,7 +107,7 @@ function pauseFact({ pausedUntil }: SpanReport): string[] {
 /** Of which sources no mirror has taken a frame since it is there; null: of none. */
 function silenceFact({ hops }: FlowReport): string | null {
   const mirrors = hops.flatMap((hop) => (hop.kind === 'mirror' && hop.counters !== null ? [hop] : []))
-  const sources = groupsOf(mirrors, ({ point }) => writeSourceName(point.source))
+  const sources = groupsOf(mirrors, ({ point }) => point.source[0])
   const silent = [...sources].flatMap(([name, own]) =>
     own.every(({ counters }) => counters?.packets === 0) ? [name] : []
   )
