@@ -259,7 +259,7 @@ program
   .addOption(new Option('--phase <word>', 'up, down, or a phase of ifupdown').default(undefined, '$PHASE, then $MODE'))
   .option('--strict', 'fail if something goes wrong, instead of only reporting it', false)
   .addOption(shared.insecureOption())
-  .addOption(shared.lockOption(lockPatience.hook, '30s'))
+  .addOption(shared.lockOption(lockPatience.hook))
   .action(async (options) => {
     const { leaveToWatch } = await import('./leave-to-watch.ts')
     const lockTimeout = await leaveToWatch(options)

@@ -3,7 +3,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { lockPatience } from '../run-dir/lock-limits.ts'
 import { isFileName } from '../spec/scope.ts'
-import { readDuration } from '../spec/values/duration.ts'
+import { readDuration, writeDuration } from '../spec/values/duration.ts'
 import type { ListenAddress } from '../watch/serve/http-listener.ts'
 
 /** For an option that may be given again. */
@@ -33,10 +33,10 @@ export const yesOption = () =>
   new Option('-y, --yes', 'do not ask before anything is removed or recreated').default(false)
 export const insecureOption = () =>
   new Option('--insecure-file', 'as root, accept a file that other users can write').default(false)
-export const lockOption = (milliseconds: number = lockPatience.apply, otherwise = 'not at all') =>
+export const lockOption = (milliseconds: number = lockPatience.apply) =>
   new Option('--lock-timeout <duration>', 'wait this long for another spanplan to end, as in 30s or 5m')
     .argParser(parseDuration)
-    .default(milliseconds, otherwise)
+    .default(milliseconds, milliseconds === 0 ? 'not at all' : writeDuration(milliseconds))
 export const installOption = () =>
   new Option('--install <file>', 'put the file there once it is applied, and confirmed').argParser(parseOut)
 export const exitcodeOption = (what: string) =>

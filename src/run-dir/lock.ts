@@ -243,7 +243,7 @@ function locked(holder: Holder | null): SpanplanError {
   const message = `another spanplan is running${who ?? ''}`
   const seconds = holder === null ? 0 : secondsLeft(holder)
   if (seconds === 0) {
-    const hint = 'run it again when that one is done, or wait for it: --lock-timeout 2m'
+    const hint = 'run it again when that one is done; apply, destroy and hook wait for it with --lock-timeout 2m'
     return new SpanplanError(diagnostic('LOCKED', message, hint))
   }
   const wait = `${message}. It waits for confirmation, for another ${seconds} s`

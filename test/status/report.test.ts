@@ -118,7 +118,7 @@ describe('what is healthy', () => {
     expect(codesOf({ is: 'hidden' })).toEqual([])
     const text = renderReport(report(see(), {}, { silentWatch: { is: 'hanging', pid: 7 } }), plain)
     expect(text).toMatch(
-      /^host: NOT HEALTHY, the watch of default \(pid 7\) does not answer\. Restart it:\s+systemctl restart spanplan\.service; without a unit: kill -KILL 7\n/
+      /^host: NOT HEALTHY, the watch of default \(pid 7\) does not answer\.\n {4}Restart it: systemctl restart spanplan\.service; without a unit: kill -KILL 7\n/
     )
   })
 
@@ -206,7 +206,8 @@ test('as a person reads it', () => {
   const view = see({ ...converged, links }, withMaxIdle('5m').replace('zeek', 'zeek, snort'))
   const text = renderReport(report(view, { idle: 301, lost: 3 }), plain)
   expect(text).toBe(`span0: NOT HEALTHY, snort → span waits for the container snort, 3 more
-    problems. Start it: a watch connects it then, as does the next apply
+    problems.
+    Start it: a watch connects it then, as does the next apply
 
 span0 · Core switch mirror port
                                          frames   frames/s    bytes/s     lost

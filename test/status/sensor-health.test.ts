@@ -121,7 +121,7 @@ describe('a sensor that hears nothing is not healthy', () => {
     expect(hint).toBe('restart it: docker restart zeek')
     const text = renderReport(report, plain)
     expect(text).toMatch(
-      /^span0: NOT HEALTHY, the sensor zeek hears nothing: no process in it listens\n {4}on its interface\. Restart it: docker restart zeek\n/
+      /^span0: NOT HEALTHY, the sensor zeek hears nothing: no process in it listens\n {4}on its interface\.\n {4}Restart it: docker restart zeek\n/
     )
   })
 

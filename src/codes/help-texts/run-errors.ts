@@ -24,7 +24,7 @@ export const runErrors = {
   ],
   LOCKED: [
     'Another spanplan is running, and only one at a time may change a host.',
-    'Wait until it has ended, or use --lock-timeout 1m. The message says which process it is.'
+    'Wait until it has ended; apply, destroy and hook wait for it with --lock-timeout 2m. The message says which process it is.'
   ],
   RIGHT_MISSING: [
     'A right is missing: CAP_NET_ADMIN, CAP_NET_RAW, root, a run directory of your own, or the right to write to the folder of --install. For status: something could not be read.',

@@ -28,10 +28,10 @@ export function renderReport(report: Report, paint: Paint): string {
   return `${blocks.join('\n\n')}\n`
 }
 
-/** A command stays in one piece, to be copied. */
+/** What to do stays in one piece: it may be a command, to be copied. */
 function renderEntry({ text, action }: HeadlineEntry): string {
   const line = `${text} ${action}`.trimEnd()
-  if (line.length <= width || !action.startsWith('Run: ')) return hang(line)
+  if (line.length <= width || action === '') return hang(line)
   return `${hang(text)}\n${margin}${action}`
 }
 
