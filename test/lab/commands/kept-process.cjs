@@ -43,9 +43,13 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   outcome = { stdout: '', stderr: '', calls: [] }
   process.exitCode = undefined
   process.stdout.removeAllListeners('error')
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal)
   process.argv = [process.execPath, program, ...JSON.parse(line)]
   runBundle('./spanplan.cjs')
 })
+
+/** A run that ends does not end this process. */
+process.exit = () => undefined
 
 /** A program has ended once it has nothing left to wait for. */
 process.on('beforeExit', () => {
