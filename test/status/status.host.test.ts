@@ -212,7 +212,7 @@ describe('without a file that can be applied, what is live is shown, by its mark
     await writeSpans(lab, text)
     const status = await spanplan(lab, ['status', '--for', '10ms'], 2)
     expect(status.stdout).toMatch(place)
-    expect(status.stdout).toMatch(/is\s+shown, by its marks\.[^\n]*\nspan0: healthy, /)
+    expect(status.stdout).toMatch(/is\s+shown, by its marks\.[^\n]*\n( {4}\S.*\n)?span0: healthy, /)
     expect(status.stdout).toMatch(/\n {2}sensor +suricata /)
     expect(status.stdout).not.toMatch(/spanplan apply/)
     expect(status.stderr).toMatch(/^spans\.yaml:2:\d+: error: /)
