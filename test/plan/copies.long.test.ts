@@ -122,9 +122,11 @@ describe('two containers of one network, which talk to each other, as sources', 
     expect(twice.stderr).toMatch(
       /each frame between (client|server) \(shop\) and (client|server) \(shop\) is copied twice/
     )
-    expect(twice.stderr).toContain('write "direction: egress" for all of them')
-    const once = await listenTo('{label: tier=app, direction: egress}')
-    expect(once).toMatchObject({ copies: [1, 1], stderr: expect.not.stringContaining('twice') })
+    expect(twice.stderr).toContain('write "network: shop" instead of them, or "direction: egress" for all of them')
+    for (const source of ['{network: shop}', '{label: tier=app, direction: egress}']) {
+      const once = await listenTo(source)
+      expect(once).toMatchObject({ copies: [1, 1], stderr: expect.not.stringContaining('twice') })
+    }
     const one = await listenTo('{container: client}')
     expect(one).toMatchObject({ copies: [1, 1], stderr: expect.not.stringContaining('twice') })
     await expectConverged(lab)
