@@ -1,7 +1,7 @@
-/** Milliseconds after which whoever interrupts is told what is waited for. */
+/** Milliseconds after a signal until the command says why it still runs. */
 const patience = 1000
 
-/** What is told while a command that changes spans is stopping. */
+/** What a command that changes spans says while it stops. */
 export const rollingBack = 'interrupted: the step that runs is finished, then everything is rolled back'
 
 /**
@@ -24,7 +24,7 @@ export function catchSignals(stopping: string): AbortSignal {
   }
   for (const name of ['SIGINT', 'SIGTERM']) process.on(name, stop)
   process.on('SIGHUP', () => undefined)
-  // Where nothing is left to do, Node takes the handlers away some milliseconds before the process ends; where it is told to, it does not.
+  // A process that ends by itself loses these handlers some milliseconds before its end; one that calls process.exit() keeps them.
   process.on('beforeExit', () => process.exit())
   return controller.signal
 }

@@ -87,7 +87,7 @@ async function readPrograms(devices: readonly string[]): Promise<AttachedProgram
 
 const tc = ['tc', '-json'] as const
 
-/** How often qdiscs and filters are read while qdiscs come and go. What changes more often is told as it was read last. */
+/** The most reads of qdiscs and their filters in one snapshot, where qdiscs come or go meanwhile. The last read counts. */
 const tcReads = 3
 
 async function readTc(): Promise<Pick<Snapshot, 'qdiscs' | 'filters' | 'classFilters'>> {

@@ -16,7 +16,7 @@ const periodOfSensor = 500
 /** Milliseconds after a run: what one event changes, the next events often change too. */
 const settling = 1000
 
-/** A run, as far as it tells of sensors. */
+/** The part of a run's result that sensors are judged by. */
 interface Run {
   readonly view: PlanView
   /** What was applied since the plan was made. The next run sees what has come of it. */
