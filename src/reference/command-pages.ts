@@ -128,7 +128,7 @@ function writeCommandPage(command: CommandUnknownOpts): string {
 }
 
 const specIntro = [
-  '`spans.yaml` says which interfaces are copied, to which Docker network, for which containers. At its smallest:',
+  '`spans.yaml` says what is copied, to which Docker network, for which containers. At its smallest:',
   code(smallestFile, 'yaml')
 ]
 

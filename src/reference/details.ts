@@ -38,17 +38,17 @@ export const commandDetails: Readonly<Record<string, string | readonly string[]>
     'Each finding is ok, a warning, a problem, or not known, because it could not be read. Where a command clears a finding, that command stands below it: paste it into a shell of root. The exit status is 2 if there is a problem.',
   plan: 'plan needs no root. What a user may not read is reported: Docker needs the group docker, and a filter with `vlan` needs CAP_NET_RAW.',
   apply: [
-    'apply carries the plan out in order, and then reads the host again to verify it. Before it removes, recreates or adopts anything, it asks. If a step fails, or SIGINT (^C) or SIGTERM comes, everything is rolled back. Another such signal does not end that half-way; SIGQUIT (^\\) does: then the next apply does the rest.',
+    'apply carries the plan out in order, and then reads the host again to verify it. Before it removes, recreates or adopts anything, it asks. If a step fails, or SIGINT (^C) or SIGTERM comes, everything is rolled back. Another such signal does not end that half-way; SIGQUIT (^\\) does, with the shell’s status 131: what was done then stays, and the next apply does the rest. A signal that comes while `--wait` waits ends the wait alone: what was applied stays.',
     'A saved plan says itself which files and spans it is about. So `apply <plan>` takes no `--file`, `--span`, `--no-prune`, `--adopt`, `--defer-docker` or `--wait`, and does not ask. If the host or the file has changed in a way that matters, nothing is done, and the exit status is 3.'
   ],
   destroy:
-    'destroy gives back what was changed on interfaces, and what was adopted. It refuses to remove a bridge that somebody else uses, and names each use.',
+    'destroy gives back what was changed on interfaces, and what was adopted. It refuses to remove a bridge that somebody else uses, and names each use. Signals are as in apply: SIGINT and SIGTERM take all back.',
   watch:
     'watch looks again when links, filters, Docker or the file change, when a hook calls, at SIGHUP, and at each interval. It never adopts and never asks. A span that cannot be kept in sync stands in the way of no other. A broken file, or one with a filter that tcpdump refuses, changes nothing: the last good one stays in force. SIGINT and SIGTERM end the watch once the run that goes on is done, and everything stays as it is.',
   status:
     'status counts frames along their way: at the interface, the mirrors, the bridge, each port and each sensor, and says how many were lost where, and why. Then it shows what differs from the file, what waits, and what is paused. It needs no root, but says what it could not read without.',
   capture:
-    'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now would get. It needs root, and takes no lock. `^C` ends it, with exit status 0. The filter takes addresses and no host names; quote what the shell would take for its own.',
+    'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now would get. It needs root, and holds the lock only while it makes the port. `^C` ends it, with exit status 0. The filter takes addresses and no host names; quote what the shell would take for its own.',
   pause: 'apply and destroy, which a person runs, do not mind a pause. status shows until when it lasts.',
   hook: 'hook applies the spans that copy from an interface that has come up, or from the bridge of such a span, and removes the mirrors from an interface that goes down. It waits for the lock, and never for Docker. Where a watch runs, the hook wakes the watch and leaves the rest to it. An interface that a hook has reported as going down is left alone until it is up again. hook reads `$SPANPLAN_FILE` or `/etc/spanplan`, and never `./spans.yaml`.',
   import:
@@ -59,7 +59,7 @@ export const commandDetails: Readonly<Record<string, string | readonly string[]>
 export const fileNotes: readonly string[] = [
   'Run by root, spanplan refuses a file, a saved plan or a folder of files that somebody else owns or may write to, and a file in a folder to which its group or everybody may write, unless the folder is sticky as `/tmp` is. The user who called sudo is trusted. A symbolic link is judged like what it leads to.',
   'Folders further up, and the owner of the folder of a file that is named, are not looked at. Neither is what comes by a descriptor (`-f -`, `-f /dev/stdin`), nor anything with `--insecure-file`.',
-  '`./spans.yaml`, which nobody has named, has to be a regular file and no link, and for root its folder has to be root’s, too. With `--file` or `$SPANPLAN_FILE` it is named.',
+  '`./spans.yaml`, which nobody has named, has to be a regular file and no link, and for root its folder has to be root’s, or of the user who called sudo. With `--file` or `$SPANPLAN_FILE` it is named.',
   '`--out` and `--write` write what root names. They follow no link, and overwrite nothing of another user’s.'
 ]
 

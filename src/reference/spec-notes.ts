@@ -8,7 +8,13 @@ export const specNotes: Sections = {
   ],
   'Containers as sources': [
     'A source can be a container, whatever network the container is on. What it sends and receives on each of its interfaces is mirrored, at the host’s ends of its veth pairs. Its ports on spans are left out, so a sensor may be a source. Nothing changes in the container.',
-    'A container that does not run is waited for. After a restart, a watch or the next apply mirrors its new interfaces. While Docker is not read, or a right is missing, mirrors that are there stay. Macvlans and ipvlans have no end on the host: mirror the interface below them.'
+    'A container that does not run is waited for. After a restart, a watch or the next apply mirrors its new interfaces. While Docker is not read, or a right is missing, mirrors that are there stay. Macvlans and ipvlans have no end on the host: mirror the interface below them.',
+    'Several sources of a span may select one container, by its name, a label or a service. With the same filter, each frame is copied once, and the first source’s `max_idle` counts. With different filters, the first source’s filter holds there, the other mirror waits, and an apply exits with 4. The same name, label or service twice is an error, unless the directions differ.',
+    '`except` leaves out containers of a label or a service, by the names that Docker has for them, such as `shop-api-1`. Beside any other key it is an error.'
+  ],
+  'Docker networks as sources': [
+    '`network` under `sources` copies each frame on a Docker network once: what the ports of its bridge send, and what the host sends to it. `network` under a span is something else: the network that hands the span out. Docker’s own network is `bridge`; Compose calls the network `default` of a project `shop` `shop_default` in Docker. A network of a span is refused.',
+    'A network that is missing, or has no port yet, is waited for. A watch, or the next apply, mirrors the ports that come later.'
   ],
   Sensors: [
     'A sensor that stops stays connected, and gets frames again when it starts. A new or recreated container of a label or a service is connected by a watch or by the next apply. If several items select one container, it is one sensor, and the first item decides. A sensor that spanplan connected and that no item selects any more is disconnected.',

@@ -14,6 +14,6 @@ export const exitStatuses: Readonly<Record<ExitCode, string>> = {
   70: 'a bug in spanplan; the message says what to report',
   75: 'another spanplan is running, or a watch of this name runs already; try again',
   77: 'a right is missing; the message says which',
-  130: 'interrupted by SIGINT (^C); what had been done was rolled back',
+  130: 'interrupted by SIGINT (^C); what had been done was rolled back, but for what apply --wait had applied before it waited',
   143: 'ended by SIGTERM; what had been done was rolled back'
 }

@@ -42,7 +42,10 @@ export const runErrors = {
     'Everything was done, and then Docker could not be read. What was done stays; what was not checked is listed.',
     'Once Docker runs, look at spanplan plan.'
   ],
-  INTERRUPTED: ['A signal ended the command. What had been done is rolled back.', 'Run the command again.'],
+  INTERRUPTED: [
+    'A signal ended the command. What had been done is rolled back; what apply --wait had applied before it waited stays.',
+    'Run the command again.'
+  ],
   ROLLBACK_PARTIAL: [
     'An apply was to be rolled back, and that could not be completed. The message says what is left.',
     'Look at spanplan plan, then apply or destroy.'

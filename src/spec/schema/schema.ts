@@ -74,8 +74,7 @@ export function jsonSchema(): object {
   return {
     $schema,
     title: 'spans.yaml of spanplan',
-    description:
-      'SPAN and mirror traffic for IDS containers: which interfaces are copied, to which Docker network, for whom',
+    description: 'SPAN and mirror traffic for IDS containers: what is copied, to which Docker network, for whom',
     ...rest,
     patternProperties: { '^x-': { description: 'Your own: for anchors' } }
   }
