@@ -74,6 +74,8 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   SOURCE_NETWORK_BRIDGE: { endedBy: 'repair', isClause: true },
   SOURCE_NETWORK_DRIVER: { endedBy: 'file' },
   SOURCE_NETWORK_OF_SPAN: { endedBy: 'file' },
+  VXLAN_TAKEN: { endedBy: 'repair' },
+  ADDRESS_MISSING: { endedBy: 'repair' },
   SOURCE_IDLE: { part: 'idleness' },
   LOOP: { endedBy: 'file' },
   // Filters, and what else is on an interface.

@@ -95,10 +95,18 @@ export function drawSpan({
  */
 export function drawSource(spec: Spec, source: SourceSpec, name?: string): Receiver {
   const [[key, value] = ['', '']] = Object.entries(printSource(source)).flatMap(([key, value]) =>
-    value === undefined ? [] : [[key, String(value)] as const]
+    value === undefined ? [] : [[key, writeValue(value)] as const]
   )
   const { device } = sourceSummary(source, indexInterfaces(spec.interfaces))
   return { ...drawEnd(key, value, name ?? device ?? value), kind: endOf(source) }
+}
+
+/** What the file says of a source: `web`, or `id 42, port 4789`. */
+function writeValue(value: string | object): string {
+  if (typeof value === 'string') return value
+  return Object.entries(value)
+    .map(([key, one]) => `${key} ${one}`)
+    .join(', ')
 }
 
 /** A mirror as the file wants it. @param directions that are copied at this end of the source. */

@@ -80,6 +80,7 @@ const words: Readonly<Record<PlannedChange['action'], string>> = {
 /** The side of a span that a kind of resource is on. All others are of the span itself. */
 const sides: Readonly<Partial<Record<KindName, Side>>> = {
   interface: 'source',
+  tunnel: 'source',
   qdisc: 'source',
   mirror: 'mirror',
   sensor: 'receiver',

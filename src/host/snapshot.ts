@@ -55,6 +55,20 @@ export interface PortOptions {
   readonly lacksBroadcast?: true
 }
 
+/** The end of a VXLAN. */
+export interface Vxlan {
+  readonly id: number
+  readonly port: number
+  /** null: any IPv4 address. */
+  readonly local: string | null
+  /** The multicast group that is joined, or the host that the link sends to; null: neither. */
+  readonly group: string | null
+  /** The name of the link that the group is joined on; null: none, or one of another network namespace. */
+  readonly interface: string | null
+  /** The link remembers who has sent which MAC address. */
+  readonly learning: boolean
+}
+
 /** A tool of network configuration. */
 export type Manager = 'ifupdown' | 'systemd-networkd' | 'NetworkManager'
 
@@ -90,6 +104,8 @@ export interface Link {
   readonly ipv6: boolean
   readonly bridge: BridgeOptions | null
   readonly port: PortOptions | null
+  /** Missing: the link is no VXLAN, or one without an id of its own. */
+  readonly vxlan?: Vxlan
   /** The forwarding database has the link's own MAC address: frames to that address are not flooded. */
   readonly ownMacEntry: boolean
   readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>

@@ -58,6 +58,7 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
     wire: bridge?.offloads.gso?.active === false,
     // The bridge of a sealed span has the filter, too. A port without it may be new.
     sealed: [name, ...host.portsOf(name).map((port) => port.name)].some((one) => readSeal(host, one) === 'sealed'),
+    tunnels: [],
     isUnread: false,
     untouched: [],
     mirrors: live.flatMap(({ spans, target, point }) => (spans.includes(name) && target === name ? [point] : [])),

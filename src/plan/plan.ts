@@ -69,7 +69,7 @@ export interface PlannedChange {
   readonly reason: string
   /** The running sensors that lose their interface for a while, by name. */
   readonly disconnects: readonly string[]
-  /** What it means that the resource is recreated or adopted; none for any other action. */
+  /** What it means that the resource is recreated or adopted, and what else its creation takes. */
   readonly notes: readonly string[]
   readonly origin: Origin | undefined
   readonly stages: readonly Stage[]
@@ -151,7 +151,8 @@ export function makePlan(state: Resolution, { adopt, recreate, patient, resting 
 const dependants: Readonly<Partial<Record<KindName, (part: Place, whole: Place) => boolean>>> = {
   bridge: (part, whole) => part.span === whole.span || part.device === whole.device,
   network: (part, whole) => part.span === whole.span && (part.kind === 'sensor' || part.kind === 'note'),
-  qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror'
+  qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror',
+  tunnel: (part, whole) => part.device === whole.device
 }
 
 /**
@@ -400,6 +401,7 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
   const subject = subjectOf(kind, resource, span)
   const isMadeAgain = 'before' in change && 'after' in change && isRecreated(kind, change)
   const recreated = isMadeAgain ? kind.replaceNote?.(change.before, change.after) : undefined
+  const created = change.action === 'create' ? kind.createNote?.(change.after) : undefined
   const adopted = change.action === 'adopt' ? kind.adoptNote : undefined
   // Podman has a client of its own, in whose words a step is shown.
   const forEngine = (step: Step): Step =>
@@ -423,7 +425,7 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
     facts: factsOf(kind, change),
     reason: change.reason,
     disconnects: findDisconnected(kind, change, host),
-    notes: [recreated, adopted].filter((note) => note !== undefined),
+    notes: [created, recreated, adopted].filter((note) => note !== undefined),
     origin: resource.origin,
     stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forEngine) }))
   }
@@ -465,7 +467,13 @@ function stagesOf(kind: RegisteredKind, change: Change): Stage[] {
   if (change.action === 'create') return [stage('make', kind.create?.(change.after))]
   if (change.action === 'remove') return [stage('remove', kind.remove?.(change.before))]
   const { before, after, fields } = change
-  if (isRecreated(kind, change)) return [stage('remove', kind.remove?.(before)), stage('make', kind.create?.(after))]
+  if (isRecreated(kind, change)) {
+    const [removal, creation] = [kind.remove?.(before) ?? [], kind.create?.(after) ?? []]
+    if (kind.hangsOn?.goesWith) return [stage('make', creation)]
+    // Until then, the old device has the name of the new one.
+    if (kind.makesDevice) return [stage('make', [...removal, ...creation])]
+    return [stage('remove', removal), stage('make', creation)]
+  }
   const last = kind.finish?.(before, after) ?? []
   return [stage('make', kind.update?.(before, after, fields)), ...(last.length > 0 ? [stage('remove', last)] : [])]
 }

@@ -7,7 +7,7 @@ import { warnOfForeignCopies } from '../resources/foreign/foreign-copies.ts'
 import type { ObservedState, Wait } from '../resources/kind.ts'
 import { planBridge } from '../resources/kinds/bridge-steps.ts'
 import { findListeners, networkMtu } from '../resources/kinds/network.ts'
-import { warnOfSubnet } from '../resources/kinds/network-subnets.ts'
+import { warnOfSubnet } from '../resources/network-subnets.ts'
 import { markOf } from '../resources/ownership.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import {
@@ -135,6 +135,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
     mtu: recreate ? wantedMtu : (held ?? wantedMtu),
     wantedMtu,
     mirrors: points,
+    tunnels: parts.flatMap(({ tunnels }) => tunnels),
     isUnread: parts.some((part) => part.isUnread),
     untouched: parts.flatMap(({ blocked }) => blocked),
     sensors: sensors.items
@@ -208,7 +209,7 @@ const bridgeMaximum = 65_535
 
 /** While a source is missing, the bridge keeps its MTU: else its network would be recreated whenever an interface goes. */
 function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], mtus: BridgeMtus, host: HostIndex) {
-  const present = points.flatMap(({ device }) => mtus.get(device.name) ?? linkOf(device)?.mtu ?? [])
+  const present = points.flatMap(({ device, mtu }) => mtu ?? mtus.get(device.name) ?? linkOf(device)?.mtu ?? [])
   const isComplete = sources.every(({ id }) => points.some(({ item }) => item === id))
   const bridge = isComplete ? undefined : host.linkOf(name)
   const known = [...present, ...(bridge?.kind === 'bridge' ? [bridge.mtu] : [])]
@@ -232,7 +233,7 @@ function heldMtu({ name, network }: SpanSpec, host: HostIndex): number | null {
 /** `recalled`: the live mirrors that stay while it is not known where the source ends; `blocked`: the devices that wait. */
 function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const kind = hostKindOf(source)
-  const { isUnread = false, ...hooks } = kind.resolve(source, span, context)
+  const { isUnread = false, tunnels = [], ...hooks } = kind.resolve(source, span, context)
   const filter = resolveFilter(source, context.filters)
   const { maxIdle, origin } = source
   const program = 'program' in filter ? filter.program : null
@@ -256,6 +257,7 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const blockedWaits = firstOfEach(blocked).flatMap((hook) => waitAt(hook, hook.problem))
   return {
     isUnread,
+    tunnels,
     recalled: isUnread
       ? kind.recall(span, context).map((point) => ({ ...point, maxIdle, item: source.id, origin }))
       : [],

@@ -1,18 +1,20 @@
 import type { ItemId, Origin } from '../errors.ts'
-import type { Container, Filter, HookPlace, Link, Program, TcHook } from '../host/snapshot.ts'
+import type { Container, Filter, HookPlace, Link, Program, TcHook, Vxlan } from '../host/snapshot.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { Direction } from '../spec/values/direction.ts'
 import type { InterfaceMark } from './marks.ts'
 import type { InterfaceSetting } from './settings.ts'
 
-/** The name of a source, in parts: an interface's name; or a container's name, and the Docker network of its interface. */
+/**
+ * The name of a source, in parts: an interface's name; a container's name, and the Docker network of its interface; or a tunnel's.
+ */
 export type SourceId = readonly [string, ...string[]]
 
 /** A network device of this host: one that is there, one that this plan makes, or one whose record is not understood. */
 export type Device = { readonly name: string } & (
   | { readonly link: Link }
-  /** The settings that are on once the bridge of a span is made. */
+  /** The settings that are on once the bridge of a span, or the link of a tunnel, is made. */
   | { readonly planned: ReadonlySet<InterfaceSetting> }
   | { readonly opaque: true }
 )
@@ -48,6 +50,8 @@ export interface CopyPoint {
   readonly program: Program | null
   /** What the device needs besides its clsact qdisc. */
   readonly settings: readonly InterfaceSetting[]
+  /** Bytes: the largest frame, less its MAC header, that may come. Missing: the MTU of the device says it. */
+  readonly mtu?: number
   /** Milliseconds without a frame after which the source is unhealthy; null: no limit. */
   readonly maxIdle: number | null
   /** The source in the file: all copy points that it ends in have the same. */
@@ -69,6 +73,14 @@ export interface DesiredSensor {
   readonly origin: Origin
 }
 
+/** A tunnel that ends in a link which spanplan makes. */
+export interface DesiredTunnel extends Omit<Vxlan, 'learning'> {
+  /** The name of the link. */
+  readonly name: string
+  readonly item: ItemId
+  readonly origin: Origin
+}
+
 /** One span of the file, with its names resolved on this host. */
 export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu'> {
   /** The owner in its marks. */
@@ -78,6 +90,8 @@ export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu
   /** Bytes: the MTU that the span would have if no running sensor were in the way. */
   readonly wantedMtu: number
   readonly mirrors: readonly CopyPoint[]
+  /** The tunnels that its sources end in. */
+  readonly tunnels: readonly DesiredTunnel[]
   /** A source was not read, so any interface that the span's bridge remembers may be of that source. */
   readonly isUnread: boolean
   /** The names of the devices of sources that wait: what is live on these stays as it is. */

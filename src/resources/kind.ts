@@ -157,7 +157,12 @@ export interface Kind<R extends Resource = Resource> {
   /** The container that the resource serves, whoever owns the resource: a log tells what is about one container in one line. */
   serves?(resource: R): string | null
   /** The resource that this one depends on, and is removed or recreated with. None: it depends on no other. */
-  readonly hangsOn?: { readonly kind: string; id(resource: R): string }
+  readonly hangsOn?: {
+    readonly kind: string
+    id(resource: R): string
+    /** The kernel takes the resource away with what it depends on. Missing: it is removed before. */
+    readonly goesWith?: true
+  }
   /**
    * The inputs, besides the kernel, that have to be read to know whether a resource exists, or whose it is. While an input is
    * not read, the resource is neither created nor removed, and is no conflict. None: the kernel alone tells.
@@ -194,6 +199,8 @@ export interface Kind<R extends Resource = Resource> {
 
   /** What a plan says of a resource that will be removed, where it is not just removed. */
   removalNote?(resource: R): string
+  /** What whoever reads the plan has to do beside it, where a resource is created. */
+  createNote?(resource: R): string
   /** What it means for whoever reads the plan that a resource is recreated. */
   replaceNote?(before: R, after: R): string
   /** The running sensors that lose their interface when a live resource is recreated, by name. None: no sensor does. */

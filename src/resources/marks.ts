@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { HookPlace, Link, NftTable } from '../host/snapshot.ts'
+import type { HookPlace, Link, NftTable, Vxlan } from '../host/snapshot.ts'
 import { tableOf } from '../keys.ts'
 import { bridgeBits, type InterfaceSetting, interfaceBits, portBits } from './settings.ts'
 
@@ -179,6 +179,32 @@ function readOrigin(text: string): BridgeOrigin | null {
     groupForward: Number.parseInt(groups ?? '0', 16),
     ...readSwitches(bridgeBits, bits)
   }
+}
+
+/** What tells a tunnel of an owner's from all others. */
+type TunnelIdentity = Pick<Vxlan, 'id' | 'port'>
+
+/** The name of the link of a tunnel: it is a mark as soon as the kernel has made the link. */
+export function tunnelName(owner: string, { id, port }: TunnelIdentity): string {
+  return `vxlan-${hex(hashOf('tunnel', owner, String(id), String(port)), 8)}`
+}
+
+/** Writes the alias of a tunnel's link. */
+export function writeTunnelMark(owner: string): string {
+  return `spanplan:${owner}:vxlan`
+}
+
+/**
+ * Whose a tunnel is: its alias says so, and its name is that owner's; null for a foreign link, and for one with a copy of an alias.
+ *
+ * @param owner who may have made a link whose alias does not say it: yet, or since somebody has written another.
+ */
+export function readTunnelOwner(
+  { name, alias, vxlan }: Pick<Link, 'name' | 'alias' | 'vxlan'>,
+  owner: string
+): string | null {
+  const [, marked = owner] = /^spanplan:([^:]+):vxlan$/.exec(alias ?? '') ?? []
+  return vxlan !== undefined && name === tunnelName(marked, vxlan) ? marked : null
 }
 
 /** The name of an owner's table of nftables. */

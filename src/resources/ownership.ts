@@ -48,6 +48,11 @@ export function isInScope({ scope }: Pick<DesiredSpans, 'scope'>, owner: string 
   return owner !== undefined && (scope.name === null || owner === scope.name) && matchesSpan(scope.spans, span)
 }
 
+/** Whether no span of the owner is out of scope. */
+export function coversEverySpan({ scope }: Pick<DesiredSpans, 'scope'>): boolean {
+  return 'except' in scope.spans && scope.spans.except.size === 0
+}
+
 /** The command that removes spans of a name; without spans, all of them. It works whatever the file is. */
 export const destroyOf = (owner: string, ...spans: readonly string[]) =>
   ['spanplan', 'destroy', '--name', owner, ...spans.flatMap((span) => ['--span', span])] as const

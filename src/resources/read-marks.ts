@@ -12,8 +12,9 @@ import type {
 } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
 import { planBridge } from './kinds/bridge-steps.ts'
-import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
-import { isInScope, markOf, ownsBridge } from './ownership.ts'
+import { plannedTunnel } from './kinds/tunnel.ts'
+import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie, readTunnelOwner } from './marks.ts'
+import { coversEverySpan, isInScope, markOf, ownsBridge } from './ownership.ts'
 import { readSeal } from './seal-commands.ts'
 import {
   closingSettings,
@@ -149,10 +150,6 @@ function readClosing(desired: DesiredSpans, host: HostIndex, link: Link, entries
   return [{ mark: { before: closed, managed: closed }, span: null, inScope }]
 }
 
-function coversEverySpan({ scope }: DesiredSpans): boolean {
-  return 'except' in scope.spans && scope.spans.except.size === 0
-}
-
 /**
  * What spans have switched on at a span's bridge, where no mark says so any more: what the bridge is made with is known. A span out of
  * scope may need it, and no mark would say that either: while there is one, nothing counts as forgotten.
@@ -168,9 +165,10 @@ function readForgotten(desired: DesiredState, host: HostIndex, link: Link, entri
   return managed.length === 0 ? [] : [{ mark, span: link.name, inScope: true }]
 }
 
-/** The settings that are on when a bridge is made as the span of its name needs it; null: spanplan has not made it. */
+/** The settings that are on when a tunnel, or a bridge as the span of its name needs it, is made; null: spanplan has not made it. */
 function settingsWhenMade({ owner, spanOf }: DesiredState, host: HostIndex, link: Link) {
   const { name } = link
+  if (readTunnelOwner(link, owner) !== null) return plannedTunnel
   const mark = markOf(host, link)
   // The address of a bridge is a mark until the bridge has an alias. One that is adopted has both.
   const isMade = mark ? mark.original === null : link.kind === 'bridge' && link.mac === bridgeMac(owner, name)

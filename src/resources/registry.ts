@@ -11,12 +11,14 @@ import { sensor } from './kinds/sensor.ts'
 import { sourceInterface } from './kinds/source-interface.ts'
 import { stack } from './kinds/stack.ts'
 import { table } from './kinds/table.ts'
+import { tunnel } from './kinds/tunnel.ts'
 import { xdp } from './kinds/xdp.ts'
 
 const registered = [
   bridge,
   table,
   address,
+  tunnel,
   qdisc,
   mirror,
   sourceInterface,
@@ -60,6 +62,8 @@ const order: readonly string[] = Object.keys({
   'remove sensor': true,
   'remove network': true,
   'make bridge': true,
+  // Before what is on its link.
+  'make tunnel': true,
   'make qdisc': true,
   // As late as can be: until the new mirrors are there, the span gets nothing.
   'break loop': true,
@@ -75,6 +79,8 @@ const order: readonly string[] = Object.keys({
   'remove interface': true,
   'remove mirror': true,
   'remove qdisc': true,
+  // After what is on its link.
+  'remove tunnel': true,
   'remove bridge': true,
   'remove xdp': true,
   // After the bridge: until then, what comes from a port would enter it.

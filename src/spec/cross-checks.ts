@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnostic, type Origin, writeOrigin } from '../errors.ts'
+import { keysOf } from '../keys.ts'
 import { printable, quote } from '../printable.ts'
 import { findNames, readTokens } from './filter/tokens.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
@@ -6,6 +7,7 @@ import type { SensorSpec } from './items/sensor-item.ts'
 import type { SourceSpec } from './items/source-item.ts'
 import type { SpanSpec } from './items/span-item.ts'
 import { sourceSummary } from './sources/registry.ts'
+import { vxlanName } from './sources/vxlan.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { writeDirection } from './values/direction.ts'
 import { readSubnet, subnetsOverlap } from './values/subnet.ts'
@@ -25,6 +27,7 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
     ...spans.flatMap((span) => [...checkSources(span, find), ...checkFilters(span), ...checkSensors(span)]),
     ...checkNetworks(spans),
     ...checkSourceNetworks(spans),
+    ...checkTunnels(spans),
     ...checkSubnets(spans),
     ...checkLoops(spans, find)
   ]
@@ -71,10 +74,14 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
   const seen = new Map<string, { source: SourceSpec; title: string }>()
   const diagnostics: Diagnostic[] = []
   for (const source of span.sources) {
-    const { title, identity } = sourceSummary(source, findInterface)
+    const { title, identity, defaultDirections, isOneWay } = sourceSummary(source, findInterface)
     if (source.except.length > 0 && !('label' in source || 'compose' in source)) {
       const message = `"except" of ${title} leaves out nothing: it belongs beside label or compose`
       diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "except" out', source.origin))
+    }
+    if (isOneWay && source.directions.some((direction) => !defaultDirections.includes(direction))) {
+      const message = `${title} has only ${defaultDirections.map(writeDirection).join(' and ')}: what comes out of it`
+      diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "direction" out', source.origin))
     }
     const twice = source.directions.filter((direction) => seen.has(`${direction} ${identity}`))
     const other = seen.get(`${twice[0]} ${identity}`)
@@ -132,6 +139,24 @@ function checkSourceNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
     if (owner === undefined) return []
     const message = `the network ${quote(network)} hands out the span ${quote(owner)}: its frames are copies`
     return [diagnostic('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${owner}"`, origin)]
+  })
+}
+
+/** Spans share the interface that a VXLAN ends in: the kernel has one for each id and port, whatever else they have. */
+function checkTunnels(spans: readonly SpanSpec[]): Diagnostic[] {
+  const tunnels = spans.flatMap(({ name: span, sources }) =>
+    sources.flatMap((source) => (source.kind === 'vxlan' ? [{ ...source, span }] : []))
+  )
+  const first = new Map<string, (typeof tunnels)[number]>()
+  return tunnels.flatMap((tunnel) => {
+    const { vxlan, origin } = tunnel
+    const name = vxlanName(vxlan).join(' ')
+    const earlier = first.get(name) ?? tunnel
+    first.set(name, earlier)
+    const key = keysOf(vxlan).find((one) => vxlan[one] !== earlier.vxlan[one])
+    if (key === undefined) return []
+    const message = `${quote(key)} of ${quote(name)} differs from that in span ${quote(earlier.span)} (${placeFrom(earlier.origin, origin)}): the kernel has one interface for an id and a port`
+    return [diagnostic('VXLAN_DIFFERS', message, `write the same ${key}, or have the senders use two ports`, origin)]
   })
 }
 

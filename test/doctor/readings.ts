@@ -1,6 +1,6 @@
 /** A host on which nothing is wrong, as the plan's fixture `converged` has it, for the doctor. */
 
-import { moduleNames } from '../../src/doctor/gather/kernel-modules.ts'
+import { listModules } from '../../src/doctor/gather/kernel-modules.ts'
 import type { DoctorReadings, Installation } from '../../src/doctor/readings.ts'
 import type { PlanView } from '../../src/plan/plan-view.ts'
 import { makeTarget } from '../../src/plan/target.ts'
@@ -38,7 +38,7 @@ export function readingsWith(more: Partial<DoctorReadings> = {}): DoctorReadings
     canAdminister: true,
     canCapture: true,
     programs: new Map(programs.map((name) => [name, { version: '1.0' }])),
-    modules: new Map(moduleNames.map((name) => [name, { known: 'loaded' }])),
+    modules: new Map(listModules(undefined).map((name) => [name, { known: 'loaded' }])),
     docker: {
       state: 'answers',
       address: 'unix:///var/run/docker.sock',

@@ -21,7 +21,8 @@ test('are there', () => {
     'containers.yaml',
     'full.yaml',
     'minimal.yaml',
-    'picture.yaml'
+    'picture.yaml',
+    'vxlan.yaml'
   ])
 })
 

@@ -202,17 +202,17 @@ export class Lab implements AsyncDisposable {
     })
   }
 
-  /** Sends the frames, in order and unchanged: from a port of the switch, or from a card as the host's own. */
-  async send(frames: readonly Buffer[], from = 'sw0'): Promise<void> {
+  /** Sends the frames, in order and unchanged: from a port of the switch, from a card as the host's own, or from what else is `on` a side. */
+  async send(frames: readonly Buffer[], from = 'sw0', on?: Side): Promise<void> {
     const file = await this.#writeFrames(frames)
-    await this.#replay(this.#namespaceOf(from), from, file, frames.length)
+    await this.#replay(this.#namespaceOf(from, on), from, file, frames.length)
   }
 
   /** Sends a frame at a port of the switch, ten times a second, until the function that it gives is called. */
-  async keepSending(frame: Buffer, from = 'sw0'): Promise<() => Promise<void>> {
+  async keepSending(frame: Buffer, from = 'sw0', on?: Side): Promise<() => Promise<void>> {
     const file = await this.#writeFrames([frame])
     const argv = [
-      `--net=${this.#namespaceOf(from)}`,
+      `--net=${this.#namespaceOf(from, on)}`,
       findProgram('tcpreplay'),
       '--pps=10',
       '--loop=0',
@@ -222,8 +222,8 @@ export class Lab implements AsyncDisposable {
     ]
     const sending = execa(findProgram('nsenter'), argv, { env: privateEnvironment(this.name), extendEnv: false })
     sending.catch(() => undefined)
-    const before = await this.#countSent(from)
-    while ((await this.#countSent(from)) === before) await sleep(20)
+    const before = await this.#countSent(from, on)
+    while ((await this.#countSent(from, on)) === before) await sleep(20)
     return async () => {
       sending.kill('SIGKILL')
       await sending.catch(() => undefined)
@@ -237,8 +237,8 @@ export class Lab implements AsyncDisposable {
     await this.#replay(`/proc/${State.Pid}/ns/net`, device, file, frames.length)
   }
 
-  async #countSent(device: string): Promise<number> {
-    const argv = ['-n', basename(this.#namespaceOf(device)), '-j', '-s', 'link', 'show', 'dev', device]
+  async #countSent(device: string, on?: Side): Promise<number> {
+    const argv = ['-n', basename(this.#namespaceOf(device, on)), '-j', '-s', 'link', 'show', 'dev', device]
     const { stdout } = await execa(findProgram('ip'), argv)
     const [link] = parseRows<{ stats64: { tx: { packets: number } } }>(stdout)
     return link?.stats64.tx.packets ?? 0
@@ -425,9 +425,12 @@ export class Lab implements AsyncDisposable {
     return [`--net=${namespace}`, '--', ...argv]
   }
 
-  #namespaceOf(device: string): string {
-    const isPort = this.cables.some(({ port }) => port === device)
-    return isPort ? switchNamespace(this.name) : hostNamespace(this.name)
+  #isPort(device: string): boolean {
+    return this.cables.some(({ port }) => port === device)
+  }
+
+  #namespaceOf(device: string, on: Side = this.#isPort(device) ? 'switch' : 'host'): string {
+    return on === 'switch' ? switchNamespace(this.name) : hostNamespace(this.name)
   }
 
   #surroundings() {

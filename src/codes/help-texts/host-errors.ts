@@ -47,6 +47,14 @@ export const hostErrors = {
     'The network of this source hands out a span: its frames are copies already.',
     'Remove the source, or copy from the bridge of that span with "interface".'
   ],
+  VXLAN_TAKEN: [
+    'The host has another interface for the id and the port of a source of the kind vxlan, and the kernel has one for both.',
+    'Copy from that interface with "interface", or remove it if nothing needs it.'
+  ],
+  ADDRESS_MISSING: [
+    'The host does not have the address that is "local" of a source of the kind vxlan. Nothing that is sent to that address arrives.',
+    'Write an address of this host, or take "local" out.'
+  ],
   LOOP: [
     'A span would copy its own copies. The message shows the circle, also over cables, bridges, bonds, VLANs and macvlans.',
     'Remove one of the sources in the circle, or the connection between them. Give a span with the name of its source another name.'

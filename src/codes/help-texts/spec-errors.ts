@@ -123,5 +123,9 @@ export const specErrors = {
     'Check the name; the message lists the spans that there are.'
   ],
   SPAN_NOT_LIVE: ['The span is in the file, and not on this host yet.', 'Run spanplan apply first.'],
-  SPAN_GONE: ['The span was removed or recreated while it was being captured.', 'Start the capture again.']
+  SPAN_GONE: ['The span was removed or recreated while it was being captured.', 'Start the capture again.'],
+  VXLAN_DIFFERS: [
+    'Two sources have the same id and port of a VXLAN, and differ in something else. They share one interface, for the kernel has one for an id and a port.',
+    'Write the same in both, or have the senders use two ports.'
+  ]
 } as const

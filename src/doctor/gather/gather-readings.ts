@@ -16,7 +16,7 @@ import type { DockerReading, DoctorReadings, DoctorRequest, SpansReading, WatchR
 import { spanplanLine } from '../wording.ts'
 import { doctorLimits, filterPatience } from './doctor-limits.ts'
 import { findInstallations } from './installations.ts'
-import { moduleNames, readModule } from './kernel-modules.ts'
+import { listModules, readModule } from './kernel-modules.ts'
 import { readManagers } from './managers.ts'
 import { isPodmanWithoutSpans, readDockerDaemon } from './read-docker-daemon.ts'
 import { readPacketListeners } from './read-packet-listeners.ts'
@@ -36,7 +36,7 @@ export async function gatherReadings(request: DoctorRequest): Promise<DoctorRead
   const [{ docker, planned }, programs, modules, units, watches, otherFiles, listeners] = await Promise.all([
     readPlanned(target),
     readPrograms(),
-    Promise.all(moduleNames.map(async (name) => [name, await readModule(name)] as const)),
+    Promise.all(listModules(target?.spec).map(async (name) => [name, await readModule(name)] as const)),
     readUnits(),
     readWatches(target?.spec.name ?? null),
     target === null ? null : findOtherFiles(target),

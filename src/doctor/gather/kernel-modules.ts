@@ -3,21 +3,33 @@ import { gunzipSync } from 'node:zlib'
 import { type Output, run } from '../../host/exec.ts'
 import { readOptional, readText } from '../../host/files/open-file.ts'
 import { keysOf } from '../../keys.ts'
+import type { SourceModule } from '../../resources/sources/host-source-kind.ts'
+import { hostKindOf } from '../../resources/sources/registry.ts'
+import type { Spec } from '../../spec/spec.ts'
 import type { Known } from '../known.ts'
 import { programTime } from './doctor-limits.ts'
 
-/** The parts of the kernel that each span needs, with the option that builds each, without its CONFIG_. */
+/** The parts of the kernel that spans need, with the option that builds each, without its CONFIG_. */
 const options = {
   bridge: 'bridge',
   veth: 'veth',
   sch_ingress: 'net_sch_ingress',
   cls_bpf: 'net_cls_bpf',
-  act_mirred: 'net_act_mirred'
+  act_mirred: 'net_act_mirred',
+  vxlan: 'vxlan'
 } as const
 
 export type ModuleName = keyof typeof options
 
-export const moduleNames: readonly ModuleName[] = keysOf(options)
+/** Those that only some sources need. */
+const ofSources: ReadonlySet<string> = new Set<SourceModule>(['vxlan'])
+
+/** The modules that the spans of a file need; without a file, those that each span needs. */
+export function listModules(spec: Spec | undefined): readonly ModuleName[] {
+  const needs = spec?.spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, spec)))
+  const used = new Set<string>(needs?.flatMap(({ modules = [] }) => modules))
+  return keysOf(options).filter((name) => !ofSources.has(name) || used.has(name))
+}
 
 /**
  * Whether the kernel has a module. `loadable`: the kernel loads it when it is needed. `blocked`: modprobe is configured to run

@@ -11,6 +11,7 @@ import {
   type OpaqueLink,
   offloadNames,
   type PortOptions,
+  type Vxlan,
   type XdpProgram
 } from '../snapshot.ts'
 import { parseRecords } from './records.ts'
@@ -98,6 +99,31 @@ const portOutput = z
     })
   )
 
+/** With `external`, there is no id: who sends a frame says it. */
+const vxlanOutput = z
+  .object({
+    id: z.number(),
+    port: z.number(),
+    local: z.string().optional(),
+    local6: z.string().optional(),
+    group: z.string().optional(),
+    group6: z.string().optional(),
+    remote: z.string().optional(),
+    remote6: z.string().optional(),
+    link: z.string().optional(),
+    learning: flag.default(true)
+  })
+  .transform(
+    ({ id, port, local, local6, group, group6, remote, remote6, link, learning }): Vxlan => ({
+      id,
+      port,
+      local: local ?? local6 ?? null,
+      group: group ?? group6 ?? remote ?? remote6 ?? null,
+      interface: link ?? null,
+      learning
+    })
+  )
+
 /** The part of a record that says which link it is about. */
 const indexOutput = z.object({ ifindex: z.number() })
 
@@ -162,6 +188,7 @@ function parseLink(
   const { info_kind: kind = null, info_slave_kind, info_data, info_slave_data } = link?.linkinfo ?? {}
   const bridge = kind === 'bridge' ? bridgeOutput.safeParse(info_data).data : null
   const port = info_slave_kind === 'bridge' ? portOutput.safeParse(info_slave_data).data : null
+  const vxlan = kind === 'vxlan' ? vxlanOutput.safeParse(info_data).data : undefined
   const addresses = link && addressesOf(link.ifindex)
   // Of what is undefined, something is not understood.
   if (link === undefined || bridge === undefined || port === undefined || addresses === undefined) return null
@@ -187,6 +214,7 @@ function parseLink(
     generatesAddress: link.inet6_addr_gen_mode !== undefined && link.inet6_addr_gen_mode !== 'none',
     bridge,
     port,
+    ...(vxlan && { vxlan }),
     receiveQueues: link.num_rx_queues,
     xdp: link.xdp === undefined ? null : xdpOutput.parse(link.xdp)
   }

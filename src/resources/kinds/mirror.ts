@@ -96,6 +96,7 @@ export const mirror: Kind<Mirror> = {
     ...(spans.length === 0 ? [handle.toString(16)] : [])
   ],
   device: ({ point }) => point.device.name,
+  hangsOn: { kind: 'tunnel', id: ({ point }) => point.device.name, goesWith: true },
   serves: ({ point }) => point.serves,
   remembers: ({ point, cookie }) => (cookie === '' ? [] : [{ device: point.device.name }]),
   conflict: (live, desired, host) => explainForeignMirrors(live, desired.target, host),

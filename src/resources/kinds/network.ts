@@ -13,9 +13,9 @@ import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
 import { joinAnd } from '../../text-lines.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { adoptUnless, type Kind, type Resource } from '../kind.ts'
+import { chooseSubnet, findFreeSubnet, readSubnets, takenSubnets, writeOverlap } from '../network-subnets.ts'
 import { isInScope, isLiveNetwork, leftNotes, markOf, ownsBridge, ownsNetwork } from '../ownership.ts'
 import { yesNo } from '../settings.ts'
-import { chooseSubnet, findFreeSubnet, readSubnets, takenSubnets, writeOverlap } from './network-subnets.ts'
 
 /** The Docker network that hands a span out. Docker cannot change a network: any difference recreates it. */
 export interface Network extends Resource {

@@ -11,7 +11,7 @@ import { endOf } from '../../spec/sources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
-import type { CopyPoint, DesiredSpan, SourceId } from '../desired-state.ts'
+import type { CopyPoint, DesiredSpan, DesiredTunnel, SourceId } from '../desired-state.ts'
 import { type Wait, waitFor } from '../kind.ts'
 import { mirrorHandle } from '../marks.ts'
 import type { InterfaceSetting } from '../settings.ts'
@@ -55,7 +55,7 @@ export function joinResolved<Item>(parts: readonly Resolved<Item>[]): Resolved<I
 export type MirrorSource = Pick<CopyPoint, 'source' | 'serves' | 'direction'>
 
 /** One hook that a source ends in. The rest of a copy point comes from the source's filter, whatever its kind. */
-export interface SourceHook extends MirrorSource, Pick<CopyPoint, 'device' | 'tcHook' | 'settings'> {
+export interface SourceHook extends MirrorSource, Pick<CopyPoint, 'device' | 'tcHook' | 'settings' | 'mtu'> {
   /** Why frames cannot be copied at the hook: it waits, and what is live on its device stays as it is; null: they can. */
   readonly problem: Diagnostic | null
 }
@@ -64,7 +64,12 @@ export interface SourceHook extends MirrorSource, Pick<CopyPoint, 'device' | 'tc
 export interface ResolvedSource extends Resolved<SourceHook> {
   /** An input was not read, so where the source ends is not known: the mirrors that it may have are kept. */
   readonly isUnread?: boolean
+  /** The tunnels that the source ends in, whose links this plan makes or keeps. */
+  readonly tunnels?: readonly DesiredTunnel[]
 }
+
+/** A module of the kernel that some kinds of source need. */
+export type SourceModule = 'vxlan'
 
 /** What has to be read of the host for a source. */
 interface SourceNeeds {
@@ -73,6 +78,8 @@ interface SourceNeeds {
   readonly devices?: readonly string[]
   /** The names of Docker networks whose ports frames are copied from. */
   readonly networks?: readonly string[]
+  /** The kernel's modules that no other source needs. */
+  readonly modules?: readonly SourceModule[]
 }
 
 /** One kind of source: all that is known of it beyond the files. */

@@ -15,7 +15,10 @@ const synonyms: ReadonlyMap<string, readonly string[]> = new Map([
   ['sensors', ['containers']],
   ['container', ['name']],
   ['compose', ['service']],
-  ['interface_name', ['ifname', 'interface']]
+  ['interface_name', ['ifname', 'interface']],
+  ['interface', ['dev']],
+  ['id', ['vni']],
+  ['port', ['dstport']]
 ])
 
 const normalise = (word: string) => word.toLowerCase().replaceAll('-', '_')

@@ -31,13 +31,14 @@ const missingKeyHints: ReadonlyMap<string, string> = new Map([
   ['version', 'write "version: 1"'],
   ['spans', 'write "spans: {}" if there are to be none'],
   ['sources', 'a span needs one source or more, for example "- interface: eth1"'],
-  ['name', 'a network has a name, and perhaps a subnet']
+  ['name', 'a network has a name, and perhaps a subnet'],
+  ['id', 'write the VXLAN network identifier (VNI) of the sender']
 ])
 
 /** Keys that are reserved for a later version, each after the kind of its place. */
 const unsupported: ReadonlyMap<string, string> = new Map([
   ['span outputs', 'outputs'],
-  ['source vxlan', 'sources of the kind "vxlan"'],
+  ['source from', 'a choice of senders'],
   ['sensor balance', 'balance among sensors']
 ])
 

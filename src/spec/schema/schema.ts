@@ -4,6 +4,7 @@ import { networkMapping } from '../items/network-item.ts'
 import { sensorMapping } from '../items/sensor-item.ts'
 import { source } from '../items/source-item.ts'
 import { span } from '../items/span-item.ts'
+import { vxlanMapping } from '../sources/vxlan.ts'
 import {
   dockerPattern,
   interfaceName,
@@ -65,6 +66,7 @@ export const levelKeys = {
   span: Object.keys(span.shape),
   source: Object.keys(source.shape),
   network: Object.keys(networkMapping.shape),
+  vxlan: Object.keys(vxlanMapping.shape),
   sensor: Object.keys(sensorMapping.shape)
 }
 

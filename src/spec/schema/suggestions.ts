@@ -17,6 +17,7 @@ const homes: Readonly<Record<Level, string>> = {
   network: 'under "network", as in: network: {name: NAME, KEY: VALUE}',
   interface: 'in an entry of "interfaces", as in: interfaces: {eth1: {KEY: VALUE}}',
   sensor: 'in an item of "sensors", as in: sensors: [{container: NAME, KEY: VALUE}]',
+  vxlan: 'under "vxlan" of a source, as in: sources: [{vxlan: {KEY: VALUE}}]',
   file: 'at the top of the file, in column 1'
 }
 
@@ -28,6 +29,7 @@ export function levelOf([group, ...path]: Path): Level | undefined {
   if (group !== 'spans' || path.length === 0) return undefined
   if (path.length === 1) return 'span'
   if (key === 'network' && path.length === 2) return 'network'
+  if (key === 'sources' && path.length === 4 && path[3] === 'vxlan') return 'vxlan'
   if (path.length !== 3) return undefined
   return key === 'sources' ? 'source' : key === 'sensors' ? 'sensor' : undefined
 }
@@ -75,6 +77,8 @@ export function suggestKey(key: string, path: Path, around: Tree | undefined): s
 function suggestFilter(key: string, level: Level | undefined, value: Tree | undefined, around: Tree | undefined) {
   const word = filterWords.get(key)
   if (word === undefined || (level !== 'source' && level !== 'span')) return undefined
+  // Beside a tunnel, its port is meant.
+  if (around?.kind === 'map' && around.entries.has('vxlan')) return undefined
   const other = around?.kind === 'map' ? around.entries.get('filter')?.value : undefined
   const rest = other?.kind === 'scalar' ? ` and (${shorten(other)})` : ''
   const filter = `filter: ${word} ${value?.kind === 'scalar' ? shorten(value) : '…'}${rest}`
@@ -96,7 +100,7 @@ const isSpan = (value: Tree | undefined): value is MapTree =>
 
 function suggestHome(key: string, level: Level | undefined, value: Tree | undefined): string | undefined {
   const home = homeOf(key)
-  if (home === undefined || home === level) return undefined
+  if (home === undefined || home === level || (home === 'vxlan' && level !== 'source')) return undefined
   const one = key in sourceKeys ? homes[home].replace('interface: eth1, ', '') : homes[home]
   const place = one.replaceAll(/\bKEY\b/g, () => key)
   return `it belongs ${place.replaceAll(/\bVALUE\b/g, () => (value?.kind === 'scalar' ? inFlow(value) : '…'))}`

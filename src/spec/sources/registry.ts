@@ -4,12 +4,18 @@ import { containerSource } from './container.ts'
 import { networkSource } from './docker-network.ts'
 import { interfaceSource } from './interface.ts'
 import type { SourceSummary, SourceSyntax } from './source-syntax.ts'
+import { vxlanSource } from './vxlan.ts'
 
 /** The kinds of source. */
-const kinds = { interface: interfaceSource, container: containerSource, network: networkSource }
+const kinds = { interface: interfaceSource, container: containerSource, network: networkSource, vxlan: vxlanSource }
 
 /** The keys of all kinds: an item of `sources` has exactly one of them. */
-export const sourceKeys = { ...interfaceSource.keys, ...containerSource.keys, ...networkSource.keys }
+export const sourceKeys = {
+  ...interfaceSource.keys,
+  ...containerSource.keys,
+  ...networkSource.keys,
+  ...vxlanSource.keys
+}
 
 type Kinds = typeof kinds
 

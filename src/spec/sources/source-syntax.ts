@@ -12,6 +12,8 @@ export interface SourceSummary {
   readonly device: string | null
   /** What is copied where the file does not say it. */
   readonly defaultDirections: readonly Direction[]
+  /** There are no frames of another direction. Missing: there are. */
+  readonly isOneWay?: true
 }
 
 /**
@@ -19,8 +21,8 @@ export interface SourceSummary {
  * has exactly one of them. `Source` is what they say.
  */
 export interface SourceSyntax<Data, Source> {
-  /** What its frames are copied at: interfaces of the host; those of containers, by whose names they are known; or a Docker network. */
-  readonly end: 'interface' | 'container' | 'network'
+  /** What its frames are copied at: interfaces of the host; those of containers, by whose names they are known; a Docker network; or a tunnel that ends here. */
+  readonly end: 'interface' | 'container' | 'network' | 'tunnel'
   readonly keys: { readonly [Key in keyof Data]-?: z.ZodType<Data[Key]> }
   /** undefined: the item has none of the keys. */
   load(data: Data): Source | undefined

@@ -1,8 +1,8 @@
-import { type Diagnostic, diagnostic } from '../../errors.ts'
-import type { HostIndex } from '../../host/host-index.ts'
-import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../../spec/values/subnet.ts'
-import type { DesiredSpan, DesiredState } from '../desired-state.ts'
-import { hashOf } from '../marks.ts'
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import { readSubnet, type Subnet, subnetsOverlap, writeSubnet } from '../spec/values/subnet.ts'
+import type { DesiredSpan, DesiredState } from './desired-state.ts'
+import { hashOf } from './marks.ts'
 
 /** 198.18.0.0/15 is for benchmarks of networks (RFC 2544): no real hosts have addresses there. */
 const pool = { base: 198 * 2 ** 24 + 18 * 2 ** 16, length: 15 } as const

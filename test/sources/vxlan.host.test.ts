@@ -1,0 +1,169 @@
+/** The end of a VXLAN as a source: what somebody mirrors into it arrives once, whatever it is, and nothing else does. */
+import type Docker from 'dockerode'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { everyKind } from '../lab/frames/every-kind.ts'
+import { arp, BROADCAST, ether, filler } from '../lab/frames/frames.ts'
+import { type Argv, createLab, type Lab } from '../lab/lab.ts'
+import {
+  expectConverged,
+  expectFrames,
+  expectRefusal,
+  expectRestored,
+  listen,
+  spanplan,
+  writeSpans
+} from '../lab/spans.ts'
+
+let lab: Lab
+let suricata: Docker.Container
+let zeek: Docker.Container
+let before: string
+
+const stranger = '02:00:00:00:57:01'
+const question = { operation: 'request', senderMac: stranger, senderIp: '10.50.0.9', targetIp: '10.50.0.2' } as const
+
+/** Of id 42 and port 4789, and of the name "default". */
+const tunnel = 'vxlan-3d98b18a'
+
+const wordsOf = (command: string): Argv => {
+  const [program = '', ...words] = command.split(' ')
+  return [program, ...words]
+}
+const onSwitch = (command: string) => lab.run(wordsOf(command), { on: 'switch' })
+const onHost = (command: string) => lab.run(wordsOf(command))
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  suricata = await lab.startListener('suricata')
+  zeek = await lab.startListener('zeek')
+  await onSwitch('ip addr add 10.50.0.1/24 dev sw0')
+  await onHost('ip addr add 10.50.0.2/24 dev ens192')
+  // Frames of 9,014 bytes come in two datagrams.
+  for (const [name, rest] of Object.entries({
+    out: 'id 42 remote 10.50.0.2',
+    other: 'id 43 remote 10.50.0.2',
+    elsewhere: 'id 42 remote 10.50.0.2 dstport 4790',
+    many: 'id 44 group 239.1.1.1 dev sw0'
+  })) {
+    const port = rest.includes('dstport') ? '' : ' dstport 4789'
+    await onSwitch(`ip link add dev ${name} type vxlan ${rest}${port} local 10.50.0.1 nolearning`)
+    if (name === 'out') await onSwitch(`ip link set dev ${name} mtu 9000`)
+    await onSwitch(`ip link set dev ${name} up`)
+  }
+})
+afterAll(() => lab?.close())
+
+beforeEach(async () => {
+  before = await lab.snapshotText()
+})
+afterEach(async () => {
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, before)
+})
+
+const write = (vxlan: string, span = 'span0') =>
+  writeSpans(lab, `spans: {${span}: {sources: [{vxlan: {${vxlan}}}], sensors: [suricata, zeek]}}`)
+
+/** What both sensors hear while each of these devices of the switch sends one frame: the names of the devices. */
+async function heardOf(senders: readonly string[], span = 'span0'): Promise<string[][]> {
+  const frames = senders.map((_, index) => ether(BROADCAST, stranger, filler(100 + index)))
+  const captures = await Promise.all([suricata, zeek].map((sensor) => listen(lab, sensor, { span })))
+  for (const [index, frame] of frames.entries()) await lab.send([frame], senders[index], 'switch')
+  const heard = await Promise.all(captures.map((capture) => capture.stop({ seconds: 1 })))
+  return heard.map((one) => one.frames.map(({ length }) => senders[length - 100] ?? ''))
+}
+
+const twice = (...senders: string[]) => [senders, senders]
+
+describe('each frame of each kind', () => {
+  test('arrives once, byte for byte; a destroy leaves nothing', async () => {
+    await write('id: 42, local: 10.50.0.2')
+    const { stdout } = await spanplan(lab, ['apply', '--yes'])
+    expect(stdout).toMatch(/\+ +tunnel +vxlan-\w+ +vxlan 42, UDP port 4789, local 10\.50\.0\.2; .* firewall .*\n/)
+    expect(stdout).toMatch(/\+ +mirror +vxlan 42 ingress → span0/)
+    await expectConverged(lab)
+    const frames = await everyKind(lab, { suricata, zeek }, stranger, tunnel)
+    const captures = await Promise.all([suricata, zeek].map((sensor) => listen(lab, sensor)))
+    await lab.send(Object.values(frames), 'out', 'switch')
+    for (const capture of captures) await expectFrames(capture, frames)
+  })
+
+  test('arrives of its id and port alone, and none is lost or gets into the host', async () => {
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    expect(await heardOf(['out', 'other', 'elsewhere', 'many'])).toEqual(twice('out'))
+    const stop = await lab.keepSending(ether(BROADCAST, stranger, arp(question)), 'out', 'switch')
+    const { stdout } = await spanplan(lab, ['status', '--for', '1s'])
+    await stop()
+    expect(stdout).toMatch(/ {2}interface vxlan 42 +\d+ +\S+ +\S+ \S+ +0\n {2}mirror +vxlan 42 ingress +[1-9]/)
+    expect(stdout).toContain('span0: healthy')
+    // The host answers no question that comes out of the tunnel.
+    const [{ stats64 }] = JSON.parse(await onHost(`ip -s -j link show dev ${tunnel}`))
+    expect(stats64.tx).toMatchObject({ packets: 0, dropped: 0, errors: 0 })
+  })
+
+  test('arrives of a multicast group that is joined', async () => {
+    await write('id: 44, group: 239.1.1.1, interface: ens192')
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    expect(await heardOf(['many', 'out'])).toEqual(twice('many'))
+  })
+})
+
+describe('the interface', () => {
+  test('is shared by spans, goes with the last one, and is made anew with other parameters', async () => {
+    const both = (vxlan: string) =>
+      writeSpans(
+        lab,
+        `spans:
+  span0: {sources: [{vxlan: {${vxlan}}}], sensors: [suricata, zeek]}
+  span1: {sources: [{vxlan: {${vxlan}}}, {vxlan: {id: 43}}], network: span1}
+`
+      )
+    await both('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    await both('id: 42, local: 10.50.0.2')
+    expect((await spanplan(lab, ['apply', '--yes'])).stdout).toMatch(
+      /-\/\+ +tunnel +vxlan-\w+ +local: any → 10\.50\.0\.2/
+    )
+    await expectConverged(lab)
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+    await spanplan(lab, ['destroy', '--span', 'span1', '--name', 'default', '--yes'])
+    expect(await onHost('ip -br link show type vxlan')).toMatch(/^vxlan-3d98b18a [^\n]*$/)
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+  })
+
+  test.each([
+    ['deleted', `ip link del dev ${tunnel}`],
+    ['set down and open', `ip link set dev ${tunnel} down arp on`],
+    ['without its qdisc', `tc qdisc del dev ${tunnel} clsact`],
+    ['without its mark', `ip link set dev ${tunnel} alias mine`]
+  ])('that somebody has %s is repaired', async (_, harm) => {
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    const applied = await lab.snapshotText()
+    await onHost(harm)
+    await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+    if (!harm.includes('link del')) expect(await lab.snapshotText()).toBe(applied)
+  })
+
+  test('goes with a rollback', async () => {
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes', '--rollback-after', '100ms'], 5)
+    await expectRestored(lab, before)
+  })
+
+  test('is not made where somebody has its name or its id, and theirs stays', async () => {
+    await write('id: 42')
+    await onHost(`ip link add dev ${tunnel} type bridge`)
+    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(`an interface ${tunnel} already exists`)
+    await onHost(`ip link del dev ${tunnel}`)
+    await onHost('ip link add dev vx0 type vxlan id 42 dstport 4789')
+    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('vxlan 42 already ends in the interface vx0')
+    await onHost('ip link del dev vx0')
+  })
+})
