@@ -28,6 +28,8 @@ export const readCommands = {
   qdiscs: alone('tc', '-json', 'qdisc', 'show'),
   /** All tables of the family that spanplan's are of, with what is in them. */
   tables: alone('nft', '-j', 'list', 'ruleset', 'bridge'),
+  /** The same of the family that the tables of senders are of. Firewalls have theirs there. */
+  senderTables: alone('nft', '-j', 'list', 'ruleset', 'inet'),
   /** Its status shows whether the kernel can have such tables. */
   tableSupport: alone(...checkCommand),
   programs: alone('bpftool', '-j', 'prog', 'show')
@@ -45,6 +47,8 @@ const ahead = new Map<ReadCommand, Promise<Output>>()
 export function readAhead(): () => void {
   const end = new AbortController()
   for (const command of Object.values(readCommands)) {
+    // Few hosts need them.
+    if (command === readCommands.senderTables) continue
     const output = run(command.argv, command.input, { cancel: end.signal })
     // Whoever asks for the output gets the error.
     output.catch(() => undefined)

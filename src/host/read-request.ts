@@ -18,6 +18,8 @@ export interface ReadRequest {
   readonly containers: readonly ContainerSelector[]
   /** Whether the plan depends on nftables, and on whether ports can be silent. */
   readonly tables: boolean
+  /** Whether the plan depends on who may send into tunnels. */
+  readonly senders: (links: readonly Link[]) => boolean
   /** Docker is left for a later run. */
   readonly deferDocker: boolean
 }

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { readDocker } from './docker/read-docker.ts'
 import { run } from './exec.ts'
 import { readText } from './files/open-file.ts'
-import { readNftables } from './nftables/read-nftables.ts'
+import { readNftables, readSenderTables } from './nftables/read-nftables.ts'
 import { attachedCommand, attachedLines, hasNetworkPrograms, parseAttached } from './parsers/bpftool.ts'
 import { encodeBytes } from './parsers/bytes.ts'
 import { parseFilters } from './parsers/filters.ts'
@@ -31,7 +31,7 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 
 /**
  * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one or
- * two with bpftool, one or two with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, and three for
+ * two with bpftool, one to three with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, and three for
  * routes.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
@@ -57,12 +57,13 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
       manager: request.bridges.has(link.name) ? readManager(link) : null
     })
   )
-  const [routes, attached] = await Promise.all([
+  const [routes, attached, senderTables] = await Promise.all([
     readRoutes(request.routed(links, tc.filters)),
-    isProgrammed ? readPrograms(request.programmed(links)) : []
+    isProgrammed ? readPrograms(request.programmed(links)) : [],
+    request.senders(links) ? readSenderTables() : undefined
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, opaque, ...tc, attached, routes, nftables, silence }
+  return { bootId, links, opaque, ...tc, attached, routes, nftables, ...(senderTables && { senderTables }), silence }
 }
 
 /**

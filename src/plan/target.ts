@@ -2,6 +2,7 @@ import { indexLinks } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
 import { routedLinks } from '../resources/interface-use.ts'
+import { readTunnelOwner } from '../resources/marks.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
@@ -59,6 +60,11 @@ export function expressionsOf({ spans }: Spec): string[] {
   return spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? []))
 }
 
+/** Whether a source of a file says who may send to it. */
+function choosesSenders({ spans }: Spec): boolean {
+  return spans.some(({ sources }) => sources.some(({ from }) => from.length > 0))
+}
+
 /** What has to be read of the host to plan for a target. */
 export function readRequestOf(target: Target): ReadRequest {
   const { spans } = target.spec
@@ -87,6 +93,10 @@ export function readRequestOf(target: Target): ReadRequest {
     removable: (network) => !networks.has(network.name) && ownsNetwork(target, network),
     containers: [...spans.flatMap(({ sensors }) => sensors), ...sourced],
     tables: true,
+    senders: (links) =>
+      target.isDestroy ||
+      choosesSenders(target.spec) ||
+      links.some((link) => readTunnelOwner(link, target.spec.name) !== null),
     deferDocker: target.deferDocker
   }
 }

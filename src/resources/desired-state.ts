@@ -77,6 +77,8 @@ export interface DesiredSensor {
 export interface DesiredTunnel extends Omit<Vxlan, 'learning'> {
   /** The name of the link. */
   readonly name: string
+  /** The prefixes and addresses of those who may send into it; none: anybody may. */
+  readonly from: readonly string[]
   readonly item: ItemId
   readonly origin: Origin
 }

@@ -4,12 +4,13 @@ import { printable, quote } from '../printable.ts'
 import { findNames, readTokens } from './filter/tokens.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
 import type { SensorSpec } from './items/sensor-item.ts'
-import type { SourceSpec } from './items/source-item.ts'
+import type { SourceOf, SourceSpec } from './items/source-item.ts'
 import type { SpanSpec } from './items/span-item.ts'
 import { sourceSummary } from './sources/registry.ts'
-import { vxlanName } from './sources/vxlan.ts'
+import { vxlanFamily, vxlanName } from './sources/vxlan.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { writeDirection } from './values/direction.ts'
+import { familyOf } from './values/ip-address.ts'
 import { readSubnet, subnetsOverlap } from './values/subnet.ts'
 import { placeWithin } from './yaml/tree.ts'
 
@@ -79,6 +80,10 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
       const message = `"except" of ${title} leaves out nothing: it belongs beside label or compose`
       diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "except" out', source.origin))
     }
+    if (source.from.length > 0 && source.kind !== 'vxlan') {
+      const message = `"from" of ${title} chooses nobody: it belongs beside vxlan`
+      diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "from" out', source.origin))
+    }
     if (isOneWay && source.directions.some((direction) => !defaultDirections.includes(direction))) {
       const message = `${title} has only ${defaultDirections.map(writeDirection).join(' and ')}: what comes out of it`
       diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "direction" out', source.origin))
@@ -142,6 +147,16 @@ function checkSourceNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   })
 }
 
+/** No sender has an address of both families. */
+function checkSenders({ vxlan, from, origin }: Pick<SourceOf<'vxlan'>, 'vxlan' | 'from' | 'origin'>): Diagnostic[] {
+  const family = vxlanFamily(vxlan)
+  const other = from.find((prefix) => familyOf(prefix) !== family)
+  if (other === undefined) return []
+  const what = family === 'inet' ? 'IPv4, for it has no "local" of IPv6' : 'IPv6, for its address is'
+  const message = `"from" of ${quote(vxlanName(vxlan).join(' '))} has ${other}, and the tunnel is one over ${what}`
+  return [diagnostic('VALUE_INVALID', message, 'take it out', origin)]
+}
+
 /** Spans share the interface that a VXLAN ends in: the kernel has one for each id and port, whatever else they have. */
 function checkTunnels(spans: readonly SpanSpec[]): Diagnostic[] {
   const tunnels = spans.flatMap(({ name: span, sources }) =>
@@ -149,14 +164,17 @@ function checkTunnels(spans: readonly SpanSpec[]): Diagnostic[] {
   )
   const first = new Map<string, (typeof tunnels)[number]>()
   return tunnels.flatMap((tunnel) => {
-    const { vxlan, origin } = tunnel
-    const name = vxlanName(vxlan).join(' ')
+    const { origin } = tunnel
+    const name = vxlanName(tunnel.vxlan).join(' ')
     const earlier = first.get(name) ?? tunnel
+    const [vxlan, other] = [tunnel, earlier].map(({ vxlan, from }) => ({ ...vxlan, from: from.join(', ') }))
     first.set(name, earlier)
-    const key = keysOf(vxlan).find((one) => vxlan[one] !== earlier.vxlan[one])
-    if (key === undefined) return []
+    const key = vxlan && keysOf(vxlan).find((one) => vxlan[one] !== other?.[one])
+    if (key === undefined) return checkSenders(tunnel)
     const message = `${quote(key)} of ${quote(name)} differs from that in span ${quote(earlier.span)} (${placeFrom(earlier.origin, origin)}): the kernel has one interface for an id and a port`
-    return [diagnostic('VXLAN_DIFFERS', message, `write the same ${key}, or have the senders use two ports`, origin)]
+    return [
+      diagnostic('VXLAN_DIFFERS', message, `write the same ${quote(key)}, or have the senders use two ports`, origin)
+    ]
   })
 }
 

@@ -48,6 +48,7 @@ beforeAll(async () => {
     const port = rest.includes('dstport') ? '' : ' dstport 4789'
     await onSwitch(`ip link add dev ${name} type vxlan ${rest}${port} local 10.50.0.1 nolearning`)
     if (name === 'out') await onSwitch(`ip link set dev ${name} mtu 9000`)
+    await onSwitch(`ip link set dev ${name} addrgenmode none`)
     await onSwitch(`ip link set dev ${name} up`)
   }
 })
@@ -67,7 +68,9 @@ const write = (vxlan: string, span = 'span0') =>
 /** What both sensors hear while each of these devices of the switch sends one frame: the names of the devices. */
 async function heardOf(senders: readonly string[], span = 'span0'): Promise<string[][]> {
   const frames = senders.map((_, index) => ether(BROADCAST, stranger, filler(100 + index)))
-  const captures = await Promise.all([suricata, zeek].map((sensor) => listen(lab, sensor, { span })))
+  const captures = await Promise.all(
+    [suricata, zeek].map((sensor) => listen(lab, sensor, { span, expression: `ether src ${stranger}` }))
+  )
   for (const [index, frame] of frames.entries()) await lab.send([frame], senders[index], 'switch')
   const heard = await Promise.all(captures.map((capture) => capture.stop({ seconds: 1 })))
   return heard.map((one) => one.frames.map(({ length }) => senders[length - 100] ?? ''))
@@ -107,6 +110,57 @@ describe('each frame of each kind', () => {
     await spanplan(lab, ['apply', '--yes'])
     await expectConverged(lab)
     expect(await heardOf(['many', 'out'])).toEqual(twice('many'))
+  })
+})
+
+describe('senders', () => {
+  const write = (from: string) =>
+    writeSpans(
+      lab,
+      `spans: {span0: {sources: [{vxlan: {id: 42}, from: ${from}}, {vxlan: {id: 43}}], sensors: [suricata, zeek]}}`
+    )
+  const table = `inet spanplan_${tunnel}`
+
+  test('that are not chosen feed no sensor, and are counted; those of another id do', async () => {
+    await write('[10.50.0.0/24]')
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    const frames = await everyKind(lab, { suricata, zeek }, stranger, tunnel)
+    const capture = await listen(lab, zeek)
+    await lab.send(Object.values(frames), 'out', 'switch')
+    await expectFrames(capture, frames)
+    await write('[10.60.0.0/16, 10.50.0.9]')
+    const { stdout } = await spanplan(lab, ['apply', '--yes'])
+    expect(stdout).toMatch(/~ +tunnel +vxlan-\w+ +senders: 10\.50\.0\.0\/24 → 10\.60\.0\.0\/16, 10\.50\.0\.9\n/)
+    await expectConverged(lab)
+    expect(await heardOf(['out', 'other'])).toEqual(twice('other'))
+    expect(await onHost(`nft list table ${table}`)).toContain('counter packets 1 bytes 136 drop')
+    await expectConverged(lab)
+  })
+
+  test('are chosen again where somebody has flushed nftables', async () => {
+    await write('[10.60.0.0/16]')
+    await spanplan(lab, ['apply', '--yes'])
+    for (const harm of ['flush ruleset', `flush table ${table}`]) {
+      await onHost(`nft ${harm}`)
+      await spanplan(lab, ['apply', '--yes'])
+      await expectConverged(lab)
+      expect(await heardOf(['out', 'other'])).toEqual(twice('other'))
+    }
+  })
+
+  test('may be anybody again; a table goes with its interface, whoever has deleted that', async () => {
+    await write('[10.60.0.0/16]')
+    await spanplan(lab, ['apply', '--yes'])
+    await writeSpans(lab, 'spans: {span0: {sources: [{vxlan: {id: 42}}], sensors: [suricata, zeek]}}')
+    await spanplan(lab, ['apply', '--yes'])
+    expect(await heardOf(['out', 'other'])).toEqual(twice('out'))
+    expect(await onHost('nft list tables inet')).toBe('')
+    await write('[10.60.0.0/16]')
+    await spanplan(lab, ['apply', '--yes'])
+    await onHost(`ip link del dev ${tunnel}`)
+    await spanplan(lab, ['destroy', '--all', '--yes'])
+    expect(await onHost('nft list tables inet')).toBe('')
   })
 })
 

@@ -55,6 +55,7 @@ describe('a good file', () => {
                 written: { at: at(15, 17), source: 'not port 22' }
               },
               except: [],
+              from: [],
               maxIdle: null,
               origin: at(13, 9)
             },
@@ -65,6 +66,7 @@ describe('a good file', () => {
               directions: ['received', 'sent'],
               filter: null,
               except: [],
+              from: [],
               maxIdle: null,
               origin: at(16, 9)
             }

@@ -183,8 +183,34 @@ export function removeWindow(): void {
 
 /** The snapshot of an index, without what is made of it. */
 function snapshotOf(host: HostIndex): Snapshot {
-  const { bootId, links, opaque, qdiscs, filters, classFilters, attached, routes, nftables, silence, docker } = host
-  return { bootId, links, opaque, qdiscs, filters, classFilters, attached, routes, nftables, silence, docker }
+  const {
+    bootId,
+    links,
+    opaque,
+    qdiscs,
+    filters,
+    classFilters,
+    attached,
+    routes,
+    nftables,
+    senderTables,
+    silence,
+    docker
+  } = host
+  return {
+    bootId,
+    links,
+    opaque,
+    qdiscs,
+    filters,
+    classFilters,
+    attached,
+    routes,
+    nftables,
+    ...(senderTables && { senderTables }),
+    silence,
+    docker
+  }
 }
 
 /** A replacer for JSON.stringify, which calls a Buffer's own toJSON first. */

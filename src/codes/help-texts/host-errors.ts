@@ -55,6 +55,10 @@ export const hostErrors = {
     'The host does not have the address that is "local" of a source of the kind vxlan. Nothing that is sent to that address arrives.',
     'Write an address of this host, or take "local" out.'
   ],
+  SENDERS_UNSUPPORTED: [
+    'A source has "from", and the host has no nftables. Without it, spanplan cannot tell who has sent what comes out of a tunnel, and touch nothing of others.',
+    'Install the package nftables, or take "from" out, and have the firewall of the host let in the senders alone.'
+  ],
   LOOP: [
     'A span would copy its own copies. The message shows the circle, also over cables, bridges, bonds, VLANs and macvlans.',
     'Remove one of the sources in the circle, or the connection between them. Give a span with the name of its source another name.'

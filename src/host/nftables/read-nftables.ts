@@ -6,9 +6,15 @@ import { parseToolJson } from '../parsers/tool-json.ts'
 import { parseOutput, readCommands, readOutput } from '../read-commands.ts'
 import type { Nftables } from '../snapshot.ts'
 import { drop } from './seal-table.ts'
+import { withoutCounts } from './sender-table.ts'
 
 /** What nft says to a user who lacks CAP_NET_ADMIN. */
 const forbidden = 'Operation not permitted'
+
+const lacksRight: Nftables = {
+  state: 'unread',
+  reason: { code: 'TABLE_UNREAD', message: 'reading nftables needs CAP_NET_ADMIN' }
+}
 
 /** Reads spanplan's tables of nftables. Nothing depends on them so much that a failure would be one of the whole reading. */
 export async function readNftables(): Promise<Nftables> {
@@ -16,12 +22,26 @@ export async function readNftables(): Promise<Nftables> {
     // Side by side: nft takes longer to start than to read.
     const [output, isSupported] = await Promise.all([readOutput(readCommands.tables), askSupport()])
     if (output.stderr.includes(forbidden)) {
-      return { state: 'unread', reason: { code: 'TABLE_UNREAD', message: 'reading nftables needs CAP_NET_ADMIN' } }
+      return lacksRight
     }
     if (output.status !== 0) throw commandFailed(readCommands.tables.argv, output)
     const tables = parseOutput('nft', () => parseTables(parseToolJson(output.stdout)))
     const isWritten = tables.some(({ objects }) => objects.some(({ rule }) => isDeepStrictEqual(rule?.expr, drop)))
     return isWritten || isSupported ? { state: 'usable', tables } : unsupported
+  } catch (error) {
+    const reason = diagnosticOf(error)
+    return { state: reason.code === 'PROGRAM_MISSING' ? 'unusable' : 'unread', reason }
+  }
+}
+
+/** Reads spanplan's tables of senders. */
+export async function readSenderTables(): Promise<Nftables> {
+  try {
+    const output = await readOutput(readCommands.senderTables)
+    if (output.stderr.includes(forbidden)) return lacksRight
+    if (output.status !== 0) throw commandFailed(readCommands.senderTables.argv, output)
+    const tables = parseOutput('nft', () => parseTables(parseToolJson(output.stdout)))
+    return { state: 'usable', tables: tables.map(withoutCounts) }
   } catch (error) {
     const reason = diagnosticOf(error)
     return { state: reason.code === 'PROGRAM_MISSING' ? 'unusable' : 'unread', reason }

@@ -67,6 +67,7 @@ function removal(name: string): object[] {
   return [{ add: { table } }, { delete: { table } }]
 }
 
-function transaction(commands: readonly object[], ...options: readonly string[]): Argv {
+/** The command that does all of this, or nothing. */
+export function transaction(commands: readonly object[], ...options: readonly string[]): Argv {
   return ['nft', ...options, '-j', JSON.stringify({ nftables: commands })]
 }

@@ -1,12 +1,20 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { groupsOf, type HostIndex } from '../../host/host-index.ts'
+import {
+  isSenderTable,
+  readSenders,
+  removeSenderTable,
+  senderTableName,
+  writeSenderTable
+} from '../../host/nftables/sender-table.ts'
 import { option, shellLine } from '../../host/quote-command.ts'
 import type { Link, Vxlan } from '../../host/snapshot.ts'
-import { vxlanName } from '../../spec/sources/vxlan.ts'
+import { vxlanFamily, vxlanName } from '../../spec/sources/vxlan.ts'
 import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
-import { ownMark, readTunnelOwner, writeTunnelMark } from '../marks.ts'
+import { ownMark, readTableMark, readTunnelOwner, writeTableMark, writeTunnelMark } from '../marks.ts'
 import { coversEverySpan } from '../ownership.ts'
 import { readSeal, type Seal, sealCommands, sealField } from '../seal-commands.ts'
 import { type InterfaceSetting, onOff, sourceSettings } from '../settings.ts'
@@ -23,6 +31,10 @@ export interface Tunnel extends Resource, Omit<Vxlan, 'id'> {
   readonly up: boolean
   readonly arp: boolean
   readonly ipv6: boolean
+  /** Who may send into it; none: anybody may; null: somebody has changed the table that says it. */
+  readonly from: readonly string[] | null
+  /** Missing: the link is there, or this plan makes it. */
+  readonly isGone?: true
   readonly seal: Seal
 }
 
@@ -37,6 +49,8 @@ export const plannedTunnel: ReadonlySet<InterfaceSetting> = new Set([
 
 const anyOf = (value: string | null) => value ?? 'any'
 const noneOf = (value: string | null) => value ?? 'none'
+const writeSenders = (from: Tunnel['from']) =>
+  from === null ? 'a table that somebody has changed' : from.join(', ') || 'anybody'
 
 /** How the links of tunnels are made, observed and removed. */
 export const tunnel: Kind<Tunnel> = {
@@ -53,15 +67,17 @@ export const tunnel: Kind<Tunnel> = {
     up: sourceSettings.up,
     arp: sourceSettings.arp,
     ipv6: sourceSettings.ipv6,
+    from: { label: 'senders', words: writeSenders, closes: true },
     seal: sealField
   },
   desire: ({ desired }) =>
     [...groupsOf(tunnelsOf(desired), ({ name }) => name).values()].map((uses) => desireTunnel(desired, uses)),
   observe: memoized((state) => {
     const { desired, host } = state
-    const names = new Set(tunnelsOf(desired).map(({ name }) => name))
+    const wanted = new Map(tunnelsOf(desired).map((one) => [one.name, one]))
     return [
-      ...host.links.flatMap((link) => observeTunnel(state, names, link)),
+      ...host.links.flatMap((link) => observeTunnel(state, wanted, link)),
+      ...leftTables(desired, host).map((table) => observeLeft(table)),
       ...tunnelsOf(desired)
         .filter(({ name }) => host.findOpaque(name) !== undefined)
         .map((one): Tunnel => ({ ...desireTunnel(desired, [{ ...one, span: '' }]), spans: [], owner: 'foreign' }))
@@ -69,13 +85,17 @@ export const tunnel: Kind<Tunnel> = {
   }),
   create: createTunnel,
   update: (before, after) => updateTunnel(before, after),
-  remove: ({ id }) => [deleteLink(`remove the tunnel ${id}`, id)],
-  summary: ({ vni, port, local, group, interface: joined }) =>
+  remove: (before) => [
+    ...(before.isGone ? [] : [deleteLink(`remove the tunnel ${before.id}`, before.id)]),
+    ...(before.from?.length === 0 ? [] : setSenders({ ...before, from: [] }))
+  ],
+  summary: ({ vni, port, local, group, interface: joined, from }) =>
     [
       `vxlan ${vni}`,
       `UDP port ${port}`,
       ...(local === null ? [] : [`local ${local}`]),
-      ...(group === null ? [] : [`group ${group} on ${joined}`])
+      ...(group === null ? [] : [`group ${group} on ${joined}`]),
+      ...(from?.length === 0 ? [] : [`from ${writeSenders(from)}`])
     ].join(', '),
   createNote: () => "the host's firewall has to let that port in",
   device: ({ id }) => id,
@@ -97,7 +117,7 @@ function isMark(alias: string, name: string, id: number, port: number): boolean 
 }
 
 function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, ...Use[]]): Tunnel {
-  const { name, id: vni, port, local, group, interface: joined, origin, item } = first
+  const { name, id: vni, port, local, group, interface: joined, from, origin, item } = first
   return {
     kind: 'tunnel',
     id: name,
@@ -110,11 +130,16 @@ function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, 
     up: true,
     arp: false,
     ipv6: false,
+    from,
     seal: 'sealed'
   }
 }
 
-function observeTunnel({ desired, marks, host }: ObservedState, wanted: ReadonlySet<string>, link: Link): Tunnel | [] {
+function observeTunnel(
+  { desired, marks, host }: ObservedState,
+  wanted: ReadonlyMap<string, DesiredTunnel>,
+  link: Link
+): Tunnel | [] {
   const { scope } = desired
   const owner = readTunnelOwner(link, scope.name ?? desired.owner)
   const isOurs = owner !== null && (scope.name === null || owner === scope.name)
@@ -135,15 +160,65 @@ function observeTunnel({ desired, marks, host }: ObservedState, wanted: Readonly
     up: link.up,
     arp: link.arp,
     ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
+    from: observeSenders(host, link, wanted.get(link.name)?.from ?? []),
     seal: readSeal(host, link.name)
   }
+}
+
+/** @param unread what they are taken for where nobody has read them, so that they stay. */
+function observeSenders({ senderTables }: HostIndex, { name, vxlan }: Link, unread: readonly string[]): Tunnel['from'] {
+  if (senderTables?.state !== 'usable' || vxlan === undefined) return unread
+  const table = senderTables.tables.find((one) => one.name === senderTableName(name))
+  if (table === undefined) return []
+  const senders = readSenders(table)
+  const mark = writeTableMark(readTableMark(table) ?? '')
+  return isSenderTable(table, { link: name, mark, ...vxlan, protocol: protocolOf(vxlan), senders }) ? senders : null
+}
+
+const protocolOf = (tunnel: Pick<Vxlan, 'local' | 'group'>) => (vxlanFamily(tunnel) === 'inet' ? 'ip' : 'ip6')
+
+/** The names of the links whose tables are left, where the links have gone and no span needs them. */
+function leftTables(desired: DesiredState, { senderTables, mayExist }: HostIndex): string[] {
+  if (senderTables?.state !== 'usable' || !coversEverySpan(desired)) return []
+  const wanted = new Set(tunnelsOf(desired).map(({ name }) => name))
+  return senderTables.tables.flatMap((table) => {
+    const [, link] = /^spanplan_(vxlan-[0-9a-f]{8})$/.exec(table.name) ?? []
+    const owner = readTableMark(table)
+    const isOurs = owner !== null && (desired.scope.name === null || owner === desired.scope.name)
+    return link !== undefined && isOurs && !wanted.has(link) && !mayExist(link) ? [link] : []
+  })
+}
+
+function observeLeft(id: string): Tunnel {
+  const vxlan = { vni: 0, port: 0, local: null, group: null, interface: null, learning: false }
+  const rest = { mark: '', up: false, arp: false, ipv6: false, from: null, seal: 'none' } as const
+  return { kind: 'tunnel', id, spans: [], owner: 'ours', ...vxlan, ...rest, isGone: true }
+}
+
+/** A table that somebody has changed is not written as it was. */
+function setSenders({ id, mark, vni, port, from, ...vxlan }: Tunnel): Step[] {
+  if (from === null) return []
+  const owner = readTunnelOwner({ name: id, alias: mark, vxlan: { ...vxlan, id: vni, port } }, '') ?? ''
+  const table = {
+    link: id,
+    mark: writeTableMark(owner),
+    id: vni,
+    port,
+    protocol: protocolOf(vxlan),
+    senders: from
+  } as const
+  const argv = from.length === 0 ? removeSenderTable(id) : writeSenderTable(table)
+  return [{ summary: `choose the senders of the tunnel ${id}`, argv }]
 }
 
 function createTunnel(after: Tunnel): Step[] {
   const { id, vni, port, local, group, interface: joined } = after
   const made: Tunnel = { ...after, mark: '', up: false, arp: true, ipv6: true, seal: 'none' }
+  const isChosen = after.from !== null && after.from.length > 0
   const place = [...option('local', local), ...option('group', group), ...option('dev', joined)]
   return [
+    // Before anybody can send into it.
+    ...(isChosen ? setSenders(after) : []),
     step(after, 'create', [
       ...(['ip', 'link', 'add', 'dev', id, 'type', 'vxlan', 'id', String(vni)] as const),
       ...[...place, 'dstport', String(port), 'nolearning']
@@ -162,6 +237,7 @@ function updateTunnel(before: Tunnel, after: Tunnel): Step[] {
   ]
   const flush = ['ip', '-6', 'addr', 'flush', 'dev', id] as const
   return [
+    ...(isDeepStrictEqual(before.from, after.from) ? [] : setSenders(after)),
     ...(settings.length > 0 ? [step(after, 'set', ['ip', 'link', 'set', 'dev', id, ...settings])] : []),
     ...(differs('ipv6') && !after.ipv6 && before.up ? [step(after, 'clear', flush)] : []),
     // Before it is up, and gets frames.

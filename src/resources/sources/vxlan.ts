@@ -4,8 +4,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Vxlan } from '../../host/snapshot.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
-import { type VxlanSpec, vxlanName } from '../../spec/sources/vxlan.ts'
-import { type Family, familyOf } from '../../spec/values/ip-address.ts'
+import { type VxlanSpec, vxlanFamily, vxlanName } from '../../spec/sources/vxlan.ts'
 import type { DesiredTunnel } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
 import { readTunnelOwner, tunnelName } from '../marks.ts'
@@ -31,15 +30,12 @@ export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
     if (joined !== null && 'code' in joined) {
       const missing = { ...joined, message: `waits for the interface ${vxlan.interface}` }
       if (patient) return { ...nothingResolved, waits: waitForMirrors(span, source, id, missing) }
-      return {
-        ...nothingResolved,
-        errors: [inSpan(joined)]
-      }
+      return { ...nothingResolved, errors: [inSpan(joined)] }
     }
     const name = tunnelName(spec.name, vxlan)
     const link = host.linkOf(name)
-    const tunnel = { ...vxlan, interface: joined?.name ?? null, name, item: source.id, origin }
-    const found = explainTaken(tunnel, host) ?? explainLocal(tunnel, host)
+    const tunnel = { ...vxlan, interface: joined?.name ?? null, name, from: source.from, item: source.id, origin }
+    const found = explainTaken(tunnel, host) ?? explainLocal(tunnel, host) ?? explainSenders(tunnel, host)
     const problem = found === undefined ? null : { ...found, origin }
     const items = source.directions.map(
       (direction): SourceHook => ({
@@ -57,6 +53,7 @@ export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
       ...nothingResolved,
       items,
       tunnels: [tunnel],
+      warnings: warnOfUnread(tunnel, host).map(inSpan),
       errors: problem === null || patient ? [] : [inSpan(problem)]
     }
   },
@@ -82,15 +79,10 @@ function largestFrame({ local }: VxlanSpec, joined: Link | null, { links }: Host
   return Math.max(ethernetMtu, ...below.map(({ mtu }) => mtu))
 }
 
-/** The family of the datagrams: without an address, IPv4. */
-function familyOfTunnel({ local, group }: Pick<Vxlan, 'local' | 'group'>): Family {
-  return familyOf(local ?? group ?? '')
-}
-
 /** Why the kernel does not make the link: of each family, it has one for an id and a port, whatever the local address is. */
 function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic | undefined {
   const { name, id, port } = tunnel
-  const isSame = (one: Vxlan) => one.id === id && one.port === port && familyOfTunnel(one) === familyOfTunnel(tunnel)
+  const isSame = (one: Vxlan) => one.id === id && one.port === port && vxlanFamily(one) === vxlanFamily(tunnel)
   const other = host.links.find((link) => link.name !== name && link.vxlan !== undefined && isSame(link.vxlan))
   if (other === undefined) return undefined
   const owner = readTunnelOwner(other, '')
@@ -109,4 +101,20 @@ function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic |
   if (local === null || there.includes(local)) return undefined
   const message = `the host has no address ${local}, which is "local" of ${vxlanName(tunnel).join(' ')}`
   return diagnostic('ADDRESS_MISSING', message, suggestSlips(local, there) ?? `there are: ${there.join(', ')}`)
+}
+
+/** Nothing but nftables can tell who has sent what comes out of the link, and touch nothing of others. */
+function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic | undefined {
+  if (tunnel.from.length === 0 || senderTables?.state !== 'unusable') return undefined
+  const { message, hint } = senderTables.reason
+  const what = `"from" of ${vxlanName(tunnel).join(' ')} needs nftables, which this host does not have: ${message}`
+  return diagnostic('SENDERS_UNSUPPORTED', what, hint ?? 'install nftables, or take "from" out')
+}
+
+/** A table that was not read is left as it is. */
+function warnOfUnread(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic[] {
+  if (tunnel.from.length === 0 || senderTables?.state !== 'unread') return []
+  const { message, hint } = senderTables.reason
+  const what = `who may send into ${vxlanName(tunnel).join(' ')} is not checked: ${message}`
+  return [diagnostic('TABLE_UNREAD', what, hint, tunnel.origin)]
 }

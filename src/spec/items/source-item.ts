@@ -6,6 +6,7 @@ import { loadSource, printSource, type SourceByKind, sourceKeys, sourceSummary }
 import { containerName } from '../values/container-selector.ts'
 import { type Direction, directionKeys, writeDirections } from '../values/direction.ts'
 import { readDuration, writeDuration } from '../values/duration.ts'
+import { parsePrefix } from '../values/ip-address.ts'
 import { findTree, type Tree, type Written } from '../yaml/tree.ts'
 import { itemKeys, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
 
@@ -56,6 +57,15 @@ const key = itemKeys<SourceContext>()
 
 const listOfNames = "must be a list of containers' names, one or more"
 
+const listOfPrefixes = 'must be a list of prefixes such as 10.0.0.0/8, one or more'
+
+const prefix = z.string({ error: 'must be a prefix such as 10.0.0.0/8' }).transform((value, { issues }) => {
+  const result = parsePrefix(value)
+  if ('prefix' in result) return result.prefix
+  issues.push({ code: 'custom', input: value, message: result.problem })
+  return z.NEVER
+})
+
 /** The options of a source, of whatever kind. */
 const options = {
   /** At least one. */
@@ -89,6 +99,17 @@ const options = {
       .describe('The names of containers that are not copied, beside label or compose'),
     read: (names) => names ?? [],
     print: (names) => (names.length === 0 ? undefined : names)
+  }),
+  /** The prefixes and addresses of those who may send into the source's tunnel; none: anybody may. */
+  from: key({
+    key: 'from',
+    schema: z
+      .array(prefix, { error: listOfPrefixes })
+      .min(1, { error: listOfPrefixes })
+      .optional()
+      .describe('Who may send into the tunnel, beside vxlan: prefixes or addresses. Default: anybody'),
+    read: (prefixes) => prefixes ?? [],
+    print: (prefixes) => (prefixes.length === 0 ? undefined : prefixes)
   }),
   /** Milliseconds without any frame after which the source is unhealthy; null: never. */
   maxIdle: key({

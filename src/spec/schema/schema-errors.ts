@@ -38,7 +38,6 @@ const missingKeyHints: ReadonlyMap<string, string> = new Map([
 /** Keys that are reserved for a later version, each after the kind of its place. */
 const unsupported: ReadonlyMap<string, string> = new Map([
   ['span outputs', 'outputs'],
-  ['source from', 'a choice of senders'],
   ['sensor balance', 'balance among sensors']
 ])
 

@@ -3,7 +3,7 @@ import { quote } from '../../printable.ts'
 import { optionalKey, plainKey, printKeys, readKeys, shapeOf, type ValuesOf } from '../items/item-key.ts'
 import { interfaceName, mapping, text } from '../schema/rules.ts'
 import { directionKeys } from '../values/direction.ts'
-import { familyOf, isMulticast, normalizeAddress } from '../values/ip-address.ts'
+import { type Family, familyOf, isMulticast, normalizeAddress } from '../values/ip-address.ts'
 import type { SourceSyntax } from './source-syntax.ts'
 
 /** A VXLAN network identifier has 24 bits (RFC 7348). */
@@ -76,6 +76,11 @@ export const vxlanMapping = mapping(shapeOf(keys)).check(({ value, issues }) => 
     refuse('group', 'must be of the same kind as "local": both IPv4, or both IPv6', 'take "local" out')
   }
 })
+
+/** The family of the datagrams: without an address, IPv4. */
+export function vxlanFamily({ local, group }: Pick<VxlanSpec, 'local' | 'group'>): Family {
+  return familyOf(local ?? group ?? '')
+}
 
 /** The end of a VXLAN: what somebody sends to this host. */
 export interface VxlanSource {

@@ -16,6 +16,31 @@ export function normalizeAddress(text: string): string | undefined {
   return hostname.slice(1, -1)
 }
 
+/** The bits of an address that {@link normalizeAddress} has written. */
+function readBits(address: string): bigint {
+  if (familyOf(address) === 'inet') {
+    return address.split('.').reduce((bits, byte) => (bits << 8n) | BigInt(byte), 0n)
+  }
+  const [before = [], after = []] = address.split('::').map((part) => part.split(':').filter((word) => word !== ''))
+  const zeros = Array<string>(8 - before.length - after.length).fill('0')
+  return [...before, ...zeros, ...after].reduce((bits, word) => (bits << 16n) | BigInt(`0x${word}`), 0n)
+}
+
+/** A prefix as nft prints it, which is an address where it has but one; or what is wrong with the text. */
+export function parsePrefix(text: string): { readonly prefix: string } | { readonly problem: string } {
+  const [written = '', digits] = text.split('/')
+  const address = normalizeAddress(written)
+  const problem = 'must be a prefix such as 10.0.0.0/8, or an address'
+  if (address === undefined || text.split('/').length > 2) return { problem }
+  const bits = familyOf(address) === 'inet' ? 32 : 128
+  if (digits === undefined) return { prefix: address }
+  const length = /^\d{1,3}$/.test(digits) ? Number(digits) : bits + 1
+  if (length > bits) return { problem }
+  if (length === 0) return { problem: 'must leave somebody out' }
+  if (readBits(address) & ((1n << BigInt(bits - length)) - 1n)) return { problem: `has bits set beyond its /${length}` }
+  return { prefix: length === bits ? address : `${address}/${length}` }
+}
+
 /** Whether many hosts may listen to an address at once: 224.0.0.0/4 (RFC 5771) or ff00::/8 (RFC 4291). */
 export function isMulticast(address: string): boolean {
   return familyOf(address) === 'inet6' ? /^ff/i.test(address) : /^2(?:2[4-9]|3\d)\./.test(address)

@@ -43,8 +43,8 @@ interface Monitor {
 /** An address in a line of `ip -oneline monitor`, but for the link-local ones of IPv6: routers renew the others every few seconds. */
 const otherAddress = /^(Deleted )?\d+: \S+ +inet6? (?!fe80:)/
 
-/** A table of the bridge family in a line of `nft monitor`. Docker changes tables of other families with each container. */
-const bridgeTable = /^\w+ \w+ bridge /
+/** A table that may be spanplan's in a line of `nft monitor`. Docker changes tables of other families with each container. */
+const ownTable = /^\w+ \w+ (?:bridge |inet spanplan_)/
 
 /** The events of networks and containers that can change a plan. Health checks, which come all the time, are not among them. */
 export const dockerEvents: WantedEvents = {
@@ -73,7 +73,7 @@ const monitors: readonly Monitor[] = [
     trigger: 'nftables',
     what: 'tables of nftables',
     argv: ['nft', 'monitor'],
-    counts: (line) => bridgeTable.test(line),
+    counts: (line) => ownTable.test(line),
     listen: followTables
   },
   { trigger: 'docker', what: "Docker's networks and containers", argv: ['docker', 'events'], listen: followDocker }

@@ -79,6 +79,7 @@ test('is read, followed and changed', async () => {
     removable: () => false,
     networks: new Set<string>(),
     sourceNetworks: new Set<string>(),
+    senders: () => false,
     bridges: new Set<string>(),
     containers: [{ container: container.Name.slice(1) }],
     tables: false,

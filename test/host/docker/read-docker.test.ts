@@ -23,6 +23,7 @@ const request = {
   routed: () => [],
   networks: new Set<string>(),
   sourceNetworks: new Set<string>(),
+  senders: () => false,
   bridges: new Set<string>(),
   removable: () => false,
   containers: [{ container: running.Name.slice(1) }],

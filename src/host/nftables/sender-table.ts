@@ -1,0 +1,89 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Argv } from '../exec.ts'
+import type { NftTable } from '../snapshot.ts'
+import { transaction } from './seal-table.ts'
+
+/** A table of nftables that drops what others than some senders send into a VXLAN. */
+export interface SenderTable {
+  /** The name of the link that the VXLAN ends in. */
+  readonly link: string
+  /** The name of a chain that holds nothing, which says whose the table is. */
+  readonly mark: string
+  readonly id: number
+  readonly port: number
+  /** What nft calls the protocol of the datagrams. */
+  readonly protocol: 'ip' | 'ip6'
+  /** Prefixes and addresses as ip writes them, one or more. */
+  readonly senders: readonly string[]
+}
+
+const family = 'inet'
+
+/** NF_IP_PRI_RAW in linux/netfilter_ipv4.h: before each chain that filters. Fragments were put together before. */
+const priority = -300
+
+/** Bits of the UDP header and of the VXLAN flags, before the id (RFC 7348). */
+const idPlace = { base: 'th', offset: 96, len: 24 }
+
+/** The name of the table of a link. */
+export function senderTableName(link: string): string {
+  return `spanplan_${link}`
+}
+
+/** All that is in the table, as `nft -json list ruleset` prints it, without handles, and with a counter that has counted nothing. */
+function tableObjects({ link, mark, id, port, protocol, senders }: SenderTable): object[] {
+  const name = senderTableName(link)
+  const place = { family, table: name }
+  const isNot = (sender: string) => {
+    const [addr = '', len] = sender.split('/')
+    const right = len === undefined ? addr : { prefix: { addr, len: Number(len) } }
+    return { match: { op: '!=', left: { payload: { protocol, field: 'saddr' } }, right } }
+  }
+  const expr = [
+    { match: { op: '==', left: { payload: { protocol: 'udp', field: 'dport' } }, right: port } },
+    { match: { op: '==', left: { payload: idPlace }, right: id } },
+    ...senders.map(isNot),
+    { counter: { packets: 0, bytes: 0 } },
+    { drop: null }
+  ]
+  return [
+    { table: { family, name } },
+    { chain: { ...place, name: mark } },
+    { chain: { ...place, name: 'input', type: 'filter', hook: 'input', prio: priority, policy: 'accept' } },
+    { rule: { ...place, chain: 'input', expr } }
+  ]
+}
+
+/** Whether a table is as {@link writeSenderTable} writes it. */
+export function isSenderTable({ objects }: NftTable, table: SenderTable): boolean {
+  return isDeepStrictEqual(withoutCounts(objects), tableObjects(table))
+}
+
+/** The senders that a table lets through, as far as its rules tell. */
+export function readSenders({ objects }: NftTable): string[] {
+  const isMatch = /"op":"!=".*?"right":(?:"([^"]+)"|\{"prefix":\{"addr":"([^"]+)","len":(\d+)\}\})/g
+  const rules = objects.flatMap(({ rule }) => rule ?? [])
+  return [...JSON.stringify(rules).matchAll(isMatch)].map(([, host, addr, len]) => host ?? `${addr}/${len}`)
+}
+
+/** What has been counted makes no difference. */
+export function withoutCounts<Part>(objects: Part): Part {
+  const replacer = (key: string, value: unknown) => (key === 'counter' ? { packets: 0, bytes: 0 } : value)
+  return JSON.parse(JSON.stringify(objects, replacer))
+}
+
+/** The command that creates or recreates the table, in one transaction: no datagram passes in between. */
+export function writeSenderTable(table: SenderTable): Argv {
+  return transaction([...removal(table.link), ...tableObjects(table).map((add) => ({ add }))])
+}
+
+/** The command that removes the table of a link, which may be gone. */
+export function removeSenderTable(link: string): Argv {
+  return transaction(removal(link))
+}
+
+/** What is added exists, so that the deletion does not fail. */
+function removal(link: string): object[] {
+  const table = { family, name: senderTableName(link) }
+  return [{ add: { table } }, { delete: { table } }]
+}
