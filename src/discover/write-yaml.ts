@@ -1,6 +1,8 @@
 import { Document, type Node, Scalar } from 'yaml'
 import type { HostIndex } from '../host/host-index.ts'
+import { readSenders, senderTableName } from '../host/nftables/sender-table.ts'
 import { printable } from '../printable.ts'
+import { readTunnelOwner } from '../resources/marks.ts'
 import { writeDirections } from '../spec/values/direction.ts'
 import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
 
@@ -17,8 +19,7 @@ export function writeImport(host: HostIndex, created: string): string {
   const source = ({ interface: name, directions, filter, remarks }: DiscoveredSource) =>
     remarked(
       document.createNode({
-        interface: name,
-        direction: writeDirections(directions),
+        ...(writeTunnel(host, name) ?? { interface: name, direction: writeDirections(directions) }),
         ...(filter !== null && { filter })
       }),
       remarks
@@ -38,6 +39,17 @@ export function writeImport(host: HostIndex, created: string): string {
   document.contents = document.createNode(file)
   document.commentBefore = writeComment(headOf(discovery, host, created))
   return document.toString({ lineWidth: 0 })
+}
+
+/** The keys of a source that spanplan has made this interface for; null: it has not made it. */
+function writeTunnel(host: HostIndex, device: string): object | null {
+  const link = host.linkOf(device)
+  if (link?.vxlan === undefined || readTunnelOwner(link, '') === null) return null
+  const { id, port, local, group, interface: joined } = link.vxlan
+  const tables = host.senderTables?.state === 'usable' ? host.senderTables.tables : []
+  const from = tables.filter(({ name }) => name === senderTableName(device)).flatMap(readSenders)
+  const place = { ...(local && { local }), ...(group && { group }), ...(joined && { interface: joined }) }
+  return { vxlan: { id, port, ...place }, ...(from.length > 0 && { from }) }
 }
 
 function remarked<Remarked extends Node>(node: Remarked, remarks: readonly string[]): Remarked {

@@ -153,7 +153,7 @@ function checkSenders({ vxlan, from, origin }: Pick<SourceOf<'vxlan'>, 'vxlan' |
   const other = from.find((prefix) => familyOf(prefix) !== family)
   if (other === undefined) return []
   const what = family === 'inet' ? 'IPv4, for it has no "local" of IPv6' : 'IPv6, for its address is'
-  const message = `"from" of ${quote(vxlanName(vxlan).join(' '))} has ${other}, and the tunnel is one over ${what}`
+  const message = `"from" of ${quote(vxlanName(vxlan))} has ${other}, and the tunnel is one over ${what}`
   return [diagnostic('VALUE_INVALID', message, 'take it out', origin)]
 }
 
@@ -165,7 +165,7 @@ function checkTunnels(spans: readonly SpanSpec[]): Diagnostic[] {
   const first = new Map<string, (typeof tunnels)[number]>()
   return tunnels.flatMap((tunnel) => {
     const { origin } = tunnel
-    const name = vxlanName(tunnel.vxlan).join(' ')
+    const name = vxlanName(tunnel.vxlan)
     const earlier = first.get(name) ?? tunnel
     const [vxlan, other] = [tunnel, earlier].map(({ vxlan, from }) => ({ ...vxlan, from: from.join(', ') }))
     first.set(name, earlier)

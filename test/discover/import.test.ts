@@ -211,3 +211,13 @@ describe('the file that is written', () => {
     )
   })
 })
+
+test('a tunnel that spanplan has made is a source as the file had it', () => {
+  const text = write(hostOf('vxlan-senders-in-sync'))
+  const [source] = load(text).spans.flatMap(({ sources }) => sources)
+  expect(source).toMatchObject({
+    kind: 'vxlan',
+    vxlan: { id: 42, port: 4789, local: '10.50.0.2', group: null, interface: null },
+    from: ['10.50.0.0/24', '192.0.2.7']
+  })
+})

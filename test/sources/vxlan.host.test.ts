@@ -1,6 +1,7 @@
 /** The end of a VXLAN as a source: what somebody mirrors into it arrives once, whatever it is, and nothing else does. */
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { startWatch } from '../lab/commands/watch.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { arp, BROADCAST, ether, filler } from '../lab/frames/frames.ts'
 import { type Argv, createLab, type Lab } from '../lab/lab.ts'
@@ -38,15 +39,20 @@ beforeAll(async () => {
   zeek = await lab.startListener('zeek')
   await onSwitch('ip addr add 10.50.0.1/24 dev sw0')
   await onHost('ip addr add 10.50.0.2/24 dev ens192')
+  await onSwitch('ip addr add fd50::1/64 dev sw0 nodad')
+  await onHost('ip addr add fd50::2/64 dev ens192 nodad')
   // Frames of 9,014 bytes come in two datagrams.
   for (const [name, rest] of Object.entries({
     out: 'id 42 remote 10.50.0.2',
     other: 'id 43 remote 10.50.0.2',
     elsewhere: 'id 42 remote 10.50.0.2 dstport 4790',
-    many: 'id 44 group 239.1.1.1 dev sw0'
+    many: 'id 44 group 239.1.1.1 dev sw0',
+    six: 'id 42 remote fd50::2'
   })) {
     const port = rest.includes('dstport') ? '' : ' dstport 4789'
-    await onSwitch(`ip link add dev ${name} type vxlan ${rest}${port} local 10.50.0.1 nolearning`)
+    await onSwitch(
+      `ip link add dev ${name} type vxlan ${rest}${port} local ${name === 'six' ? 'fd50::1' : '10.50.0.1'} nolearning`
+    )
     if (name === 'out') await onSwitch(`ip link set dev ${name} mtu 9000`)
     await onSwitch(`ip link set dev ${name} addrgenmode none`)
     await onSwitch(`ip link set dev ${name} up`)
@@ -111,6 +117,41 @@ describe('each frame of each kind', () => {
     await expectConverged(lab)
     expect(await heardOf(['many', 'out'])).toEqual(twice('many'))
   })
+})
+
+test('a tunnel over IPv6, with its senders', async () => {
+  const write = (from: string) =>
+    writeSpans(
+      lab,
+      `spans: {span0: {sources: [{vxlan: {id: 42, local: "fd50:0::2"}, from: ["${from}"]}], sensors: [suricata, zeek]}}`
+    )
+  await write('fd50::/64')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  expect(await heardOf(['six', 'out'])).toEqual(twice('six'))
+  await write('fd51::/64')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  expect(await heardOf(['six', 'out'])).toEqual(twice())
+})
+
+test('a watch makes the interface and its table again', async () => {
+  await writeSpans(
+    lab,
+    'spans: {span0: {sources: [{vxlan: {id: 42}, from: [10.50.0.0/24]}], sensors: [suricata, zeek]}}'
+  )
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  await onHost(`ip link del dev ${tunnel}`)
+  await watch.expectTold(/\+ tunnel vxlan-\w+/)
+  await watch.settle()
+  expect(await heardOf(['out'])).toEqual(twice('out'))
+  await onHost('nft flush ruleset')
+  await watch.expectTold(/~ tunnel vxlan-\w+ .*senders: anybody → 10\.50\.0\.0\/24/)
+  await watch.settle()
+  await expectConverged(lab)
+  await watch.stop()
+  expect(watch.told).not.toContain('error')
 })
 
 describe('senders', () => {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import * as z from 'zod'
 import type { Argv } from '../exec.ts'
 import type { NftTable } from '../snapshot.ts'
 import { transaction } from './seal-table.ts'
@@ -59,11 +60,19 @@ export function isSenderTable({ objects }: NftTable, table: SenderTable): boolea
   return isDeepStrictEqual(withoutCounts(objects), tableObjects(table))
 }
 
+const senderMatch = z
+  .object({
+    match: z.object({
+      op: z.literal('!='),
+      right: z.union([z.string(), z.object({ prefix: z.object({ addr: z.string(), len: z.number() }) })])
+    })
+  })
+  .transform(({ match: { right } }) => (typeof right === 'string' ? right : `${right.prefix.addr}/${right.prefix.len}`))
+
 /** The senders that a table lets through, as far as its rules tell. */
 export function readSenders({ objects }: NftTable): string[] {
-  const isMatch = /"op":"!=".*?"right":(?:"([^"]+)"|\{"prefix":\{"addr":"([^"]+)","len":(\d+)\}\})/g
-  const rules = objects.flatMap(({ rule }) => rule ?? [])
-  return [...JSON.stringify(rules).matchAll(isMatch)].map(([, host, addr, len]) => host ?? `${addr}/${len}`)
+  const parts = objects.flatMap(({ rule }) => (Array.isArray(rule?.expr) ? rule.expr : []))
+  return parts.flatMap((part) => senderMatch.safeParse(part).data ?? [])
 }
 
 /** What has been counted makes no difference. */

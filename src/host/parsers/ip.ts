@@ -99,9 +99,10 @@ const portOutput = z
     })
   )
 
-/** With `external`, there is no id: who sends a frame says it. */
+/** With `external`, the id is 0 or left out: who sends a frame says it. */
 const vxlanOutput = z
   .object({
+    external: flag.pipe(z.literal(false)).default(false),
     id: z.number(),
     port: z.number(),
     local: z.string().optional(),

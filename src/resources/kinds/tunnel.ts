@@ -253,7 +253,7 @@ function step({ id }: Tunnel, verb: string, argv: readonly [string, ...string[]]
 }
 
 function explainConflict({ id }: Tunnel, wanted: Tunnel, host: HostIndex): Diagnostic {
-  const name = vxlanName({ id: wanted.vni, port: wanted.port }).join(' ')
+  const name = vxlanName({ id: wanted.vni, port: wanted.port })
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the source ${name} needs that name for its interface`)
   return diagnostic(

@@ -5,7 +5,7 @@ import type { Link, Vxlan } from '../../host/snapshot.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import { type VxlanSpec, vxlanFamily, vxlanName } from '../../spec/sources/vxlan.ts'
-import type { DesiredTunnel } from '../desired-state.ts'
+import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
 import { readTunnelOwner, tunnelName } from '../marks.ts'
 import { findInterface, matchOf } from './find-interface.ts'
@@ -24,7 +24,7 @@ export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
   isDevice: () => false,
   resolve(source, span, { spec, host, patient }) {
     const { vxlan, origin } = source
-    const id = vxlanName(vxlan)
+    const id: SourceId = [vxlanName(vxlan)]
     const inSpan = (found: Diagnostic) => ({ ...found, message: `span ${span.name}: ${found.message}`, origin })
     const joined = vxlan.interface === null ? null : findInterface(matchOf(spec, vxlan.interface), host)
     if (joined !== null && 'code' in joined) {
@@ -61,7 +61,7 @@ export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
   identify({ device, tcHook }, host) {
     const link = host.linkOf(device)
     if (link?.vxlan === undefined || !link.alias || readTunnelOwner(link, '') === null) return null
-    return { source: vxlanName(link.vxlan), serves: null, direction: directionAt(hostHooks, tcHook) }
+    return { source: [vxlanName(link.vxlan)], serves: null, direction: directionAt(hostHooks, tcHook) }
   }
 }
 
@@ -89,7 +89,7 @@ function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic | unde
   const whose = owner === null ? '' : `, which belongs to another spans.yaml (name: ${owner})`
   return diagnostic(
     'VXLAN_TAKEN',
-    `${vxlanName(tunnel).join(' ')} already ends in the interface ${other.name}${whose}, and the kernel has one for an id and a port`,
+    `${vxlanName(tunnel)} already ends in the interface ${other.name}${whose}, and the kernel has one for an id and a port`,
     `copy from that interface: "interface: ${other.name}"; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`
   )
 }
@@ -99,7 +99,7 @@ function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic |
   const { local } = tunnel
   const there = links.flatMap(({ addresses }) => addresses).map(({ address }) => address)
   if (local === null || there.includes(local)) return undefined
-  const message = `the host has no address ${local}, which is "local" of ${vxlanName(tunnel).join(' ')}`
+  const message = `the host has no address ${local}, which is "local" of ${vxlanName(tunnel)}`
   return diagnostic('ADDRESS_MISSING', message, suggestSlips(local, there) ?? `there are: ${there.join(', ')}`)
 }
 
@@ -107,7 +107,7 @@ function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic |
 function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic | undefined {
   if (tunnel.from.length === 0 || senderTables?.state !== 'unusable') return undefined
   const { message, hint } = senderTables.reason
-  const what = `"from" of ${vxlanName(tunnel).join(' ')} needs nftables, which this host does not have: ${message}`
+  const what = `"from" of ${vxlanName(tunnel)} needs nftables, which this host does not have: ${message}`
   return diagnostic('SENDERS_UNSUPPORTED', what, hint ?? 'install nftables, or take "from" out')
 }
 
@@ -115,6 +115,6 @@ function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Dia
 function warnOfUnread(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic[] {
   if (tunnel.from.length === 0 || senderTables?.state !== 'unread') return []
   const { message, hint } = senderTables.reason
-  const what = `who may send into ${vxlanName(tunnel).join(' ')} is not checked: ${message}`
+  const what = `who may send into ${vxlanName(tunnel)} is not checked: ${message}`
   return [diagnostic('TABLE_UNREAD', what, hint, tunnel.origin)]
 }

@@ -89,8 +89,8 @@ export interface VxlanSource {
 }
 
 /** What a VXLAN is called: the port only where it is not the usual one. */
-export function vxlanName({ id, port }: Pick<VxlanSpec, 'id' | 'port'>): readonly [string, ...string[]] {
-  return [`vxlan ${id}`, ...(port === usualPort ? [] : [`port ${port}`])]
+export function vxlanName({ id, port }: Pick<VxlanSpec, 'id' | 'port'>): string {
+  return port === usualPort ? `vxlan ${id}` : `vxlan ${id} port ${port}`
 }
 
 export const vxlanSource = {
@@ -104,8 +104,8 @@ export const vxlanSource = {
   // The schema takes what its keys print.
   print: ({ vxlan }) => ({ vxlan: vxlanMapping.parse(printKeys(keys, vxlan)) }),
   summary: ({ vxlan }) => ({
-    title: quote(vxlanName(vxlan).join(' ')),
-    identity: vxlanName(vxlan).join(' '),
+    title: quote(vxlanName(vxlan)),
+    identity: vxlanName(vxlan),
     device: null,
     defaultDirections: directionKeys.ingress,
     isOneWay: true

@@ -70,7 +70,7 @@ export const metrics = {
   ),
   spanplan_source_carrier: gauge('Whether the interface is up and has a carrier.', 'interface'),
   spanplan_source_idle_seconds: gauge(
-    "Seconds since the span's mirrors last copied a frame from the interface, container or Docker network, or since they were created.",
+    "Seconds since the span's mirrors last copied a frame from the interface, container, Docker network or tunnel, or since they were created.",
     'span interface'
   ),
   spanplan_interface_frames_total: counter('Frames that the interface has received.', 'interface'),

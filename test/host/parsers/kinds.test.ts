@@ -57,6 +57,14 @@ describe.each(['6.1', '6.15', '7.3'])('iproute2 %s', (version) => {
       altnames: ['alternative', 'enp5s0'],
       alias: 'an \u001b[31malias\t"quoted" \\'
     })
+    const usual = { local: null, group: null, interface: null, learning: true }
+    expect(['vxlan1', 'vxlan2', 'vxlan3', 'vxlan4'].map((name) => find(name)?.vxlan)).toEqual([
+      { ...usual, id: 42, port: 4789, local: '10.0.0.1', learning: false },
+      { ...usual, id: 43, port: 4790, group: '239.1.1.1', interface: 'dummy0' },
+      // What is sent says the id.
+      undefined,
+      { ...usual, id: 44, port: 4792, group: '2001:db8::2' }
+    ])
     // Two names that differ in bytes that are no UTF-8.
     expect([find('odd\udcff'), find('odd\udcfe"')]).toMatchObject([{ kind: 'dummy' }, { kind: 'dummy' }])
   })
