@@ -28,7 +28,7 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
     ...spans.flatMap((span) => [...checkSources(span, find), ...checkFilters(span), ...checkSensors(span)]),
     ...checkNetworks(spans),
     ...checkSourceNetworks(spans),
-    ...checkTunnels(spans),
+    ...checkTunnels(spans, find),
     ...checkSubnets(spans),
     ...checkLoops(spans, find)
   ]
@@ -147,8 +147,10 @@ function checkSourceNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   })
 }
 
+type Tunnel = SourceOf<'vxlan'>
+
 /** No sender has an address of both families. */
-function checkSenders({ vxlan, from, origin }: Pick<SourceOf<'vxlan'>, 'vxlan' | 'from' | 'origin'>): Diagnostic[] {
+function checkSenders({ vxlan, from, origin }: Tunnel): Diagnostic[] {
   const family = vxlanFamily(vxlan)
   const other = from.find((prefix) => familyOf(prefix) !== family)
   if (other === undefined) return []
@@ -157,8 +159,15 @@ function checkSenders({ vxlan, from, origin }: Pick<SourceOf<'vxlan'>, 'vxlan' |
   return [diagnostic('VALUE_INVALID', message, 'take it out', origin)]
 }
 
+/** What a dedicated interface receives does not reach the host, so no tunnel either. */
+function checkJoined({ vxlan, origin }: Tunnel, findInterface: FindInterface): Diagnostic[] {
+  if (vxlan.interface === null || !findInterface(vxlan.interface)?.dedicated) return []
+  const message = `"interface" of ${quote(vxlanName(vxlan))} is dedicated to capture: nothing that it receives gets into the tunnel`
+  return [diagnostic('VALUE_INVALID', message, 'name another interface, or remove "dedicated" from the file', origin)]
+}
+
 /** Spans share the interface that a VXLAN ends in: the kernel has one for each id and port, whatever else they have. */
-function checkTunnels(spans: readonly SpanSpec[]): Diagnostic[] {
+function checkTunnels(spans: readonly SpanSpec[], findInterface: FindInterface): Diagnostic[] {
   const tunnels = spans.flatMap(({ name: span, sources }) =>
     sources.flatMap((source) => (source.kind === 'vxlan' ? [{ ...source, span }] : []))
   )
@@ -170,7 +179,7 @@ function checkTunnels(spans: readonly SpanSpec[]): Diagnostic[] {
     const [vxlan, other] = [tunnel, earlier].map(({ vxlan, from }) => ({ ...vxlan, from: from.join(', ') }))
     first.set(name, earlier)
     const key = vxlan && keysOf(vxlan).find((one) => vxlan[one] !== other?.[one])
-    if (key === undefined) return checkSenders(tunnel)
+    if (key === undefined) return [...checkSenders(tunnel), ...checkJoined(tunnel, findInterface)]
     const message = `${quote(key)} of ${quote(name)} differs from that in span ${quote(earlier.span)} (${placeFrom(earlier.origin, origin)}): the kernel has one interface for an id and a port`
     return [
       diagnostic('VXLAN_DIFFERS', message, `write the same ${quote(key)}, or have the senders use two ports`, origin)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { runChecks } from '../../src/doctor/all-checks.ts'
 import { findInstallations } from '../../src/doctor/gather/installations.ts'
-import { judgeModule } from '../../src/doctor/gather/kernel-modules.ts'
+import { judgeModule, listModules } from '../../src/doctor/gather/kernel-modules.ts'
 import { parseUnits, type UnitReading } from '../../src/doctor/gather/systemd.ts'
 import { renderFindings } from '../../src/doctor/output.ts'
 import type { DoctorReadings } from '../../src/doctor/readings.ts'
@@ -15,6 +15,7 @@ import { warnOfListeners } from '../../src/resources/kinds/xdp.ts'
 import type { SilentWatch } from '../../src/status/watch-state.ts'
 import { converged, fixture, see } from '../lab/fixtures/converged.ts'
 import { casesFolder, readSnapshot } from '../lab/fixtures/plan-case.ts'
+import { load } from '../lab/fixtures/spec-text.ts'
 import { packaged, readingsWith, reportOn } from './readings.ts'
 
 /** What is not well: the check, the result and the command of each finding. */
@@ -163,6 +164,12 @@ describe('modules', () => {
     expect(judgeModule('cls_bpf', { ...nothing, config: 'CONFIG_NET_CLS_BPF=y\n' })).toBe('built in')
     expect(judgeModule('cls_bpf', { ...nothing, config: 'CONFIG_NET_CLS_BPF=m\n' })).toBe(null)
     expect(judgeModule('cls_bpf', { ...nothing, config: '# CONFIG_NET_CLS_BPF is not set\n' })).toBe('missing')
+  })
+
+  test('those that only some sources need are looked at where the file has such a source', () => {
+    const list = (source: string) => listModules(load(`version: 1\nspans: {span0: {sources: [{${source}}]}}`))
+    expect(list('interface: ens192')).toEqual(listModules(undefined))
+    expect(list('vxlan: {id: 42}')).toEqual([...listModules(undefined), 'vxlan'])
   })
 
   test('what modprobe of kmod 34 says', () => {
