@@ -55,9 +55,9 @@ function tableObjects({ link, mark, id, port, protocol, senders }: SenderTable):
   ]
 }
 
-/** Whether a table is as {@link writeSenderTable} writes it. */
+/** Whether a table, {@link withoutCounts}, is as {@link writeSenderTable} writes it. */
 export function isSenderTable({ objects }: NftTable, table: SenderTable): boolean {
-  return isDeepStrictEqual(withoutCounts(objects), tableObjects(table))
+  return isDeepStrictEqual(objects, tableObjects(table))
 }
 
 const senderMatch = z

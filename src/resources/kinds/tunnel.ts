@@ -47,6 +47,9 @@ export const plannedTunnel: ReadonlySet<InterfaceSetting> = new Set([
   'clsact'
 ])
 
+/** What a link has that is no VXLAN, or is gone. */
+const noVxlan: Vxlan = { id: 0, port: 0, local: null, group: null, interface: null, learning: false }
+
 const anyOf = (value: string | null) => value ?? 'any'
 const noneOf = (value: string | null) => value ?? 'none'
 const writeSenders = (from: Tunnel['from']) =>
@@ -112,8 +115,7 @@ function tunnelsOf({ spans }: DesiredState): Use[] {
 }
 
 function isMark(alias: string, name: string, id: number, port: number): boolean {
-  const vxlan = { id, port, local: null, group: null, interface: null, learning: false }
-  return alias !== '' && readTunnelOwner({ name, alias, vxlan }, '') !== null
+  return alias !== '' && readTunnelOwner({ name, alias, vxlan: { ...noVxlan, id, port } }, '') !== null
 }
 
 function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, ...Use[]]): Tunnel {
@@ -147,8 +149,7 @@ function observeTunnel(
   const uses = host.filtersOf(link.name).flatMap((filter) => marks.mirrors.get(filter) ?? [])
   // Spans out of scope need it; where no span copies from it, it may be of any.
   const isRemovable = uses.length > 0 ? uses.every(({ inScope }) => inScope) : coversEverySpan(desired)
-  const nothing = { id: 0, port: 0, local: null, group: null, interface: null, learning: false }
-  const { id: vni, ...rest } = link.vxlan ?? nothing
+  const { id: vni, ...rest } = link.vxlan ?? noVxlan
   return {
     kind: 'tunnel',
     id: link.name,
@@ -190,9 +191,9 @@ function leftTables(desired: DesiredState, { senderTables, mayExist }: HostIndex
 }
 
 function observeLeft(id: string): Tunnel {
-  const vxlan = { vni: 0, port: 0, local: null, group: null, interface: null, learning: false }
+  const { id: vni, ...vxlan } = noVxlan
   const rest = { mark: '', up: false, arp: false, ipv6: false, from: null, seal: 'none' } as const
-  return { kind: 'tunnel', id, spans: [], owner: 'ours', ...vxlan, ...rest, isGone: true }
+  return { kind: 'tunnel', id, spans: [], owner: 'ours', vni, ...vxlan, ...rest, isGone: true }
 }
 
 /** A table that somebody has changed is not written as it was. */

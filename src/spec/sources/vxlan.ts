@@ -67,13 +67,13 @@ export type VxlanSpec = ValuesOf<typeof keys>
 /** `vxlan` of a source. */
 export const vxlanMapping = mapping(shapeOf(keys)).check(({ value, issues }) => {
   const { local, group, interface: joined } = value
-  const refuse = (key: string, message: string, hint: string) =>
-    issues.push({ code: 'custom', input: value[key as keyof typeof value], path: [key], message, params: { hint } })
+  const refuse = (message: string, hint: string) =>
+    issues.push({ code: 'custom', input: group, path: ['group'], message, params: { hint } })
   if (group !== undefined && joined === undefined) {
-    refuse('group', 'needs "interface", on which this host joins the group', 'write interface: eth1 beside it')
+    refuse('needs "interface", on which this host joins the group', 'write interface: eth1 beside it')
   }
   if (group !== undefined && local !== undefined && familyOf(group) !== familyOf(local)) {
-    refuse('group', 'must be of the same kind as "local": both IPv4, or both IPv6', 'take "local" out')
+    refuse('must be of the same kind as "local": both IPv4, or both IPv6', 'take "local" out')
   }
 })
 

@@ -8,12 +8,15 @@ export function familyOf(address: string): Family {
   return address.includes(':') ? 'inet6' : 'inet'
 }
 
-/** An address as ip prints it; undefined: the text is no address. Some tools read a number with a leading zero as octal: it is none. */
+/**
+ * An address as ip prints it; undefined: the text is no address. Some tools read a number with a leading zero as octal, and an IPv4 address
+ * in the form of an IPv6 address is one of IPv4: neither is one here.
+ */
 export function normalizeAddress(text: string): string | undefined {
   if (z.ipv4().safeParse(text).success) return text
   if (!z.ipv6().safeParse(text).success) return undefined
-  const { hostname } = new URL(`http://[${text}]`)
-  return hostname.slice(1, -1)
+  const address = new URL(`http://[${text}]`).hostname.slice(1, -1)
+  return address.startsWith('::ffff:') ? undefined : address
 }
 
 /** The bits of an address that {@link normalizeAddress} has written. */
