@@ -57,7 +57,8 @@ export interface PortOptions {
 
 /** The end of a VXLAN. */
 export interface Vxlan {
-  readonly id: number
+  /** null: the link gets the frames of every id (`external`, as Open vSwitch has it). */
+  readonly id: number | null
   readonly port: number
   /** null: any IPv4 address. */
   readonly local: string | null
@@ -104,7 +105,7 @@ export interface Link {
   readonly ipv6: boolean
   readonly bridge: BridgeOptions | null
   readonly port: PortOptions | null
-  /** Missing: the link is no VXLAN, or one without an id of its own. */
+  /** Missing: the link is no VXLAN. */
   readonly vxlan?: Vxlan
   /** The forwarding database has the link's own MAC address: frames to that address are not flooded. */
   readonly ownMacEntry: boolean

@@ -74,7 +74,8 @@ export interface DesiredSensor {
 }
 
 /** A tunnel that ends in a link which spanplan makes. */
-export interface DesiredTunnel extends Omit<Vxlan, 'learning'> {
+export interface DesiredTunnel extends Omit<Vxlan, 'id' | 'learning'> {
+  readonly id: number
   /** The name of the link. */
   readonly name: string
   /** The prefixes and addresses of those who may send into it; none: anybody may. */

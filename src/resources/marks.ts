@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { HookPlace, Link, NftTable, Vxlan } from '../host/snapshot.ts'
+import type { HookPlace, Link, NftTable } from '../host/snapshot.ts'
 import { tableOf } from '../keys.ts'
 import { bridgeBits, type InterfaceSetting, interfaceBits, portBits } from './settings.ts'
 
@@ -182,7 +182,10 @@ function readOrigin(text: string): BridgeOrigin | null {
 }
 
 /** What tells a tunnel of an owner's from all others. */
-type TunnelIdentity = Pick<Vxlan, 'id' | 'port'>
+interface TunnelIdentity {
+  readonly id: number
+  readonly port: number
+}
 
 /** The name of the link of a tunnel: it is a mark as soon as the kernel has made the link. */
 export function tunnelName(owner: string, { id, port }: TunnelIdentity): string {
@@ -204,7 +207,8 @@ export function readTunnelOwner(
   owner: string
 ): string | null {
   const [, marked = owner] = /^spanplan:([^:]+):vxlan$/.exec(alias ?? '') ?? []
-  return vxlan !== undefined && name === tunnelName(marked, vxlan) ? marked : null
+  const { id = null, port = 0 } = vxlan ?? {}
+  return id !== null && name === tunnelName(marked, { id, port }) ? marked : null
 }
 
 /** The name of an owner's table of nftables. */

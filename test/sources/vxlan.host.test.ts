@@ -260,5 +260,11 @@ describe('the interface', () => {
     await onHost('ip link add dev vx0 type vxlan id 42 dstport 4789')
     expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('vxlan 42 already ends in the interface vx0')
     await onHost('ip link del dev vx0')
+    await onHost('ip link add dev vx0 type vxlan external dstport 4789')
+    await onHost('ip link set dev vx0 addrgenmode none up')
+    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(
+      'is that of the interface vx0, which gets the frames'
+    )
+    await onHost('ip link del dev vx0')
   })
 })

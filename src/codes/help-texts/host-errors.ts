@@ -48,7 +48,7 @@ export const hostErrors = {
     'Remove the source, or copy from the bridge of that span with "interface".'
   ],
   VXLAN_TAKEN: [
-    'The host has another interface for the id and the port of a source of the kind vxlan, and the kernel has one for both.',
+    'The host has another interface for the id and the port of a source of the kind vxlan, or one for every id of that port, and the kernel has one for both.',
     'Copy from that interface with "interface", or remove it if nothing needs it.'
   ],
   ADDRESS_MISSING: [

@@ -99,11 +99,11 @@ const portOutput = z
     })
   )
 
-/** With `external`, the id is 0 or left out: who sends a frame says it. */
+/** With `external`, the id is 0 or left out. */
 const vxlanOutput = z
   .object({
-    external: flag.pipe(z.literal(false)).default(false),
-    id: z.number(),
+    external: flag.default(false),
+    id: z.number().default(0),
     port: z.number(),
     local: z.string().optional(),
     local6: z.string().optional(),
@@ -115,8 +115,8 @@ const vxlanOutput = z
     learning: flag.default(true)
   })
   .transform(
-    ({ id, port, local, local6, group, group6, remote, remote6, link, learning }): Vxlan => ({
-      id,
+    ({ external, id, port, local, local6, group, group6, remote, remote6, link, learning }): Vxlan => ({
+      id: external ? null : id,
       port,
       local: local ?? local6 ?? null,
       group: group ?? group6 ?? remote ?? remote6 ?? null,

@@ -48,7 +48,7 @@ export const plannedTunnel: ReadonlySet<InterfaceSetting> = new Set([
 ])
 
 /** What a link has that is no VXLAN, or is gone. */
-const noVxlan: Vxlan = { id: 0, port: 0, local: null, group: null, interface: null, learning: false }
+const noVxlan = { id: 0, port: 0, local: null, group: null, interface: null, learning: false } satisfies Vxlan
 
 const anyOf = (value: string | null) => value ?? 'any'
 const noneOf = (value: string | null) => value ?? 'none'
@@ -149,13 +149,13 @@ function observeTunnel(
   const uses = host.filtersOf(link.name).flatMap((filter) => marks.mirrors.get(filter) ?? [])
   // Spans out of scope need it; where no span copies from it, it may be of any.
   const isRemovable = uses.length > 0 ? uses.every(({ inScope }) => inScope) : coversEverySpan(desired)
-  const { id: vni, ...rest } = link.vxlan ?? noVxlan
+  const { id, ...rest } = link.vxlan ?? noVxlan
   return {
     kind: 'tunnel',
     id: link.name,
     spans: [...new Set(uses.flatMap(({ span }) => span ?? []))],
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
-    vni,
+    vni: id ?? noVxlan.id,
     ...rest,
     mark: link.alias ?? '',
     up: link.up,
@@ -168,12 +168,15 @@ function observeTunnel(
 
 /** @param unread what they are taken for where nobody has read them, so that they stay. */
 function observeSenders({ senderTables }: HostIndex, { name, vxlan }: Link, unread: readonly string[]): Tunnel['from'] {
-  if (senderTables?.state !== 'usable' || vxlan === undefined) return unread
+  const id = vxlan?.id ?? null
+  if (senderTables?.state !== 'usable' || vxlan === undefined || id === null) return unread
   const table = senderTables.tables.find((one) => one.name === senderTableName(name))
   if (table === undefined) return []
   const senders = readSenders(table)
   const mark = writeTableMark(readTableMark(table) ?? '')
-  return isSenderTable(table, { link: name, mark, ...vxlan, protocol: protocolOf(vxlan), senders }) ? senders : null
+  return isSenderTable(table, { link: name, mark, id, port: vxlan.port, protocol: protocolOf(vxlan), senders })
+    ? senders
+    : null
 }
 
 const protocolOf = (tunnel: Pick<Vxlan, 'local' | 'group'>) => (vxlanFamily(tunnel) === 'inet' ? 'ip' : 'ip6')

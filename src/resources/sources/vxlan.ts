@@ -35,7 +35,11 @@ export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
     const name = tunnelName(spec.name, vxlan)
     const link = host.linkOf(name)
     const tunnel = { ...vxlan, interface: joined?.name ?? null, name, from: source.from, item: source.id, origin }
-    const found = explainTaken(tunnel, host) ?? explainLocal(tunnel, host) ?? explainSenders(tunnel, host)
+    const found =
+      explainTaken(tunnel, host) ??
+      explainPort(tunnel, host) ??
+      explainLocal(tunnel, host) ??
+      explainSenders(tunnel, host)
     const problem = found === undefined ? null : { ...found, origin }
     const items = source.directions.map(
       (direction): SourceHook => ({
@@ -60,8 +64,9 @@ export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
   recall: () => [],
   identify({ device, tcHook }, host) {
     const link = host.linkOf(device)
-    if (link?.vxlan === undefined || !link.alias || readTunnelOwner(link, '') === null) return null
-    return { source: [vxlanName(link.vxlan)], serves: null, direction: directionAt(hostHooks, tcHook) }
+    const { id = null, port = 0 } = link?.vxlan ?? {}
+    if (link === undefined || id === null || !link.alias || readTunnelOwner(link, '') === null) return null
+    return { source: [vxlanName({ id, port })], serves: null, direction: directionAt(hostHooks, tcHook) }
   }
 }
 
@@ -91,6 +96,17 @@ function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic | unde
     'VXLAN_TAKEN',
     `${vxlanName(tunnel)} already ends in the interface ${other.name}${whose}, and the kernel has one for an id and a port`,
     `copy from that interface: "interface: ${other.name}"; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`
+  )
+}
+
+/** An interface that gets every id, as Open vSwitch has it, shares its port with none: ours could not be set up. */
+function explainPort({ id, port }: DesiredTunnel, { links }: HostIndex): Diagnostic | undefined {
+  const other = links.find(({ up, vxlan }) => up && vxlan?.id === null && vxlan.port === port)
+  if (other === undefined) return undefined
+  return diagnostic(
+    'VXLAN_TAKEN',
+    `the UDP port ${port} of ${vxlanName({ id, port })} is that of the interface ${other.name}, which gets the frames of every id (external)`,
+    `have the senders use another port, or copy from that interface: "interface: ${other.name}"`
   )
 }
 

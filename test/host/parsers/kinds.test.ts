@@ -61,8 +61,7 @@ describe.each(['6.1', '6.15', '7.3'])('iproute2 %s', (version) => {
     expect(['vxlan1', 'vxlan2', 'vxlan3', 'vxlan4'].map((name) => find(name)?.vxlan)).toEqual([
       { ...usual, id: 42, port: 4789, local: '10.0.0.1', learning: false },
       { ...usual, id: 43, port: 4790, group: '239.1.1.1', interface: 'dummy0' },
-      // What is sent says the id.
-      undefined,
+      { ...usual, id: null, port: 4791, learning: false },
       { ...usual, id: 44, port: 4792, group: '2001:db8::2' }
     ])
     // Two names that differ in bytes that are no UTF-8.
