@@ -252,6 +252,20 @@ describe('the interface', () => {
     await expectRestored(lab, before)
   })
 
+  test('stays while somebody else uses it, and each use is named with its end', async () => {
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    await onHost(`ip addr add 10.99.0.1/24 dev ${tunnel}`)
+    await onHost('ip link add dev guest type bridge')
+    await onHost(`ip link set dev ${tunnel} master guest`)
+    const said = await expectRefusal(lab, ['destroy', '--all', '--yes'])
+    expect(said).toContain(`the tunnel ${tunnel} cannot be removed: it has the address 10.99.0.1/24`)
+    expect(said).toContain(`if nothing needs it: ip addr del 10.99.0.1/24 dev ${tunnel}`)
+    expect(said).toContain(`the tunnel ${tunnel} cannot be removed: it is a port of guest`)
+    await onHost('ip link del dev guest')
+    await onHost(`ip addr del 10.99.0.1/24 dev ${tunnel}`)
+  })
+
   test('is not made where somebody has its name or its id, and theirs stays', async () => {
     await write('id: 42')
     await onHost(`ip link add dev ${tunnel} type bridge`)

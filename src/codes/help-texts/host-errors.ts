@@ -110,7 +110,7 @@ export const hostErrors = {
     'Give the bridge the name of its span again, as the hint says. Then run apply.'
   ],
   BRIDGE_IN_USE: [
-    'The bridge cannot be removed, because somebody else uses it, or another span copies from it. There is one error for each use.',
+    'The bridge, or the interface of a tunnel, cannot be removed, because somebody else uses it, or another span copies from it. There is one error for each use.',
     'Do what the hint says, which ends that use.'
   ],
   LINK_OPAQUE: [

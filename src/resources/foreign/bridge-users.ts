@@ -37,10 +37,7 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
     ),
     ...foreignAddresses(link, networks)
       .map(writeAddress)
-      .map((address) => ({
-        words: `it has the address ${address}`,
-        removal: [['ip', 'addr', 'del', address, 'dev', bridge]]
-      })),
+      .map((address) => addressUser(address, bridge)),
     ...host.routesOf(link).map((route) => ({
       words: `the host has a route through it: ${route.text}`,
       removal: [route.removal]
@@ -54,7 +51,7 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
       words: `a filter of ${filter.device}, at ${placeOf(filter)} and preference ${filter.pref}, ${filter.redirects ? 'redirects' : 'copies'} into it: ${filterWords(filter)}`,
       removal: [removalOf(filter)]
     })),
-    ...(link.master === null ? [] : [{ words: `it is a port of ${link.master}`, removal: [takeOff(bridge)] }])
+    ...(link.master === null ? [] : [masterUser(link.master, bridge)])
   ]
   const inUse = (words: string, hint: string, origin?: Origin) =>
     diagnostic('BRIDGE_IN_USE', `the bridge ${bridge} cannot be removed: ${words}`, hint, origin)
@@ -64,6 +61,24 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
       inUse(`span ${span} copies from it`, `take the source off, or ${instead}`, origin)
     )
   ]
+}
+
+/** What uses the link of a tunnel and stays without it. */
+export function findTunnelUsers(tunnel: string, { host }: ObservedState): Diagnostic[] {
+  const link = host.linkOf(tunnel)
+  if (link === undefined) return []
+  const guests = [
+    ...host.uppersOf(link).map(upperUser),
+    ...foreignAddresses(link, []).map((address) => addressUser(writeAddress(address), tunnel)),
+    ...(link.master === null ? [] : [masterUser(link.master, tunnel)])
+  ]
+  return guests.map(({ words, removal }) =>
+    diagnostic(
+      'BRIDGE_IN_USE',
+      `the tunnel ${tunnel} cannot be removed: ${words}`,
+      `if nothing needs it: ${removal.map(shellLine).join('; ')}`
+    )
+  )
 }
 
 /**
@@ -93,6 +108,14 @@ function otherSpan({ marks, host }: ObservedState, filter: Filter) {
 
 function takeOff(port: string): readonly string[] {
   return ['ip', 'link', 'set', 'dev', port, 'nomaster']
+}
+
+function masterUser(master: string, device: string) {
+  return { words: `it is a port of ${master}`, removal: [takeOff(device)] }
+}
+
+function addressUser(address: string, device: string) {
+  return { words: `it has the address ${address}`, removal: [['ip', 'addr', 'del', address, 'dev', device]] }
 }
 
 function upperUser({ name, kind, addresses }: Link) {

@@ -12,6 +12,7 @@ import { option, shellLine } from '../../host/quote-command.ts'
 import type { Link, Vxlan } from '../../host/snapshot.ts'
 import { vxlanFamily, vxlanName } from '../../spec/sources/vxlan.ts'
 import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
+import { findTunnelUsers } from '../foreign/bridge-users.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { ownMark, readTableMark, readTunnelOwner, writeTableMark, writeTunnelMark } from '../marks.ts'
@@ -104,6 +105,7 @@ export const tunnel: Kind<Tunnel> = {
   device: ({ id }) => id,
   makesDevice: true,
   conflict: explainConflict,
+  blockers: ({ id }, now) => findTunnelUsers(id, now),
   conflictCosts: () => 'dependants'
 }
 
