@@ -1,5 +1,6 @@
 import { docker, liveRestore } from './checks/docker-checks.ts'
 import { file, runDirectory } from './checks/file-checks.ts'
+import { firewall } from './checks/firewall-checks.ts'
 import { installation } from './checks/installation-checks.ts'
 import { carrier, managers, mtu, offloads } from './checks/interface-checks.ts'
 import { modules } from './checks/kernel-checks.ts'
@@ -32,6 +33,7 @@ const checks: Readonly<Record<string, Check>> = {
   managers,
   offloads,
   mtu,
+  firewall,
   sensors,
   xdp,
   listeners,

@@ -1,5 +1,6 @@
 import type { Diagnostic, Fault } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
+import type { Firewall } from '../host/nftables/firewall.ts'
 import type { PacketListener } from '../host/parsers/packet-listeners.ts'
 import type { Sample } from '../host/read-counters.ts'
 import type { Manager } from '../host/snapshot.ts'
@@ -109,6 +110,8 @@ export interface DoctorReadings extends DoctorRequest {
   readonly docker: DockerReading
   readonly host: Known<HostIndex>
   readonly managers: Known<readonly ManagerReading[]>
+  /** What the chains of nftables let in. */
+  readonly firewall: Known<Firewall>
   /** The packet sockets of this network namespace that get every frame. */
   readonly listeners: Known<readonly PacketListener[]>
   readonly spans: Known<SpansReading>

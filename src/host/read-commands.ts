@@ -28,8 +28,8 @@ export const readCommands = {
   qdiscs: alone('tc', '-json', 'qdisc', 'show'),
   /** All tables of the family that spanplan's are of, with what is in them. */
   tables: alone('nft', '-j', 'list', 'ruleset', 'bridge'),
-  /** The same of the family that the tables of senders are of. Firewalls have theirs there. */
-  senderTables: alone('nft', '-j', 'list', 'ruleset', 'inet'),
+  /** The same of the family that the tables of senders are of. Firewalls have theirs there, with sets that may be long. */
+  senderTables: alone('nft', '-j', '-t', 'list', 'ruleset', 'inet'),
   /** Its status shows whether the kernel can have such tables. */
   tableSupport: alone(...checkCommand),
   programs: alone('bpftool', '-j', 'prog', 'show')

@@ -9,9 +9,12 @@ import { parseUnits, type UnitReading } from '../../src/doctor/gather/systemd.ts
 import { renderFindings } from '../../src/doctor/output.ts'
 import type { DoctorReadings } from '../../src/doctor/readings.ts'
 import type { Diagnostic } from '../../src/errors.ts'
+import { parseFirewall } from '../../src/host/nftables/firewall.ts'
 import { parsePacketListeners } from '../../src/host/parsers/packet-listeners.ts'
+import { makeTarget } from '../../src/plan/target.ts'
 import { plain } from '../../src/printable.ts'
 import { warnOfListeners } from '../../src/resources/kinds/xdp.ts'
+import { everySpan } from '../../src/spec/scope.ts'
 import type { SilentWatch } from '../../src/status/watch-state.ts'
 import { converged, fixture, see } from '../lab/fixtures/converged.ts'
 import { casesFolder, readSnapshot } from '../lab/fixtures/plan-case.ts'
@@ -48,7 +51,7 @@ test('what could not be read is not guessed', () => {
   const known = nothing.filter(({ result }) => result !== 'unknown').map(({ id }) => id)
   expect(known).toEqual([
     ...['node', 'iproute2', 'ethtool', 'tcpdump', 'bpftool', 'tools', 'rights', 'docker', 'live_restore'],
-    ...['run_directory', 'watch', 'installation']
+    ...['run_directory', 'firewall', 'watch', 'installation']
   ])
   const deferred = see({ ...converged, docker: { state: 'deferred' } })
   expect(found({ spans: reportOn(deferred) })).toEqual([
@@ -73,7 +76,7 @@ test('a check that has nothing to look at says so, instead of that all is well',
   const idle = runChecks(readings).flatMap(({ id, result, message }) =>
     message.startsWith('nothing to check: ') ? [`${id} ${result}`] : []
   )
-  const ids = ['carrier', 'managers', 'offloads', 'mtu', 'sensors', 'listeners', 'silence']
+  const ids = ['carrier', 'managers', 'offloads', 'mtu', 'firewall', 'sensors', 'listeners', 'silence']
   expect(idle).toEqual(ids.map((id) => `${id} ok`))
   const empty = see({ ...nothing, docker: { state: 'deferred' } }, 'version: 1\nspans: {}\n')
   expect(runChecks(readingsWith({ spans: reportOn(empty) }))).toContainEqual({
@@ -82,7 +85,8 @@ test('a check that has nothing to look at says so, instead of that all is well',
     message: 'nothing to check: the file has no spans',
     command: null
   })
-  expect(runChecks(readingsWith({})).filter(({ message }) => message.startsWith('nothing'))).toEqual([])
+  const whole = runChecks(readingsWith({})).filter(({ message }) => message.startsWith('nothing to check'))
+  expect(whole.map(({ id }) => id)).toEqual(['firewall'])
 })
 
 test('an interface that is set down has no bad cable', () => {
@@ -521,4 +525,28 @@ test('what a person reads: 100 columns at most, but for commands, and nothing th
   expect(text).toContain('problem    rights          root has no CAP_NET_ADMIN: apply and watch need it.')
   expect(text).toContain('\n           $ apt-get install docker.io podman-docker-\n')
   expect(text.trimEnd().split('\n').at(-1)).toMatch(/^2 problems, 0 warnings, 1 not known\. Each \$ line/)
+})
+
+describe('the firewall', () => {
+  const spec = load('version: 1\nspans: {span0: {sources: [{vxlan: {id: 42}}]}}')
+  const scope = { name: spec.name, spans: everySpan }
+  const target = makeTarget(spec, { scope, deferDocker: false, subnetSeed: '' })
+  const chain = (table: string, name: string) => ({
+    chain: { family: 'inet', table, name, type: 'filter', hook: 'input', prio: 0, policy: 'drop' }
+  })
+  test.each([
+    ['filter', [], 'nft insert rule inet filter input udp dport 4789 accept'],
+    ['firewalld', [], 'firewall-cmd --add-port=4789/udp'],
+    ['filter', [{ chain: { family: 'ip', table: 'filter', name: 'ufw-user-input' } }], 'ufw allow 4789/udp']
+  ])('of the table %s is told what lets a tunnel in', (table, more, command) => {
+    const firewall = { known: parseFirewall({ nftables: [chain(table, 'input'), ...more] }) }
+    expect(found({ file: { state: 'valid', target }, firewall })).toEqual([['firewall', 'warning', command]])
+    // No source of that file is a tunnel.
+    expect(found({ firewall })).toEqual([])
+  })
+
+  test('that cannot be read is not guessed', () => {
+    const firewall = { unknown: 'what the firewall lets in is not known' }
+    expect(found({ file: { state: 'valid', target }, firewall })).toEqual([['firewall', 'unknown', null]])
+  })
 })

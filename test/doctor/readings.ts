@@ -2,6 +2,7 @@
 
 import { listModules } from '../../src/doctor/gather/kernel-modules.ts'
 import type { DoctorReadings, Installation } from '../../src/doctor/readings.ts'
+import { parseFirewall } from '../../src/host/nftables/firewall.ts'
 import type { PlanView } from '../../src/plan/plan-view.ts'
 import { makeTarget } from '../../src/plan/target.ts'
 import { loadSpec } from '../../src/spec/load.ts'
@@ -57,6 +58,7 @@ export function readingsWith(more: Partial<DoctorReadings> = {}): DoctorReadings
     otherFiles: null,
     watches: [{ name: spec.name, socket: '/run/spanplan/net-1.default.watch', state: watch, silent: null }],
     leftFiles: [],
+    firewall: { known: parseFirewall({ nftables: [] }) },
     listeners: { known: [] },
     units: {
       known: [

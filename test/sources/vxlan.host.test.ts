@@ -1,6 +1,8 @@
 /** The end of a VXLAN as a source: what somebody mirrors into it arrives once, whatever it is, and nothing else does. */
 import type Docker from 'dockerode'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { findClosedChains, parseFirewall } from '../../src/host/nftables/firewall.ts'
+import { examine, findingsOf } from '../lab/commands/doctor.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { arp, BROADCAST, ether, filler } from '../lab/frames/frames.ts'
@@ -280,5 +282,83 @@ describe('the interface', () => {
       'is that of the interface vx0, which gets the frames'
     )
     await onHost('ip link del dev vx0')
+  })
+})
+
+/** As Debian's example, firewalld and ufw have it, each with what an administrator adds. */
+const rulesets = {
+  'drops by default': [
+    'policy drop; ct state vmap { established : accept, related : accept, invalid : drop }; iif lo accept; tcp dport { 22, 80-90 } accept',
+    false
+  ],
+  'drops at its end': [
+    'ct state established,related accept; meta l4proto { icmp, ipv6-icmp } accept; jump services; counter reject with icmpx admin-prohibited',
+    false
+  ],
+  'takes the port by a set': ['policy drop; udp dport @ports accept', true],
+  'takes a range of ports': ['policy drop; meta l4proto udp th dport 4000-5000 counter accept', true],
+  'takes the port in a chain': ['jump services; udp dport 4789 jump tunnels; drop', true],
+  'takes all of an interface': ['policy drop; iifname "ens192" accept', true],
+  'takes all but some ports': ['policy drop; udp dport != { 53, 67 } accept', true],
+  'takes the port by a map': ['policy drop; udp dport vmap { 53 : drop, 4789 : goto tunnels }', true],
+  'drops the port by a map': ['udp dport vmap { 4789 : drop }; accept', false],
+  'drops in another table': [
+    'policy accept; udp dport 4789 accept',
+    false,
+    'table ip raw { chain early { type filter hook prerouting priority raw; udp dport 4000-5000 drop; }; }'
+  ]
+} as const
+
+/** As `nft -f` reads it. */
+function writeRuleset([rules, , more = '']: readonly [string, boolean, string?]): string {
+  const ports = 'set ports { type inet_service; flags interval; elements = { 53, 4700-4800 }; }'
+  const services = 'chain services { tcp dport 22 accept; ip6 daddr fe80::/64 udp dport 546 accept; }'
+  const chain = `chain input { type filter hook input priority filter; ${rules}; }`
+  const ruleset = `table inet filter { ${ports}\n ${services}\n chain tunnels { accept; }\n ${chain}\n }\n${more}\n`
+  return ruleset.replaceAll('; ', ';\n')
+}
+
+const received = async () => {
+  const [{ stats64 }] = JSON.parse(await onHost(`ip -s -j link show dev ${tunnel}`))
+  return stats64.rx.packets
+}
+
+describe('a firewall of the host', () => {
+  test('whose rules the doctor reads as the kernel does', async () => {
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    const passed: string[] = []
+    const open: string[] = []
+    for (const [name, rules] of Object.entries(rulesets)) {
+      await lab.run(['nft', '-f', '-'], { input: `flush ruleset\n${writeRuleset(rules)}` })
+      const firewall = parseFirewall(JSON.parse(await onHost('nft -j list ruleset')))
+      if (findClosedChains(firewall, { family: 'inet', protocol: 'udp', port: 4789 }).length === 0) open.push(name)
+      const earlier = await received()
+      await lab.send([ether(BROADCAST, stranger, filler(100))], 'out', 'switch')
+      // A second datagram, which no ruleset drops, is the last.
+      await onHost('nft flush ruleset')
+      await lab.send([ether(BROADCAST, stranger, filler(100))], 'out', 'switch')
+      await vi.waitFor(async () => expect(await received()).toBeGreaterThan(earlier), { timeout: 5000 })
+      if ((await received()) === earlier + 2) passed.push(name)
+    }
+    expect(passed).toEqual(Object.entries(rulesets).flatMap(([name, [, passes]]) => (passes ? name : [])))
+    expect(open).toEqual(passed)
+  })
+
+  test('that drops the datagrams: the command of the doctor lets them in', async () => {
+    await lab.run(['nft', '-f', '-'], { input: writeRuleset(rulesets['drops by default']) })
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    expect(await heardOf(['out'])).toEqual([[], []])
+    const [{ message, command } = { message: '', command: null }] = findingsOf(
+      await examine(lab),
+      'firewall',
+      'warning'
+    )
+    expect(message).toContain('the chain input of the table inet filter drops what comes to UDP port 4789')
+    await lab.run(['sh', '-c', command ?? 'false'])
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+    expect(findingsOf(await examine(lab), 'firewall', 'ok')).toHaveLength(1)
+    await onHost('nft delete table inet filter')
   })
 })

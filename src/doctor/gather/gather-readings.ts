@@ -19,6 +19,7 @@ import { findInstallations } from './installations.ts'
 import { listModules, readModule } from './kernel-modules.ts'
 import { readManagers } from './managers.ts'
 import { isPodmanWithoutSpans, readDockerDaemon } from './read-docker-daemon.ts'
+import { readFirewall } from './read-firewall.ts'
 import { readPacketListeners } from './read-packet-listeners.ts'
 import { readPrograms } from './read-programs.ts'
 import { readUnits } from './systemd.ts'
@@ -33,13 +34,14 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: '
 /** Gathers all that the checks rest on. It changes nothing, and whatever hangs is given up after some seconds. */
 export async function gatherReadings(request: DoctorRequest): Promise<DoctorReadings> {
   const target = request.file.state === 'valid' ? request.file.target : null
-  const [{ docker, planned }, programs, modules, units, watches, otherFiles, listeners] = await Promise.all([
+  const [{ docker, planned }, programs, modules, units, watches, otherFiles, firewall, listeners] = await Promise.all([
     readPlanned(target),
     readPrograms(),
     Promise.all(listModules(target?.spec).map(async (name) => [name, await readModule(name)] as const)),
     readUnits(),
     readWatches(target?.spec.name ?? null),
     target === null ? null : findOtherFiles(target),
+    readFirewall(),
     readPacketListeners()
   ])
   return {
@@ -55,6 +57,7 @@ export async function gatherReadings(request: DoctorRequest): Promise<DoctorRead
     units,
     watches,
     otherFiles,
+    firewall,
     listeners,
     ...('unknown' in planned
       ? { host: planned, managers: planned, spans: planned }

@@ -1,5 +1,6 @@
 import { type Diagnostic, nowhere } from '../../errors.ts'
 import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
+import type { Datagram } from '../../host/nftables/firewall.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Filter, HookPlace, IpLink, Link, TcHook } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'
@@ -78,6 +79,8 @@ interface SourceNeeds {
   readonly devices?: readonly string[]
   /** The names of Docker networks whose ports frames are copied from. */
   readonly networks?: readonly string[]
+  /** What senders send to this host, which its firewall has to let in. */
+  readonly datagrams?: readonly Datagram[]
   /** The kernel's modules that no other source needs. */
   readonly modules?: readonly SourceModule[]
 }

@@ -20,7 +20,11 @@ import {
 
 /** What comes out of a VXLAN that ends on this host, in a link which spanplan makes. */
 export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
-  needs: ({ vxlan }, spec) => ({ devices: [tunnelName(spec.name, vxlan)], modules: ['vxlan'] }),
+  needs: ({ vxlan }, spec) => ({
+    devices: [tunnelName(spec.name, vxlan)],
+    datagrams: [{ family: vxlanFamily(vxlan), protocol: 'udp', port: vxlan.port }],
+    modules: ['vxlan']
+  }),
   isDevice: () => false,
   resolve(source, span, { spec, host, patient }) {
     const { vxlan, origin } = source
