@@ -22,7 +22,14 @@ import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
 import { needsDocker, type RollbackResult, rollBack } from './rollback.ts'
 import { isBlocked, type Progress, runSteps, type StepLog, silent } from './run-steps.ts'
-import { hasGone, isAboutContainer, type LeftOut, type LeftOutRecord, openLeftOut } from './sensors/left-out.ts'
+import {
+  hasGone,
+  isAboutContainer,
+  type LeftOut,
+  type LeftOutRecord,
+  lacksDevice,
+  openLeftOut
+} from './sensors/left-out.ts'
 
 /**
  * Docker names a port in the first round, so the port is sealed in the second. The other rounds are for what others do
@@ -60,7 +67,7 @@ export interface ApplyResult {
   readonly last: PlanView
   /** The changes made, in every round. Left out are the ports of a sensor that was connected, which stands for them. */
   readonly done: readonly PlannedChange[]
-  /** The changes about single containers that could not be made, or did not last. */
+  /** The changes about single containers and tunnels that could not be made, or did not last. */
   readonly leftOut: readonly LeftOut[]
   /** What disconnects running sensors, and came up only while the plan was applied: no plan had shown it, so it was not done. */
   readonly deferred: readonly Wait[]
@@ -242,12 +249,14 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     const isOurs = change.container !== null && (change.after ?? change.before)?.owner === 'ours'
     const isLosable = isOurs && !changes.some((other) => other.action === 'remove' && hangsOn(change, other))
     if (!isLosable && !isTolerated(change)) throw described
-    run.leftOut.addFailed(change, diagnosticOf(described))
+    for (const other of changes) {
+      if (other === change || lacksDevice(other, change, now)) run.leftOut.addFailed(other, diagnosticOf(described))
+    }
   }
   return runRound(
     run,
     before,
-    changes.filter((other) => other !== change && !hasGone(other, before, now))
+    run.leftOut.without(changes).filter((other) => other !== change && !hasGone(other, before, now))
   )
 }
 

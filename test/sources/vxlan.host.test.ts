@@ -1,4 +1,5 @@
 /** The end of a VXLAN as a source: what somebody mirrors into it arrives once, whatever it is, and nothing else does. */
+import { once } from 'node:events'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { findClosedChains, parseFirewall } from '../../src/host/nftables/firewall.ts'
@@ -73,11 +74,11 @@ afterEach(async () => {
 const write = (vxlan: string, span = 'span0') =>
   writeSpans(lab, `spans: {${span}: {sources: [{vxlan: {${vxlan}}}], sensors: [suricata, zeek]}}`)
 
-/** What both sensors hear while each of these devices of the switch sends one frame: the names of the devices. */
-async function heardOf(senders: readonly string[], span = 'span0'): Promise<string[][]> {
+/** What these sensors hear while each of these devices of the switch sends one frame: the names of the devices. */
+async function heardOf(senders: readonly string[], span = 'span0', sensors = [suricata, zeek]): Promise<string[][]> {
   const frames = senders.map((_, index) => ether(BROADCAST, stranger, filler(100 + index)))
   const captures = await Promise.all(
-    [suricata, zeek].map((sensor) => listen(lab, sensor, { span, expression: `ether src ${stranger}` }))
+    sensors.map((sensor) => listen(lab, sensor, { span, expression: `ether src ${stranger}` }))
   )
   for (const [index, frame] of frames.entries()) await lab.send([frame], senders[index], 'switch')
   const heard = await Promise.all(captures.map((capture) => capture.stop({ seconds: 1 })))
@@ -282,6 +283,49 @@ describe('the interface', () => {
       'is that of the interface vx0, which gets the frames'
     )
     await onHost('ip link del dev vx0')
+  })
+})
+
+describe('what keeps the kernel from the tunnel', () => {
+  const twoSpans = () =>
+    writeSpans(
+      lab,
+      'spans: {span0: {sources: [{vxlan: {id: 42}}], sensors: [suricata]}, span1: {sources: [{interface: ens192}], sensors: [zeek]}}'
+    )
+  const applied = async (status: 0 | 4) => {
+    const { exitCode, stderr } = await lab.spanplan(['apply', '--yes'])
+    expect(exitCode, stderr).toBe(status)
+    return stderr
+  }
+
+  test('a program that has the port costs the tunnel alone, until it ends', async () => {
+    await twoSpans()
+    const program = "require('node:dgram').createSocket('udp4').bind(4789, () => console.log('bound'))"
+    const other = lab.start([process.execPath, '-e', program])
+    await once(other.stdout, 'data')
+    const stderr = await applied(4)
+    expect(stderr).toMatch(
+      /nothing comes out of vxlan 42 \(vxlan-\w+\): could not start the tunnel .*Address already in use/
+    )
+    expect(await onHost('ss --udp --listening --numeric --processes sport = :4789')).toContain('"node"')
+    expect((await lab.spanplan(['status', '--span', 'span0'])).exitCode).toBe(2)
+    expect((await lab.spanplan(['plan', '--span', 'span1'])).stdout).toContain('No changes')
+    other.kill()
+    await other.catch(() => undefined)
+    await applied(0)
+    expect(await heardOf(['out'], 'span0', [suricata])).toEqual([['out']])
+  })
+
+  test('an interface of that id in another namespace costs the tunnel and its mirror alone', async () => {
+    await twoSpans()
+    await onHost('ip link add dev vx0 type vxlan id 42 dstport 4789')
+    await onHost(`ip link set dev vx0 netns ${lab.name}-sw`)
+    const stderr = await applied(4)
+    expect(stderr.match(/mirror|qdisc|nothing comes out of vxlan 42/g)).toEqual(['nothing comes out of vxlan 42'])
+    expect((await lab.spanplan(['plan', '--span', 'span1'])).stdout).toContain('No changes')
+    await onSwitch('ip link del dev vx0')
+    await applied(0)
+    expect(await heardOf(['out'], 'span0', [suricata])).toEqual([['out']])
   })
 })
 

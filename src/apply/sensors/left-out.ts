@@ -7,8 +7,9 @@ import { explainUndone, isTolerated, type Plan, type PlannedChange } from '../..
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
 import { writeAddress } from '../../resources/kind.ts'
+import { kindOf } from '../../resources/registry.ts'
 
-/** A change about one container that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
+/** A change about one container or tunnel that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
 export interface LeftOut {
   readonly change: PlannedChange
   readonly diagnostic: Diagnostic
@@ -37,10 +38,22 @@ export function containerOf({ span, container, serves }: PlannedChange): string 
   return name === null ? null : JSON.stringify([span, name])
 }
 
-/** One trouble is one entry: where a sensor itself is left out, what depends on it is not listed beside it. */
+/** One trouble is one entry: where a sensor or a device itself is left out, what depends on it is not listed beside it. */
 export function withoutDependants<Entry extends Pick<LeftOut, 'change'>>(all: readonly Entry[]): readonly Entry[] {
   const sensors = new Set(all.flatMap(({ change }) => (change.kind === 'sensor' ? (containerOf(change) ?? []) : [])))
-  return all.filter(({ change }) => change.kind === 'sensor' || !sensors.has(containerOf(change) ?? ''))
+  const makers = new Map(all.flatMap(({ change }) => (makesDevice(change) ? [[change.device, change] as const] : [])))
+  return all.filter(({ change }) => {
+    const maker = makers.get(change.device)
+    if (maker !== undefined && maker !== change) return false
+    return change.kind === 'sensor' || !sensors.has(containerOf(change) ?? '')
+  })
+}
+
+const makesDevice = ({ kind }: PlannedChange) => kindOf(kind).makesDevice === true
+
+/** Whether a change is on a device that another change was to make, and that is not there. */
+export function lacksDevice({ device }: PlannedChange, maker: PlannedChange, { host }: PlanView): boolean {
+  return makesDevice(maker) && device === maker.device && !host.mayExist(device)
 }
 
 /**
@@ -82,7 +95,7 @@ export function openLeftOut(engine: Engine) {
       changes.filter(
         ({ address, kind, container }) => !list.has(address) && !(kind === 'note' && containers().has(container ?? ''))
       ),
-    /** A step of the change failed. */
+    /** A step of the change failed, or one that it depends on. */
     addFailed: (change: PlannedChange, { message, hint }: Diagnostic): void => leave(change, false, message, hint),
     /**
      * Forgets the changes that are made all the same, as where Docker did what it said had failed. So the notes on their containers
@@ -105,7 +118,8 @@ export function openLeftOut(engine: Engine) {
     addRepeated: (changes: readonly PlannedChange[]): void => {
       for (const change of changes) {
         if (triesOf(change) < mostConnects) continue
-        if (isTolerated(change)) leave(change, true, 'somebody has undone this at once', takeRight)
+        if (isTolerated(change))
+          leave(change, true, 'somebody has undone this at once', containerOf(change) === null ? undefined : takeRight)
         if (change.kind !== 'sensor') continue
         const logs = shellLine([engine, 'logs', change.container ?? ''])
         const message = `${printable(change.title)} was connected, and its interface is gone again: something in the container, or on this host, removes it`
@@ -119,7 +133,8 @@ export function openLeftOut(engine: Engine) {
         const message = isTolerated(change)
           ? 'this was done, and is not so any more'
           : `this was done, and is not in sync again: ${renderChange(change)}`
-        leave(change, true, message, `its container may be restarting: see ${engine} events`)
+        const hint = `its container may be restarting: see ${engine} events`
+        leave(change, true, message, containerOf(change) === null ? undefined : hint)
       }
     }
   }
@@ -143,7 +158,7 @@ function keyOf({ address, instance, kind, action, facts, after }: PlannedChange)
 function leftOutDiagnostic(change: PlannedChange, message: string, hint: string | undefined): Diagnostic {
   const { subject, kind, origin } = change
   const code = kind === 'sensor' || kind === 'note' ? 'SENSOR_FAILED' : 'NOT_CONVERGED'
-  const whole = `${message}. Everything else was done`
+  const whole = `${message.replace(/\.$/, '')}. Everything else was done`
   const explained: Diagnostic = explainUndone(change, whole) ?? { code, message: whole }
   return { ...diagnostic(explained.code, explained.message, hint ?? explained.hint, origin), subject }
 }

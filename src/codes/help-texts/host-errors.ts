@@ -51,6 +51,10 @@ export const hostErrors = {
     'The host has another interface for the id and the port of a source of the kind vxlan, or one for every id of that port, and the kernel has one for both.',
     'Copy from that interface with "interface", or remove it if nothing needs it.'
   ],
+  TUNNEL_FAILED: [
+    'The interface that a tunnel ends in could not be made or started, or did not stay so. Its mirrors get nothing; everything else was done.',
+    'See which program has the port of the tunnel, and whether an interface of that id is in another network namespace; then apply again.'
+  ],
   ADDRESS_MISSING: [
     'The host does not have the address that is "local" of a source of the kind vxlan. Nothing that is sent to that address arrives.',
     'Write an address of this host, or take "local" out.'

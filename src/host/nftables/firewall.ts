@@ -184,7 +184,7 @@ const anything: Outcome = { verdicts: [{ accept: null }], isSure: false }
 function readTarget(statement: Statement): Outcome | null {
   const { type, name } = xtStatement.safeParse(statement).data?.xt ?? {}
   if (type === 'match') return null
-  return name === 'REJECT' ? { verdicts: [{ reject: null }], isSure: true } : anything
+  return name?.toLowerCase() === 'reject' ? { verdicts: [{ reject: null }], isSure: true } : anything
 }
 
 const xtStatement = z.object({ xt: z.object({ type: text, name: text }) })

@@ -105,6 +105,7 @@ export const tunnel: Kind<Tunnel> = {
   device: ({ id }) => id,
   makesDevice: true,
   conflict: explainConflict,
+  undone: explainUndone,
   blockers: ({ id }, now) => findTunnelUsers(id, now),
   conflictCosts: () => 'dependants'
 }
@@ -256,6 +257,16 @@ function updateTunnel(before: Tunnel, after: Tunnel): Step[] {
 
 function step({ id }: Tunnel, verb: string, argv: readonly [string, ...string[]]): Step {
   return { summary: `${verb} the tunnel ${id}`, argv }
+}
+
+/** A program may have the port, and the kernel may lack what the link needs: nothing but its mirrors depends on that. */
+function explainUndone({ id, vni, port }: Tunnel, reason: string): Diagnostic {
+  const whose = shellLine(['ss', '--udp', '--listening', '--numeric', '--processes', `sport = :${port}`])
+  return diagnostic(
+    'TUNNEL_FAILED',
+    `nothing comes out of ${vxlanName({ id: vni, port })} (${id}): ${reason}`,
+    `see whether a program has its port with: ${whose}; and what the host lacks with: spanplan doctor`
+  )
 }
 
 function explainConflict({ id }: Tunnel, wanted: Tunnel, host: HostIndex): Diagnostic {
