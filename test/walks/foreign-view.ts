@@ -99,7 +99,8 @@ const cuts: readonly (readonly [string, (body: string, ours: Ours) => string])[]
   ['tc qdisc', cutQdiscs],
   ['tc filter', cutFilters],
   ['ethtool', cutFeatures],
-  ['grep', cutIpv6]
+  ['grep', cutIpv6],
+  ['nft', cutTables]
 ]
 
 function cutLinks(body: string, { spans, cards }: Ours): string {
@@ -159,6 +160,10 @@ function cutIpv6(body: string, { spans, cards }: Ours): string {
   return lines(body)
     .filter((line) => ![...spans, ...cards].includes(line.split('/')[6] ?? ''))
     .join('\n')
+}
+
+function cutTables(body: string): string {
+  return body.replace(/^table inet spanplan_[\s\S]*?^}\n?/gm, '')
 }
 
 const lines = (text: string) => text.split('\n').filter((line) => line !== '')

@@ -1,7 +1,7 @@
 /** What happens to spans between applies. Never is all lost that tells what a card was like before: nobody could know. */
 import { type Card, words } from './host.ts'
 import { cardsOf, type Name, names } from './specs.ts'
-import { type Loss, liveSpans, type World } from './world.ts'
+import { type Loss, liveSpans, liveTunnels, type World } from './world.ts'
 
 type Drift = (world: World, name: Name, choice: number) => Promise<void>
 
@@ -61,7 +61,16 @@ export const drifts = {
     ({ program, cookie }) => `bytecode ${program} ${action('continue', cookie).replace('TARGET', 'own0')}`
   ),
   'mirror: no cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', null)}`),
-  'mirror: another cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', 'deadbeef')}`)
+  'mirror: another cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', 'deadbeef')}`),
+  'tunnel: gone': onTunnel((link) => [`ip link del dev ${link}`]),
+  'tunnel: down, open': onTunnel((link) => [`ip link set dev ${link} down arp on`, `tc qdisc del dev ${link} clsact`]),
+  'tunnel: of another place': onTunnel((link) => [
+    `ip link del dev ${link}`,
+    `ip link add dev ${link} type vxlan id 99 local 192.0.2.1 dstport 4790`
+  ]),
+  'tunnel: its senders': onTunnel((link) => [`nft flush table inet spanplan_${link}`]),
+  'tunnel: no table': onTunnel((link) => [`nft delete table inet spanplan_${link}`]),
+  'tunnel: no alias': onTunnel((link) => [`ip link set dev ${link} alias ''`], 'alias')
 } as const satisfies Record<string, Drift>
 
 const action = (control: string, cookie: string | null) =>
@@ -79,6 +88,17 @@ function onBridge(commands: (span: string) => string[], effect?: Loss | 'visit')
     // Only its mark says what a bridge was like before it was adopted.
     if (effect === 'alias' || effect === 'bridge') world.forgetBridge(span)
     for (const line of commands(span)) await world.attempt(line)
+  }
+}
+
+/** Does it to the link of one of the name's tunnels. */
+function onTunnel(commands: (link: string) => string[], effect?: Loss): Drift {
+  return async (world, name, choice) => {
+    const links = liveTunnels(world, name)
+    const link = links[choice % links.length]
+    if (link === undefined || (effect !== undefined && !world.lose([name], effect))) return
+    world.names[name].clean = false
+    for (const line of commands(link)) await world.attempt(line)
   }
 }
 

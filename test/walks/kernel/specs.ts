@@ -1,5 +1,6 @@
 /** Files of spans, as data. */
 import fc from 'fast-check'
+import { tunnelName } from '../../../src/resources/marks.ts'
 import { type Card, cards } from './host.ts'
 
 export const names = ['a', 'b'] as const
@@ -14,9 +15,14 @@ interface SourceSpec {
   readonly filter: string | null
 }
 
+/** The tunnels that a file may have, as sources of any of its spans. */
+const tunnels = [0, 1] as const
+export type Tunnel = (typeof tunnels)[number]
+
 interface SpanSpec {
   readonly number: 0 | 1 | 2
   readonly sources: readonly SourceSpec[]
+  readonly tunnels: readonly Tunnel[]
   readonly mtu: number | 'auto'
   readonly wire: boolean
   readonly sealed: boolean
@@ -27,6 +33,7 @@ export interface FileSpec {
   /** Unless they have an address. */
   readonly dedicated: readonly Card[]
   readonly byAddress: readonly Card[]
+  readonly senders: Readonly<Record<Tunnel, readonly string[]>>
 }
 
 const source: fc.Arbitrary<SourceSpec> = fc.record({
@@ -38,15 +45,19 @@ const source: fc.Arbitrary<SourceSpec> = fc.record({
 const span: fc.Arbitrary<SpanSpec> = fc.record({
   number: fc.constantFrom(0, 1, 2),
   sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: ({ card }) => card }),
+  tunnels: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, fc.subarray([...tunnels])),
   mtu: fc.constantFrom<SpanSpec['mtu'][]>('auto', 'auto', 'auto', 1400, 9216, 1280, 1279, 576, 68),
   wire: fc.constantFrom(true, true, false),
   sealed: fc.constantFrom(true, true, false)
 })
 
+const senders = fc.constantFrom<(readonly string[])[]>([], ['10.0.0.0/8'], ['10.0.0.0/8', '192.0.2.7'])
+
 export const fileSpec: fc.Arbitrary<FileSpec> = fc.record({
   spans: fc.uniqueArray(span, { minLength: 1, maxLength: 2, selector: ({ number }) => number }),
   dedicated: fc.oneof(fc.constant([]), fc.subarray([...cards])),
-  byAddress: fc.oneof(fc.constant([]), fc.subarray([...cards]))
+  byAddress: fc.oneof(fc.constant([]), fc.subarray([...cards])),
+  senders: fc.record({ 0: senders, 1: senders })
 })
 
 export const spanNames = (name: Name, { spans }: FileSpec) => spans.map(({ number }) => `${name}${number}`)
@@ -68,6 +79,15 @@ export const cardsOf = ({ spans }: FileSpec): Card[] => [
   ...new Set(spans.flatMap(({ sources }) => sources.map(({ card }) => card)))
 ]
 
+/** The kernel has one link for an id and a port, whoever wants it. */
+const vxlanOf = (name: Name, tunnel: Tunnel) => ({ id: names.indexOf(name) * 10 + tunnel, port: 4789 })
+
+/** The name of the link that a tunnel ends in. */
+export const tunnelLink = (name: Name, tunnel: Tunnel) => tunnelName(name, vxlanOf(name, tunnel))
+
+/** The links of all tunnels that a file may have. */
+export const allTunnels: readonly string[] = names.flatMap((name) => tunnels.map((tunnel) => tunnelLink(name, tunnel)))
+
 /** The file, in JSON, which is YAML. */
 export function writeFileSpec(name: Name, spec: FileSpec, macOf: (card: Card) => string): string {
   const interfaces = cards
@@ -79,9 +99,20 @@ export function writeFileSpec(name: Name, spec: FileSpec, macOf: (card: Card) =>
         ...(spec.dedicated.includes(card) && { dedicated: true })
       }
     ])
-  const spans = spec.spans.map(({ number, sources, mtu, wire, sealed }) => [
+  const spans = spec.spans.map(({ number, sources, tunnels, mtu, wire, sealed }) => [
     `${name}${number}`,
-    { sources: sources.flatMap((one) => writeSource(spec, one)), mtu, wire, sealed }
+    {
+      sources: [
+        ...sources.flatMap((one) => writeSource(spec, one)),
+        ...tunnels.map((one) => ({
+          vxlan: vxlanOf(name, one),
+          ...(spec.senders[one].length > 0 && { from: spec.senders[one] })
+        }))
+      ],
+      mtu,
+      wire,
+      sealed
+    }
   ])
   return JSON.stringify({
     version: 1,

@@ -25,7 +25,7 @@ import {
   words
 } from './host.ts'
 import { macvlanOf as guestOf, type Port, type PortState, portCommands, ports } from './ports.ts'
-import { allSpans, cardsOf, type FileSpec, type Name, names, spanNames } from './specs.ts'
+import { allSpans, allTunnels, cardsOf, type FileSpec, type Name, names, spanNames, tunnelLink } from './specs.ts'
 
 /** What was lost of the marks of a name since its last apply; not all combinations leave something to know it by. */
 export type Loss = 'mirrors' | 'cookie' | 'alias' | 'bridge' | 'mac'
@@ -283,7 +283,7 @@ export class World {
   async foreign(): Promise<string> {
     const snapshot = await this.snapshot()
     return foreignView(snapshot, {
-      spans: [...allSpans, ...guestLinks],
+      spans: [...allSpans, ...allTunnels, ...guestLinks],
       cards: [...cards, ...cards.map(macvlanOf), 'br0']
     })
   }
@@ -332,6 +332,12 @@ const modelName = (): NameModel => ({ spec: null, lost: new Set(), clean: false 
 export function liveSpans(world: World, name: Name): string[] {
   const { spec } = world.names[name]
   return spec === null ? [] : spanNames(name, spec)
+}
+
+/** The links of the tunnels of a name as it was last applied. */
+export function liveTunnels(world: World, name: Name): string[] {
+  const used = world.names[name].spec?.spans.flatMap(({ tunnels }) => tunnels) ?? []
+  return [...new Set(used)].map((tunnel) => tunnelLink(name, tunnel))
 }
 
 const layCable = ({ card, cardMac, port, mtu }: Cable) => [
