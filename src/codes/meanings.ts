@@ -74,7 +74,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   SOURCE_NETWORK_BRIDGE: { endedBy: 'repair', isClause: true },
   SOURCE_NETWORK_DRIVER: { endedBy: 'file' },
   SOURCE_NETWORK_OF_SPAN: { endedBy: 'file' },
-  VXLAN_TAKEN: { endedBy: 'repair' },
+  TUNNEL_TAKEN: { endedBy: 'repair' },
   TUNNEL_FAILED: { endedBy: 'repair' },
   SENDERS_UNSUPPORTED: { endedBy: 'repair' },
   ADDRESS_MISSING: { endedBy: 'repair' },

@@ -3,6 +3,7 @@ import type { HostIndex } from '../host/host-index.ts'
 import { readSenders, senderTableName } from '../host/nftables/sender-table.ts'
 import { printable } from '../printable.ts'
 import { readTunnelOwner } from '../resources/marks.ts'
+import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
 import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
 
@@ -44,12 +45,11 @@ export function writeImport(host: HostIndex, created: string): string {
 /** The keys of a source that spanplan has made this interface for; null: it has not made it. */
 function writeTunnel(host: HostIndex, device: string): object | null {
   const link = host.linkOf(device)
-  if (link?.vxlan === undefined || readTunnelOwner(link, '') === null) return null
-  const { id, port, local, group, interface: joined } = link.vxlan
+  if (link?.tunnel === undefined || readTunnelOwner(link, '') === null) return null
   const tables = host.senderTables?.state === 'usable' ? host.senderTables.tables : []
   const from = tables.filter(({ name }) => name === senderTableName(device)).flatMap(readSenders)
-  const place = { ...(local && { local }), ...(group && { group }), ...(joined && { interface: joined }) }
-  return { vxlan: { id, port, ...place }, ...(from.length > 0 && { from }) }
+  const source = printSource({ kind: link.tunnel.protocol, tunnel: link.tunnel })
+  return { ...source, ...(from.length > 0 && { from }) }
 }
 
 function remarked<Remarked extends Node>(node: Remarked, remarks: readonly string[]): Remarked {

@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../errors.ts'
+import type { TunnelSpec } from '../spec/sources/tunnel-spec.ts'
 
 /** A hook of tc, as the host sees the frames of a device: it receives them, or sends them. */
 export type TcHook = 'ingress' | 'egress'
@@ -55,17 +56,10 @@ export interface PortOptions {
   readonly lacksBroadcast?: true
 }
 
-/** The end of a VXLAN. */
-export interface Vxlan {
-  /** null: the link gets the frames of every id (`external`, as Open vSwitch has it). */
-  readonly id: number | null
-  readonly port: number
-  /** null: any IPv4 address. */
-  readonly local: string | null
-  /** The multicast group that is joined, or the host that the link sends to; null: neither. */
-  readonly group: string | null
-  /** The name of the link that the group is joined on; null: none, or one of another network namespace. */
-  readonly interface: string | null
+/** The end of a tunnel, as its link is made. */
+export interface TunnelEnd extends TunnelSpec {
+  /** The link gets what is sent to no other link (`external`, as Open vSwitch has it). */
+  readonly external: boolean
   /** The link remembers who has sent which MAC address. */
   readonly learning: boolean
 }
@@ -105,8 +99,8 @@ export interface Link {
   readonly ipv6: boolean
   readonly bridge: BridgeOptions | null
   readonly port: PortOptions | null
-  /** Missing: the link is no VXLAN. */
-  readonly vxlan?: Vxlan
+  /** Missing: the link is the end of no tunnel that spanplan could make. */
+  readonly tunnel?: TunnelEnd
   /** The forwarding database has the link's own MAC address: frames to that address are not flooded. */
   readonly ownMacEntry: boolean
   readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>

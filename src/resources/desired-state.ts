@@ -1,7 +1,8 @@
 import type { ItemId, Origin } from '../errors.ts'
-import type { Container, Filter, HookPlace, Link, Program, TcHook, Vxlan } from '../host/snapshot.ts'
+import type { Container, Filter, HookPlace, Link, Program, TcHook } from '../host/snapshot.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import type { Scope } from '../spec/scope.ts'
+import type { TunnelSpec } from '../spec/sources/tunnel-spec.ts'
 import type { Direction } from '../spec/values/direction.ts'
 import type { InterfaceMark } from './marks.ts'
 import type { InterfaceSetting } from './settings.ts'
@@ -74,8 +75,7 @@ export interface DesiredSensor {
 }
 
 /** A tunnel that ends in a link which spanplan makes. */
-export interface DesiredTunnel extends Omit<Vxlan, 'id' | 'learning'> {
-  readonly id: number
+export interface DesiredTunnel extends TunnelSpec {
   /** The name of the link. */
   readonly name: string
   /** The prefixes and addresses of those who may send into it; none: anybody may. */

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { HookPlace, Link, NftTable } from '../host/snapshot.ts'
+import { tunnelKindOf } from '../host/tunnels/registry.ts'
 import { tableOf } from '../keys.ts'
+import type { TunnelProtocol, TunnelSpec } from '../spec/sources/tunnel-spec.ts'
 import { bridgeBits, type InterfaceSetting, interfaceBits, portBits } from './settings.ts'
 
 /**
@@ -181,20 +183,15 @@ function readOrigin(text: string): BridgeOrigin | null {
   }
 }
 
-/** What tells a tunnel of an owner's from all others. */
-interface TunnelIdentity {
-  readonly id: number
-  readonly port: number
-}
-
 /** The name of the link of a tunnel: it is a mark as soon as the kernel has made the link. */
-export function tunnelName(owner: string, { id, port }: TunnelIdentity): string {
-  return `vxlan-${hex(hashOf('tunnel', owner, String(id), String(port)), 8)}`
+export function tunnelName(owner: string, tunnel: TunnelSpec): string {
+  const identity = tunnelKindOf(tunnel).identity(tunnel).map(String)
+  return `${tunnel.protocol}-${hex(hashOf('tunnel', owner, ...identity), 8)}`
 }
 
 /** Writes the alias of a tunnel's link. */
-export function writeTunnelMark(owner: string): string {
-  return `spanplan:${owner}:vxlan`
+export function writeTunnelMark(owner: string, protocol: TunnelProtocol): string {
+  return `spanplan:${owner}:${protocol}`
 }
 
 /**
@@ -203,12 +200,12 @@ export function writeTunnelMark(owner: string): string {
  * @param owner who may have made a link whose alias does not say it: yet, or since somebody has written another.
  */
 export function readTunnelOwner(
-  { name, alias, vxlan }: Pick<Link, 'name' | 'alias' | 'vxlan'>,
+  { name, alias, tunnel }: Pick<Link, 'name' | 'alias' | 'tunnel'>,
   owner: string
 ): string | null {
-  const [, marked = owner] = /^spanplan:([^:]+):vxlan$/.exec(alias ?? '') ?? []
-  const { id = null, port = 0 } = vxlan ?? {}
-  return id !== null && name === tunnelName(marked, { id, port }) ? marked : null
+  if (tunnel === undefined || tunnel.external) return null
+  const [, marked = owner] = new RegExp(`^spanplan:([^:]+):${tunnel.protocol}$`).exec(alias ?? '') ?? []
+  return name === tunnelName(marked, tunnel) ? marked : null
 }
 
 /** The name of an owner's table of nftables. */

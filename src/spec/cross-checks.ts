@@ -4,10 +4,10 @@ import { printable, quote } from '../printable.ts'
 import { findNames, readTokens } from './filter/tokens.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
 import type { SensorSpec } from './items/sensor-item.ts'
-import type { SourceOf, SourceSpec } from './items/source-item.ts'
+import type { SourceSpec } from './items/source-item.ts'
 import type { SpanSpec } from './items/span-item.ts'
 import { sourceSummary } from './sources/registry.ts'
-import { vxlanFamily, vxlanName } from './sources/vxlan.ts'
+import type { SourceSummary, TunnelSummary } from './sources/source-syntax.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { writeDirection } from './values/direction.ts'
 import { familyOf } from './values/ip-address.ts'
@@ -75,13 +75,13 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
   const seen = new Map<string, { source: SourceSpec; title: string }>()
   const diagnostics: Diagnostic[] = []
   for (const source of span.sources) {
-    const { title, identity, defaultDirections, isOneWay } = sourceSummary(source, findInterface)
+    const { title, identity, defaultDirections, isOneWay, tunnel } = sourceSummary(source, findInterface)
     if (source.except.length > 0 && !('label' in source || 'compose' in source)) {
       const message = `"except" of ${title} leaves out nothing: it belongs beside label or compose`
       diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "except" out', source.origin))
     }
-    if (source.from.length > 0 && source.kind !== 'vxlan') {
-      const message = `"from" of ${title} chooses nobody: it belongs beside vxlan`
+    if (source.from.length > 0 && tunnel === undefined) {
+      const message = `"from" of ${title} chooses nobody: it belongs beside a tunnel, such as vxlan`
       diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "from" out', source.origin))
     }
     if (isOneWay && source.directions.some((direction) => !defaultDirections.includes(direction))) {
@@ -147,43 +147,45 @@ function checkSourceNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   })
 }
 
-type Tunnel = SourceOf<'vxlan'>
+/** A source that is a tunnel, and the span that copies from it. */
+type Tunnel = Extract<SourceSpec, { readonly tunnel: unknown }> &
+  Pick<SourceSummary, 'title' | 'identity'> & { readonly span: string; readonly summary: TunnelSummary }
 
 /** No sender has an address of both families. */
-function checkSenders({ vxlan, from, origin }: Tunnel): Diagnostic[] {
-  const family = vxlanFamily(vxlan)
-  const other = from.find((prefix) => familyOf(prefix) !== family)
+function checkSenders({ title, summary, from, origin }: Tunnel): Diagnostic[] {
+  const other = from.find((prefix) => familyOf(prefix) !== summary.family)
   if (other === undefined) return []
-  const what = family === 'inet' ? 'IPv4, for it has no "local" of IPv6' : 'IPv6, for its address is'
-  const message = `"from" of ${quote(vxlanName(vxlan))} has ${other}, and the tunnel is one over ${what}`
+  const what = summary.family === 'inet' ? 'IPv4, for it has no "local" of IPv6' : 'IPv6, for its address is'
+  const message = `"from" of ${title} has ${other}, and the tunnel is one over ${what}`
   return [diagnostic('VALUE_INVALID', message, 'take it out', origin)]
 }
 
 /** What a dedicated interface receives does not reach the host, so no tunnel either. */
-function checkJoined({ vxlan, origin }: Tunnel, findInterface: FindInterface): Diagnostic[] {
-  if (vxlan.interface === null || !findInterface(vxlan.interface)?.dedicated) return []
-  const message = `"interface" of ${quote(vxlanName(vxlan))} is dedicated to capture: nothing that it receives gets into the tunnel`
+function checkJoined({ title, tunnel, origin }: Tunnel, findInterface: FindInterface): Diagnostic[] {
+  if (tunnel.interface === null || !findInterface(tunnel.interface)?.dedicated) return []
+  const message = `"interface" of ${title} is dedicated to capture: nothing that it receives gets into the tunnel`
   return [diagnostic('VALUE_INVALID', message, 'name another interface, or remove "dedicated" from the file', origin)]
 }
 
-/** Spans share the interface that a VXLAN ends in: the kernel has one for each id and port, whatever else they have. */
+/** Spans share the interface that a tunnel ends in, and so all that the interface is made with. */
 function checkTunnels(spans: readonly SpanSpec[], findInterface: FindInterface): Diagnostic[] {
   const tunnels = spans.flatMap(({ name: span, sources }) =>
-    sources.flatMap((source) => (source.kind === 'vxlan' ? [{ ...source, span }] : []))
+    sources.flatMap((source): Tunnel[] => {
+      const { tunnel: summary, title, identity } = sourceSummary(source, findInterface)
+      return summary !== undefined && 'tunnel' in source ? [{ ...source, span, title, identity, summary }] : []
+    })
   )
-  const first = new Map<string, (typeof tunnels)[number]>()
-  return tunnels.flatMap((tunnel) => {
-    const { origin } = tunnel
-    const name = vxlanName(tunnel.vxlan)
-    const earlier = first.get(name) ?? tunnel
-    const [vxlan, other] = [tunnel, earlier].map(({ vxlan, from }) => ({ ...vxlan, from: from.join(', ') }))
-    first.set(name, earlier)
-    const key = vxlan && keysOf(vxlan).find((one) => vxlan[one] !== other?.[one])
-    if (key === undefined) return [...checkSenders(tunnel), ...checkJoined(tunnel, findInterface)]
-    const message = `${quote(key)} of ${quote(name)} differs from that in span ${quote(earlier.span)} (${placeFrom(earlier.origin, origin)}): the kernel has one interface for an id and a port`
-    return [
-      diagnostic('VXLAN_DIFFERS', message, `write the same ${quote(key)}, or have the senders use two ports`, origin)
-    ]
+  const first = new Map<string, Tunnel>()
+  return tunnels.flatMap((one) => {
+    const { title, identity, summary, origin } = one
+    const earlier = first.get(identity) ?? one
+    first.set(identity, earlier)
+    const [values, others] = [one, earlier].map(({ tunnel, from }) => ({ ...tunnel, from: from.join(', ') }))
+    const key = values && keysOf(values).find((name) => values[name] !== others?.[name])
+    if (key === undefined) return [...checkSenders(one), ...checkJoined(one, findInterface)]
+    const message = `${quote(key)} of ${title} differs from that in span ${quote(earlier.span)} (${placeFrom(earlier.origin, origin)}): the kernel has one interface for ${summary.sharedBy}`
+    const hint = `write the same ${quote(key)}, or have the senders use ${summary.apart}`
+    return [diagnostic('TUNNEL_DIFFERS', message, hint, origin)]
   })
 }
 

@@ -217,7 +217,7 @@ test('a tunnel that spanplan has made is a source as the file had it', () => {
   const [source] = load(text).spans.flatMap(({ sources }) => sources)
   expect(source).toMatchObject({
     kind: 'vxlan',
-    vxlan: { id: 42, port: 4789, local: '10.50.0.2', group: null, interface: null },
+    tunnel: { protocol: 'vxlan', identifier: 42, port: 4789, local: '10.50.0.2', group: null, interface: null },
     from: ['10.50.0.0/24', '192.0.2.7']
   })
 })

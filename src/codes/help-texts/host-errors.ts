@@ -47,8 +47,8 @@ export const hostErrors = {
     'The network of this source hands out a span: its frames are copies already.',
     'Remove the source, or copy from the bridge of that span with "interface".'
   ],
-  VXLAN_TAKEN: [
-    'The host has another interface for the id and the port of a source of the kind vxlan, or one for every id of that port, and the kernel has one for both.',
+  TUNNEL_TAKEN: [
+    'The host has another interface for what senders send to a source that is a tunnel, and the kernel has one for both: for the id and the port of a VXLAN, or for every id of that port.',
     'Copy from that interface with "interface", or remove it if nothing needs it.'
   ],
   TUNNEL_FAILED: [
@@ -56,8 +56,8 @@ export const hostErrors = {
     'See which program has the port of the tunnel, and whether an interface of that id is in another network namespace; then apply again.'
   ],
   ADDRESS_MISSING: [
-    'The host does not have the address that is "local" of a source of the kind vxlan. Nothing that is sent to that address arrives.',
-    'Write an address of this host, or take "local" out.'
+    'The host does not have the address that is "local" of a source that is a tunnel. Nothing that is sent to that address arrives.',
+    'Write an address of this host.'
   ],
   SENDERS_UNSUPPORTED: [
     'A source has "from", and the host has no nftables. Without it, spanplan cannot tell who has sent what comes out of a tunnel, and touch nothing of others.',

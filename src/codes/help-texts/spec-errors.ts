@@ -124,8 +124,8 @@ export const specErrors = {
   ],
   SPAN_NOT_LIVE: ['The span is in the file, and not on this host yet.', 'Run spanplan apply first.'],
   SPAN_GONE: ['The span was removed or recreated while it was being captured.', 'Start the capture again.'],
-  VXLAN_DIFFERS: [
-    'Two sources have the same id and port of a VXLAN, and differ in something else. They share one interface, for the kernel has one for an id and a port.',
-    'Write the same in both, or have the senders use two ports.'
+  TUNNEL_DIFFERS: [
+    'Two sources end in one interface, for the kernel has one for both: for an id and a port of a VXLAN. They differ in something else.',
+    'Write the same in both, or have the senders send to two.'
   ]
 } as const

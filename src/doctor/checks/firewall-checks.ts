@@ -21,19 +21,37 @@ export const firewall: Check = ({ file, firewall }) => {
   })
 }
 
-function closedFinding(chain: BaseChain, { protocol, port }: Datagram, span: string, firewall: Firewall): Finding {
+function closedFinding(chain: BaseChain, datagram: Datagram, span: string, firewall: Firewall): Finding {
   const [family, table] = chain.table
   const isOf = (prefix: string) => firewall.chains.some(({ name }) => name.startsWith(prefix))
-  const match = [protocol, 'dport', String(port)]
+  const { title, firewalld, ufw, nft } = writeDatagram(datagram)
   const command =
     table === 'firewalld'
-      ? ['firewall-cmd', `--add-port=${port}/${protocol}`]
+      ? ['firewall-cmd', firewalld]
       : isOf('ufw-')
-        ? ['ufw', 'allow', `${port}/${protocol}`]
-        : ['nft', 'insert', 'rule', family, table, chain.name, ...match, 'accept']
+        ? ['ufw', 'allow', ...ufw]
+        : ['nft', 'insert', 'rule', family, table, chain.name, ...nft, 'accept']
   const where = `the chain ${chain.name} of the table ${family} ${table}`
   return warning(
-    `${where} drops what comes to ${protocol.toUpperCase()} port ${port}: span ${span} gets nothing of its tunnel. What lasts is what the firewall's own files say`,
+    `${where} drops ${title}: span ${span} gets nothing of its tunnel. What lasts is what the firewall's own files say`,
     shellLine(command)
   )
+}
+
+/** What senders send, in words, and what lets it in: of each tool, its arguments. */
+function writeDatagram({ protocol, port }: Datagram) {
+  const name = protocol.toUpperCase()
+  return port === null
+    ? {
+        title: `all that comes with ${name}`,
+        firewalld: `--add-protocol=${protocol}`,
+        ufw: ['proto', protocol, 'from', 'any', 'to', 'any'],
+        nft: ['meta', 'l4proto', protocol]
+      }
+    : {
+        title: `what comes to ${name} port ${port}`,
+        firewalld: `--add-port=${port}/${protocol}`,
+        ufw: [`${port}/${protocol}`],
+        nft: [protocol, 'dport', String(port)]
+      }
 }

@@ -2,8 +2,8 @@ import { release } from 'node:os'
 import { gunzipSync } from 'node:zlib'
 import { type Output, run } from '../../host/exec.ts'
 import { readOptional, readText } from '../../host/files/open-file.ts'
+import type { TunnelModule } from '../../host/tunnels/tunnel-kind.ts'
 import { keysOf } from '../../keys.ts'
-import type { SourceModule } from '../../resources/sources/host-source-kind.ts'
 import { hostKindOf } from '../../resources/sources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Known } from '../known.ts'
@@ -21,14 +21,14 @@ const options = {
 
 export type ModuleName = keyof typeof options
 
-/** Those that only some sources need. */
-const ofSources: ReadonlySet<string> = new Set<SourceModule>(['vxlan'])
+/** Those that only tunnels need. */
+const ofTunnels: ReadonlySet<string> = new Set<TunnelModule>(['vxlan'])
 
 /** The modules that the spans of a file need; without a file, those that each span needs. */
 export function listModules(spec: Spec | undefined): readonly ModuleName[] {
   const needs = spec?.spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, spec)))
   const used = new Set<string>(needs?.flatMap(({ modules = [] }) => modules))
-  return keysOf(options).filter((name) => !ofSources.has(name) || used.has(name))
+  return keysOf(options).filter((name) => !ofTunnels.has(name) || used.has(name))
 }
 
 /**

@@ -6,8 +6,9 @@ import { parseRecords } from '../parsers/records.ts'
 export interface Datagram {
   readonly family: Family
   /** As nft names it. */
-  readonly protocol: 'udp'
-  readonly port: number
+  readonly protocol: 'udp' | 'gre'
+  /** null: the protocol has no ports. */
+  readonly port: number | null
 }
 
 /** A chain that what comes to the host goes through. */
@@ -217,14 +218,15 @@ const otherProtocols = /^(?:tcp|icmp|icmpv6|sctp|dccp|udplite|esp|ah|comp|igmp|a
 function readField(left: unknown, { family, protocol, port }: Datagram): string | number | null | undefined {
   const name = field.safeParse(left).data ?? ''
   const isIpv4 = family === 'inet'
-  const values: Readonly<Record<string, string | number | null>> = {
+  const values: Readonly<Record<string, string | number | null | undefined>> = {
     'meta l4proto': protocol,
     'meta nfproto': isIpv4 ? 'ipv4' : 'ipv6',
     'meta protocol': isIpv4 ? 'ip' : 'ip6',
     'ip protocol': isIpv4 ? protocol : null,
     'ip6 nexthdr': isIpv4 ? null : protocol,
     'udp dport': port,
-    'th dport': port,
+    // Without ports, bits of the header.
+    'th dport': port ?? undefined,
     // Nobody answers, so that it stays new.
     'ct state': 'new',
     // Any name but that of the loopback interface, from which no other host sends.
@@ -236,7 +238,7 @@ function readField(left: unknown, { family, protocol, port }: Datagram): string 
 }
 
 /** The numbers that nft prints where it knows no name (IANA's protocol numbers). */
-const numbers: Readonly<Record<string, number>> = { udp: 17 }
+const numbers: Readonly<Record<string, number>> = { udp: 17, gre: 47 }
 
 const interval = z.object({ range: z.tuple([z.union([z.string(), z.number()]), z.union([z.string(), z.number()])]) })
 const members = z.union([

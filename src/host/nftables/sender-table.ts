@@ -2,18 +2,16 @@ import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
 import type { Argv } from '../exec.ts'
 import type { NftTable } from '../snapshot.ts'
+import { headerField, type TunnelPackets } from '../tunnels/tunnel-kind.ts'
 import { transaction } from './seal-table.ts'
 
-/** A table of nftables that drops what others than some senders send into a VXLAN. */
+/** A table of nftables that drops what others than some senders send into a tunnel. */
 export interface SenderTable {
-  /** The name of the link that the VXLAN ends in. */
+  /** The name of the link that the tunnel ends in. */
   readonly link: string
   /** The name of a chain that holds nothing, which says whose the table is. */
   readonly mark: string
-  readonly id: number
-  readonly port: number
-  /** What nft calls the protocol of the datagrams. */
-  readonly protocol: 'ip' | 'ip6'
+  readonly packets: TunnelPackets
   /** Prefixes and addresses as ip writes them, one or more. */
   readonly senders: readonly string[]
 }
@@ -23,35 +21,35 @@ const family = 'inet'
 /** NF_IP_PRI_RAW in linux/netfilter_ipv4.h: before each chain that filters. Fragments were put together before. */
 const priority = -300
 
-/** Bits of the UDP header and of the VXLAN flags, before the id (RFC 7348). */
-const idPlace = { base: 'th', offset: 96, len: 24 }
+/** The chain that looks whether what others have sent is for the tunnel. */
+const strangers = 'strangers'
 
 /** The name of the table of a link. */
 export function senderTableName(link: string): string {
   return `spanplan_${link}`
 }
 
-/** All that is in the table, as `nft -json list ruleset` prints it, without handles, and with a counter that has counted nothing. */
-function tableObjects({ link, mark, id, port, protocol, senders }: SenderTable): object[] {
+/**
+ * All that is in the table, as `nft -json list ruleset` prints it, without handles, and with counters that have counted nothing. A rule
+ * behind one that names a protocol is printed in that protocol's words, which versions of nft have different ones of: so what tells the
+ * tunnel from others is in a chain of its own.
+ */
+function tableObjects({ link, mark, packets: { addresses, all, layouts }, senders }: SenderTable): object[] {
   const name = senderTableName(link)
   const place = { family, table: name }
   const isNot = (sender: string) => {
     const [addr = '', len] = sender.split('/')
     const right = len === undefined ? addr : { prefix: { addr, len: Number(len) } }
-    return { match: { op: '!=', left: { payload: { protocol, field: 'saddr' } }, right } }
+    return { match: { op: '!=', left: headerField(addresses, 'saddr'), right } }
   }
-  const expr = [
-    { match: { op: '==', left: { payload: { protocol: 'udp', field: 'dport' } }, right: port } },
-    { match: { op: '==', left: { payload: idPlace }, right: id } },
-    ...senders.map(isNot),
-    { counter: { packets: 0, bytes: 0 } },
-    { drop: null }
-  ]
+  const drop = [{ counter: { packets: 0, bytes: 0 } }, { drop: null }]
   return [
     { table: { family, name } },
     { chain: { ...place, name: mark } },
+    { chain: { ...place, name: strangers } },
     { chain: { ...place, name: 'input', type: 'filter', hook: 'input', prio: priority, policy: 'accept' } },
-    { rule: { ...place, chain: 'input', expr } }
+    ...layouts.map((layout) => ({ rule: { ...place, chain: strangers, expr: [...layout, ...drop] } })),
+    { rule: { ...place, chain: 'input', expr: [...all, ...senders.map(isNot), { jump: { target: strangers } }] } }
   ]
 }
 

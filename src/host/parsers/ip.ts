@@ -11,9 +11,9 @@ import {
   type OpaqueLink,
   offloadNames,
   type PortOptions,
-  type Vxlan,
   type XdpProgram
 } from '../snapshot.ts'
+import { readTunnelEnd } from '../tunnels/registry.ts'
 import { parseRecords } from './records.ts'
 
 const flag = z.union([z.boolean(), z.number()]).transform(Boolean)
@@ -99,32 +99,6 @@ const portOutput = z
     })
   )
 
-/** With `external`, the id is 0 or left out. */
-const vxlanOutput = z
-  .object({
-    external: flag.default(false),
-    id: z.number().default(0),
-    port: z.number(),
-    local: z.string().optional(),
-    local6: z.string().optional(),
-    group: z.string().optional(),
-    group6: z.string().optional(),
-    remote: z.string().optional(),
-    remote6: z.string().optional(),
-    link: z.string().optional(),
-    learning: flag.default(true)
-  })
-  .transform(
-    ({ external, id, port, local, local6, group, group6, remote, remote6, link, learning }): Vxlan => ({
-      id: external ? null : id,
-      port,
-      local: local ?? local6 ?? null,
-      group: group ?? group6 ?? remote ?? remote6 ?? null,
-      interface: link ?? null,
-      learning
-    })
-  )
-
 /** The part of a record that says which link it is about. */
 const indexOutput = z.object({ ifindex: z.number() })
 
@@ -189,7 +163,7 @@ function parseLink(
   const { info_kind: kind = null, info_slave_kind, info_data, info_slave_data } = link?.linkinfo ?? {}
   const bridge = kind === 'bridge' ? bridgeOutput.safeParse(info_data).data : null
   const port = info_slave_kind === 'bridge' ? portOutput.safeParse(info_slave_data).data : null
-  const vxlan = kind === 'vxlan' ? vxlanOutput.safeParse(info_data).data : undefined
+  const tunnel = readTunnelEnd(kind, info_data)
   const addresses = link && addressesOf(link.ifindex)
   // Of what is undefined, something is not understood.
   if (link === undefined || bridge === undefined || port === undefined || addresses === undefined) return null
@@ -215,7 +189,7 @@ function parseLink(
     generatesAddress: link.inet6_addr_gen_mode !== undefined && link.inet6_addr_gen_mode !== 'none',
     bridge,
     port,
-    ...(vxlan && { vxlan }),
+    ...(tunnel && { tunnel }),
     receiveQueues: link.num_rx_queues,
     xdp: link.xdp === undefined ? null : xdpOutput.parse(link.xdp)
   }

@@ -8,9 +8,10 @@ import {
   senderTableName,
   writeSenderTable
 } from '../../host/nftables/sender-table.ts'
-import { option, shellLine } from '../../host/quote-command.ts'
-import type { Link, Vxlan } from '../../host/snapshot.ts'
-import { vxlanFamily, vxlanName } from '../../spec/sources/vxlan.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import type { Link, TunnelEnd } from '../../host/snapshot.ts'
+import { tunnelKindOf } from '../../host/tunnels/registry.ts'
+import { plainTunnel } from '../../spec/sources/tunnel-spec.ts'
 import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
 import { findTunnelUsers } from '../foreign/bridge-users.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
@@ -24,9 +25,8 @@ import { type InterfaceSetting, onOff, sourceSettings } from '../settings.ts'
  * The link that a tunnel ends in. What comes out of the tunnel is a copy: it is mirrored, and then dropped, so that the host's own
  * network stack gets nothing of it. The link has no address, and sends nothing.
  */
-export interface Tunnel extends Resource, Omit<Vxlan, 'id'> {
+export interface Tunnel extends Resource, TunnelEnd {
   readonly kind: 'tunnel'
-  readonly vni: number
   /** The alias of the link. */
   readonly mark: string
   readonly up: boolean
@@ -48,8 +48,8 @@ export const plannedTunnel: ReadonlySet<InterfaceSetting> = new Set([
   'clsact'
 ])
 
-/** What a link has that is no VXLAN, or is gone. */
-const noVxlan = { id: 0, port: 0, local: null, group: null, interface: null, learning: false } satisfies Vxlan
+/** What a link has that is the end of no tunnel, or is gone. */
+const noTunnel: TunnelEnd = { protocol: 'vxlan', ...plainTunnel, external: false, learning: false }
 
 const anyOf = (value: string | null) => value ?? 'any'
 const noneOf = (value: string | null) => value ?? 'none'
@@ -66,7 +66,7 @@ export const tunnel: Kind<Tunnel> = {
     learning: { label: 'learning', words: onOff, immutable: true },
     mark: {
       label: 'mark',
-      words: (mark, { id, vni, port }) => (isMark(mark, id, vni, port) ? ownMark : mark || 'none')
+      words: (mark, tunnel) => (mark !== '' && ownerOf(tunnel) !== null ? ownMark : mark || 'none')
     },
     up: sourceSettings.up,
     arp: sourceSettings.arp,
@@ -93,15 +93,12 @@ export const tunnel: Kind<Tunnel> = {
     ...(before.isGone ? [] : [deleteLink(`remove the tunnel ${before.id}`, before.id)]),
     ...(before.from?.length === 0 ? [] : setSenders({ ...before, from: [] }))
   ],
-  summary: ({ vni, port, local, group, interface: joined, from }) =>
+  summary: (tunnel) =>
     [
-      `vxlan ${vni}`,
-      `UDP port ${port}`,
-      ...(local === null ? [] : [`local ${local}`]),
-      ...(group === null ? [] : [`group ${group} on ${joined}`]),
-      ...(from?.length === 0 ? [] : [`from ${writeSenders(from)}`])
+      ...tunnelKindOf(tunnel).facts(tunnel),
+      ...(tunnel.from?.length === 0 ? [] : [`from ${writeSenders(tunnel.from)}`])
     ].join(', '),
-  createNote: () => "the host's firewall has to let that port in",
+  createNote: (tunnel) => `the host's firewall has to let ${tunnelKindOf(tunnel).letIn} in`,
   device: ({ id }) => id,
   makesDevice: true,
   conflict: explainConflict,
@@ -117,25 +114,25 @@ function tunnelsOf({ spans }: DesiredState): Use[] {
   return spans.flatMap(({ name: span, tunnels }) => tunnels.map((one) => ({ ...one, span })))
 }
 
-function isMark(alias: string, name: string, id: number, port: number): boolean {
-  return alias !== '' && readTunnelOwner({ name, alias, vxlan: { ...noVxlan, id, port } }, '') !== null
+/** Whose the tunnel is, as its mark says. */
+function ownerOf({ id: name, mark: alias, ...tunnel }: Tunnel): string | null {
+  return readTunnelOwner({ name, alias, tunnel }, '')
 }
 
 function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, ...Use[]]): Tunnel {
-  const { name, id: vni, port, local, group, interface: joined, from, origin, item } = first
+  const { name, span: _, ...tunnel } = first
   return {
+    ...tunnel,
     kind: 'tunnel',
     id: name,
     spans: [...new Set([first, ...more].map(({ span }) => span))],
     owner: 'ours',
-    origin,
-    item,
-    ...{ vni, port, local, group, interface: joined, learning: false },
-    mark: writeTunnelMark(owner),
+    external: false,
+    learning: false,
+    mark: writeTunnelMark(owner, tunnel.protocol),
     up: true,
     arp: false,
     ipv6: false,
-    from,
     seal: 'sealed'
   }
 }
@@ -152,14 +149,12 @@ function observeTunnel(
   const uses = host.filtersOf(link.name).flatMap((filter) => marks.mirrors.get(filter) ?? [])
   // Spans out of scope need it; where no span copies from it, it may be of any.
   const isRemovable = uses.length > 0 ? uses.every(({ inScope }) => inScope) : coversEverySpan(desired)
-  const { id, ...rest } = link.vxlan ?? noVxlan
   return {
+    ...(link.tunnel ?? noTunnel),
     kind: 'tunnel',
     id: link.name,
     spans: [...new Set(uses.flatMap(({ span }) => span ?? []))],
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
-    vni: id ?? noVxlan.id,
-    ...rest,
     mark: link.alias ?? '',
     up: link.up,
     arp: link.arp,
@@ -170,26 +165,26 @@ function observeTunnel(
 }
 
 /** @param unread what they are taken for where nobody has read them, so that they stay. */
-function observeSenders({ senderTables }: HostIndex, { name, vxlan }: Link, unread: readonly string[]): Tunnel['from'] {
-  const id = vxlan?.id ?? null
-  if (senderTables?.state !== 'usable' || vxlan === undefined || id === null) return unread
+function observeSenders(
+  { senderTables }: HostIndex,
+  { name, tunnel }: Link,
+  unread: readonly string[]
+): Tunnel['from'] {
+  if (senderTables?.state !== 'usable' || tunnel === undefined || tunnel.external) return unread
   const table = senderTables.tables.find((one) => one.name === senderTableName(name))
   if (table === undefined) return []
   const senders = readSenders(table)
   const mark = writeTableMark(readTableMark(table) ?? '')
-  return isSenderTable(table, { link: name, mark, id, port: vxlan.port, protocol: protocolOf(vxlan), senders })
-    ? senders
-    : null
+  const packets = tunnelKindOf(tunnel).packets(tunnel)
+  return isSenderTable(table, { link: name, mark, packets, senders }) ? senders : null
 }
-
-const protocolOf = (tunnel: Pick<Vxlan, 'local' | 'group'>) => (vxlanFamily(tunnel) === 'inet' ? 'ip' : 'ip6')
 
 /** The names of the links whose tables are left, where the links have gone and no span needs them. */
 function leftTables(desired: DesiredState, { senderTables, mayExist }: HostIndex): string[] {
   if (senderTables?.state !== 'usable' || !coversEverySpan(desired)) return []
   const wanted = new Set(tunnelsOf(desired).map(({ name }) => name))
   return senderTables.tables.flatMap((table) => {
-    const [, link] = /^spanplan_(vxlan-[0-9a-f]{8})$/.exec(table.name) ?? []
+    const [, link] = /^spanplan_([a-z]+-[0-9a-f]{8})$/.exec(table.name) ?? []
     const owner = readTableMark(table)
     const isOurs = owner !== null && (desired.scope.name === null || owner === desired.scope.name)
     return link !== undefined && isOurs && !wanted.has(link) && !mayExist(link) ? [link] : []
@@ -197,39 +192,28 @@ function leftTables(desired: DesiredState, { senderTables, mayExist }: HostIndex
 }
 
 function observeLeft(id: string): Tunnel {
-  const { id: vni, ...vxlan } = noVxlan
   const rest = { mark: '', up: false, arp: false, ipv6: false, from: null, seal: 'none' } as const
-  return { kind: 'tunnel', id, spans: [], owner: 'ours', vni, ...vxlan, ...rest, isGone: true }
+  return { ...noTunnel, kind: 'tunnel', id, spans: [], owner: 'ours', ...rest, isGone: true }
 }
 
 /** A table that somebody has changed is not written as it was. */
-function setSenders({ id, mark, vni, port, from, ...vxlan }: Tunnel): Step[] {
-  if (from === null) return []
-  const owner = readTunnelOwner({ name: id, alias: mark, vxlan: { ...vxlan, id: vni, port } }, '') ?? ''
-  const table = {
-    link: id,
-    mark: writeTableMark(owner),
-    id: vni,
-    port,
-    protocol: protocolOf(vxlan),
-    senders: from
-  } as const
-  const argv = from.length === 0 ? removeSenderTable(id) : writeSenderTable(table)
+function setSenders(tunnel: Tunnel): Step[] {
+  const { id, from: senders } = tunnel
+  if (senders === null) return []
+  const mark = writeTableMark(ownerOf(tunnel) ?? '')
+  const packets = tunnelKindOf(tunnel).packets(tunnel)
+  const argv = senders.length === 0 ? removeSenderTable(id) : writeSenderTable({ link: id, mark, packets, senders })
   return [{ summary: `choose the senders of the tunnel ${id}`, argv }]
 }
 
 function createTunnel(after: Tunnel): Step[] {
-  const { id, vni, port, local, group, interface: joined } = after
+  const { id, protocol, from } = after
   const made: Tunnel = { ...after, mark: '', up: false, arp: true, ipv6: true, seal: 'none' }
-  const isChosen = after.from !== null && after.from.length > 0
-  const place = [...option('local', local), ...option('group', group), ...option('dev', joined)]
+  const words = tunnelKindOf(after).linkWords(after)
   return [
     // Before anybody can send into it.
-    ...(isChosen ? setSenders(after) : []),
-    step(after, 'create', [
-      ...(['ip', 'link', 'add', 'dev', id, 'type', 'vxlan', 'id', String(vni)] as const),
-      ...[...place, 'dstport', String(port), 'nolearning']
-    ]),
+    ...(from !== null && from.length > 0 ? setSenders(after) : []),
+    step(after, 'create', ['ip', 'link', 'add', 'dev', id, 'type', protocol, ...words]),
     ...updateTunnel(made, after)
   ]
 }
@@ -260,17 +244,19 @@ function step({ id }: Tunnel, verb: string, argv: readonly [string, ...string[]]
 }
 
 /** A program may have the port, and the kernel may lack what the link needs: nothing but its mirrors depends on that. */
-function explainUndone({ id, vni, port }: Tunnel, reason: string): Diagnostic {
-  const whose = shellLine(['ss', '--udp', '--listening', '--numeric', '--processes', `sport = :${port}`])
+function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
+  const kind = tunnelKindOf(tunnel)
+  const whose = kind.portCommand?.(tunnel)
+  const port = whose === undefined ? '' : `whether a program has its port with: ${shellLine(whose)}; and `
   return diagnostic(
     'TUNNEL_FAILED',
-    `nothing comes out of ${vxlanName({ id: vni, port })} (${id}): ${reason}`,
-    `see whether a program has its port with: ${whose}; and what the host lacks with: spanplan doctor`
+    `nothing comes out of ${kind.name(tunnel)} (${tunnel.id}): ${reason}`,
+    `see ${port}what the host lacks with: spanplan doctor`
   )
 }
 
 function explainConflict({ id }: Tunnel, wanted: Tunnel, host: HostIndex): Diagnostic {
-  const name = vxlanName({ id: wanted.vni, port: wanted.port })
+  const name = tunnelKindOf(wanted).name(wanted)
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the source ${name} needs that name for its interface`)
   return diagnostic(

@@ -4,6 +4,7 @@ import type { Datagram } from '../../host/nftables/firewall.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Filter, HookPlace, IpLink, Link, TcHook } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'
+import type { TunnelModule } from '../../host/tunnels/tunnel-kind.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
@@ -69,9 +70,6 @@ export interface ResolvedSource extends Resolved<SourceHook> {
   readonly tunnels?: readonly DesiredTunnel[]
 }
 
-/** A module of the kernel that some kinds of source need. */
-export type SourceModule = 'vxlan'
-
 /** What has to be read of the host for a source. */
 interface SourceNeeds {
   readonly containers?: readonly ContainerSelector[]
@@ -82,7 +80,7 @@ interface SourceNeeds {
   /** What senders send to this host, which its firewall has to let in. */
   readonly datagrams?: readonly Datagram[]
   /** The kernel's modules that no other source needs. */
-  readonly modules?: readonly SourceModule[]
+  readonly modules?: readonly TunnelModule[]
 }
 
 /** One kind of source: all that is known of it beyond the files. */

@@ -5,14 +5,14 @@ import { containerSource } from './container.ts'
 import { networkSource } from './docker-network.ts'
 import { directionAt, type HostSourceKind, hostHooks, type MirrorSource } from './host-source-kind.ts'
 import { interfaceSource } from './interface.ts'
-import { vxlanSource } from './vxlan.ts'
+import { tunnelSource } from './tunnel-source.ts'
 
 /** The kinds of source. */
 const kinds: { readonly [Kind in SourceSpec['kind']]: HostSourceKind<SourceOf<Kind>> } = {
   container: containerSource,
   interface: interfaceSource,
   network: networkSource,
-  vxlan: vxlanSource
+  vxlan: tunnelSource
 }
 
 /** The kind of a source. */

@@ -4,7 +4,7 @@ import { networkMapping } from '../items/network-item.ts'
 import { sensorMapping } from '../items/sensor-item.ts'
 import { source } from '../items/source-item.ts'
 import { span } from '../items/span-item.ts'
-import { vxlanMapping } from '../sources/vxlan.ts'
+import { tunnelKeys } from '../sources/registry.ts'
 import {
   dockerPattern,
   interfaceName,
@@ -66,7 +66,7 @@ export const levelKeys = {
   span: Object.keys(span.shape),
   source: Object.keys(source.shape),
   network: Object.keys(networkMapping.shape),
-  vxlan: Object.keys(vxlanMapping.shape),
+  ...tunnelKeys,
   sensor: Object.keys(sensorMapping.shape)
 }
 

@@ -1,13 +1,19 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { keysOf } from '../../keys.ts'
 import { printable, quote } from '../../printable.ts'
-import { sourceKeys } from '../sources/registry.ts'
+import { sourceKeys, tunnelKeys } from '../sources/registry.ts'
+import type { TunnelProtocol } from '../sources/tunnel-spec.ts'
 import type { MapTree, Path, ScalarTree, Tree } from '../yaml/tree.ts'
 import { suggestHint, suggestSynonym } from './did-you-mean.ts'
 import { levelKeys } from './schema.ts'
 
 /** The kinds of mapping in a file. */
 type Level = keyof typeof levelKeys
+
+const tunnels = keysOf(tunnelKeys)
+
+const inTunnel = (protocol: TunnelProtocol) =>
+  `under "${protocol}" of a source, as in: sources: [{${protocol}: {KEY: VALUE}}]`
 
 /** Where a key of each level belongs. */
 const homes: Readonly<Record<Level, string>> = {
@@ -17,7 +23,7 @@ const homes: Readonly<Record<Level, string>> = {
   network: 'under "network", as in: network: {name: NAME, KEY: VALUE}',
   interface: 'in an entry of "interfaces", as in: interfaces: {eth1: {KEY: VALUE}}',
   sensor: 'in an item of "sensors", as in: sensors: [{container: NAME, KEY: VALUE}]',
-  vxlan: 'under "vxlan" of a source, as in: sources: [{vxlan: {KEY: VALUE}}]',
+  vxlan: inTunnel('vxlan'),
   file: 'at the top of the file, in column 1'
 }
 
@@ -29,7 +35,7 @@ export function levelOf([group, ...path]: Path): Level | undefined {
   if (group !== 'spans' || path.length === 0) return undefined
   if (path.length === 1) return 'span'
   if (key === 'network' && path.length === 2) return 'network'
-  if (key === 'sources' && path.length === 4 && path[3] === 'vxlan') return 'vxlan'
+  if (key === 'sources' && path.length === 4) return tunnels.find((one) => one === path[3])
   if (path.length !== 3) return undefined
   return key === 'sources' ? 'source' : key === 'sensors' ? 'sensor' : undefined
 }
@@ -78,7 +84,7 @@ function suggestFilter(key: string, level: Level | undefined, value: Tree | unde
   const word = filterWords.get(key)
   if (word === undefined || (level !== 'source' && level !== 'span')) return undefined
   // Beside a tunnel, its port is meant.
-  if (around?.kind === 'map' && around.entries.has('vxlan')) return undefined
+  if (around?.kind === 'map' && tunnels.some((one) => around.entries.has(one))) return undefined
   const other = around?.kind === 'map' ? around.entries.get('filter')?.value : undefined
   const rest = other?.kind === 'scalar' ? ` and (${shorten(other)})` : ''
   const filter = `filter: ${word} ${value?.kind === 'scalar' ? shorten(value) : '…'}${rest}`
@@ -100,7 +106,8 @@ const isSpan = (value: Tree | undefined): value is MapTree =>
 
 function suggestHome(key: string, level: Level | undefined, value: Tree | undefined): string | undefined {
   const home = homeOf(key)
-  if (home === undefined || home === level || (home === 'vxlan' && level !== 'source')) return undefined
+  const isOfTunnel = tunnels.some((one) => one === home)
+  if (home === undefined || home === level || (isOfTunnel && level !== 'source')) return undefined
   const one = key in sourceKeys ? homes[home].replace('interface: eth1, ', '') : homes[home]
   const place = one.replaceAll(/\bKEY\b/g, () => key)
   return `it belongs ${place.replaceAll(/\bVALUE\b/g, () => (value?.kind === 'scalar' ? inFlow(value) : '…'))}`

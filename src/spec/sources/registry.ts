@@ -4,7 +4,8 @@ import { containerSource } from './container.ts'
 import { networkSource } from './docker-network.ts'
 import { interfaceSource } from './interface.ts'
 import type { SourceSummary, SourceSyntax } from './source-syntax.ts'
-import { vxlanSource } from './vxlan.ts'
+import type { TunnelProtocol } from './tunnel-spec.ts'
+import { vxlanMapping, vxlanSource } from './vxlan.ts'
 
 /** The kinds of source. */
 const kinds = { interface: interfaceSource, container: containerSource, network: networkSource, vxlan: vxlanSource }
@@ -15,6 +16,11 @@ export const sourceKeys = {
   ...containerSource.keys,
   ...networkSource.keys,
   ...vxlanSource.keys
+}
+
+/** The keys of the mapping that each kind of tunnel is. */
+export const tunnelKeys: Readonly<Record<TunnelProtocol, readonly string[]>> = {
+  vxlan: Object.keys(vxlanMapping.shape)
 }
 
 type Kinds = typeof kinds

@@ -1,6 +1,17 @@
 import type { z } from 'zod'
 import type { FindInterface } from '../interfaces.ts'
 import type { Direction } from '../values/direction.ts'
+import type { Family } from '../values/ip-address.ts'
+
+/** What the files alone say of the tunnel that a source ends in. Sources of one identity end in one interface. */
+export interface TunnelSummary {
+  /** Of the packets. */
+  readonly family: Family
+  /** What the kernel has one interface for. */
+  readonly sharedBy: string
+  /** What senders take two of, to have two interfaces. */
+  readonly apart: string
+}
 
 /** What the files alone say of a source. */
 export interface SourceSummary {
@@ -14,6 +25,8 @@ export interface SourceSummary {
   readonly defaultDirections: readonly Direction[]
   /** There are no frames of another direction. Missing: there are. */
   readonly isOneWay?: true
+  /** Missing: the source is no tunnel. */
+  readonly tunnel?: TunnelSummary
 }
 
 /**

@@ -57,12 +57,12 @@ describe.each(['6.1', '6.15', '7.3'])('iproute2 %s', (version) => {
       altnames: ['alternative', 'enp5s0'],
       alias: 'an \u001b[31malias\t"quoted" \\'
     })
-    const usual = { local: null, group: null, interface: null, learning: true }
-    expect(['vxlan1', 'vxlan2', 'vxlan3', 'vxlan4'].map((name) => find(name)?.vxlan)).toEqual([
-      { ...usual, id: 42, port: 4789, local: '10.0.0.1', learning: false },
-      { ...usual, id: 43, port: 4790, group: '239.1.1.1', interface: 'dummy0' },
-      { ...usual, id: null, port: 4791, learning: false },
-      { ...usual, id: 44, port: 4792, group: '2001:db8::2' }
+    const usual = { protocol: 'vxlan', external: false, local: null, group: null, interface: null, learning: true }
+    expect(['vxlan1', 'vxlan2', 'vxlan3', 'vxlan4'].map((name) => find(name)?.tunnel)).toEqual([
+      { ...usual, identifier: 42, port: 4789, local: '10.0.0.1', learning: false },
+      { ...usual, identifier: 43, port: 4790, group: '239.1.1.1', interface: 'dummy0' },
+      { ...usual, external: true, identifier: null, port: 4791, learning: false },
+      { ...usual, identifier: 44, port: 4792, group: '2001:db8::2' }
     ])
     // Two names that differ in bytes that are no UTF-8.
     expect([find('odd\udcff'), find('odd\udcfe"')]).toMatchObject([{ kind: 'dummy' }, { kind: 'dummy' }])

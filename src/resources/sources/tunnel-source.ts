@@ -1,10 +1,13 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Link, Vxlan } from '../../host/snapshot.ts'
-import type { SourceOf } from '../../spec/items/source-item.ts'
+import type { Link } from '../../host/snapshot.ts'
+import { tunnelKindOf } from '../../host/tunnels/registry.ts'
+import type { SourceSpec } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
-import { type VxlanSpec, vxlanFamily, vxlanName } from '../../spec/sources/vxlan.ts'
+import { sourceSummary } from '../../spec/sources/registry.ts'
+import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
 import { readTunnelOwner, tunnelName } from '../marks.ts'
@@ -18,30 +21,33 @@ import {
   waitForMirrors
 } from './host-source-kind.ts'
 
-/** What comes out of a VXLAN that ends on this host, in a link which spanplan makes. */
-export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
-  needs: ({ vxlan }, spec) => ({
-    devices: [tunnelName(spec.name, vxlan)],
-    datagrams: [{ family: vxlanFamily(vxlan), protocol: 'udp', port: vxlan.port }],
-    modules: ['vxlan']
+/** A source that is a tunnel, of whatever protocol. */
+type TunnelSourceSpec = Extract<SourceSpec, { readonly tunnel: TunnelSpec }>
+
+/** What comes out of a tunnel that ends on this host, in a link which spanplan makes. */
+export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
+  needs: ({ tunnel }, { name }) => ({
+    devices: [tunnelName(name, tunnel)],
+    datagrams: [tunnelKindOf(tunnel).datagram(tunnel)],
+    modules: tunnelKindOf(tunnel).modules
   }),
   isDevice: () => false,
   resolve(source, span, { spec, host, patient }) {
-    const { vxlan, origin } = source
-    const id: SourceId = [vxlanName(vxlan)]
+    const { tunnel: written, origin } = source
+    const id: SourceId = [tunnelKindOf(written).name(written)]
     const inSpan = (found: Diagnostic) => ({ ...found, message: `span ${span.name}: ${found.message}`, origin })
-    const joined = vxlan.interface === null ? null : findInterface(matchOf(spec, vxlan.interface), host)
+    const joined = written.interface === null ? null : findInterface(matchOf(spec, written.interface), host)
     if (joined !== null && 'code' in joined) {
-      const missing = { ...joined, message: `waits for the interface ${vxlan.interface}` }
+      const missing = { ...joined, message: `waits for the interface ${written.interface}` }
       if (patient) return { ...nothingResolved, waits: waitForMirrors(span, source, id, missing) }
       return { ...nothingResolved, errors: [inSpan(joined)] }
     }
-    const name = tunnelName(spec.name, vxlan)
+    const name = tunnelName(spec.name, written)
     const link = host.linkOf(name)
-    const tunnel = { ...vxlan, interface: joined?.name ?? null, name, from: source.from, item: source.id, origin }
+    const tunnel = { ...written, interface: joined?.name ?? null, name, from: source.from, item: source.id, origin }
     const found =
-      explainTaken(tunnel, host) ??
-      explainPort(tunnel, host) ??
+      explainTaken(tunnel, sourceSummary(source, () => undefined).tunnel?.sharedBy ?? '', host) ??
+      tunnelKindOf(tunnel).findObstacle?.(tunnel, host.links) ??
       explainLocal(tunnel, host) ??
       explainSenders(tunnel, host)
     const problem = found === undefined ? null : { ...found, origin }
@@ -53,7 +59,7 @@ export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
         tcHook: hostHooks[direction],
         direction,
         settings: [],
-        mtu: largestFrame(vxlan, joined, host),
+        mtu: largestFrame(written, joined, host),
         problem: patient ? problem : null
       })
     )
@@ -68,9 +74,9 @@ export const vxlanSource: HostSourceKind<SourceOf<'vxlan'>> = {
   recall: () => [],
   identify({ device, tcHook }, host) {
     const link = host.linkOf(device)
-    const { id = null, port = 0 } = link?.vxlan ?? {}
-    if (link === undefined || id === null || !link.alias || readTunnelOwner(link, '') === null) return null
-    return { source: [vxlanName({ id, port })], serves: null, direction: directionAt(hostHooks, tcHook) }
+    if (!link?.tunnel || !link.alias || readTunnelOwner(link, '') === null) return null
+    const source: SourceId = [tunnelKindOf(link.tunnel).name(link.tunnel)]
+    return { source, serves: null, direction: directionAt(hostHooks, tcHook) }
   }
 }
 
@@ -81,36 +87,28 @@ const ethernetMtu = 1500
  * Bytes. A tunnel takes larger frames than its link's MTU, also where they come in fragments (measured with Linux 6.18): what counts is
  * what the sender has. It has Ethernet's MTU or, where its network takes more, at most what that takes.
  */
-function largestFrame({ local }: VxlanSpec, joined: Link | null, { links }: HostIndex): number {
+function largestFrame({ local }: TunnelSpec, joined: Link | null, { links }: HostIndex): number {
   const isUnderlay = ({ type, addresses }: Link) =>
     type === 'ether' && (local === null ? addresses.length > 0 : addresses.some(({ address }) => address === local))
   const below = joined === null ? links.filter(isUnderlay) : [joined]
   return Math.max(ethernetMtu, ...below.map(({ mtu }) => mtu))
 }
 
-/** Why the kernel does not make the link: of each family, it has one for an id and a port, whatever the local address is. */
-function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic | undefined {
-  const { name, id, port } = tunnel
-  const isSame = (one: Vxlan) => one.id === id && one.port === port && vxlanFamily(one) === vxlanFamily(tunnel)
-  const other = host.links.find((link) => link.name !== name && link.vxlan !== undefined && isSame(link.vxlan))
+/** Why the kernel does not make the link. */
+function explainTaken(tunnel: DesiredTunnel, sharedBy: string, host: HostIndex): Diagnostic | undefined {
+  const kind = tunnelKindOf(tunnel)
+  const identityOf = (one: TunnelSpec) => [one.protocol, tunnelFamily(one), ...kind.identity(one)]
+  const other = host.links.find(
+    ({ name, tunnel: end }) =>
+      name !== tunnel.name && end && !end.external && isDeepStrictEqual(identityOf(end), identityOf(tunnel))
+  )
   if (other === undefined) return undefined
   const owner = readTunnelOwner(other, '')
   const whose = owner === null ? '' : `, which belongs to another spans.yaml (name: ${owner})`
   return diagnostic(
-    'VXLAN_TAKEN',
-    `${vxlanName(tunnel)} already ends in the interface ${other.name}${whose}, and the kernel has one for an id and a port`,
+    'TUNNEL_TAKEN',
+    `${kind.name(tunnel)} already ends in the interface ${other.name}${whose}, and the kernel has one for ${sharedBy}`,
     `copy from that interface: "interface: ${other.name}"; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`
-  )
-}
-
-/** An interface that gets every id, as Open vSwitch has it, shares its port with none: ours could not be set up. */
-function explainPort({ id, port }: DesiredTunnel, { links }: HostIndex): Diagnostic | undefined {
-  const other = links.find(({ up, vxlan }) => up && vxlan?.id === null && vxlan.port === port)
-  if (other === undefined) return undefined
-  return diagnostic(
-    'VXLAN_TAKEN',
-    `the UDP port ${port} of ${vxlanName({ id, port })} is that of the interface ${other.name}, which gets the frames of every id (external)`,
-    `have the senders use another port, or copy from that interface: "interface: ${other.name}"`
   )
 }
 
@@ -119,7 +117,7 @@ function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic |
   const { local } = tunnel
   const there = links.flatMap(({ addresses }) => addresses).map(({ address }) => address)
   if (local === null || there.includes(local)) return undefined
-  const message = `the host has no address ${local}, which is "local" of ${vxlanName(tunnel)}`
+  const message = `the host has no address ${local}, which is "local" of ${tunnelKindOf(tunnel).name(tunnel)}`
   return diagnostic('ADDRESS_MISSING', message, suggestSlips(local, there) ?? `there are: ${there.join(', ')}`)
 }
 
@@ -127,7 +125,7 @@ function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic |
 function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic | undefined {
   if (tunnel.from.length === 0 || senderTables?.state !== 'unusable') return undefined
   const { message, hint } = senderTables.reason
-  const what = `"from" of ${vxlanName(tunnel)} needs nftables, which this host does not have: ${message}`
+  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} needs nftables, which this host does not have: ${message}`
   return diagnostic('SENDERS_UNSUPPORTED', what, hint ?? 'install nftables, or take "from" out')
 }
 
@@ -135,6 +133,6 @@ function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Dia
 function warnOfUnread(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic[] {
   if (tunnel.from.length === 0 || senderTables?.state !== 'unread') return []
   const { message, hint } = senderTables.reason
-  const what = `who may send into ${vxlanName(tunnel)} is not checked: ${message}`
+  const what = `who may send into ${tunnelKindOf(tunnel).name(tunnel)} is not checked: ${message}`
   return [diagnostic('TABLE_UNREAD', what, hint, tunnel.origin)]
 }

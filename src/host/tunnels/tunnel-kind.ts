@@ -1,0 +1,61 @@
+import type * as z from 'zod'
+import type { Diagnostic } from '../../errors.ts'
+import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
+import type { Argv } from '../exec.ts'
+import type { Datagram } from '../nftables/firewall.ts'
+import type { Link, TunnelEnd } from '../snapshot.ts'
+
+/** A module of the kernel that tunnels need. */
+export type TunnelModule = 'vxlan'
+
+/** A match of a rule of nftables, as `nft -json` prints it. */
+export type Match = Readonly<Record<string, unknown>>
+
+/** What tells the packets of one tunnel from all others that the host receives. */
+export interface TunnelPackets {
+  /** What nft calls the protocol of the packets' addresses. */
+  readonly addresses: 'ip' | 'ip6'
+  /** What all of them have. */
+  readonly all: readonly Match[]
+  /** What those of each layout have besides: one or more layouts. */
+  readonly layouts: readonly (readonly Match[])[]
+}
+
+/** All that is known of the tunnels of one protocol, which nothing else asks for. */
+export interface TunnelKind {
+  /** Reads what ip prints of a link of this kind as `info_data`. */
+  readonly output: z.ZodType<Omit<TunnelEnd, 'protocol'>>
+  /** What the tunnel is called. */
+  name(tunnel: TunnelSpec): string
+  /** What tells the tunnel from all others of its protocol on this host. */
+  identity(tunnel: TunnelSpec): readonly (string | number | null)[]
+  /** ip's words for a new link, after its type. */
+  linkWords(tunnel: TunnelSpec): readonly string[]
+  /** What a plan says of the tunnel. */
+  facts(tunnel: TunnelSpec): readonly string[]
+  /** What senders send to this host. */
+  datagram(tunnel: TunnelSpec): Datagram
+  /** What the host's firewall has to let in, after a plan's row with the facts. */
+  readonly letIn: string
+  /** Shows which program has the tunnel's port. Missing: there is no port. */
+  portCommand?(tunnel: TunnelSpec): Argv
+  readonly modules: readonly TunnelModule[]
+  packets(tunnel: TunnelSpec): TunnelPackets
+  /** A link of another tunnel because of which the kernel does not start this one's. Missing: there is no such. */
+  findObstacle?(tunnel: TunnelSpec, links: readonly Link[]): Diagnostic | undefined
+}
+
+/** A match of what is equal. */
+export function equals(left: unknown, right: unknown): Match {
+  return { match: { op: '==', left, right } }
+}
+
+/** Bits behind the header of IP, as nft counts them. */
+export function bitsAt(offset: number, len: number): object {
+  return { payload: { base: 'th', offset, len } }
+}
+
+/** A field of a header, as nft names it. */
+export function headerField(protocol: string, field: string): object {
+  return { payload: { protocol, field } }
+}

@@ -1,0 +1,87 @@
+import * as z from 'zod'
+import { quote } from '../../printable.ts'
+import { itemKeys } from '../items/item-key.ts'
+import { text } from '../schema/rules.ts'
+import { directionKeys } from '../values/direction.ts'
+import { type Family, familyOf, isMulticast, normalizeAddress } from '../values/ip-address.ts'
+import type { SourceSummary, TunnelSummary } from './source-syntax.ts'
+
+/** The protocols of tunnels that can end on this host, as the files and ip name them. */
+export type TunnelProtocol = 'vxlan'
+
+/** A tunnel that ends on this host. What its protocol does not have is null. */
+export interface TunnelSpec {
+  readonly protocol: TunnelProtocol
+  /** What the sender writes into each packet; null: nothing. */
+  readonly identifier: number | null
+  /** The UDP port that the sender sends to. */
+  readonly port: number | null
+  /** The address of this host that the sender sends to. null: every address. */
+  readonly local: string | null
+  /** The multicast group that the sender sends to; null: this host alone. */
+  readonly group: string | null
+  /** The interface on which the group is joined; null: none. */
+  readonly interface: string | null
+}
+
+/** What a tunnel has that the files say nothing of. */
+export const plainTunnel = { identifier: null, port: null, local: null, group: null, interface: null } as const
+
+/** A source that is a tunnel. */
+export interface TunnelSource<Protocol extends TunnelProtocol> {
+  readonly kind: Protocol
+  readonly tunnel: TunnelSpec
+}
+
+/** The family of a tunnel's packets: without an address, IPv4. */
+export function tunnelFamily({ local, group }: Pick<TunnelSpec, 'local' | 'group'>): Family {
+  return familyOf(local ?? group ?? '')
+}
+
+/** @param name of the tunnel, which no other has. */
+export function summarizeTunnel(
+  tunnel: TunnelSpec,
+  name: string,
+  interfaces: Pick<TunnelSummary, 'sharedBy' | 'apart'>
+): SourceSummary {
+  return {
+    title: quote(name),
+    identity: name,
+    device: null,
+    defaultDirections: directionKeys.ingress,
+    isOneWay: true,
+    tunnel: { family: tunnelFamily(tunnel), ...interfaces }
+  }
+}
+
+/** The schema of a whole number, with one message for whatever else is written. */
+export function wholeNumber(smallest: number, largest: number) {
+  const error = { error: `must be a number from ${smallest} to ${largest}` }
+  return z.int(error).min(smallest, error).max(largest, error)
+}
+
+/** A key for a number, which tunnels of other protocols lack. */
+export const numberKey = <Key extends string, Data extends number | undefined>(key: Key, schema: z.ZodType<Data>) =>
+  itemKeys<unknown>()({
+    key,
+    schema,
+    read: (data): number | null => data ?? null,
+    print: (value) => value ?? undefined
+  })
+
+/** The schema of an address, which is written as ip prints it. */
+export const address = (what: string, isRight: (address: string) => boolean) =>
+  text(what, [
+    {
+      broken: (value) => {
+        const found = normalizeAddress(value)
+        return found === undefined || !isRight(found)
+      },
+      message: `must be ${what}`
+    }
+  ]).transform((value) => normalizeAddress(value) ?? value)
+
+const anyAddress = /^(?:0\.0\.0\.0|::)$/
+
+/** Whether an address can be that of one host. */
+export const isUnicast = (one: string) => !isMulticast(one) && !anyAddress.test(one)
