@@ -59,6 +59,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   INTERFACE_NAME_TWICE: { endedBy: 'repair' },
   INTERFACE_GOING_DOWN: { endedBy: 'interface', isClause: true },
   INTERFACE_AMBIGUOUS: { endedBy: 'repair' },
+  INTERFACE_OF_TUNNEL: { endedBy: 'file' },
   INTERFACE_NOT_ETHERNET: { endedBy: 'repair' },
   DEDICATED_HAS_ADDRESS: { endedBy: 'repair' },
   DEDICATED_HAS_ROUTE: { endedBy: 'repair' },

@@ -6,7 +6,7 @@ import { findClosedChains, parseFirewall } from '../../src/host/nftables/firewal
 import { examine, findingsOf } from '../lab/commands/doctor.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
-import { arp, BROADCAST, ether, filler } from '../lab/frames/frames.ts'
+import { arp, BROADCAST, ether, filler, ipv6Fragments, ipv6Udp } from '../lab/frames/frames.ts'
 import { type Argv, createLab, type Lab } from '../lab/lab.ts'
 import {
   expectConverged,
@@ -136,6 +136,28 @@ test('a tunnel over IPv6, with its senders', async () => {
   await spanplan(lab, ['apply', '--yes'])
   await expectConverged(lab)
   expect(await heardOf(['six', 'out'])).toEqual(twice())
+
+  // Of a stranger: whole, in fragments, and in fragments of which the first has the header of UDP alone.
+  const frame = ether(BROADCAST, stranger, filler(100))
+  const packet = (source: string) =>
+    ipv6Udp({
+      ...{ source, destination: 'fd50::2', destinationPort: 4789 },
+      data: Buffer.concat([Buffer.from('0800000000002a00', 'hex'), frame])
+    })
+  const pieces = (source: string) => [
+    packet(source),
+    ...[8, 24].flatMap((first) => ipv6Fragments(packet(source), first))
+  ]
+  const { cardMac, portMac } = lab.cables[0] ?? { cardMac: '', portMac: '' }
+  for (const [source, arrived] of [
+    ['fd99::666', 0],
+    ['fd51::1', 3]
+  ] as const) {
+    const capture = await listen(lab, zeek)
+    await lab.send(pieces(source).map((one) => ether(cardMac, portMac, one)))
+    const { frames } = await capture.stop({ seconds: 1 })
+    expect(frames).toEqual(Array(arrived).fill(frame))
+  }
 })
 
 test('a watch makes the interface and its table again', async () => {
@@ -175,11 +197,42 @@ describe('senders', () => {
     await expectFrames(capture, frames)
     await write('[10.60.0.0/16, 10.50.0.9]')
     const { stdout } = await spanplan(lab, ['apply', '--yes'])
-    expect(stdout).toMatch(/~ +tunnel +vxlan-\w+ +senders: 10\.50\.0\.0\/24 → 10\.60\.0\.0\/16, 10\.50\.0\.9\n/)
+    expect(stdout).toMatch(/~ +tunnel +vxlan-\w+ +senders: 10\.50\.0\.0\/24 → 10\.50\.0\.9, 10\.60\.0\.0\/16\n/)
     await expectConverged(lab)
     expect(await heardOf(['out', 'other'])).toEqual(twice('other'))
     expect(await onHost(`nft list table ${table}`)).toContain('counter packets 1 bytes 136 drop')
     await expectConverged(lab)
+  })
+
+  test('are not the host itself, whatever its addresses are, and may be many', async () => {
+    const many = Array.from({ length: 200 }, (_, index) => `10.${index}.0.0/25`)
+    await write(`[10.50.0.0/24, ${many.join(', ')}]`)
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    const frame = ether(BROADCAST, stranger, filler(100))
+    const capture = await listen(lab, zeek)
+    const data = Buffer.concat([Buffer.from('0800000000002a00', 'hex'), frame]).toString('hex')
+    const program = `require('node:dgram').createSocket('udp4').send(Buffer.from('${data}', 'hex'), 4789, '10.50.0.2', () => process.exit())`
+    await lab.run([process.execPath, '-e', program])
+    expect((await capture.stop({ seconds: 1 })).frames).toEqual([])
+    expect(await onHost(`nft list table ${table}`)).toContain('counter packets 1 bytes 136 drop')
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+  })
+
+  test('are as they were after a rollback, also where somebody has added a rule', async () => {
+    await write('[10.60.0.0/16]')
+    await spanplan(lab, ['apply', '--yes'])
+    await onHost(`nft insert rule ${table} input udp dport 9 counter`)
+    await writeSpans(
+      lab,
+      'spans: {span0: {sources: [{vxlan: {id: 42, local: 10.50.0.2}, from: [10.60.0.0/16]}], sensors: [suricata, zeek]}}'
+    )
+    const { exitCode, stdout } = await lab.spanplan(['apply', '--yes', '--rollback-after', '100ms'])
+    expect({ exitCode, stdout }).toMatchObject({
+      exitCode: 5,
+      stdout: expect.stringContaining('local: any → 10.50.0.2')
+    })
+    expect(await heardOf(['out', 'other'])).toEqual(twice('other'))
   })
 
   test('are chosen again where somebody has flushed nftables', async () => {
@@ -290,7 +343,7 @@ describe('what keeps the kernel from the tunnel', () => {
   const twoSpans = () =>
     writeSpans(
       lab,
-      'spans: {span0: {sources: [{vxlan: {id: 42}}], sensors: [suricata]}, span1: {sources: [{interface: ens192}], sensors: [zeek]}}'
+      'spans: {span0: {sources: [{vxlan: {id: 42}, from: [10.50.0.0/24]}], sensors: [suricata]}, span1: {sources: [{interface: ens192}], sensors: [zeek]}}'
     )
   const applied = async (status: 0 | 4) => {
     const { exitCode, stderr } = await lab.spanplan(['apply', '--yes'])
@@ -322,6 +375,7 @@ describe('what keeps the kernel from the tunnel', () => {
     await onHost(`ip link set dev vx0 netns ${lab.name}-sw`)
     const stderr = await applied(4)
     expect(stderr.match(/mirror|qdisc|nothing comes out of vxlan 42/g)).toEqual(['nothing comes out of vxlan 42'])
+    expect(await onHost('nft list tables inet')).toBe('')
     expect((await lab.spanplan(['plan', '--span', 'span1'])).stdout).toContain('No changes')
     await onSwitch('ip link del dev vx0')
     await applied(0)

@@ -15,6 +15,10 @@ export const hostErrors = {
     'Change interface_name in one of them.'
   ],
   INTERFACE_AMBIGUOUS: ['Several interfaces have this MAC address.', 'Match the interface by its name.'],
+  INTERFACE_OF_TUNNEL: [
+    'A source is, as an interface, the one that spanplan has made for the tunnel of another source of the same file.',
+    'Write the tunnel as the source: several spans may have it.'
+  ],
   INTERFACE_NOT_ETHERNET: [
     'The frames of this interface have no MAC header, so they cannot be copied to a bridge.',
     'Use the Ethernet interface below it.'

@@ -9,7 +9,7 @@ import {
   writeSenderTable
 } from '../../host/nftables/sender-table.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Link, TunnelEnd } from '../../host/snapshot.ts'
+import type { Link, NftTable, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import { plainTunnel } from '../../spec/sources/tunnel-spec.ts'
 import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
@@ -53,8 +53,15 @@ const noTunnel: TunnelEnd = { protocol: 'vxlan', ...plainTunnel, external: false
 
 const anyOf = (value: string | null) => value ?? 'any'
 const noneOf = (value: string | null) => value ?? 'none'
-const writeSenders = (from: Tunnel['from']) =>
-  from === null ? 'a table that somebody has changed' : from.join(', ') || 'anybody'
+
+/** Senders in a plan's row: of hundreds, the first show which list it is. */
+const mostSenders = 8
+
+function writeSenders(from: Tunnel['from']): string {
+  if (from === null) return 'a table that somebody has changed'
+  const more = from.length > mostSenders ? [`${from.length - mostSenders} more`] : []
+  return [...from.slice(0, mostSenders), ...more].join(', ') || 'anybody'
+}
 
 /** How the links of tunnels are made, observed and removed. */
 export const tunnel: Kind<Tunnel> = {
@@ -87,6 +94,7 @@ export const tunnel: Kind<Tunnel> = {
         .map((one): Tunnel => ({ ...desireTunnel(desired, [{ ...one, span: '' }]), spans: [], owner: 'foreign' }))
     ]
   }),
+  rollbackTarget: rollbackTunnels,
   create: createTunnel,
   update: (before, after) => updateTunnel(before, after),
   remove: (before) => [
@@ -165,13 +173,9 @@ function observeTunnel(
 }
 
 /** @param unread what they are taken for where nobody has read them, so that they stay. */
-function observeSenders(
-  { senderTables }: HostIndex,
-  { name, tunnel }: Link,
-  unread: readonly string[]
-): Tunnel['from'] {
-  if (senderTables?.state !== 'usable' || tunnel === undefined || tunnel.external) return unread
-  const table = senderTables.tables.find((one) => one.name === senderTableName(name))
+function observeSenders(host: HostIndex, { name, tunnel }: Link, unread: readonly string[]): Tunnel['from'] {
+  if (host.senderTables?.state !== 'usable' || tunnel === undefined || tunnel.external) return unread
+  const table = findTable(host, name)
   if (table === undefined) return []
   const senders = readSenders(table)
   const mark = writeTableMark(readTableMark(table) ?? '')
@@ -196,6 +200,21 @@ function observeLeft(id: string): Tunnel {
   return { ...noTunnel, kind: 'tunnel', id, spans: [], owner: 'ours', ...rest, isGone: true }
 }
 
+/** What a table says of senders that somebody has changed otherwise is given back: without any table, everybody may send. */
+function rollbackTunnels(tunnels: readonly Tunnel[], { host }: ObservedState): Tunnel[] {
+  return tunnels
+    .filter(({ isGone }) => !isGone)
+    .map((one) => {
+      const table = findTable(host, one.id)
+      return one.from === null && table !== undefined ? { ...one, from: readSenders(table) } : one
+    })
+}
+
+function findTable({ senderTables }: HostIndex, link: string): NftTable | undefined {
+  if (senderTables?.state !== 'usable') return undefined
+  return senderTables.tables.find(({ name }) => name === senderTableName(link))
+}
+
 /** A table that somebody has changed is not written as it was. */
 function setSenders(tunnel: Tunnel): Step[] {
   const { id, from: senders } = tunnel
@@ -207,13 +226,12 @@ function setSenders(tunnel: Tunnel): Step[] {
 }
 
 function createTunnel(after: Tunnel): Step[] {
-  const { id, protocol, from } = after
-  const made: Tunnel = { ...after, mark: '', up: false, arp: true, ipv6: true, seal: 'none' }
+  const { id, protocol } = after
+  const made: Tunnel = { ...after, mark: '', up: false, arp: true, ipv6: true, from: [], seal: 'none' }
   const words = tunnelKindOf(after).linkWords(after)
   return [
-    // Before anybody can send into it.
-    ...(from !== null && from.length > 0 ? setSenders(after) : []),
     step(after, 'create', ['ip', 'link', 'add', 'dev', id, 'type', protocol, ...words]),
+    // Before it is up, and anybody can send into it.
     ...updateTunnel(made, after)
   ]
 }

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link } from '../../host/snapshot.ts'
+import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import { writeStaysUp } from '../../run-dir/going-down.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
@@ -12,6 +13,7 @@ import type { Spec } from '../../spec/spec.ts'
 import type { Device } from '../desired-state.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
+import { readTunnelOwner } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import {
   columnOf,
@@ -100,7 +102,10 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
     return { ...nothingResolved, waits: waitForMirrors(span, source, [name], going) }
   }
   const { dedicated, settings, warnings } = settingsOf(link, spec, host)
-  const found = checkInterface(link, dedicated) ?? (dedicated ? checkDedicated(link, spec, host) : undefined)
+  const found =
+    checkInterface(link, dedicated) ??
+    explainOwnTunnel(link, spec) ??
+    (dedicated ? checkDedicated(link, spec, host) : undefined)
   const problem = found === undefined ? null : { ...found, origin }
   return {
     ...nothingResolved,
@@ -136,6 +141,17 @@ function settingsOf(link: Link, spec: Spec, host: HostIndex) {
     settings: [...dedicatedInterfaceSettings, ...settings],
     warnings: [...warnOfMerging(link), ...warnings]
   }
+}
+
+/** An interface that this file's tunnel ends in goes with that source, and all that copies from the interface with it. */
+function explainOwnTunnel(link: Link, { name }: Spec): Diagnostic | undefined {
+  if (link.tunnel === undefined || readTunnelOwner(link, '') !== name) return undefined
+  const tunnel = tunnelKindOf(link.tunnel).name(link.tunnel)
+  return diagnostic(
+    'INTERFACE_OF_TUNNEL',
+    `${link.name} is the interface that spanplan has made for ${tunnel}, and goes with that source`,
+    `write the source here as it is there: ${tunnel}`
+  )
 }
 
 function hooksOf(

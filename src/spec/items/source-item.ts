@@ -108,7 +108,8 @@ const options = {
       .min(1, { error: listOfPrefixes })
       .optional()
       .describe('Who may send into the tunnel, beside vxlan: prefixes or addresses. Default: anybody'),
-    read: (prefixes) => prefixes ?? [],
+    // In whichever order they are written, they are the same.
+    read: (prefixes) => [...new Set(prefixes)].sort(),
     print: (prefixes) => (prefixes.length === 0 ? undefined : prefixes)
   }),
   /** Milliseconds without any frame after which the source is unhealthy; null: never. */

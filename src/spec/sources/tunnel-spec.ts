@@ -81,7 +81,8 @@ export const address = (what: string, isRight: (address: string) => boolean) =>
     }
   ]).transform((value) => normalizeAddress(value) ?? value)
 
-const anyAddress = /^(?:0\.0\.0\.0|::)$/
+/** No host's address, or of one link only: fe80::/10 (RFC 4291), which is no address without its interface. */
+const noAddress = /^(?:0\.0\.0\.0|::|fe[89ab].*)$/
 
 /** Whether an address can be that of one host. */
-export const isUnicast = (one: string) => !isMulticast(one) && !anyAddress.test(one)
+export const isUnicast = (one: string) => !isMulticast(one) && !noAddress.test(one)

@@ -60,6 +60,12 @@ export const causes = {
     text: 'arrived damaged',
     hint: 'look at the cable, the optics and the duplex'
   },
+  malformed: {
+    counted: 'kernel',
+    isOwn: true,
+    text: 'no packets of this tunnel, or damaged inside',
+    hint: 'see what comes with tcpdump: the sender may use an extension (GBP), or others send to its port: "from" in the file chooses the senders'
+  },
   no_mirror: { counted: 'difference', text: 'there is no mirror', hint: planHint },
   target_gone: { counted: 'kernel', text: 'the bridge has gone', hint: planHint },
   no_sensor: {

@@ -117,7 +117,7 @@ function interfaceHop(path: FramePath, mirror: PathMirror, interval: Interval): 
   const losses = [
     ...(lostCarrier(pair) ? [{ cause: causeOfCarrier(point, pair.later), frames: null }] : []),
     ...loss('ring_overrun', delta('missed').count + overrun),
-    ...loss('damaged', delta('errors').count),
+    ...loss(linkOf(point.device)?.tunnel ? 'malformed' : 'damaged', delta('errors').count),
     ...lossBeforeMirror(path, mirror, received, interval)
   ]
   return { ...hop, ...countsOf(received, delta('bytes'), losses) }

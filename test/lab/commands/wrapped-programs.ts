@@ -52,7 +52,8 @@ printf '%s\\n' "$input" | run "$@"
 export function isReading(call: string): boolean {
   const command = call.replace(/^\$ /, '')
   return (
-    / --?json /.test(command) || /^(ethtool -k |tcpdump .*-ddd |bpftool -j |nft -j (-t )?list |nft -c |flock )/.test(command)
+    / --?json /.test(command) ||
+    /^(ethtool -k |tcpdump .*-ddd |bpftool -j |nft -j (-t )?list |nft -c |flock )/.test(command)
   )
 }
 

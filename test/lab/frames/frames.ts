@@ -113,6 +113,17 @@ export function ipv6Udp(options: UdpOptions): Payload {
   return { type: 0x86dd, bytes: Buffer.concat([header, datagram]) }
 }
 
+/** A packet of IPv6 in two fragments (RFC 8200), the first of which has so many bytes behind the header of IPv6: a multiple of 8. */
+export function ipv6Fragments({ type, bytes }: Payload, first: number): Payload[] {
+  const [header, rest] = [bytes.subarray(0, 40), bytes.subarray(40)]
+  const fragment = (part: Buffer, offset: number, more: number): Payload => {
+    const outer = Buffer.concat([header.subarray(0, 4), uint16(part.length + 8), Buffer.from([44]), header.subarray(7)])
+    const place = Buffer.concat([header.subarray(6, 7), Buffer.from([0]), uint16(offset | more), uint32(first)])
+    return { type, bytes: Buffer.concat([outer, place, part]) }
+  }
+  return [fragment(rest.subarray(0, first), 0, 1), fragment(rest.subarray(first), first, 0)]
+}
+
 /** The first segment of a TCP connection. */
 export function ipv4Syn({ source, destination, sourcePort = 40000, destinationPort = 5000 }: UdpOptions): Payload {
   const segment = Buffer.concat([

@@ -1,6 +1,7 @@
 /** Files of spans, as data. */
 import fc from 'fast-check'
 import { tunnelName } from '../../../src/resources/marks.ts'
+import { plainTunnel } from '../../../src/spec/sources/tunnel-spec.ts'
 import { type Card, cards } from './host.ts'
 
 export const names = ['a', 'b'] as const
@@ -83,7 +84,10 @@ export const cardsOf = ({ spans }: FileSpec): Card[] => [
 const vxlanOf = (name: Name, tunnel: Tunnel) => ({ id: names.indexOf(name) * 10 + tunnel, port: 4789 })
 
 /** The name of the link that a tunnel ends in. */
-export const tunnelLink = (name: Name, tunnel: Tunnel) => tunnelName(name, vxlanOf(name, tunnel))
+export function tunnelLink(name: Name, tunnel: Tunnel): string {
+  const { id: identifier, port } = vxlanOf(name, tunnel)
+  return tunnelName(name, { protocol: 'vxlan', ...plainTunnel, identifier, port })
+}
 
 /** The links of all tunnels that a file may have. */
 export const allTunnels: readonly string[] = names.flatMap((name) => tunnels.map((tunnel) => tunnelLink(name, tunnel)))
