@@ -88,7 +88,7 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   let result = await attempt()
   for (let tries = 1; wasInterrupted(result) && tries < mostTries; tries++) result = await attempt()
   if (result.isMaxBuffer && !keepsStart) {
-    const message = `${argv.join(' ')} printed more than ${bytes / 1024} KB, and was stopped`
+    const message = `${writeArgv(argv)} printed more than ${bytes / 1024} KB, and was stopped`
     throw new SpanplanError(diagnostic('OUTPUT_TOO_LONG', message))
   }
   const status = statusOf(file, result)
@@ -274,13 +274,21 @@ function notStarted(file: string, { code = '', shortMessage: reason = 'it does n
 }
 
 function programHangs(argv: Argv, milliseconds: number): SpanplanError {
-  const message = `${argv.join(' ')} did not end within ${milliseconds / 1000} s, and was stopped`
+  const message = `${writeArgv(argv)} did not end within ${milliseconds / 1000} s, and was stopped`
   const hint = 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
   return new SpanplanError(diagnostic('PROGRAM_HANGS', message, hint))
 }
 
+/** Characters of a word in a message: a transaction of nftables has hundreds. */
+const longestWord = 100
+
+/** A command in a message. `plan --commands` has all of it. */
+function writeArgv(argv: Argv): string {
+  return argv.map((word) => (word.length > longestWord ? `${word.slice(0, longestWord)}…` : word)).join(' ')
+}
+
 /** The error for a program that has failed: its command, its status and its stderr. */
 export function commandFailed(argv: Argv, { status, stderr }: Output): SpanplanError {
-  const message = `${argv.join(' ')} failed with status ${status}: ${stderr.trim() || 'it printed no reason'}`
+  const message = `${writeArgv(argv)} failed with status ${status}: ${stderr.trim() || 'it printed no reason'}`
   return new SpanplanError(diagnostic('COMMAND_FAILED', message))
 }

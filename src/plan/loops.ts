@@ -3,6 +3,7 @@ import { groupBy, type HostIndex, peerHere } from '../host/host-index.ts'
 import { type HookPlace, hookKey, type Link, type TcHook } from '../host/snapshot.ts'
 import { type CopyPoint, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
 import type { Mirror } from '../resources/kinds/mirror.ts'
+import { isOwnTunnel } from '../resources/marks.ts'
 import { isInScope, markOf } from '../resources/ownership.ts'
 import { livePoint } from '../resources/sources/host-source-kind.ts'
 import { identifySource } from '../resources/sources/registry.ts'
@@ -185,14 +186,15 @@ export function peerOf(link: Link, host: HostIndex): Link | undefined {
 }
 
 /** A VRF does not forward frames between its interfaces: they share routes only. */
-export function masterOf({ master }: Link, host: HostIndex): Link | undefined {
-  const found = host.linkOf(master)
-  return found?.kind === 'vrf' ? undefined : found
+export function masterOf(link: Link, host: HostIndex): Link | undefined {
+  const found = host.linkOf(link.master)
+  // A plan takes the interface of a tunnel off its master.
+  return found?.kind === 'vrf' || isOwnTunnel(link) ? undefined : found
 }
 
 /** The links that frames of a bridge or a bond pass. */
 export function membersOf({ name, kind }: Link, host: HostIndex): readonly Link[] {
-  return kind === 'vrf' ? [] : host.membersOf(name)
+  return kind === 'vrf' ? [] : host.membersOf(name).filter((link) => !isOwnTunnel(link))
 }
 
 /** The link that a VLAN or a macvlan sends through. */

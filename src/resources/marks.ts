@@ -189,6 +189,11 @@ export function tunnelName(owner: string, tunnel: TunnelSpec): string {
   return `${tunnel.protocol}-${hex(hashOf('tunnel', owner, ...identity), 8)}`
 }
 
+/** Whether the link is one that spanplan has made for a tunnel, of whatever name its spans are. */
+export function isOwnTunnel(link: Pick<Link, 'name' | 'alias' | 'tunnel'>): boolean {
+  return readTunnelOwner(link, '') !== null
+}
+
 /** Writes the alias of a tunnel's link. */
 export function writeTunnelMark(owner: string, protocol: TunnelProtocol): string {
   return `spanplan:${owner}:${protocol}`

@@ -289,7 +289,8 @@ describe('the interface', () => {
     ['deleted', `ip link del dev ${tunnel}`],
     ['set down and open', `ip link set dev ${tunnel} down arp on`],
     ['without its qdisc', `tc qdisc del dev ${tunnel} clsact`],
-    ['without its mark', `ip link set dev ${tunnel} alias mine`]
+    ['without its mark', `ip link set dev ${tunnel} alias mine`],
+    ['on the bridge of its span', `ip link set dev ${tunnel} master span0`]
   ])('that somebody has %s is repaired', async (_, harm) => {
     await write('id: 42')
     await spanplan(lab, ['apply', '--yes'])
@@ -304,8 +305,32 @@ describe('the interface', () => {
 
   test('goes with a rollback', async () => {
     await write('id: 42')
-    await spanplan(lab, ['apply', '--yes', '--rollback-after', '100ms'], 5)
-    await expectRestored(lab, before)
+    for (const scope of [[], ['--span', 'span0']]) {
+      await spanplan(lab, ['apply', '--yes', '--rollback-after', '100ms', ...scope], 5)
+      await expectRestored(lab, before)
+    }
+  })
+
+  test('is made by the hook of the interface that its packets come on', async () => {
+    await write('id: 44, group: 239.1.1.1, interface: ens192')
+    await spanplan(lab, ['hook', '--interface', 'ens192', '--phase', 'up', '--strict', '-f', 'spans.yaml'])
+    expect(await onHost('ip -br link show type vxlan')).not.toBe('')
+    await write('id: 42, local: 10.50.0.2')
+    await spanplan(lab, ['hook', '--interface', 'ens192', '--phase', 'up', '--strict', '-f', 'spans.yaml'])
+    expect(await onHost(`ip -br link show dev ${tunnel}`)).not.toBe('')
+  })
+
+  test('is made by a watch when its address comes', async () => {
+    await onHost('ip addr del 10.50.0.2/24 dev ens192')
+    await write('id: 42, local: 10.50.0.2')
+    await using watch = await startWatch(lab, ['--interval', '10m'])
+    await watch.settle()
+    expect(await onHost('ip -br link show type vxlan')).toBe('')
+    await onHost('ip addr add 10.50.0.2/24 dev ens192')
+    await watch.expectTold(/\+ tunnel vxlan-\w+/)
+    await watch.settle()
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+    await watch.stop()
   })
 
   test('stays while somebody else uses it, and each use is named with its end', async () => {
@@ -330,6 +355,14 @@ describe('the interface', () => {
     await onHost('ip link add dev vx0 type vxlan id 42 dstport 4789')
     expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('vxlan 42 already ends in the interface vx0')
     await onHost('ip link del dev vx0')
+    await spanplan(lab, ['apply', '--yes'])
+    await onHost(`ip link set dev ${tunnel} down`)
+    await onHost(`ip link set dev ${tunnel} name renamed`)
+    const refusal = await expectRefusal(lab, ['apply', '--yes'])
+    const [, rename = 'false'] = /give it its name back: (.*)/.exec(refusal) ?? []
+    await lab.run(['sh', '-c', rename])
+    await spanplan(lab, ['apply', '--yes'])
+    await spanplan(lab, ['destroy', '--all', '--yes'])
     await onHost('ip link add dev vx0 type vxlan external dstport 4789')
     await onHost('ip link set dev vx0 addrgenmode none up')
     expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(

@@ -224,7 +224,7 @@ span0 · Core switch mirror port
             listens on a ring: only the sensor knows what it loses there
   port      veth83191ae                     997        997    99.7 kB        3
             3 lost: unexplained; a plan warns of filters and programs that may
-            drop them
+            drop them; frames larger than the span's "mtu" are dropped, too
   sensor    zeek                            997        997                   0
             listens on a ring: only the sensor knows what it loses there
   ~ bridge span0 (state: down → up)

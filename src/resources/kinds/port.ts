@@ -5,7 +5,7 @@ import { keysOf, tableOf } from '../../keys.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
-import { type PortOrigin, readPortClass, readTunnelOwner, sealHandle, writePortClass } from '../marks.ts'
+import { isOwnTunnel, type PortOrigin, readPortClass, readTunnelOwner, sealHandle, writePortClass } from '../marks.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
 import {
@@ -73,7 +73,11 @@ export const port: Kind<Port> = {
     const orphans = host.links.filter(orphansOf(desired, host))
     return [
       ...bridges.flatMap(({ id, owner }) =>
-        host.portsOf(id).map((link) => observePort(state, link, id, owner === 'adopted'))
+        host
+          .portsOf(id)
+          // That is taken off the bridge.
+          .filter((link) => !isOwnTunnel(link))
+          .map((link) => observePort(state, link, id, owner === 'adopted'))
       ),
       ...orphans.map((link) => observePort(state, link, null, link.port !== null))
     ]

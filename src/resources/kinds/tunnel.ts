@@ -32,6 +32,8 @@ export interface Tunnel extends Resource, TunnelEnd {
   readonly up: boolean
   readonly arp: boolean
   readonly ipv6: boolean
+  /** The bridge or bond that somebody has made it a part of; null: none. */
+  readonly master: string | null
   /** Who may send into it; none: anybody may; null: somebody has changed the table that says it. */
   readonly from: readonly string[] | null
   /** Missing: the link is there, or this plan makes it. */
@@ -76,6 +78,7 @@ export const tunnel: Kind<Tunnel> = {
       words: (mark, tunnel) => (mark !== '' && ownerOf(tunnel) !== null ? ownMark : mark || 'none')
     },
     up: sourceSettings.up,
+    master: { label: 'master', words: noneOf },
     arp: sourceSettings.arp,
     ipv6: sourceSettings.ipv6,
     from: { label: 'senders', words: writeSenders, closes: true },
@@ -106,7 +109,10 @@ export const tunnel: Kind<Tunnel> = {
       ...tunnelKindOf(tunnel).facts(tunnel),
       ...(tunnel.from?.length === 0 ? [] : [`from ${writeSenders(tunnel.from)}`])
     ].join(', '),
-  createNote: (tunnel) => `the host's firewall has to let ${tunnelKindOf(tunnel).letIn} in`,
+  createNote: (tunnel) => {
+    const anybody = tunnel.from?.length === 0 ? '; without "from", whoever reaches it feeds the sensors' : ''
+    return `the host's firewall has to let ${tunnelKindOf(tunnel).letIn} in${anybody}`
+  },
   device: ({ id }) => id,
   makesDevice: true,
   conflict: explainConflict,
@@ -139,6 +145,7 @@ function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, 
     learning: false,
     mark: writeTunnelMark(owner, tunnel.protocol),
     up: true,
+    master: null,
     arp: false,
     ipv6: false,
     seal: 'sealed'
@@ -155,8 +162,9 @@ function observeTunnel(
   const isOurs = owner !== null && (scope.name === null || owner === scope.name)
   if (!isOurs && !wanted.has(link.name)) return []
   const uses = host.filtersOf(link.name).flatMap((filter) => marks.mirrors.get(filter) ?? [])
-  // Spans out of scope need it; where no span copies from it, it may be of any.
-  const isRemovable = uses.length > 0 ? uses.every(({ inScope }) => inScope) : coversEverySpan(desired)
+  // Spans out of scope need it. Where no span copies from it, it may be of any: then it is of those that want it now.
+  const isRemovable =
+    uses.length > 0 ? uses.every(({ inScope }) => inScope) : wanted.has(link.name) || coversEverySpan(desired)
   return {
     ...(link.tunnel ?? noTunnel),
     kind: 'tunnel',
@@ -165,6 +173,7 @@ function observeTunnel(
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
     mark: link.alias ?? '',
     up: link.up,
+    master: link.master,
     arp: link.arp,
     ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
     from: observeSenders(host, link, wanted.get(link.name)?.from ?? []),
@@ -196,7 +205,7 @@ function leftTables(desired: DesiredState, { senderTables, mayExist }: HostIndex
 }
 
 function observeLeft(id: string): Tunnel {
-  const rest = { mark: '', up: false, arp: false, ipv6: false, from: null, seal: 'none' } as const
+  const rest = { mark: '', up: false, master: null, arp: false, ipv6: false, from: null, seal: 'none' } as const
   return { ...noTunnel, kind: 'tunnel', id, spans: [], owner: 'ours', ...rest, isGone: true }
 }
 
@@ -247,6 +256,9 @@ function updateTunnel(before: Tunnel, after: Tunnel): Step[] {
   const flush = ['ip', '-6', 'addr', 'flush', 'dev', id] as const
   return [
     ...(isDeepStrictEqual(before.from, after.from) ? [] : setSenders(after)),
+    ...(differs('master') && after.master === null
+      ? [step(after, 'take off its master', ['ip', 'link', 'set', 'dev', id, 'nomaster'])]
+      : []),
     ...(settings.length > 0 ? [step(after, 'set', ['ip', 'link', 'set', 'dev', id, ...settings])] : []),
     ...(differs('ipv6') && !after.ipv6 && before.up ? [step(after, 'clear', flush)] : []),
     // Before it is up, and gets frames.

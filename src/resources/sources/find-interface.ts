@@ -34,6 +34,14 @@ export function findCandidates<One extends IpLink>(match: InterfaceMatch, host: 
   return interfaces.length > 0 ? interfaces : all
 }
 
+/** Whether the file means the interface of a name or altname; where there is none, only that name is compared. */
+export function isMeant(match: InterfaceMatch, name: string, host: LinkIndex<IpLink>): boolean {
+  const link = host.findLink(name)
+  if (link === undefined) return 'name' in match && match.name === name
+  const found = findInterface(match, host)
+  return !('code' in found) && found.index === link.index
+}
+
 /** The one link of this host that the file means, or why there is none. */
 export function findInterface<One extends IpLink>(match: InterfaceMatch, host: LinkIndex<One>): One | Diagnostic {
   if ('name' in match) return host.findLink(match.name) ?? missingName(match.name, host)

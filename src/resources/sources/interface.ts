@@ -23,7 +23,7 @@ import {
   sourceSettings
 } from '../settings.ts'
 import { checkDedicated, checkInterface, closableSettings } from './check-interface.ts'
-import { findCandidates, findInterface, isMatch, matchOf } from './find-interface.ts'
+import { findCandidates, findInterface, isMatch, isMeant, matchOf } from './find-interface.ts'
 import {
   type Context,
   type HostSourceKind,
@@ -41,13 +41,7 @@ export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
     const match = matchOf(spec, source.interface)
     return { devices: ['name' in match ? match.name : match.macaddress] }
   },
-  isDevice(source, name, spec, host) {
-    const match = matchOf(spec, source.interface)
-    const link = host.findLink(name)
-    if (link === undefined) return 'name' in match && match.name === name
-    const found = findInterface(match, host)
-    return !('code' in found) && found.index === link.index
-  },
+  isDevice: (source, name, spec, host) => isMeant(matchOf(spec, source.interface), name, host),
   // The mirrors on what is not understood stay, as it is with all that is there.
   recall: () => [],
   identify: () => null,

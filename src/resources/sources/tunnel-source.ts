@@ -10,8 +10,8 @@ import { sourceSummary } from '../../spec/sources/registry.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
-import { readTunnelOwner, tunnelName } from '../marks.ts'
-import { findInterface, matchOf } from './find-interface.ts'
+import { isOwnTunnel, readTunnelOwner, tunnelName } from '../marks.ts'
+import { findInterface, isMeant, matchOf } from './find-interface.ts'
 import {
   directionAt,
   type HostSourceKind,
@@ -31,12 +31,20 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     datagrams: [tunnelKindOf(tunnel).datagram(tunnel)],
     modules: tunnelKindOf(tunnel).modules
   }),
-  isDevice: () => false,
-  resolve(source, span, { spec, host, patient }) {
+  // Nothing comes out of it before the interface that its packets come on is there.
+  isDevice({ tunnel: { interface: joined, local } }, name, spec, host) {
+    if (joined !== null) return isMeant(matchOf(spec, joined), name, host)
+    return local !== null && host.findLink(name)?.addresses.some(({ address }) => address === local) === true
+  },
+  resolve(source, span, { spec, host, patient, goingDown }) {
     const { tunnel: written, origin } = source
     const id: SourceId = [tunnelKindOf(written).name(written)]
     const inSpan = (found: Diagnostic) => ({ ...found, message: `span ${span.name}: ${found.message}`, origin })
     const joined = written.interface === null ? null : findInterface(matchOf(spec, written.interface), host)
+    if (joined !== null && !('code' in joined) && goingDown.has(joined.name)) {
+      const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${joined.name}, which is going down`)
+      return { ...nothingResolved, waits: waitForMirrors(span, source, id, going) }
+    }
     if (joined !== null && 'code' in joined) {
       const missing = { ...joined, message: `waits for the interface ${written.interface}` }
       if (patient) return { ...nothingResolved, waits: waitForMirrors(span, source, id, missing) }
@@ -103,13 +111,20 @@ function explainTaken(tunnel: DesiredTunnel, sharedBy: string, host: HostIndex):
       name !== tunnel.name && end && !end.external && isDeepStrictEqual(identityOf(end), identityOf(tunnel))
   )
   if (other === undefined) return undefined
+  const taken = (whose: string, hint: string) => {
+    const where = `the interface ${other.name}${whose}`
+    const why = `and the kernel has one for ${sharedBy}`
+    return diagnostic('TUNNEL_TAKEN', `${kind.name(tunnel)} already ends in ${where}, ${why}`, hint)
+  }
+  const setOther = (...words: string[]) => shellLine(['ip', 'link', 'set', 'dev', other.name, ...words])
+  if (isOwnTunnel({ ...other, name: tunnel.name })) {
+    const rename = `${setOther('down')} && ${setOther('name', tunnel.name)}`
+    return taken(', which spanplan has made, and somebody has renamed', `give it its name back: ${rename}`)
+  }
   const owner = readTunnelOwner(other, '')
-  const whose = owner === null ? '' : `, which belongs to another spans.yaml (name: ${owner})`
-  return diagnostic(
-    'TUNNEL_TAKEN',
-    `${kind.name(tunnel)} already ends in the interface ${other.name}${whose}, and the kernel has one for ${sharedBy}`,
-    `copy from that interface: "interface: ${other.name}"; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`
-  )
+  const copy = `copy from that interface: "interface: ${other.name}"`
+  if (owner !== null) return taken(`, which belongs to another spans.yaml (name: ${owner})`, copy)
+  return taken('', `${copy}; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`)
 }
 
 /** The kernel makes the link all the same, and nothing comes. */

@@ -101,7 +101,7 @@ export const causes = {
   unexplained: {
     counted: 'difference',
     text: 'unexplained',
-    hint: 'a plan warns of filters and programs that may drop them'
+    hint: 'a plan warns of filters and programs that may drop them; frames larger than the span\'s "mtu" are dropped, too'
   }
 } as const satisfies Readonly<Record<string, CauseEntry>>
 

@@ -40,8 +40,8 @@ interface Monitor {
   readonly listen?: (monitor: Monitor, listener: MonitorListener, signal: AbortSignal) => Promise<unknown>
 }
 
-/** An address in a line of `ip -oneline monitor`, but for the link-local ones of IPv6: routers renew the others every few seconds. */
-const otherAddress = /^(Deleted )?\d+: \S+ +inet6? (?!fe80:)/
+/** An address that routers renew every few seconds, in a line of `ip -oneline monitor`. Tunnels end at others. */
+const renewedAddress = /^(Deleted )?\d+: \S+ +inet6 (?!fe80:).* dynamic /
 
 /** A table that may be spanplan's in a line of `nft monitor`. Docker changes tables of other families with each container. */
 const ownTable = /^\w+ \w+ (?:bridge |inet spanplan_)/
@@ -66,7 +66,7 @@ const monitors: readonly Monitor[] = [
     trigger: 'link',
     what: 'interfaces and ports',
     argv: ['ip', '-oneline', 'monitor', 'link', 'address'],
-    counts: (line) => line !== '' && !otherAddress.test(line)
+    counts: (line) => line !== '' && !renewedAddress.test(line)
   },
   { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'] },
   {
