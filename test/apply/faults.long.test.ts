@@ -51,7 +51,7 @@ const kindOfRequest =
     `${words.replace(/\/(?!none|spanplan-note|create)[^/ ]+/g, '/NAME').replace(/-note-\w+| .*/g, '')} ${verdictOf(how, request).exits}`
 
 describe('a line that fails once is rolled back from, or costs one sensor:', () => {
-  test.each(sampledByKind(stage.lines, 4, kindOfLine))('$tool $line: $words', async ({ tool, line, words }) => {
+  test.each(sampledByKind(stage.lines, 6, kindOfLine))('$tool $line: $words', async ({ tool, line, words }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how: 'fail' } })
     const said = await scene.lab.spanplan(applyNew, { env })
@@ -61,7 +61,7 @@ describe('a line that fails once is rolled back from, or costs one sensor:', () 
 })
 
 describe('a request to Docker', () => {
-  test.each(sampledByKind(numbered, 2, kindOfRequest('refuse')))(
+  test.each(sampledByKind(numbered, 3, kindOfRequest('refuse')))(
     'that is refused is rolled back from, or costs one sensor: $words',
     async ({ request }) => {
       const scene = await stage.enter()
@@ -70,7 +70,7 @@ describe('a request to Docker', () => {
     }
   )
 
-  test.each(sampledByKind(numbered, 4, kindOfRequest('deceive')))(
+  test.each(sampledByKind(numbered, 6, kindOfRequest('deceive')))(
     'that is done, and said to have failed: $words',
     async ({ request }) => {
       const scene = await stage.enter()
@@ -103,7 +103,7 @@ describe('where no roll back can work, what is left is named:', () => {
     { tool: 'sysctl', line: 2 }
   ] as const
 
-  test.each(sampledByKind(lines, 2, ({ tool }) => tool))('$tool fails from line $line on', async ({ tool, line }) => {
+  test.each(sampledByKind(lines, 3, ({ tool }) => tool))('$tool fails from line $line on', async ({ tool, line }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how: 'fail from there on' } })
     // What it was called for before may be all that needs no rolling back.
@@ -153,7 +153,7 @@ describe('a signal', () => {
   }))
 
   // Those before each are for kills.long.test.ts. An odd step, so that each signal has its turn.
-  test.each(sampled(signals, 3, 1))(
+  test.each(sampled(signals, 5, 1))(
     'SIG$signal at $tool $first takes all back',
     async ({ tool, first, signal, isLast }) => {
       const scene = await stage.enter()

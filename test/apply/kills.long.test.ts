@@ -21,7 +21,7 @@ describe('killed', () => {
   }))
 
   // An odd step, so that each way has its turn.
-  test.each(sampled(calls, 3))('$how: $tool $line', async ({ tool, line, how }) => {
+  test.each(sampled(calls, 5))('$how: $tool $line', async ({ tool, line, how }) => {
     const scene = await stage.enter()
     const env = await setUp(scene, { program: { tool, line, how } })
     const { signal } = await scene.lab.startSpanplan(applyNew, { env })

@@ -1,65 +1,21 @@
-/** The end of a VXLAN as a source: what somebody mirrors into it arrives once, whatever it is, and nothing else does. */
-import { once } from 'node:events'
-import type Docker from 'dockerode'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { findClosedChains, parseFirewall } from '../../src/host/nftables/firewall.ts'
-import { examine, findingsOf } from '../lab/commands/doctor.ts'
-import { startWatch } from '../lab/commands/watch.ts'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { arp, BROADCAST, ether, filler, ipv6Fragments, ipv6Udp } from '../lab/frames/frames.ts'
-import { type Argv, createLab, type Lab } from '../lab/lab.ts'
-import {
-  expectConverged,
-  expectFrames,
-  expectRefusal,
-  expectRestored,
-  listen,
-  spanplan,
-  writeSpans
-} from '../lab/spans.ts'
+import type { Lab } from '../lab/lab.ts'
+import { expectConverged, expectFrames, expectRestored, listen, spanplan, writeSpans } from '../lab/spans.ts'
+import { createTunnelLab, stranger, type TunnelLab, tunnel, twice } from '../lab/tunnels.ts'
 
+let tunnels: TunnelLab
 let lab: Lab
-let suricata: Docker.Container
-let zeek: Docker.Container
 let before: string
 
-const stranger = '02:00:00:00:57:01'
-const question = { operation: 'request', senderMac: stranger, senderIp: '10.50.0.9', targetIp: '10.50.0.2' } as const
-
-/** Of id 42 and port 4789, and of the name "default". */
-const tunnel = 'vxlan-3d98b18a'
-
-const wordsOf = (command: string): Argv => {
-  const [program = '', ...words] = command.split(' ')
-  return [program, ...words]
-}
-const onSwitch = (command: string) => lab.run(wordsOf(command), { on: 'switch' })
-const onHost = (command: string) => lab.run(wordsOf(command))
+const write: TunnelLab['write'] = (vxlan) => tunnels.write(vxlan)
+const heardOf: TunnelLab['heardOf'] = (...of) => tunnels.heardOf(...of)
+const onHost: TunnelLab['onHost'] = (command) => tunnels.onHost(command)
 
 beforeAll(async () => {
-  lab = await createLab({ docker: true })
-  suricata = await lab.startListener('suricata')
-  zeek = await lab.startListener('zeek')
-  await onSwitch('ip addr add 10.50.0.1/24 dev sw0')
-  await onHost('ip addr add 10.50.0.2/24 dev ens192')
-  await onSwitch('ip addr add fd50::1/64 dev sw0 nodad')
-  await onHost('ip addr add fd50::2/64 dev ens192 nodad')
-  // Frames of 9,014 bytes come in two datagrams.
-  for (const [name, rest] of Object.entries({
-    out: 'id 42 remote 10.50.0.2',
-    other: 'id 43 remote 10.50.0.2',
-    elsewhere: 'id 42 remote 10.50.0.2 dstport 4790',
-    many: 'id 44 group 239.1.1.1 dev sw0',
-    six: 'id 42 remote fd50::2'
-  })) {
-    const port = rest.includes('dstport') ? '' : ' dstport 4789'
-    await onSwitch(
-      `ip link add dev ${name} type vxlan ${rest}${port} local ${name === 'six' ? 'fd50::1' : '10.50.0.1'} nolearning`
-    )
-    if (name === 'out') await onSwitch(`ip link set dev ${name} mtu 9000`)
-    await onSwitch(`ip link set dev ${name} addrgenmode none`)
-    await onSwitch(`ip link set dev ${name} up`)
-  }
+  tunnels = await createTunnelLab()
+  lab = tunnels.lab
 })
 afterAll(() => lab?.close())
 
@@ -71,21 +27,7 @@ afterEach(async () => {
   await expectRestored(lab, before)
 })
 
-const write = (vxlan: string, span = 'span0') =>
-  writeSpans(lab, `spans: {${span}: {sources: [{vxlan: {${vxlan}}}], sensors: [suricata, zeek]}}`)
-
-/** What these sensors hear while each of these devices of the switch sends one frame: the names of the devices. */
-async function heardOf(senders: readonly string[], span = 'span0', sensors = [suricata, zeek]): Promise<string[][]> {
-  const frames = senders.map((_, index) => ether(BROADCAST, stranger, filler(100 + index)))
-  const captures = await Promise.all(
-    sensors.map((sensor) => listen(lab, sensor, { span, expression: `ether src ${stranger}` }))
-  )
-  for (const [index, frame] of frames.entries()) await lab.send([frame], senders[index], 'switch')
-  const heard = await Promise.all(captures.map((capture) => capture.stop({ seconds: 1 })))
-  return heard.map((one) => one.frames.map(({ length }) => senders[length - 100] ?? ''))
-}
-
-const twice = (...senders: string[]) => [senders, senders]
+const question = { operation: 'request', senderMac: stranger, senderIp: '10.50.0.9', targetIp: '10.50.0.2' } as const
 
 describe('each frame of each kind', () => {
   test('arrives once, byte for byte; a destroy leaves nothing', async () => {
@@ -94,8 +36,8 @@ describe('each frame of each kind', () => {
     expect(stdout).toMatch(/\+ +tunnel +vxlan-\w+ +vxlan 42, UDP port 4789, local 10\.50\.0\.2; .* firewall .*\n/)
     expect(stdout).toMatch(/\+ +mirror +vxlan 42 ingress → span0/)
     await expectConverged(lab)
-    const frames = await everyKind(lab, { suricata, zeek }, stranger, tunnel)
-    const captures = await Promise.all([suricata, zeek].map((sensor) => listen(lab, sensor)))
+    const frames = await everyKind(lab, tunnels, stranger, tunnel)
+    const captures = await Promise.all([tunnels.suricata, tunnels.zeek].map((sensor) => listen(lab, sensor)))
     await lab.send(Object.values(frames), 'out', 'switch')
     for (const capture of captures) await expectFrames(capture, frames)
   })
@@ -153,30 +95,11 @@ test('a tunnel over IPv6, with its senders', async () => {
     ['fd99::666', 0],
     ['fd51::1', 3]
   ] as const) {
-    const capture = await listen(lab, zeek)
+    const capture = await listen(lab, tunnels.zeek)
     await lab.send(pieces(source).map((one) => ether(cardMac, portMac, one)))
     const { frames } = await capture.stop({ seconds: 1 })
     expect(frames).toEqual(Array(arrived).fill(frame))
   }
-})
-
-test('a watch makes the interface and its table again', async () => {
-  await writeSpans(
-    lab,
-    'spans: {span0: {sources: [{vxlan: {id: 42}, from: [10.50.0.0/24]}], sensors: [suricata, zeek]}}'
-  )
-  await using watch = await startWatch(lab)
-  await watch.settle()
-  await onHost(`ip link del dev ${tunnel}`)
-  await watch.expectTold(/\+ tunnel vxlan-\w+/)
-  await watch.settle()
-  expect(await heardOf(['out'])).toEqual(twice('out'))
-  await onHost('nft flush ruleset')
-  await watch.expectTold(/~ tunnel vxlan-\w+ .*senders: anybody → 10\.50\.0\.0\/24/)
-  await watch.settle()
-  await expectConverged(lab)
-  await watch.stop()
-  expect(watch.told).not.toContain('error')
 })
 
 describe('senders', () => {
@@ -191,8 +114,8 @@ describe('senders', () => {
     await write('[10.50.0.0/24]')
     await spanplan(lab, ['apply', '--yes'])
     await expectConverged(lab)
-    const frames = await everyKind(lab, { suricata, zeek }, stranger, tunnel)
-    const capture = await listen(lab, zeek)
+    const frames = await everyKind(lab, tunnels, stranger, tunnel)
+    const capture = await listen(lab, tunnels.zeek)
     await lab.send(Object.values(frames), 'out', 'switch')
     await expectFrames(capture, frames)
     await write('[10.60.0.0/16, 10.50.0.9]')
@@ -202,62 +125,6 @@ describe('senders', () => {
     expect(await heardOf(['out', 'other'])).toEqual(twice('other'))
     expect(await onHost(`nft list table ${table}`)).toContain('counter packets 1 bytes 136 drop')
     await expectConverged(lab)
-  })
-
-  test('are not the host itself, whatever its addresses are, and may be many', async () => {
-    const many = Array.from({ length: 200 }, (_, index) => `10.${index}.0.0/25`)
-    await write(`[10.50.0.0/24, ${many.join(', ')}]`)
-    await spanplan(lab, ['apply', '--yes'])
-    await expectConverged(lab)
-    const frame = ether(BROADCAST, stranger, filler(100))
-    const capture = await listen(lab, zeek)
-    const data = Buffer.concat([Buffer.from('0800000000002a00', 'hex'), frame]).toString('hex')
-    const program = `require('node:dgram').createSocket('udp4').send(Buffer.from('${data}', 'hex'), 4789, '10.50.0.2', () => process.exit())`
-    await lab.run([process.execPath, '-e', program])
-    expect((await capture.stop({ seconds: 1 })).frames).toEqual([])
-    expect(await onHost(`nft list table ${table}`)).toContain('counter packets 1 bytes 136 drop')
-    expect(await heardOf(['out'])).toEqual(twice('out'))
-  })
-
-  test('are as they were after a rollback, also where somebody has added a rule', async () => {
-    await write('[10.60.0.0/16]')
-    await spanplan(lab, ['apply', '--yes'])
-    await onHost(`nft insert rule ${table} input udp dport 9 counter`)
-    await writeSpans(
-      lab,
-      'spans: {span0: {sources: [{vxlan: {id: 42, local: 10.50.0.2}, from: [10.60.0.0/16]}], sensors: [suricata, zeek]}}'
-    )
-    const { exitCode, stdout } = await lab.spanplan(['apply', '--yes', '--rollback-after', '100ms'])
-    expect({ exitCode, stdout }).toMatchObject({
-      exitCode: 5,
-      stdout: expect.stringContaining('local: any → 10.50.0.2')
-    })
-    expect(await heardOf(['out', 'other'])).toEqual(twice('other'))
-  })
-
-  test('are chosen again where somebody has flushed nftables', async () => {
-    await write('[10.60.0.0/16]')
-    await spanplan(lab, ['apply', '--yes'])
-    for (const harm of ['flush ruleset', `flush table ${table}`]) {
-      await onHost(`nft ${harm}`)
-      await spanplan(lab, ['apply', '--yes'])
-      await expectConverged(lab)
-      expect(await heardOf(['out', 'other'])).toEqual(twice('other'))
-    }
-  })
-
-  test('may be anybody again; a table goes with its interface, whoever has deleted that', async () => {
-    await write('[10.60.0.0/16]')
-    await spanplan(lab, ['apply', '--yes'])
-    await writeSpans(lab, 'spans: {span0: {sources: [{vxlan: {id: 42}}], sensors: [suricata, zeek]}}')
-    await spanplan(lab, ['apply', '--yes'])
-    expect(await heardOf(['out', 'other'])).toEqual(twice('out'))
-    expect(await onHost('nft list tables inet')).toBe('')
-    await write('[10.60.0.0/16]')
-    await spanplan(lab, ['apply', '--yes'])
-    await onHost(`ip link del dev ${tunnel}`)
-    await spanplan(lab, ['destroy', '--all', '--yes'])
-    expect(await onHost('nft list tables inet')).toBe('')
   })
 })
 
@@ -283,213 +150,5 @@ describe('the interface', () => {
     await spanplan(lab, ['destroy', '--span', 'span1', '--name', 'default', '--yes'])
     expect(await onHost('ip -br link show type vxlan')).toMatch(/^vxlan-3d98b18a [^\n]*$/)
     expect(await heardOf(['out'])).toEqual(twice('out'))
-  })
-
-  test.each([
-    ['deleted', `ip link del dev ${tunnel}`],
-    ['set down and open', `ip link set dev ${tunnel} down arp on`],
-    ['without its qdisc', `tc qdisc del dev ${tunnel} clsact`],
-    ['without its mark', `ip link set dev ${tunnel} alias mine`],
-    ['on the bridge of its span', `ip link set dev ${tunnel} master span0`]
-  ])('that somebody has %s is repaired', async (_, harm) => {
-    await write('id: 42')
-    await spanplan(lab, ['apply', '--yes'])
-    const applied = await lab.snapshotText()
-    await onHost(harm)
-    await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
-    await spanplan(lab, ['apply', '--yes'])
-    await expectConverged(lab)
-    expect(await heardOf(['out'])).toEqual(twice('out'))
-    if (!harm.includes('link del')) expect(await lab.snapshotText()).toBe(applied)
-  })
-
-  test('goes with a rollback', async () => {
-    await write('id: 42')
-    for (const scope of [[], ['--span', 'span0']]) {
-      await spanplan(lab, ['apply', '--yes', '--rollback-after', '100ms', ...scope], 5)
-      await expectRestored(lab, before)
-    }
-  })
-
-  test('is made by the hook of the interface that its packets come on', async () => {
-    await write('id: 44, group: 239.1.1.1, interface: ens192')
-    await spanplan(lab, ['hook', '--interface', 'ens192', '--phase', 'up', '--strict', '-f', 'spans.yaml'])
-    expect(await onHost('ip -br link show type vxlan')).not.toBe('')
-    await write('id: 42, local: 10.50.0.2')
-    await spanplan(lab, ['hook', '--interface', 'ens192', '--phase', 'up', '--strict', '-f', 'spans.yaml'])
-    expect(await onHost(`ip -br link show dev ${tunnel}`)).not.toBe('')
-  })
-
-  test('is made by a watch when its address comes', async () => {
-    await onHost('ip addr del 10.50.0.2/24 dev ens192')
-    await write('id: 42, local: 10.50.0.2')
-    await using watch = await startWatch(lab, ['--interval', '10m'])
-    await watch.settle()
-    expect(await onHost('ip -br link show type vxlan')).toBe('')
-    await onHost('ip addr add 10.50.0.2/24 dev ens192')
-    await watch.expectTold(/\+ tunnel vxlan-\w+/)
-    await watch.settle()
-    expect(await heardOf(['out'])).toEqual(twice('out'))
-    await watch.stop()
-  })
-
-  test('stays while somebody else uses it, and each use is named with its end', async () => {
-    await write('id: 42')
-    await spanplan(lab, ['apply', '--yes'])
-    await onHost(`ip addr add 10.99.0.1/24 dev ${tunnel}`)
-    await onHost('ip link add dev guest type bridge')
-    await onHost(`ip link set dev ${tunnel} master guest`)
-    const said = await expectRefusal(lab, ['destroy', '--all', '--yes'])
-    expect(said).toContain(`the tunnel ${tunnel} cannot be removed: it has the address 10.99.0.1/24`)
-    expect(said).toContain(`if nothing needs it: ip addr del 10.99.0.1/24 dev ${tunnel}`)
-    expect(said).toContain(`the tunnel ${tunnel} cannot be removed: it is a port of guest`)
-    await onHost('ip link del dev guest')
-    await onHost(`ip addr del 10.99.0.1/24 dev ${tunnel}`)
-  })
-
-  test('is not made where somebody has its name or its id, and theirs stays', async () => {
-    await write('id: 42')
-    await onHost(`ip link add dev ${tunnel} type bridge`)
-    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(`an interface ${tunnel} already exists`)
-    await onHost(`ip link del dev ${tunnel}`)
-    await onHost('ip link add dev vx0 type vxlan id 42 dstport 4789')
-    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('vxlan 42 already ends in the interface vx0')
-    await onHost('ip link del dev vx0')
-    await spanplan(lab, ['apply', '--yes'])
-    await onHost(`ip link set dev ${tunnel} down`)
-    await onHost(`ip link set dev ${tunnel} name renamed`)
-    const refusal = await expectRefusal(lab, ['apply', '--yes'])
-    const [, rename = 'false'] = /give it its name back: (.*)/.exec(refusal) ?? []
-    await lab.run(['sh', '-c', rename])
-    await spanplan(lab, ['apply', '--yes'])
-    await spanplan(lab, ['destroy', '--all', '--yes'])
-    await onHost('ip link add dev vx0 type vxlan external dstport 4789')
-    await onHost('ip link set dev vx0 addrgenmode none up')
-    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(
-      'is that of the interface vx0, which gets the frames'
-    )
-    await onHost('ip link del dev vx0')
-  })
-})
-
-describe('what keeps the kernel from the tunnel', () => {
-  const twoSpans = () =>
-    writeSpans(
-      lab,
-      'spans: {span0: {sources: [{vxlan: {id: 42}, from: [10.50.0.0/24]}], sensors: [suricata]}, span1: {sources: [{interface: ens192}], sensors: [zeek]}}'
-    )
-  const applied = async (status: 0 | 4) => {
-    const { exitCode, stderr } = await lab.spanplan(['apply', '--yes'])
-    expect(exitCode, stderr).toBe(status)
-    return stderr
-  }
-
-  test('a program that has the port costs the tunnel alone, until it ends', async () => {
-    await twoSpans()
-    const program = "require('node:dgram').createSocket('udp4').bind(4789, () => console.log('bound'))"
-    const other = lab.start([process.execPath, '-e', program])
-    await once(other.stdout, 'data')
-    const stderr = await applied(4)
-    expect(stderr).toMatch(
-      /nothing comes out of vxlan 42 \(vxlan-\w+\): could not start the tunnel .*Address already in use/
-    )
-    expect(await onHost('ss --udp --listening --numeric --processes sport = :4789')).toContain('"node"')
-    expect((await lab.spanplan(['status', '--span', 'span0'])).exitCode).toBe(2)
-    expect((await lab.spanplan(['plan', '--span', 'span1'])).stdout).toContain('No changes')
-    other.kill()
-    await other.catch(() => undefined)
-    await applied(0)
-    expect(await heardOf(['out'], 'span0', [suricata])).toEqual([['out']])
-  })
-
-  test('an interface of that id in another namespace costs the tunnel and its mirror alone', async () => {
-    await twoSpans()
-    await onHost('ip link add dev vx0 type vxlan id 42 dstport 4789')
-    await onHost(`ip link set dev vx0 netns ${lab.name}-sw`)
-    const stderr = await applied(4)
-    expect(stderr.match(/mirror|qdisc|nothing comes out of vxlan 42/g)).toEqual(['nothing comes out of vxlan 42'])
-    expect(await onHost('nft list tables inet')).toBe('')
-    expect((await lab.spanplan(['plan', '--span', 'span1'])).stdout).toContain('No changes')
-    await onSwitch('ip link del dev vx0')
-    await applied(0)
-    expect(await heardOf(['out'], 'span0', [suricata])).toEqual([['out']])
-  })
-})
-
-/** As Debian's example, firewalld and ufw have it, each with what an administrator adds. */
-const rulesets = {
-  'drops by default': [
-    'policy drop; ct state vmap { established : accept, related : accept, invalid : drop }; iif lo accept; tcp dport { 22, 80-90 } accept',
-    false
-  ],
-  'drops at its end': [
-    'ct state established,related accept; meta l4proto { icmp, ipv6-icmp } accept; jump services; counter reject with icmpx admin-prohibited',
-    false
-  ],
-  'takes the port by a set': ['policy drop; udp dport @ports accept', true],
-  'takes a range of ports': ['policy drop; meta l4proto udp th dport 4000-5000 counter accept', true],
-  'takes the port in a chain': ['jump services; udp dport 4789 jump tunnels; drop', true],
-  'takes all of an interface': ['policy drop; iifname "ens192" accept', true],
-  'takes all but some ports': ['policy drop; udp dport != { 53, 67 } accept', true],
-  'takes the port by a map': ['policy drop; udp dport vmap { 53 : drop, 4789 : goto tunnels }', true],
-  'drops the port by a map': ['udp dport vmap { 4789 : drop }; accept', false],
-  'drops in another table': [
-    'policy accept; udp dport 4789 accept',
-    false,
-    'table ip raw { chain early { type filter hook prerouting priority raw; udp dport 4000-5000 drop; }; }'
-  ]
-} as const
-
-/** As `nft -f` reads it. */
-function writeRuleset([rules, , more = '']: readonly [string, boolean, string?]): string {
-  const ports = 'set ports { type inet_service; flags interval; elements = { 53, 4700-4800 }; }'
-  const services = 'chain services { tcp dport 22 accept; ip6 daddr fe80::/64 udp dport 546 accept; }'
-  const chain = `chain input { type filter hook input priority filter; ${rules}; }`
-  const ruleset = `table inet filter { ${ports}\n ${services}\n chain tunnels { accept; }\n ${chain}\n }\n${more}\n`
-  return ruleset.replaceAll('; ', ';\n')
-}
-
-const received = async () => {
-  const [{ stats64 }] = JSON.parse(await onHost(`ip -s -j link show dev ${tunnel}`))
-  return stats64.rx.packets
-}
-
-describe('a firewall of the host', () => {
-  test('whose rules the doctor reads as the kernel does', async () => {
-    await write('id: 42')
-    await spanplan(lab, ['apply', '--yes'])
-    const passed: string[] = []
-    const open: string[] = []
-    for (const [name, rules] of Object.entries(rulesets)) {
-      await lab.run(['nft', '-f', '-'], { input: `flush ruleset\n${writeRuleset(rules)}` })
-      const firewall = parseFirewall(JSON.parse(await onHost('nft -j list ruleset')))
-      if (findClosedChains(firewall, { family: 'inet', protocol: 'udp', port: 4789 }).length === 0) open.push(name)
-      const earlier = await received()
-      await lab.send([ether(BROADCAST, stranger, filler(100))], 'out', 'switch')
-      // A second datagram, which no ruleset drops, is the last.
-      await onHost('nft flush ruleset')
-      await lab.send([ether(BROADCAST, stranger, filler(100))], 'out', 'switch')
-      await vi.waitFor(async () => expect(await received()).toBeGreaterThan(earlier), { timeout: 5000 })
-      if ((await received()) === earlier + 2) passed.push(name)
-    }
-    expect(passed).toEqual(Object.entries(rulesets).flatMap(([name, [, passes]]) => (passes ? name : [])))
-    expect(open).toEqual(passed)
-  })
-
-  test('that drops the datagrams: the command of the doctor lets them in', async () => {
-    await lab.run(['nft', '-f', '-'], { input: writeRuleset(rulesets['drops by default']) })
-    await write('id: 42')
-    await spanplan(lab, ['apply', '--yes'])
-    expect(await heardOf(['out'])).toEqual([[], []])
-    const [{ message, command } = { message: '', command: null }] = findingsOf(
-      await examine(lab),
-      'firewall',
-      'warning'
-    )
-    expect(message).toContain('the chain input of the table inet filter drops what comes to UDP port 4789')
-    await lab.run(['sh', '-c', command ?? 'false'])
-    expect(await heardOf(['out'])).toEqual(twice('out'))
-    expect(findingsOf(await examine(lab), 'firewall', 'ok')).toHaveLength(1)
-    await onHost('nft delete table inet filter')
   })
 })

@@ -1,0 +1,329 @@
+/** A VXLAN as a source on a host that others use, too: its interface, its senders, and a firewall. */
+import { once } from 'node:events'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { findClosedChains, parseFirewall } from '../../src/host/nftables/firewall.ts'
+import { examine, findingsOf } from '../lab/commands/doctor.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { BROADCAST, ether, filler } from '../lab/frames/frames.ts'
+import type { Lab } from '../lab/lab.ts'
+import { expectConverged, expectRefusal, expectRestored, listen, spanplan, writeSpans } from '../lab/spans.ts'
+import { createTunnelLab, stranger, type TunnelLab, tunnel, twice } from '../lab/tunnels.ts'
+
+let tunnels: TunnelLab
+let lab: Lab
+let before: string
+
+const write: TunnelLab['write'] = (vxlan) => tunnels.write(vxlan)
+const heardOf: TunnelLab['heardOf'] = (...of) => tunnels.heardOf(...of)
+const onHost: TunnelLab['onHost'] = (command) => tunnels.onHost(command)
+const onSwitch: TunnelLab['onSwitch'] = (command) => tunnels.onSwitch(command)
+
+beforeAll(async () => {
+  tunnels = await createTunnelLab()
+  lab = tunnels.lab
+})
+afterAll(() => lab?.close())
+
+beforeEach(async () => {
+  before = await lab.snapshotText()
+})
+afterEach(async () => {
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, before)
+})
+
+test('a watch makes the interface and its table again', async () => {
+  await writeSpans(
+    lab,
+    'spans: {span0: {sources: [{vxlan: {id: 42}, from: [10.50.0.0/24]}], sensors: [suricata, zeek]}}'
+  )
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  await onHost(`ip link del dev ${tunnel}`)
+  await watch.expectTold(/\+ tunnel vxlan-\w+/)
+  await watch.settle()
+  expect(await heardOf(['out'])).toEqual(twice('out'))
+  await onHost('nft flush ruleset')
+  await watch.expectTold(/~ tunnel vxlan-\w+ .*senders: anybody → 10\.50\.0\.0\/24/)
+  await watch.settle()
+  await expectConverged(lab)
+  await watch.stop()
+  expect(watch.told).not.toContain('error')
+})
+
+describe('senders', () => {
+  const write = (from: string) =>
+    writeSpans(
+      lab,
+      `spans: {span0: {sources: [{vxlan: {id: 42}, from: ${from}}, {vxlan: {id: 43}}], sensors: [suricata, zeek]}}`
+    )
+  const table = `inet spanplan_${tunnel}`
+
+  test('are not the host itself, whatever its addresses are, and may be many', async () => {
+    const many = Array.from({ length: 200 }, (_, index) => `10.${index}.0.0/25`)
+    await write(`[10.50.0.0/24, ${many.join(', ')}]`)
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    const frame = ether(BROADCAST, stranger, filler(100))
+    const capture = await listen(lab, tunnels.zeek)
+    const data = Buffer.concat([Buffer.from('0800000000002a00', 'hex'), frame]).toString('hex')
+    const program = `require('node:dgram').createSocket('udp4').send(Buffer.from('${data}', 'hex'), 4789, '10.50.0.2', () => process.exit())`
+    await lab.run([process.execPath, '-e', program])
+    expect((await capture.stop({ seconds: 1 })).frames).toEqual([])
+    expect(await onHost(`nft list table ${table}`)).toContain('counter packets 1 bytes 136 drop')
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+  })
+
+  test('are as they were after a rollback, also where somebody has added a rule', async () => {
+    await write('[10.60.0.0/16]')
+    await spanplan(lab, ['apply', '--yes'])
+    await onHost(`nft insert rule ${table} input udp dport 9 counter`)
+    await writeSpans(
+      lab,
+      'spans: {span0: {sources: [{vxlan: {id: 42, local: 10.50.0.2}, from: [10.60.0.0/16]}], sensors: [suricata, zeek]}}'
+    )
+    const { exitCode, stdout } = await lab.spanplan(['apply', '--yes', '--rollback-after', '100ms'])
+    expect({ exitCode, stdout }).toMatchObject({
+      exitCode: 5,
+      stdout: expect.stringContaining('local: any → 10.50.0.2')
+    })
+    expect(await heardOf(['out', 'other'])).toEqual(twice('other'))
+  })
+
+  test('are chosen again where somebody has flushed nftables', async () => {
+    await write('[10.60.0.0/16]')
+    await spanplan(lab, ['apply', '--yes'])
+    for (const harm of ['flush ruleset', `flush table ${table}`]) {
+      await onHost(`nft ${harm}`)
+      await spanplan(lab, ['apply', '--yes'])
+      await expectConverged(lab)
+      expect(await heardOf(['out', 'other'])).toEqual(twice('other'))
+    }
+  })
+
+  test('may be anybody again; a table goes with its interface, whoever has deleted that', async () => {
+    await write('[10.60.0.0/16]')
+    await spanplan(lab, ['apply', '--yes'])
+    await writeSpans(lab, 'spans: {span0: {sources: [{vxlan: {id: 42}}], sensors: [suricata, zeek]}}')
+    await spanplan(lab, ['apply', '--yes'])
+    expect(await heardOf(['out', 'other'])).toEqual(twice('out'))
+    expect(await onHost('nft list tables inet')).toBe('')
+    await write('[10.60.0.0/16]')
+    await spanplan(lab, ['apply', '--yes'])
+    await onHost(`ip link del dev ${tunnel}`)
+    await spanplan(lab, ['destroy', '--all', '--yes'])
+    expect(await onHost('nft list tables inet')).toBe('')
+  })
+})
+
+describe('the interface', () => {
+  test('is repaired, whatever somebody has done to it', async () => {
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    for (const harm of [
+      `ip link set dev ${tunnel} down arp on`,
+      `tc qdisc del dev ${tunnel} clsact`,
+      `ip link set dev ${tunnel} alias mine`,
+      `ip link set dev ${tunnel} master span0`,
+      `ip link del dev ${tunnel}`
+    ]) {
+      const applied = await lab.snapshotText()
+      await onHost(harm)
+      await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
+      await spanplan(lab, ['apply', '--yes'])
+      await expectConverged(lab)
+      if (!harm.includes('link del')) expect(await lab.snapshotText()).toBe(applied)
+    }
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+  })
+
+  test('goes with a rollback', async () => {
+    await write('id: 42')
+    for (const scope of [[], ['--span', 'span0']]) {
+      await spanplan(lab, ['apply', '--yes', '--rollback-after', '100ms', ...scope], 5)
+      await expectRestored(lab, before)
+    }
+  })
+
+  test('is made by the hook of the interface that its packets come on', async () => {
+    await write('id: 44, group: 239.1.1.1, interface: ens192')
+    await spanplan(lab, ['hook', '--interface', 'ens192', '--phase', 'up', '--strict', '-f', 'spans.yaml'])
+    expect(await onHost('ip -br link show type vxlan')).not.toBe('')
+    await write('id: 42, local: 10.50.0.2')
+    await spanplan(lab, ['hook', '--interface', 'ens192', '--phase', 'up', '--strict', '-f', 'spans.yaml'])
+    expect(await onHost(`ip -br link show dev ${tunnel}`)).not.toBe('')
+  })
+
+  test('is made by a watch when its address comes', async () => {
+    await onHost('ip addr del 10.50.0.2/24 dev ens192')
+    await write('id: 42, local: 10.50.0.2')
+    await using watch = await startWatch(lab, ['--interval', '10m'])
+    await watch.settle()
+    expect(await onHost('ip -br link show type vxlan')).toBe('')
+    await onHost('ip addr add 10.50.0.2/24 dev ens192')
+    await watch.expectTold(/\+ tunnel vxlan-\w+/)
+    await watch.settle()
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+    await watch.stop()
+  })
+
+  test('stays while somebody else uses it, and each use is named with its end', async () => {
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    await onHost(`ip addr add 10.99.0.1/24 dev ${tunnel}`)
+    await onHost('ip link add dev guest type bridge')
+    await onHost(`ip link set dev ${tunnel} master guest`)
+    const said = await expectRefusal(lab, ['destroy', '--all', '--yes'])
+    expect(said).toContain(`the tunnel ${tunnel} cannot be removed: it has the address 10.99.0.1/24`)
+    expect(said).toContain(`if nothing needs it: ip addr del 10.99.0.1/24 dev ${tunnel}`)
+    expect(said).toContain(`the tunnel ${tunnel} cannot be removed: it is a port of guest`)
+    await onHost('ip link del dev guest')
+    await onHost(`ip addr del 10.99.0.1/24 dev ${tunnel}`)
+  })
+
+  test('is not made where somebody has its name or its id, and theirs stays', async () => {
+    await write('id: 42')
+    await onHost(`ip link add dev ${tunnel} type bridge`)
+    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(`an interface ${tunnel} already exists`)
+    await onHost(`ip link del dev ${tunnel}`)
+    await onHost('ip link add dev vx0 type vxlan id 42 dstport 4789')
+    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('vxlan 42 already ends in the interface vx0')
+    await onHost('ip link del dev vx0')
+    await spanplan(lab, ['apply', '--yes'])
+    await onHost(`ip link set dev ${tunnel} down`)
+    await onHost(`ip link set dev ${tunnel} name renamed`)
+    const refusal = await expectRefusal(lab, ['apply', '--yes'])
+    const [, rename = 'false'] = /give it its name back: (.*)/.exec(refusal) ?? []
+    await lab.run(['sh', '-c', rename])
+    await spanplan(lab, ['apply', '--yes'])
+    await spanplan(lab, ['destroy', '--all', '--yes'])
+    await onHost('ip link add dev vx0 type vxlan external dstport 4789')
+    await onHost('ip link set dev vx0 addrgenmode none up')
+    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(
+      'is that of the interface vx0, which gets the frames'
+    )
+    await onHost('ip link del dev vx0')
+  })
+})
+
+describe('what keeps the kernel from the tunnel', () => {
+  const twoSpans = () =>
+    writeSpans(
+      lab,
+      'spans: {span0: {sources: [{vxlan: {id: 42}, from: [10.50.0.0/24]}], sensors: [suricata]}, span1: {sources: [{interface: ens192}], sensors: [zeek]}}'
+    )
+  const applied = async (status: 0 | 4) => {
+    const { exitCode, stderr } = await lab.spanplan(['apply', '--yes'])
+    expect(exitCode, stderr).toBe(status)
+    return stderr
+  }
+
+  test('a program that has the port costs the tunnel alone, until it ends', async () => {
+    await twoSpans()
+    const program = "require('node:dgram').createSocket('udp4').bind(4789, () => console.log('bound'))"
+    const other = lab.start([process.execPath, '-e', program])
+    await once(other.stdout, 'data')
+    const stderr = await applied(4)
+    expect(stderr).toMatch(
+      /nothing comes out of vxlan 42 \(vxlan-\w+\): could not start the tunnel .*Address already in use/
+    )
+    expect(await onHost('ss --udp --listening --numeric --processes sport = :4789')).toContain('"node"')
+    expect((await lab.spanplan(['status', '--span', 'span0'])).exitCode).toBe(2)
+    expect((await lab.spanplan(['plan', '--span', 'span1'])).stdout).toContain('No changes')
+    other.kill()
+    await other.catch(() => undefined)
+    await applied(0)
+    expect(await heardOf(['out'], [tunnels.suricata])).toEqual([['out']])
+  })
+
+  test('an interface of that id in another namespace costs the tunnel and its mirror alone', async () => {
+    await twoSpans()
+    await onHost('ip link add dev vx0 type vxlan id 42 dstport 4789')
+    await onHost(`ip link set dev vx0 netns ${lab.name}-sw`)
+    const stderr = await applied(4)
+    expect(stderr.match(/mirror|qdisc|nothing comes out of vxlan 42/g)).toEqual(['nothing comes out of vxlan 42'])
+    expect(await onHost('nft list tables inet')).toBe('')
+    expect((await lab.spanplan(['plan', '--span', 'span1'])).stdout).toContain('No changes')
+    await onSwitch('ip link del dev vx0')
+    await applied(0)
+    expect(await heardOf(['out'], [tunnels.suricata])).toEqual([['out']])
+  })
+})
+
+/** As Debian's example, firewalld and ufw have it, each with what an administrator adds. */
+const rulesets = {
+  'drops by default': [
+    'policy drop; ct state vmap { established : accept, related : accept, invalid : drop }; iif lo accept; tcp dport { 22, 80-90 } accept',
+    false
+  ],
+  'drops at its end': [
+    'ct state established,related accept; meta l4proto { icmp, ipv6-icmp } accept; jump services; counter reject with icmpx admin-prohibited',
+    false
+  ],
+  'takes the port by a set': ['policy drop; udp dport @ports accept', true],
+  'takes a range of ports': ['policy drop; meta l4proto udp th dport 4000-5000 counter accept', true],
+  'takes the port in a chain': ['jump services; udp dport 4789 jump tunnels; drop', true],
+  'takes all of an interface': ['policy drop; iifname "ens192" accept', true],
+  'takes all but some ports': ['policy drop; udp dport != { 53, 67 } accept', true],
+  'takes the port by a map': ['policy drop; udp dport vmap { 53 : drop, 4789 : goto tunnels }', true],
+  'drops the port by a map': ['udp dport vmap { 4789 : drop }; accept', false],
+  'drops in another table': [
+    'policy accept; udp dport 4789 accept',
+    false,
+    'table ip raw { chain early { type filter hook prerouting priority raw; udp dport 4000-5000 drop; }; }'
+  ]
+} as const
+
+/** As `nft -f` reads it. */
+function writeRuleset([rules, , more = '']: readonly [string, boolean, string?]): string {
+  const ports = 'set ports { type inet_service; flags interval; elements = { 53, 4700-4800 }; }'
+  const services = 'chain services { tcp dport 22 accept; ip6 daddr fe80::/64 udp dport 546 accept; }'
+  const chain = `chain input { type filter hook input priority filter; ${rules}; }`
+  const ruleset = `table inet filter { ${ports}\n ${services}\n chain tunnels { accept; }\n ${chain}\n }\n${more}\n`
+  return ruleset.replaceAll('; ', ';\n')
+}
+
+const received = async () => {
+  const [{ stats64 }] = JSON.parse(await onHost(`ip -s -j link show dev ${tunnel}`))
+  return stats64.rx.packets
+}
+
+describe('a firewall of the host', () => {
+  test('whose rules the doctor reads as the kernel does', async () => {
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    const passed: string[] = []
+    const open: string[] = []
+    for (const [name, rules] of Object.entries(rulesets)) {
+      await lab.run(['nft', '-f', '-'], { input: `flush ruleset\n${writeRuleset(rules)}` })
+      const firewall = parseFirewall(JSON.parse(await onHost('nft -j list ruleset')))
+      if (findClosedChains(firewall, { family: 'inet', protocol: 'udp', port: 4789 }).length === 0) open.push(name)
+      const earlier = await received()
+      await lab.send([ether(BROADCAST, stranger, filler(100))], 'out', 'switch')
+      // A second datagram, which no ruleset drops, is the last.
+      await onHost('nft flush ruleset')
+      await lab.send([ether(BROADCAST, stranger, filler(100))], 'out', 'switch')
+      await vi.waitFor(async () => expect(await received()).toBeGreaterThan(earlier), { timeout: 5000 })
+      if ((await received()) === earlier + 2) passed.push(name)
+    }
+    expect(passed).toEqual(Object.entries(rulesets).flatMap(([name, [, passes]]) => (passes ? name : [])))
+    expect(open).toEqual(passed)
+  })
+
+  test('that drops the datagrams: the command of the doctor lets them in', async () => {
+    await lab.run(['nft', '-f', '-'], { input: writeRuleset(rulesets['drops by default']) })
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    expect(await heardOf(['out'])).toEqual([[], []])
+    const [{ message, command } = { message: '', command: null }] = findingsOf(
+      await examine(lab),
+      'firewall',
+      'warning'
+    )
+    expect(message).toContain('the chain input of the table inet filter drops what comes to UDP port 4789')
+    await lab.run(['sh', '-c', command ?? 'false'])
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+    expect(findingsOf(await examine(lab), 'firewall', 'ok')).toHaveLength(1)
+    await onHost('nft delete table inet filter')
+  })
+})
