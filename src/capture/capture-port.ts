@@ -1,6 +1,6 @@
 import { type Argv, enterNamespace } from '../host/exec.ts'
-import { smallestIpv6Mtu } from '../resources/kinds/bridge-steps.ts'
-import { joinSpan } from '../resources/kinds/port.ts'
+import { joinSpan } from '../resources/port-steps.ts'
+import { smallestIpv6Mtu } from '../resources/settings.ts'
 import { type CaptureRequest, namespaceOf, peerName } from './tcpdump.ts'
 
 /** A port of a span's bridge, for one capture. It is a veth whose peer is in a network namespace of its own. */

@@ -37,6 +37,8 @@ export interface BridgeOrigin extends Switches<(typeof bridgeBits)[number][0]> {
 export interface PortOrigin extends Switches<(typeof portBits)[number][0]> {
   /** Bytes. */
   readonly mtu: number
+  /** It was a port of the bridge: others have attached it. */
+  readonly wasPort: boolean
 }
 
 /** What the alias of a bridge says. */
@@ -112,8 +114,8 @@ export function readAlias(alias: string | null): BridgeMark | null {
   return { owner, network: network !== undefined, original, interfaces }
 }
 
-/** `S` in ASCII: the upper byte of a class that is a mark. */
-const portMagic = '53'
+/** The upper byte of a class that is a mark: `S` in ASCII for a port that others have attached, `T` for one that spanplan has. */
+const [portMagic, attachedMagic] = ['53', '54']
 
 /**
  * Writes what a port was like before as the class id of the filter on the port, as tc writes it: the MTU, and the settings.
@@ -121,14 +123,15 @@ const portMagic = '53'
  */
 export function writePortClass(origin: PortOrigin): string {
   const bits = toBits(portBits, (setting) => origin[setting])
-  return `${Math.min(origin.mtu, 0xffff).toString(16)}:${portMagic}${hex(bits, 2)}`
+  return `${Math.min(origin.mtu, 0xffff).toString(16)}:${origin.wasPort ? portMagic : attachedMagic}${hex(bits, 2)}`
 }
 
 /** Reads what {@link writePortClass} wrote; null for a foreign class id. */
 export function readPortClass(classId: string | null): PortOrigin | null {
   const [, mtu, magicByte, bits] = /^([0-9a-f]{1,4}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(classId ?? '') ?? []
-  if (mtu === undefined || bits === undefined || magicByte !== portMagic) return null
-  return { mtu: Number.parseInt(mtu, 16), ...readSwitches(portBits, bits) }
+  const wasPort = magicByte === portMagic
+  if (mtu === undefined || bits === undefined || !(wasPort || magicByte === attachedMagic)) return null
+  return { mtu: Number.parseInt(mtu, 16), wasPort, ...readSwitches(portBits, bits) }
 }
 
 /**

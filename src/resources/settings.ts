@@ -150,6 +150,9 @@ export function readPort({ mtu, up, ipv6, ownMacEntry, port }: Link) {
 /** All that the mark of a port keeps one bit of. `connection`: Docker or Podman made it, to connect a container. */
 export const portBits = columnOf({ ...portSettings, clsact: { bit: 6 }, connection: { bit: 7 } } as const, 'bit')
 
+/** IPV6_MIN_MTU in linux/ipv6.h: with a smaller MTU, an interface has no IPv6, and none of its settings. */
+export const smallestIpv6Mtu = 1280
+
 /** The setting of sysctl(8) that switches IPv6 on a device on or off. */
 export function switchIpv6(device: string, on: boolean) {
   return { key: `net/ipv6/conf/${device}/disable_ipv6`, value: on ? 0 : 1 }

@@ -10,6 +10,7 @@ import {
   noOptions,
   onOff,
   type readBridge,
+  smallestIpv6Mtu,
   switchMacEntry,
   wireOffloads
 } from '../settings.ts'
@@ -70,9 +71,6 @@ function giveBack(before: Bridge, { alias, up, tx, tso, gso, clsact, ...settings
     seal: clsact || before.qdiscInUse ? 'qdisc' : 'none'
   }
 }
-
-/** IPV6_MIN_MTU in linux/ipv6.h: with a smaller MTU, an interface has no IPv6, and none of its settings. */
-export const smallestIpv6Mtu = 1280
 
 /** The offloads of a bridge as the kernel makes it. */
 export const everyOffload: Bridge['offloads'] = { tx: true, tso: true, gso: true }

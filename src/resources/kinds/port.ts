@@ -1,13 +1,13 @@
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
-import { keysOf, tableOf } from '../../keys.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
-import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
-import { isOwnTunnel, type PortOrigin, readPortClass, readTunnelOwner, sealHandle, writePortClass } from '../marks.ts'
+import { deleteLink, type Kind, memoized, type ObservedState, type Resource } from '../kind.ts'
+import { isOwnTunnel, type PortOrigin, readPortClass, readTunnelOwner, sealHandle } from '../marks.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
+import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
 import {
   desiredSeal,
   findObstacle,
@@ -16,44 +16,25 @@ import {
   readSeal,
   rollbackSeal,
   type Seal,
-  sealCommands,
   sealConflict,
   sealField,
   sealObstacle
 } from '../seal-commands.ts'
-import { columnOf, onOff, portBits, portSettings, readPort, switchIpv6, switchMacEntry, yesNo } from '../settings.ts'
+import { portSettings, readPort, yesNo } from '../settings.ts'
 import { bridge } from './bridge.ts'
-import { smallestIpv6Mtu } from './bridge-steps.ts'
 import { networkMtu } from './network.ts'
 
 /** A port of a span's bridge, most often the host's end of a sensor's interface; or a former port that still bears our mark. */
-export interface Port extends Resource, Readonly<ReturnType<typeof readPort>> {
+export interface Port extends Resource, LivePort {
   readonly kind: 'port'
-  /** Whether the link is a port of a bridge now. */
-  readonly attached: boolean
+  readonly id: string
+  readonly spans: readonly string[]
   readonly role: PortRole
-  readonly mac: string
-  /** For a port that leads out of this namespace: what comes from there is dropped. The filter is also the port's mark. */
-  readonly seal: Seal
-  /** The handle of the filter that seals the port. */
-  readonly handle: number
-  /** What the port was like before, to be given back. */
-  readonly original: PortOrigin
   /** false: a container is connected by the port, and its mark does not say so, as where it was sealed before Docker was read. */
   readonly known: boolean
-  /** The host uses the link: set down, it would lose addresses. */
-  readonly inUse: boolean
-  /** The port's clsact holds foreign filters. */
-  readonly qdiscInUse: boolean
-  /** The link stays a port of its bridge, which is given back or is no span's: what was set of the port is given back, too. */
-  readonly bridgeStays: boolean
   /** Why the port cannot be sealed. */
   readonly obstacle: string | null
 }
-
-/** What steps set of a port. */
-type PortState = ReturnType<typeof readPort> &
-  Pick<Port, 'id' | 'spans' | 'attached' | 'mac' | 'handle' | 'original' | 'seal'>
 
 /** How ports of bridges are observed, sealed and given back. Docker or others create them. */
 export const port: Kind<Port> = {
@@ -83,9 +64,9 @@ export const port: Kind<Port> = {
     ]
   }),
   rollbackTarget: rollbackPorts,
-  create: joinSteps,
+  create: (after) => joinSteps(after),
   update: (before, after, fields) =>
-    after.attached && !before.attached ? joinSteps(after) : updateSteps(before, after, new Set(fields)),
+    after.attached && !before.attached ? joinSteps(after, before) : updateSteps(before, after, new Set(fields)),
   remove: (before) =>
     before.role.kind === 'left'
       ? [deleteLink(`remove the port ${before.id}`, before.role.reference)]
@@ -149,16 +130,11 @@ function originOf(host: HostIndex, link: Link, { kind, connects }: PortRole): Po
   if (marked !== null) return marked
   const now = readPort(link)
   const { mtu, up, ipv6, ownMacEntry } = now
-  const own = { clsact: host.hasQdisc(link.name, 'clsact'), connection: connects !== null }
-  if (!treatments[kind].sealed) return { ...usual, mtu, up, ipv6, ...own }
+  const own = { clsact: host.hasQdisc(link.name, 'clsact'), connection: connects !== null, wasPort: true }
+  if (!treatments[kind].sealed) return { ...usualPort, mtu, up, ipv6, ...own }
   const lost = seal !== undefined || (!ipv6 && !ownMacEntry && link.port?.learning === false)
-  return lost ? { ...usual, mtu, connection: own.connection } : { ...now, ...own }
+  return lost ? { ...usualPort, mtu, connection: own.connection } : { ...now, ...own }
 }
-
-/** The settings with which the kernel and Docker make a port. */
-const usual: Omit<PortOrigin, 'mtu'> = tableOf(
-  portBits.map(([setting]) => [setting, columnOf(portSettings, 'usual').some(([on]) => on === setting)])
-)
 
 /** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
 function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port): Port {
@@ -248,93 +224,4 @@ export function findAgain(host: HostIndex, { id, attached, role: { connects } }:
   const endpoints = (attached && connects && host.containerOf(connects.container)?.endpoints) || []
   const again = endpoints.find(({ network }) => network === connects?.network)
   return (again && host.vethTo(again)) ?? host.linkOf(id)
-}
-
-/**
- * The steps that put an interface of our own on a span's bridge, as a plan wants a port to be. Whatever happens to a span's port
- * happens to this one: no mark tells it from the others. It is isolated, also where the span's sensors are not.
- */
-export function joinSpan(
-  { name, mac, mtu }: Pick<Link, 'name' | 'mac' | 'mtu'>,
-  span: string,
-  isSealed: boolean
-): readonly Step[] {
-  return joinSteps({
-    ...usual,
-    id: name,
-    spans: [span],
-    attached: true,
-    mac,
-    mtu,
-    isolated: true,
-    learning: false,
-    ipv6: false,
-    ownMacEntry: false,
-    seal: isSealed ? 'sealed' : 'marked',
-    handle: sealHandle(name),
-    original: { ...usual, mtu, isolated: true }
-  })
-}
-
-/** A port that is put on a bridge again has the kernel's defaults; it is sealed before. */
-function joinSteps(after: PortState): Step[] {
-  const fresh = { ...after, ...usual, seal: 'none' } as const
-  const joining = step(after.id, ['ip', 'link', 'set', 'dev', after.id, 'master', after.spans[0] ?? ''])
-  const others = Object.keys(portSettings).filter(
-    (key) => !((key === 'ownMacEntry' || key === 'flooding') && after[key])
-  )
-  return [
-    ...updateSteps(fresh, after, new Set(['seal'])),
-    ...(after.attached ? [joining] : []),
-    ...updateSteps(fresh, after, new Set(others))
-  ]
-}
-
-/** Settings that only a port has are gone when the link leaves the bridge. */
-function giveBackSteps(before: Port): Step[] {
-  const { mtu, up, ipv6, clsact, connection: _, ...flags } = before.original
-  const seal = clsact || before.qdiscInUse ? 'qdisc' : 'none'
-  const after: Port = {
-    ...before,
-    // On another's bridge, a run that began before the port was put there may have set it.
-    ...(before.bridgeStays && (before.attached || !before.learning) && flags),
-    mtu,
-    up: up || (before.up && before.inUse),
-    ipv6,
-    seal: before.seal === 'none' ? 'none' : seal
-  }
-  const changed = keysOf(port.fields).filter((key) => before[key] !== after[key])
-  return updateSteps(before, after, new Set(changed), 'give back')
-}
-
-/** The mark is written before the port is changed, and removed after it is given back. */
-function updateSteps(before: PortState, after: PortState, changed: ReadonlySet<string>, verb = 'set'): Step[] {
-  const { id } = after
-  const options = columnOf(portSettings, 'options')
-    .filter(([setting]) => changed.has(setting))
-    .flatMap(([setting, words]) => words.map((option) => [option, onOff(after[setting])]))
-    .filter(([option]) => option !== 'bcast_flood' || !after.lacksBroadcast)
-    .flat()
-  const set = ['ip', 'link', 'set', 'dev', id] as const
-  const entry = switchMacEntry(id, before.mac, 'master', after.ownMacEntry)
-  // Once the MTU is large enough, IPv6 comes back with the kernel's defaults.
-  const wakes = before.mtu < smallestIpv6Mtu && !after.ipv6
-  const setsIpv6 = after.mtu >= smallestIpv6Mtu && (changed.has('ipv6') || wakes)
-  const place = { handle: after.handle, classId: writePortClass(after.original) }
-  const writesMark = changed.has('seal') || changed.has('known')
-  const seal = writesMark ? sealCommands(id, before.seal, after.seal, place).map((argv) => step(id, argv, verb)) : []
-  const marks = after.seal === 'sealed' || after.seal === 'marked'
-  return [
-    ...(marks ? seal : []),
-    ...(changed.has('mtu') ? [step(id, [...set, 'mtu', String(after.mtu)], verb)] : []),
-    ...(options.length > 0 ? [step(id, [...set, 'type', 'bridge_slave', ...options], verb)] : []),
-    ...(changed.has('up') ? [step(id, [...set, after.up ? 'up' : 'down'], verb)] : []),
-    ...(setsIpv6 ? [setSysctl(`${verb} the port ${id}`, switchIpv6(id, after.ipv6))] : []),
-    ...(changed.has('ownMacEntry') ? [step(id, entry, verb)] : []),
-    ...(marks ? [] : seal)
-  ]
-}
-
-function step(device: string, argv: readonly [string, ...string[]], verb = 'set'): Step {
-  return { summary: `${verb} the port ${device}`, argv }
 }
