@@ -81,6 +81,10 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   ADDRESS_MISSING: { endedBy: 'repair' },
   SOURCE_IDLE: { part: 'idleness' },
   LOOP: { endedBy: 'file' },
+  // Outputs.
+  OUTPUT_TWICE: { endedBy: 'file' },
+  OUTPUT_SOURCE: { endedBy: 'file' },
+  OUTPUT_IN_USE: { endedBy: 'repair' },
   // Filters, and what else is on an interface.
   FILTER_INVALID: { exit: 'invalidFile', endedBy: 'file' },
   FILTER_UNCHECKED: { unread: 'filters', isClause: true },
@@ -101,6 +105,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   OFFLOAD_FIXED: { part: 'offloads' },
   // The span: its bridge, seal and network.
   MTU_SMALL: { part: 'mtu' },
+  OUTPUT_MTU: { part: 'mtu' },
   SEAL_BLOCKED: { endedBy: 'repair' },
   PORT_STRAY: { alarming: true, mayPass: true },
   RECREATE_DEFERRED: { endedBy: 'apply', isClause: true },

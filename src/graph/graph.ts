@@ -1,8 +1,10 @@
 import { oneLine } from '../printable.ts'
 import { indexInterfaces } from '../spec/interfaces.ts'
+import type { OutputSpec } from '../spec/items/output-item.ts'
 import type { SensorSpec } from '../spec/items/sensor-item.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
+import { outputSummary } from '../spec/outputs/registry.ts'
 import { endOf, printSource, type SourceEnd, sourceSummary } from '../spec/sources/registry.ts'
 import type { Spec } from '../spec/spec.ts'
 import { writeSelector } from '../spec/values/container-selector.ts'
@@ -64,7 +66,10 @@ export function drawFile(spec: Spec, spans: readonly SpanSpec[] = spec.spans): G
         ...drawSource(spec, source),
         mirror: drawMirror(source, source.directions)
       })),
-      receivers: span.sensors.map((sensor) => drawSensor(sensor))
+      receivers: [
+        ...span.sensors.map((sensor) => drawSensor(sensor)),
+        ...span.outputs.map((output) => drawOutput(spec, output))
+      ]
     })),
     remarks: []
   }
@@ -122,6 +127,16 @@ export function drawMirror({ filter }: Pick<SourceSpec, 'filter'>, directions: r
 export function drawSensor(sensor: SensorSpec, name?: string): Receiver {
   const { kind, value } = writeSelector(sensor)
   return { ...drawEnd(kind, value, name ?? value), kind: 'container' }
+}
+
+/**
+ * An output as the file names it.
+ *
+ * @param name of the device on the host; without it, the name in the file is drawn.
+ */
+export function drawOutput(spec: Spec, output: OutputSpec, name?: string): Receiver {
+  const { device } = outputSummary(output, indexInterfaces(spec.interfaces))
+  return { ...drawEnd('output', output.interface, name ?? device ?? output.interface), kind: 'interface' }
 }
 
 /** A part with nothing to remark. */

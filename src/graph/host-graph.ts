@@ -1,6 +1,7 @@
 import { isAbout } from '../codes/meanings.ts'
 import type { ItemId } from '../errors.ts'
 import { groupsOf, type HostIndex } from '../host/host-index.ts'
+import type { Link } from '../host/snapshot.ts'
 import { localTime } from '../local-time.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
@@ -19,6 +20,7 @@ import type { Report } from '../status/report.ts'
 import type { SensorHealth } from '../status/sensor-health.ts'
 import {
   drawMirror,
+  drawOutput,
   drawPart,
   drawSensor,
   drawSource,
@@ -84,7 +86,8 @@ const sides: Readonly<Partial<Record<KindName, Side>>> = {
   qdisc: 'source',
   mirror: 'mirror',
   sensor: 'receiver',
-  port: 'receiver'
+  port: 'receiver',
+  output: 'receiver'
 }
 
 /** What is not what its kind is called: the interface and the container themselves stay. */
@@ -132,7 +135,12 @@ export function drawLive(view: PlanView, report: Report): Graph {
       part: { ...drawPart(name, ['container']), kind: 'container' as const },
       container: name
     }))
-    const receivers = [...sensors, ...findOthers(span, view.host, sensors)]
+    const outputs = span.outputs.map(({ device }) => ({
+      part: { ...drawPart(device, ['output']), kind: 'interface' as const },
+      devices: [device]
+    }))
+    const named = [...sensors, ...outputs]
+    const receivers = [...named, ...findOthers(span, view.host, named)]
     return complete(drawSpan(span), { sources, receivers }, findingsOf(span.name, { view, report }))
   })
   return {
@@ -152,7 +160,16 @@ function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
   const desired = view.desired.spanOf(span.name)
   const sources = span.sources.flatMap((source) => findSources(spec, source, desired))
   const sensors = span.sensors.flatMap((sensor) => findSensors(sensor, span, desired, view))
-  const receivers = [...sensors, ...findOthers(span, view.host, sensors)]
+  const outputs = span.outputs.map((output): Place<Receiver> => {
+    const device = desired?.outputs.find(({ item }) => item === output.id)?.device
+    return {
+      part: drawOutput(spec, output, device),
+      devices: device === undefined ? [] : [device],
+      item: output.id
+    }
+  })
+  const named = [...sensors, ...outputs]
+  const receivers = [...named, ...findOthers(span, view.host, named)]
   return complete(drawSpan(desired ?? span), { sources, receivers }, findingsOf(span.name, input))
 }
 
@@ -202,11 +219,11 @@ function findSensors(
 function findOthers(
   { name, network }: Pick<SpanSpec, 'name' | 'network'>,
   host: HostIndex,
-  sensors: readonly Place<Receiver>[]
+  named: readonly Place<Receiver>[]
 ): Place<Receiver>[] {
   const endpoints = network === null ? [] : host.endpointsOn(network.name)
   const containers = endpoints
-    .filter(({ container }) => container.running && !sensors.some((one) => one.container === container.name))
+    .filter(({ container }) => container.running && !named.some((one) => one.container === container.name))
     .map(({ container, endpoint }) => {
       const port = host.vethTo(endpoint)
       return {
@@ -215,8 +232,11 @@ function findOthers(
         container: container.name
       }
     })
+  const isNamed = ({ name: device }: Link) => named.some(({ devices = [] }) => devices.includes(device))
   const isKnown = host.readings.docker === 'read' && endpoints.every(({ endpoint }) => endpoint.port !== 'unknown')
-  const ports = isKnown ? host.portsOf(name).filter((link) => host.attachmentOf(link) === undefined) : []
+  const ports = isKnown
+    ? host.portsOf(name).filter((link) => host.attachmentOf(link) === undefined && !isNamed(link))
+    : []
   return [
     ...containers,
     ...ports.map((link) => ({

@@ -79,6 +79,8 @@ export interface Link {
   readonly mac: string
   readonly permanentMac: string
   readonly mtu: number
+  /** Bytes: the largest MTU that its driver takes. Missing: the driver does not say. */
+  readonly largestMtu?: number
   readonly up: boolean
   /** The link is connected: it receives what the other end sends. */
   readonly carrier: boolean

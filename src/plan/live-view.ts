@@ -4,6 +4,7 @@ import type { HostIndex } from '../host/host-index.ts'
 import { type DesiredSpan, type DesiredSpans, indexDesired } from '../resources/desired-state.ts'
 import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
 import { markOf } from '../resources/ownership.ts'
+import { readPortMark } from '../resources/port-role.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { readSeal } from '../resources/seal-commands.ts'
 import { everySpan } from '../spec/scope.ts'
@@ -62,6 +63,10 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
     isUnread: false,
     untouched: [],
     mirrors: live.flatMap(({ spans, target, point }) => (spans.includes(name) && target === name ? [point] : [])),
-    sensors
+    sensors,
+    outputs: host
+      .portsOf(name)
+      .filter((port) => readPortMark(host, port)?.wasPort === false)
+      .map(({ name: device }) => ({ device, item: device, origin: nowhere }))
   }
 }

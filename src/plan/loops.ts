@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex, peerHere } from '../host/host-index.ts'
 import { type HookPlace, hookKey, type Link, type TcHook } from '../host/snapshot.ts'
 import { type CopyPoint, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
+import { tunnelKinds } from '../resources/interface-use.ts'
 import type { Mirror } from '../resources/kinds/mirror.ts'
 import { isOwnTunnel } from '../resources/marks.ts'
 import { isInScope, markOf } from '../resources/ownership.ts'
@@ -174,12 +175,6 @@ function wayTo(place: Place | null, host: HostIndex): string[] {
   return far.map(({ name }) => name).slice(0, -1)
 }
 
-/** Kinds of tunnels: a frame that enters one leaves the host inside another packet, and is not followed. */
-const tunnels: ReadonlySet<string | null> = new Set([
-  ...['vxlan', 'geneve', 'gre', 'gretap', 'erspan', 'ip6gre', 'ip6gretap', 'ip6erspan', 'ipip', 'sit', 'ip6tnl'],
-  ...['vti', 'vti6', 'xfrm', 'wireguard', 'bareudp', 'gtp']
-])
-
 /** The other end of a cable, in this network namespace. */
 export function peerOf(link: Link, host: HostIndex): Link | undefined {
   return host.linkAt(peerHere(link))
@@ -199,12 +194,12 @@ export function membersOf({ name, kind }: Link, host: HostIndex): readonly Link[
 
 /** The link that a VLAN or a macvlan sends through. */
 export function lowerOf({ lower, kind }: Link, host: HostIndex): Link | undefined {
-  return tunnels.has(kind) ? undefined : host.linkAt(lower)
+  return tunnelKinds.has(kind) ? undefined : host.linkAt(lower)
 }
 
 /** The links that get a part of what a link receives. */
 export function uppersOf(link: Link, host: HostIndex): readonly Link[] {
-  return host.uppersOf(link).filter(({ kind }) => !tunnels.has(kind))
+  return host.uppersOf(link).filter(({ kind }) => !tunnelKinds.has(kind))
 }
 
 const tcHooks: readonly TcHook[] = ['ingress', 'egress']
@@ -226,13 +221,13 @@ function followFrom(bridge: string, host: HostIndex): ReadonlyMap<string, Place 
     if (reached.has(key)) continue
     reached.set(key, at)
     const before = at
-    queue.push(...next(at, host).map((hook) => ({ ...hook, before })))
+    queue.push(...nextHooks(at, host).map((hook) => ({ ...hook, before })))
   }
   return reached
 }
 
 /** The hooks that a frame may pass next. */
-function next({ link, tcHook }: Hook, host: HostIndex): Hook[] {
+export function nextHooks({ link, tcHook }: Hook, host: HostIndex): Hook[] {
   const to = (side: TcHook, links: readonly (Link | undefined)[]) =>
     links.flatMap((one) => (one === undefined || one === link ? [] : { link: one, tcHook: side }))
   if (tcHook === 'egress') {

@@ -24,9 +24,9 @@ import {
 } from '../resources/sources/host-source-kind.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
 import { namesGoingDown } from '../run-dir/going-down.ts'
-import { placeFrom } from '../spec/cross-checks.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
+import { placeFrom } from '../spec/repeats.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import { endOf } from '../spec/sources/registry.ts'
 import type { Spec } from '../spec/spec.ts'
@@ -35,6 +35,7 @@ import { warnOfDuplicates } from './duplicates.ts'
 import { holdNetwork } from './hold.ts'
 import { breakLoops, findOtherSpans, sortBySources } from './loops.ts'
 import { inSpan, resolveFilter, warnOfFilter } from './resolve-filter.ts'
+import { refuseOutputs, resolveOutputs, warnOfOutputs, withOutputs } from './resolve-outputs.ts'
 import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
 import type { Target } from './target.ts'
 
@@ -69,10 +70,14 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   }
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
   const others = findOtherSpans(resolved.items, scope, host)
-  const { spans: open, loops } = breakLoops(resolved.items, others, host)
+  const { spans: beside, refused } = refuseOutputs(resolved.items, others, host)
+  const { spans: open, loops } = breakLoops(beside, others, withOutputs(host, beside))
   const shared = findSharedNames(open)
   const spans = patient ? leaveNames(open, shared) : open
-  const errors = [...resolved.errors, ...(patient ? [] : [...loops, ...shared].map(({ diagnostic }) => diagnostic))]
+  const errors = [
+    ...resolved.errors,
+    ...(patient ? [] : [...refused, ...loops, ...shared].map(({ diagnostic }) => diagnostic))
+  ]
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
   const marked = { known: knownSpans(names, host), also: new Set<number>(), goingDown }
@@ -84,11 +89,12 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   )
   return {
     ...state,
-    waits: [...resolved.waits, ...(patient ? [...leftOut, ...shared.map(({ wait }) => wait)] : [])],
+    waits: [...resolved.waits, ...(patient ? [...leftOut, ...[...refused, ...shared].map(({ wait }) => wait)] : [])],
     warnings: [
       ...resolved.warnings,
       ...warnOfChains(spans, others),
       ...warnOfEmptySources(spans),
+      ...spans.flatMap((span) => warnOfOutputs(span, host)),
       ...spans.flatMap((span) => warnOfForeignCopies(span, state))
     ]
   }
@@ -117,7 +123,7 @@ type BridgeMtus = ReadonlyMap<string, number>
 
 function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, context: Context): Resolved<DesiredSpan> {
   const { host, patient } = context
-  const { sources, mtu, sensors: _, ...rest } = span
+  const { sources, mtu, sensors: _, outputs: __, ...rest } = span
   const { name } = span
   const parts = sources.map((source) => resolveMirrors(span, source, context))
   const mirrors = joinResolved(parts)
@@ -125,6 +131,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
   const twice = mirrors.items.flatMap((one) => (points.includes(one) ? [] : (explainTwice(span, one, points) ?? [])))
   const awaited = twice.filter(({ isSelected }) => patient || isSelected)
   const sensors = resolveSensors(span, context)
+  const outputs = resolveOutputs(span, context)
   const largest = Math.min(largestMtu(span, points, mtus, host), bridgeMaximum)
   const held = heldMtu(span, host)
   // It never shrinks under running sensors: these would lose their interface for frames that are smaller than they could be.
@@ -137,20 +144,23 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
     mirrors: points,
     tunnels: parts.flatMap(({ tunnels }) => tunnels),
     isUnread: parts.some((part) => part.isUnread),
-    untouched: parts.flatMap(({ blocked }) => blocked),
-    sensors: sensors.items
+    untouched: [...parts.flatMap(({ blocked }) => blocked), ...outputs.untouched],
+    sensors: sensors.items,
+    outputs: outputs.items
   }
   return {
     items: [resolved],
     waits: [
       ...mirrors.waits,
       ...awaited.map(({ point, found }) => waitForMirror(name, point, found)),
-      ...sensors.waits
+      ...sensors.waits,
+      ...outputs.waits
     ],
     errors: [
       ...mirrors.errors,
       ...twice.flatMap((one) => (awaited.includes(one) ? [] : inSpan(span, one.found))),
       ...sensors.errors,
+      ...outputs.errors,
       ...refusePodman(span, host)
     ],
     warnings: [

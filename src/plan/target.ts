@@ -3,6 +3,7 @@ import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
 import { routedLinks } from '../resources/interface-use.ts'
 import { readTunnelOwner } from '../resources/marks.ts'
+import { outputKindOf } from '../resources/outputs/registry.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
@@ -65,17 +66,25 @@ function choosesSenders({ spans }: Spec): boolean {
   return spans.some(({ sources }) => sources.some(({ from }) => from.length > 0))
 }
 
+/** Whether a link has one of these names, altnames or permanent MAC addresses. */
+function isNamed(names: readonly string[]): (link: Link) => boolean {
+  const all = new Set(names)
+  return ({ name, altnames, permanentMac }) => [name, ...altnames, permanentMac].some((one) => all.has(one))
+}
+
 /** What has to be read of the host to plan for a target. */
 export function readRequestOf(target: Target): ReadRequest {
   const { spans } = target.spec
   const bridges = new Set(spans.map(({ name }) => name))
   const needs = spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, target.spec)))
   const sourced = needs.flatMap(({ containers = [] }) => containers)
-  const devices = new Set(needs.flatMap((one) => one.devices ?? []))
+  const outputs = spans.flatMap((span) => span.outputs.flatMap((one) => outputKindOf(one).devices(one, target.spec)))
+  const devices = [...needs.flatMap((one) => one.devices ?? []), ...outputs]
+  const isDevice = isNamed(devices)
   const sourceNetworks = new Set(needs.flatMap((one) => one.networks ?? []))
   // What leads to a container is a source where containers are. Of all others there may be thousands.
   const isOurs = (link: Link) =>
-    [link.name, ...link.altnames, link.permanentMac].some((one) => one !== null && devices.has(one)) ||
+    isDevice(link) ||
     bridges.has(link.name) ||
     bridges.has(link.master ?? '') ||
     (sourced.length + sourceNetworks.size > 0 && link.foreignPeer) ||
@@ -85,7 +94,8 @@ export function readRequestOf(target: Target): ReadRequest {
     programmed: (links) => links.filter(isOurs).map(({ name }) => name),
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
-      return [...new Set([...marked, ...dedicatedInterfaces(target.spec, indexLinks(links))])]
+      const dedicated = dedicatedInterfaces(target.spec, indexLinks(links))
+      return [...new Set([...marked, ...dedicated, ...links.filter(isNamed(outputs)).map(({ name }) => name)])]
     },
     networks,
     sourceNetworks,

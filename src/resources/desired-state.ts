@@ -84,8 +84,16 @@ export interface DesiredTunnel extends TunnelSpec {
   readonly origin: Origin
 }
 
+/** A link that the frames of a span leave by. */
+export interface DesiredOutput {
+  /** The name of the link. */
+  readonly device: string
+  readonly item: ItemId
+  readonly origin: Origin
+}
+
 /** One span of the file, with its names resolved on this host. */
-export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu'> {
+export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'outputs' | 'mtu'> {
   /** The owner in its marks. */
   readonly owner: string
   /** Bytes. */
@@ -101,6 +109,8 @@ export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'mtu
   readonly untouched: readonly string[]
   /** The containers that exist. Those that do not are waits. */
   readonly sensors: readonly DesiredSensor[]
+  /** The outputs that can be had. */
+  readonly outputs: readonly DesiredOutput[]
 }
 
 /** The desired spans of a command. */
@@ -125,11 +135,18 @@ export type DesiredState = Readonly<ReturnType<typeof indexDesired>>
 /** Makes the indexes of desired spans. */
 export function indexDesired(desired: DesiredSpans) {
   const spans = new Map(desired.spans.map((span) => [span.name, span]))
+  const outputs = new Map(
+    desired.spans.flatMap((span) =>
+      span.outputs.map((output) => [output.device, { ...output, span: span.name }] as const)
+    )
+  )
   const networks = new Map(desired.spans.flatMap((span) => (span.network ? [[span.network.name, span] as const] : [])))
   return {
     ...desired,
     /** The span of this name. */
     spanOf: (name: string) => spans.get(name),
+    /** The output that has the link of this name, with the name of its span. */
+    outputOf: (device: string) => outputs.get(device),
     /** The span whose Docker network has this name. */
     spanOfNetwork: (network: string) => networks.get(network)
   }

@@ -1,6 +1,12 @@
 import type { HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
-import { type InterfaceMark, readCookie, readMark } from './marks.ts'
+import { type InterfaceMark, readCookie, readMark, readPortClass } from './marks.ts'
+
+/** Kinds of tunnels: a frame that enters one leaves the host inside another packet, and is not followed. */
+export const tunnelKinds: ReadonlySet<string | null> = new Set([
+  ...['vxlan', 'geneve', 'gre', 'gretap', 'erspan', 'ip6gre', 'ip6gretap', 'ip6erspan', 'ipip', 'sit', 'ip6tnl'],
+  ...['vti', 'vti6', 'xfrm', 'wireguard', 'bareudp', 'gtp']
+])
 
 /** Whether the host uses a link. Set down, a link cuts that use off, and loses its addresses and routes for good. */
 export function isInUse(host: HostIndex, link: Link): boolean {
@@ -14,7 +20,7 @@ export function isInUse(host: HostIndex, link: Link): boolean {
 
 /**
  * The names of the links whose routes have to be read: links that may be set down, because their marks say that they were
- * down before the first span; and bridges of spans that may be removed.
+ * down before the first span, or are outputs; and bridges of spans that may be removed.
  *
  * @param stays whether the span of that name is desired.
  */
@@ -37,8 +43,13 @@ export function routedLinks(
       return cookie && wasDown(cookie.source) ? [device] : []
     })
   )
+  const outputs = new Set(
+    filters.flatMap(({ device, classId }) => (readPortClass(classId)?.wasPort === false ? device : []))
+  )
   const going = new Set(aliases.flatMap(({ name }) => (stays(name) ? [] : [name])))
   return links
-    .filter(({ name, index }) => going.has(name) || downByAlias.has(index) || downByCookie.has(name))
+    .filter(
+      ({ name, index }) => going.has(name) || outputs.has(name) || downByAlias.has(index) || downByCookie.has(name)
+    )
     .map(({ name }) => name)
 }

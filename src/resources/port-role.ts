@@ -22,6 +22,8 @@ export type PortRole =
   | { readonly kind: 'left'; readonly connects: null; readonly reference: string }
   /** It may be such a port, and its mark does not say so. */
   | { readonly kind: 'stray'; readonly connects: null }
+  /** spanplan has put an interface of the host on the bridge: a further place that gets the frames of the span. */
+  | { readonly kind: 'output'; readonly connects: null }
   /** It is foreign, and leads nowhere else: the host may have another use for it. */
   | { readonly kind: 'local'; readonly connects: null }
 
@@ -50,12 +52,24 @@ export const treatments: Readonly<Record<PortRole['kind'], Treatment>> = {
   left: { sealed: true, silent: false, end: 'removed' },
   // What its container sends would enter the host.
   stray: { sealed: true, silent: true, end: 'stays' },
+  // A kind of its own attaches it, and takes it off.
+  output: { sealed: true, silent: false, end: 'returned' },
   local: { sealed: false, silent: false, end: 'returned' }
 }
 
 /** What the mark of a port says, or of a link that was one; null: it has none. */
 export function readPortMark(host: HostIndex, { name }: Link): PortOrigin | null {
   return readPortClass(findSeal(host, name)?.classId ?? null)
+}
+
+/**
+ * Whether spanplan has put a link on the bridge of a span: its mark says so; or its mark is lost, and it has the settings of a sealed
+ * port.
+ */
+export function isAttached(host: HostIndex, link: Link, span: string): boolean {
+  if (link.master !== span) return false
+  const mark = readPortMark(host, link)
+  return mark === null ? link.port?.isolated === true && !link.port.learning : !mark.wasPort
 }
 
 /** The role of a port of a span's bridge, or of a link that was one. */
@@ -70,6 +84,8 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
     }
   }
   const mark = readPortMark(host, link)
+  if (mark?.wasPort === false || desired.outputOf(link.name)?.span === link.master)
+    return { kind: 'output', connects: null }
   if (mark !== null && isNobodys(host, link)) {
     if (!mark.connection && isOnOtherNetwork(desired, host, link)) return { kind: 'foreign', connects: null }
     if (!mark.connection || host.unreadContainers.length > 0) return { kind: 'stray', connects: null }

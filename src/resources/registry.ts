@@ -13,6 +13,7 @@ import { stack } from './kinds/stack.ts'
 import { table } from './kinds/table.ts'
 import { tunnel } from './kinds/tunnel.ts'
 import { xdp } from './kinds/xdp.ts'
+import { output } from './outputs/output-port.ts'
 
 const registered = [
   bridge,
@@ -26,6 +27,7 @@ const registered = [
   sensor,
   stack,
   note,
+  output,
   port,
   xdp
 ] as const
@@ -62,6 +64,7 @@ const order: readonly string[] = Object.keys({
   'remove sensor': true,
   'remove network': true,
   'make bridge': true,
+  'make output': true,
   // Before what is on its link.
   'make tunnel': true,
   'make qdisc': true,
@@ -81,6 +84,8 @@ const order: readonly string[] = Object.keys({
   'remove qdisc': true,
   // After what is on its link.
   'remove tunnel': true,
+  // While the bridge is there, nothing else is different for it.
+  'remove output': true,
   'remove bridge': true,
   'remove xdp': true,
   // After the bridge: until then, what comes from a port would enter it.

@@ -63,13 +63,13 @@ export function isTransparent({ program, directAction, copies, others }: TcFilte
   return !others && copies.length > 0 && copies.every(({ control }) => control === 'continue')
 }
 
-/** What keeps an interface from being sealed, as a conflict. */
-export function sealConflict(host: TcIndex, device: string): Diagnostic {
+/** What keeps an interface from being sealed, as a conflict. @param instead what else helps. */
+export function sealConflict(host: TcIndex, device: string, instead = 'write "sealed: false"'): Diagnostic {
   const { words, removal } = findObstacle(host, device) ??
     findBefore(host, device) ?? { words: `${device} cannot be sealed`, removal: null }
   const remove = removal === null ? '' : `; if nothing needs it: ${shellLine(removal)}`
   const look = `look at it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, 'ingress'])}`
-  return diagnostic('SEAL_BLOCKED', words, `${look}${remove}; or write "sealed: false"`)
+  return diagnostic('SEAL_BLOCKED', words, `${look}${remove}; or ${instead}`)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Diagnostic, diagnostic, type Origin, writeOrigin } from '../errors.ts'
+import { type Diagnostic, diagnostic } from '../errors.ts'
 import { keysOf } from '../keys.ts'
 import { printable, quote } from '../printable.ts'
 import { findNames, readTokens } from './filter/tokens.ts'
@@ -6,6 +6,8 @@ import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } f
 import type { SensorSpec } from './items/sensor-item.ts'
 import type { SourceSpec } from './items/source-item.ts'
 import type { SpanSpec } from './items/span-item.ts'
+import { checkOutputs } from './outputs/check-outputs.ts'
+import { checkRepeats, nameOf, placeFrom } from './repeats.ts'
 import { sourceSummary } from './sources/registry.ts'
 import type { SourceSummary, TunnelSummary } from './sources/source-syntax.ts'
 import { writeSelector } from './values/container-selector.ts'
@@ -13,11 +15,6 @@ import { writeDirection } from './values/direction.ts'
 import { familyOf } from './values/ip-address.ts'
 import { readSubnet, subnetsOverlap } from './values/subnet.ts'
 import { placeWithin } from './yaml/tree.ts'
-
-/** `line 5`, or `b.yaml:5:3` if the place is in another file. */
-export function placeFrom(place: Origin, from: Origin): string {
-  return place.file === from.file ? `line ${place.line}` : printable(writeOrigin(place))
-}
 
 /** Finds what is wrong with spans that the schema accepts: within a span, and between spans. */
 export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly SpanSpec[]): Diagnostic[] {
@@ -30,28 +27,10 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
     ...checkSourceNetworks(spans),
     ...checkTunnels(spans, find),
     ...checkSubnets(spans),
+    ...checkOutputs(spans, find),
     ...checkLoops(spans, find)
   ]
 }
-
-/** Reports each item whose identity an earlier item has. `report` gets both, and the place of the earlier one. */
-export function checkRepeats<Item extends { readonly origin: Origin }>(
-  items: readonly Item[],
-  identityOf: (item: Item) => string,
-  report: (item: Item, earlier: Item, place: string) => Diagnostic
-): Diagnostic[] {
-  const seen = new Map<string, Item>()
-  return items.flatMap((item) => {
-    const identity = identityOf(item)
-    const earlier = seen.get(identity)
-    if (earlier !== undefined) return [report(item, earlier, placeFrom(earlier.origin, item.origin))]
-    seen.set(identity, item)
-    return []
-  })
-}
-
-/** The identity of an item by its name. */
-export const nameOf = ({ name }: { readonly name: string }) => name
 
 function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   const identityOf = ({ match }: InterfaceSpec) => writeMatch(match)

@@ -3,10 +3,9 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupsOf } from '../host/host-index.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
+import type { DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeWait } from '../resources/kind.ts'
 import type { KindName } from '../resources/registry.ts'
-import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { writeStaysUp } from '../run-dir/going-down.ts'
 import { writeDuration } from '../spec/values/duration.ts'
 import { counted } from '../text-lines.ts'
@@ -178,13 +177,13 @@ export function explainIdleness({ span, points, idle, maxIdle }: SourceIdleness)
   }
 }
 
-/** What is wrong with a source that has no carrier, or had none. */
-export function explainCarrier({ source }: CopyPoint, cause: CarrierCause): Diagnostic {
-  return diagnostic('CARRIER_LOST', `${writeSourceName(source)} ${causes[cause].clause}`, causes[cause].hint)
+/** What is wrong with a source, or an output, of this name that has no carrier, or had none. */
+export function explainCarrier(name: string, cause: CarrierCause): Diagnostic {
+  return diagnostic('CARRIER_LOST', `${name} ${causes[cause].clause}`, causes[cause].hint)
 }
 
 /** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
-const onTheWay: ReadonlySet<KindName> = new Set(['bridge', 'network', 'port', 'sensor'])
+const onTheWay: ReadonlySet<KindName> = new Set(['bridge', 'network', 'port', 'sensor', 'output'])
 
 function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly PlannedChange[]): Problem[] {
   const isChanged = (kind: KindName, device: string | null) =>
@@ -192,8 +191,7 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
   return hop.losses.flatMap(({ cause, frames }) => {
     const { text, hint } = causes[cause]
     const isOwn = 'isOwn' in causes[cause] || !changes.some(({ kind, device }) => isChanged(kind, device))
-    if (isCarrierCause(cause))
-      return hop.kind === 'interface' ? [{ diagnostic: explainCarrier(hop.point, cause), isOwn }] : []
+    if (isCarrierCause(cause)) return [{ diagnostic: explainCarrier(hopTitle(hop), cause), isOwn }]
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
     const message = `${counted(frames, 'frame')} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`

@@ -76,6 +76,7 @@ describe('a good file', () => {
             { id: 'sensor container suricata', container: 'suricata', interfaceName: null, origin: at(18, 15) },
             { id: 'sensor container zeek', container: 'zeek', interfaceName: null, origin: at(18, 25) }
           ],
+          outputs: [],
           mtu: 9000,
           wire: false,
           sealed: false,

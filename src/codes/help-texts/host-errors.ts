@@ -68,8 +68,24 @@ export const hostErrors = {
     'Install the package nftables, or take "from" out, and have the firewall of the host let in the senders alone.'
   ],
   LOOP: [
-    'A span would copy its own copies. The message shows the circle, also over cables, bridges, bonds, VLANs and macvlans.',
-    'Remove one of the sources in the circle, or the connection between them. Give a span with the name of its source another name.'
+    'A span would copy its own copies. The message shows the circle, also over outputs, cables, bridges, bonds, VLANs and macvlans.',
+    'Remove one of the sources or outputs in the circle, or the connection between them. Give a span with the name of its source another name.'
+  ],
+  OUTPUT_TWICE: [
+    'One interface is an output of two spans, or twice of one. A port belongs to one bridge.',
+    'Remove one of the two, or make one span a source of the other.'
+  ],
+  OUTPUT_SOURCE: [
+    'One interface is an output and a source: what leaves by it would be copied again.',
+    'Use another interface for one of the two. To copy what a span sends, make the span a source.'
+  ],
+  OUTPUT_IN_USE: [
+    'The interface cannot be an output: it has an address or a route, belongs to a bridge or a bond, carries a VLAN or the like, or leads to a container. A port of a span’s bridge is closed to the host, so any other use would be cut off.',
+    'Take away what the message names, if nothing needs it, or use another interface.'
+  ],
+  OUTPUT_FAILED: [
+    'The interface could not be put on the span’s bridge, or not be set as it has to be. Everything else was done.',
+    'Read what the program says in the message: some drivers, as of wireless interfaces, do not let an interface be a port of a bridge.'
   ],
   // Filters, and what else is on an interface.
   FILTER_INVALID: [

@@ -72,6 +72,10 @@ export const warnings = {
     'The driver does not allow an offload to be switched off, so sensors get merged frames.',
     'Let the sensors accept large frames, or use another interface.'
   ],
+  OUTPUT_MTU: [
+    'The driver of an output takes no MTU as large as that of the span: larger frames do not leave by it. The sensors get them.',
+    'Use another interface, or write a smaller "mtu" for the span, which holds for its sensors, too.'
+  ],
   MTU_SMALL: [
     'The "mtu" of the span is smaller than that of a source: larger frames are lost.',
     'Write "mtu: auto" or a larger number.'

@@ -25,6 +25,7 @@ const linkOutput = z.object({
   altnames: z.array(z.string()).default([]),
   flags: z.array(z.string()),
   mtu: z.number(),
+  max_mtu: z.number().default(0),
   link_type: z.string(),
   address: z.string().default(''),
   permaddr: z.string().optional(),
@@ -177,6 +178,7 @@ function parseLink(
     mac: link.address,
     permanentMac: link.permaddr ?? link.address,
     mtu: link.mtu,
+    ...(link.max_mtu > 0 && { largestMtu: link.max_mtu }),
     up: link.flags.includes('UP'),
     // `operstate` may be a second late.
     carrier: link.flags.includes('LOWER_UP'),

@@ -52,7 +52,7 @@ export const port: Kind<Port> = {
     const { desired, host } = state
     const bridges = bridge.observe(state).filter(({ isBridge }) => isBridge)
     const orphans = host.links.filter(orphansOf(desired, host))
-    return [
+    const ports = [
       ...bridges.flatMap(({ id, owner }) =>
         host
           .portsOf(id)
@@ -62,6 +62,8 @@ export const port: Kind<Port> = {
       ),
       ...orphans.map((link) => observePort(state, link, null, link.port !== null))
     ]
+    // They are resources of a kind of their own.
+    return ports.filter(({ role }) => role.kind !== 'output')
   }),
   rollbackTarget: rollbackPorts,
   create: (after) => joinSteps(after),

@@ -14,14 +14,8 @@ import { closingSettings, isClosing, sourceSettings } from '../settings.ts'
 
 /** Why frames cannot be copied from an interface, which may be dedicated to capture; undefined: they can. */
 export function checkInterface(link: Link, dedicated: boolean): Diagnostic | undefined {
-  const program = findConfused(link.name, dedicated)
-  if (program !== undefined) {
-    return diagnostic(
-      'INTERFACE_NAME',
-      `the name of interface ${link.name} cannot be passed to ${program}`,
-      `${link.name.isWellFormed() ? '' : 'it is not UTF-8; '}rename it: ${renameCommand(link)}`
-    )
-  }
+  const named = checkName(link, dedicated)
+  if (named !== undefined) return named
   if (link.type !== 'ether') {
     return diagnostic(
       'INTERFACE_NOT_ETHERNET',
@@ -30,6 +24,21 @@ export function checkInterface(link: Link, dedicated: boolean): Diagnostic | und
     )
   }
   return undefined
+}
+
+/**
+ * Why the name of an interface cannot be passed to all programs; undefined: it can.
+ *
+ * @param isSet more is set of the interface than that it is up and promiscuous.
+ */
+export function checkName(link: Link, isSet: boolean): Diagnostic | undefined {
+  const program = findConfused(link.name, isSet)
+  if (program === undefined) return undefined
+  return diagnostic(
+    'INTERFACE_NAME',
+    `the name of interface ${link.name} cannot be passed to ${program}`,
+    `${link.name.isWellFormed() ? '' : 'it is not UTF-8; '}rename it: ${renameCommand(link)}`
+  )
 }
 
 /**
@@ -69,9 +78,9 @@ function renameCommand({ name, altnames: [altname = name] }: Link): string {
 }
 
 /** The program that would misread the interface's name; undefined: none. */
-function findConfused(name: string, dedicated: boolean): string | undefined {
+function findConfused(name: string, isSet: boolean): string | undefined {
   if (batchWord(name) === null || printable(name) !== name) return 'tc'
-  if (!dedicated) return undefined
+  if (!isSet) return undefined
   if (name.includes('=')) return 'sysctl'
   return name === '*' ? 'ethtool' : undefined
 }

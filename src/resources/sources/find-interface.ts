@@ -1,9 +1,12 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import type { LinkIndex } from '../../host/host-index.ts'
+import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import type { IpLink, Link } from '../../host/snapshot.ts'
+import { writeStaysUp } from '../../run-dir/going-down.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { Spec } from '../../spec/spec.ts'
+import { explainOpaque } from '../foreign/opaque-link.ts'
 
 /** How a source's interface is found: by its entry in the file, or by its name. */
 export function matchOf({ interfaces }: Spec, source: string): InterfaceMatch {
@@ -15,6 +18,41 @@ export function isMatch(match: InterfaceMatch, link: Link, host: LinkIndex): boo
   // Compared first, for findCandidates() searches all links.
   const isPossible = 'name' in match || match.macaddress === link.permanentMac
   return isPossible && findCandidates(match, host).includes(link)
+}
+
+/** The name or the MAC address by which the file calls an interface. */
+export const nameIn = (match: InterfaceMatch): string => ('name' in match ? match.name : match.macaddress)
+
+/** The same in words. */
+export const writeMatchWords = (match: InterfaceMatch): string =>
+  'name' in match ? match.name : `with the MAC address ${match.macaddress}`
+
+/**
+ * Why an interface of the file is left as it is, where it is there, or may be, and its record is not understood; undefined: it is
+ * not so.
+ *
+ * @param role what it is in the span, with its article.
+ */
+export function explainOpaqueMatch(
+  match: InterfaceMatch,
+  host: HostIndex,
+  role: 'a source' | 'an output',
+  span: string
+): Diagnostic | undefined {
+  const isFound = !('code' in findInterface(match, host))
+  const opaque = isFound ? undefined : 'name' in match ? host.findOpaque(match.name) : host.opaque[0]
+  if (opaque === undefined) return undefined
+  const isNamed = 'name' in match && (opaque.name === match.name || opaque.altnames.includes(match.name))
+  const which = isNamed ? `it is ${role}` : `it may be ${role}, the one ${writeMatchWords(match)},`
+  return explainOpaque(opaque, `${which} of the span ${span}`)
+}
+
+/** The wait for an interface that is going down. */
+export function explainGoingDown(name: string, { files: all }: Spec): Diagnostic {
+  // Bare, apply finds ./spans.yaml; and /etc/spanplan only where there is no ./spans.yaml.
+  const files = all.length === 1 && all[0] === 'spans.yaml' ? [] : all
+  const hint = writeStaysUp(shellLine(['spanplan', 'apply', ...files.flatMap((path) => ['-f', path])]))
+  return diagnostic('INTERFACE_GOING_DOWN', `waits for ${name}, which is going down`, hint)
 }
 
 /** The names of the interfaces that are dedicated to capture. Any other use of such an interface would be cut off. */
@@ -75,4 +113,19 @@ function missingName(name: string, host: LinkIndex<IpLink>): Diagnostic {
     `there is no interface ${name} on this host`,
     suggestSlips(name, names) ?? `there are: ${there.slice(0, 20).join(', ') || 'none'}`
   )
+}
+
+/**
+ * A hint for a missing interface, whose name may be a typing error: a similar name that the file does not use yet;
+ * undefined: there is none.
+ */
+export function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIndex): string | undefined {
+  if (!('name' in match)) return undefined
+  const used = spec.spans.flatMap(({ sources, outputs }) =>
+    [...sources, ...outputs].flatMap((one) => (one.kind === 'interface' ? [matchOf(spec, one.interface)] : []))
+  )
+  const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link, host)))
+  // Names of interfaces are alike: ens256 is no slip for ens224, but another card, which may be of another network.
+  const names = links.flatMap(({ name, altnames }) => [name, ...altnames])
+  return suggestSlips(match.name, names)
 }

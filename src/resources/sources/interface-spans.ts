@@ -1,10 +1,13 @@
 import { groupBy, type LinkIndex } from '../../host/host-index.ts'
 import type { IpLink } from '../../host/snapshot.ts'
+import type { OutputSpec } from '../../spec/items/output-item.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
+import type { SpanSpec } from '../../spec/items/span-item.ts'
 import type { Spec } from '../../spec/spec.ts'
+import { outputKindOf } from '../outputs/registry.ts'
 import { hostKindOf } from './registry.ts'
 
-/** An interface, and the spans of a file that its frames get to. */
+/** An interface, and the spans of a file that its frames get to, or whose frames leave by it. */
 export interface InterfaceSpans {
   /** The name of its device; the name that was asked for where there is no device. */
   readonly device: string
@@ -13,7 +16,7 @@ export interface InterfaceSpans {
 }
 
 /**
- * Finds the spans of a file that copy from an interface, and those that copy from the bridges of such spans. The file may call the
+ * Finds the spans of a file that copy from an interface or have it as an output, and those that copy from the bridges of such spans. The file may call the
  * interface by its name, by an altname, or by its MAC address. Where there is no device, only the name is compared.
  *
  * @param name of a device, or one of its altnames.
@@ -26,7 +29,9 @@ export function findInterfaceSpans(spec: Spec, name: string, host: LinkIndex<IpL
     )
   )
   const copiersOf = groupBy(devices, ({ device }) => device)
-  const reached = new Set(spec.spans.flatMap((span) => (span.sources.some(isOf) ? span.name : [])))
+  const isBy = (output: OutputSpec) => outputKindOf(output).isDevice(output, name, spec, host)
+  const isAt = ({ sources, outputs }: SpanSpec) => sources.some(isOf) || outputs.some(isBy)
+  const reached = new Set(spec.spans.flatMap((span) => (isAt(span) ? span.name : [])))
   // The loop also comes to what is added meanwhile.
   for (const bridge of reached) for (const { span } of copiersOf(bridge)) reached.add(span)
   const spans = spec.spans.filter((span) => reached.has(span.name))

@@ -1,18 +1,14 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import { shellLine } from '../../host/quote-command.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
-import { writeStaysUp } from '../../run-dir/going-down.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
-import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import { everySpan, matchesSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Device } from '../desired-state.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
-import { explainOpaque } from '../foreign/opaque-link.ts'
 import { readTunnelOwner } from '../marks.ts'
 import { ownsBridge } from '../ownership.ts'
 import {
@@ -23,7 +19,18 @@ import {
   sourceSettings
 } from '../settings.ts'
 import { checkDedicated, checkInterface, closableSettings } from './check-interface.ts'
-import { findCandidates, findInterface, isMatch, isMeant, matchOf } from './find-interface.ts'
+import {
+  explainGoingDown,
+  explainOpaqueMatch,
+  findCandidates,
+  findInterface,
+  isMatch,
+  isMeant,
+  matchOf,
+  nameIn,
+  suggestInterface,
+  writeMatchWords
+} from './find-interface.ts'
 import {
   type Context,
   type HostSourceKind,
@@ -38,8 +45,7 @@ import {
 /** An interface of the host. Its directions are those that the host sees. */
 export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
   needs(source, spec) {
-    const match = matchOf(spec, source.interface)
-    return { devices: ['name' in match ? match.name : match.macaddress] }
+    return { devices: [nameIn(matchOf(spec, source.interface))] }
   },
   isDevice: (source, name, spec, host) => isMeant(matchOf(spec, source.interface), name, host),
   // The mirrors on what is not understood stay, as it is with all that is there.
@@ -51,13 +57,8 @@ export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
 /** The interface of a source, if it is there, or may be, and its record is not understood: its mirrors are kept. */
 function resolveOpaque(source: SourceOf<'interface'>, span: SpanSpec, context: Context): ResolvedSource | null {
   const { spec, host, patient } = context
-  const match = matchOf(spec, source.interface)
-  const isFound = !('code' in findInterface(match, host))
-  const opaque = isFound ? undefined : 'name' in match ? host.findOpaque(match.name) : host.opaque[0]
-  if (opaque === undefined) return null
-  const isNamed = 'name' in match && (opaque.name === match.name || opaque.altnames.includes(match.name))
-  const which = isNamed ? 'it is a source' : `it may be the source ${matchWords(match)}`
-  const found = explainOpaque(opaque, `${which} of the span ${span.name}`)
+  const found = explainOpaqueMatch(matchOf(spec, source.interface), host, 'a source', span.name)
+  if (found === undefined) return null
   if (!patient) return { ...nothingResolved, errors: [{ ...found, origin: source.origin }], isUnread: true }
   return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], found), isUnread: true }
 }
@@ -84,16 +85,12 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
       return { ...nothingResolved, items: hooks }
     }
     const hint = suggestInterface(match, spec, host)
-    const missing = diagnostic(link.code, `waits for the interface ${matchWords(match)}`, hint)
+    const missing = diagnostic(link.code, `waits for the interface ${writeMatchWords(match)}`, hint)
     return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], missing) }
   }
   const { name } = link
   if (goingDown.has(name)) {
-    // Bare, apply finds ./spans.yaml; and /etc/spanplan only where there is no ./spans.yaml.
-    const files = spec.files.length === 1 && spec.files[0] === 'spans.yaml' ? [] : spec.files
-    const hint = writeStaysUp(shellLine(['spanplan', 'apply', ...files.flatMap((path) => ['-f', path])]))
-    const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${name}, which is going down`, hint)
-    return { ...nothingResolved, waits: waitForMirrors(span, source, [name], going) }
+    return { ...nothingResolved, waits: waitForMirrors(span, source, [name], explainGoingDown(name, spec)) }
   }
   const { dedicated, settings, warnings } = settingsOf(link, spec, host)
   const found =
@@ -163,25 +160,6 @@ function hooksOf(
     settings,
     problem
   }))
-}
-
-function matchWords(match: InterfaceMatch): string {
-  return 'name' in match ? match.name : `with the MAC address ${match.macaddress}`
-}
-
-/**
- * A hint for a missing interface, whose name may be a typing error: a similar name that the file has no source of yet;
- * undefined: there is none.
- */
-function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIndex): string | undefined {
-  if (!('name' in match)) return undefined
-  const used = spec.spans.flatMap(({ sources }) =>
-    sources.flatMap((source) => (source.kind === 'interface' ? [matchOf(spec, source.interface)] : []))
-  )
-  const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link, host)))
-  // Names of interfaces are alike: ens256 is no slip for ens224, but another card, which may be of another network.
-  const names = links.flatMap(({ name, altnames }) => [name, ...altnames])
-  return suggestSlips(match.name, names)
 }
 
 /** Warns of an interface that merges frames, and whose driver cannot stop that: sensors do not see these frames as on the wire. */

@@ -5,6 +5,7 @@ import { flag, mapping, noControls, text } from '../schema/rules.ts'
 import { findTree, findValuePlace, type Tree } from '../yaml/tree.ts'
 import { itemKeys, plainKey, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
 import { type NetworkSpec, network, printNetwork, readNetwork } from './network-item.ts'
+import { output, printOutputItem, readOutput } from './output-item.ts'
 import { printSensor, readSensor, sensor } from './sensor-item.ts'
 import { printSourceItem, readSource, source } from './source-item.ts'
 
@@ -64,6 +65,16 @@ const keys = {
     read: (items, { tree }) =>
       items.flatMap((item, index) => readSensor(item, findValuePlace(tree, ['sensors', index]))),
     print: (items) => items.map(printSensor)
+  }),
+  outputs: key({
+    key: 'outputs',
+    schema: z
+      .array(output, { error: 'must be a list of outputs' })
+      .default([])
+      .describe('Further places that get every frame of the span, each with interface: a tool on a cable'),
+    read: (items, { tree, findInterface }) =>
+      items.flatMap((item, index) => readOutput(item, findValuePlace(tree, ['outputs', index]), findInterface)),
+    print: (items) => (items.length === 0 ? undefined : items.map(printOutputItem))
   }),
   /** Bytes, or `auto`: that of the largest source. */
   mtu: plainKey(

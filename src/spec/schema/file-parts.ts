@@ -85,7 +85,7 @@ function removeInvalid(tree: Tree, issues: readonly z.core.$ZodIssue[]): Tree | 
  */
 function listRemovals(path: Path): Path[] {
   const [key] = path
-  if ((key === 'sources' || key === 'sensors') && path.length > 1) return [path.slice(0, 2)]
+  if ((key === 'sources' || key === 'sensors' || key === 'outputs') && path.length > 1) return [path.slice(0, 2)]
   // A span with sensors and without a network would get a network of the span's name.
   if (key === 'network') return [['network'], ['sensors']]
   return key === 'match' ? [[]] : [path.slice(0, 1)]

@@ -37,7 +37,10 @@ const missingKeyHints: ReadonlyMap<string, string> = new Map([
 
 /** Keys that are reserved for a later version, each after the kind of its place. */
 const unsupported: ReadonlyMap<string, string> = new Map([
-  ['span outputs', 'outputs'],
+  ['output filter', 'a filter of an output'],
+  ['output vxlan', 'outputs over VXLAN'],
+  ['output gretap', 'outputs over GRE'],
+  ['output erspan', 'outputs over ERSPAN'],
   ['sensor balance', 'balance among sensors']
 ])
 
@@ -54,7 +57,7 @@ function subjectOf(path: Path): string {
   const kind = levelOf(path)
   const last = path.at(-1)
   const item = typeof last === 'number' ? `an item of ${String(path.at(-2))}` : String(last)
-  const name = kind === 'source' || kind === 'sensor' ? `a ${kind}` : item
+  const name = kind === 'output' ? 'an output' : kind === 'source' || kind === 'sensor' ? `a ${kind}` : item
   return `${name}${inOwner(path)}`
 }
 
@@ -91,7 +94,7 @@ function suggestFix(issue: Issue, tree: Tree): string | undefined {
   if (issue.code === 'invalid_type' && issue.expected === 'array') {
     if (tree.kind === 'scalar') {
       const text = shorten(tree).replace(/^[[\s]+|[\]\s]+$/g, '')
-      return key === 'sources' ? `write "- interface: ${text}"` : `write [${text}]`
+      return key === 'sources' || key === 'outputs' ? `write "- interface: ${text}"` : `write [${text}]`
     }
     return tree.kind === 'map' ? suggestItems(tree) : undefined
   }
@@ -101,7 +104,7 @@ function suggestFix(issue: Issue, tree: Tree): string | undefined {
   if (expectsText(issue) && typeof key === 'number' && tree.kind !== 'scalar') return 'write the name alone'
   if (expectsText(issue) && tree.kind === 'list') return suggestOne(key, tree)
   if (tree.kind !== 'scalar') return undefined
-  if (levelOf(issue.path) === 'source') {
+  if (levelOf(issue.path) === 'source' || levelOf(issue.path) === 'output') {
     const [, name = shorten(tree)] = /^interface\s*[:\uFF1A=]\s*(\S+)$/.exec(shorten(tree)) ?? []
     return `write "interface: ${name}"`
   }

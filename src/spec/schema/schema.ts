@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { interfaceEntry, matchMapping } from '../interfaces.ts'
 import { networkMapping } from '../items/network-item.ts'
+import { output } from '../items/output-item.ts'
 import { sensorMapping } from '../items/sensor-item.ts'
 import { source } from '../items/source-item.ts'
 import { span } from '../items/span-item.ts'
@@ -67,7 +68,8 @@ export const levelKeys = {
   source: Object.keys(source.shape),
   network: Object.keys(networkMapping.shape),
   ...tunnelKeys,
-  sensor: Object.keys(sensorMapping.shape)
+  sensor: Object.keys(sensorMapping.shape),
+  output: Object.keys(output.shape)
 }
 
 /** The JSON Schema of spans.yaml, for editors. yaml-language-server supports draft 7 best. */

@@ -23,9 +23,17 @@ const homes: Readonly<Record<Level, string>> = {
   network: 'under "network", as in: network: {name: NAME, KEY: VALUE}',
   interface: 'in an entry of "interfaces", as in: interfaces: {eth1: {KEY: VALUE}}',
   sensor: 'in an item of "sensors", as in: sensors: [{container: NAME, KEY: VALUE}]',
+  output: 'in an item of "outputs", as in: outputs: [{interface: eth2, KEY: VALUE}]',
   vxlan: inTunnel('vxlan'),
   file: 'at the top of the file, in column 1'
 }
+
+/** The levels of the items of lists. */
+const itemLevels: ReadonlyMap<PropertyKey | undefined, Level> = new Map([
+  ['sources', 'source'],
+  ['sensors', 'sensor'],
+  ['outputs', 'output']
+])
 
 /** The level of the mapping at a path. */
 export function levelOf([group, ...path]: Path): Level | undefined {
@@ -37,7 +45,7 @@ export function levelOf([group, ...path]: Path): Level | undefined {
   if (key === 'network' && path.length === 2) return 'network'
   if (key === 'sources' && path.length === 4) return tunnels.find((one) => one === path[3])
   if (path.length !== 3) return undefined
-  return key === 'sources' ? 'source' : key === 'sensors' ? 'sensor' : undefined
+  return itemLevels.get(key)
 }
 
 /** The keys that the mapping at a path may have. */

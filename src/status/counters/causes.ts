@@ -6,7 +6,7 @@ interface CauseEntry {
   readonly counted: 'kernel' | 'difference' | 'none'
   /** What is lost so comes from no difference to the file: it would be lost all the same if the host were as the file says. */
   readonly isOwn?: true
-  /** Of a source that has no carrier, or had none: what is said of it. */
+  /** Of a source or an output that has no carrier, or had none: what is said of it. */
   readonly clause?: string
   /** What to do about it. */
   readonly hint: string
@@ -92,6 +92,18 @@ export const causes = {
     text: "dropped at the sensor's interface",
     hint: 'its interface is down, or its MTU is smaller, or net.core.netdev_max_backlog is too small for the bursts'
   },
+  output_no_carrier: {
+    counted: 'difference',
+    text: 'no carrier',
+    clause: 'has no carrier',
+    hint: 'look at the cable, and at the tool at its other end'
+  },
+  output_dropped: {
+    counted: 'kernel',
+    isOwn: true,
+    text: 'dropped by the interface or its driver',
+    hint: 'its line may be slower than what is copied: use a faster one, or copy less; ethtool -S shows what the driver counts'
+  },
   socket_full: {
     counted: 'kernel',
     isOwn: true,
@@ -108,7 +120,7 @@ export const causes = {
 /** The name of one of the causes above. */
 export type Cause = keyof typeof causes
 
-/** The causes that say that a source has no carrier, or had none. */
+/** The causes that say that a source or an output has no carrier, or had none. */
 export type CarrierCause = { [Name in Cause]: (typeof causes)[Name] extends { clause: string } ? Name : never }[Cause]
 
 export function isCarrierCause(cause: Cause): cause is CarrierCause {

@@ -15,7 +15,7 @@ import {
   pairMirrors,
   sumDeltas
 } from './counter-delta.ts'
-import type { FramePath, PathMirror, PathPort } from './frame-path.ts'
+import type { FramePath, PathMirror, PathOutput, PathPort } from './frame-path.ts'
 
 /** Frames that were lost at a hop. */
 export interface Loss {
@@ -47,7 +47,7 @@ export type Hop = HopCounts & {
         /** Since the filter was made; null: there is no filter. */
         readonly counters: MirrorCounters | null
       }
-    | { readonly kind: 'bridge' | 'port' }
+    | { readonly kind: 'bridge' | 'port' | 'output' }
     | {
         readonly kind: 'sensor'
         readonly container: string
@@ -88,7 +88,8 @@ export function makeFlowReport(path: FramePath, first: Sample, later: Sample): F
       ...received.map((mirror) => interfaceHop(path, mirror, interval)),
       ...path.mirrors.map((mirror) => mirrorHop(path, mirror, interval)),
       bridgeHop(path, interval),
-      ...path.ports.flatMap((port) => portHops(path, port, interval))
+      ...path.ports.flatMap((port) => portHops(path, port, interval)),
+      ...path.outputs.map((output) => outputHop(path, output, interval))
     ]
   }
 }
@@ -190,9 +191,9 @@ function mirrorHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop
   return { ...hop, ...countsOf(mirrorDelta(pair, 'packets'), mirrorDelta(pair, 'bytes'), losses) }
 }
 
-function causeOfRefusal({ ports }: FramePath, { target }: MirrorCounters): Cause {
+function causeOfRefusal({ ports, outputs }: FramePath, { target }: MirrorCounters): Cause {
   if (target === '*') return 'target_gone'
-  return ports.length === 0 ? 'no_sensor' : 'target_down'
+  return ports.length + outputs.length === 0 ? 'no_sensor' : 'target_down'
 }
 
 function bridgeHop(path: FramePath, interval: Interval): Hop {
@@ -214,15 +215,38 @@ function portHops(path: FramePath, { device, index, sensor }: PathPort, interval
   const hop = { kind: 'port', device } as const
   const pair = pairLinks(index, ...interval)
   if (pair === undefined) return [{ ...hop, ...absent }]
-  const sent = frameDelta(pair, 'tx', interval)
-  const refused = counterDelta(pair, ({ tx }) => tx.dropped + tx.errors).count
-  const bridge = pairLinks(path.bridge, ...interval)
-  const lost = bridge === undefined ? 0 : missingFrames(frameDelta(bridge, 'tx', interval), sent, refused)
+  const { sent, refused, lost } = sentBy(path, pair, interval)
   const losses = [...loss('port_dropped', refused), ...loss(causeBeforePort(path, pair, interval), lost)]
   return [
     { ...hop, ...countsOf(sent, sentBytes(pair), losses) },
     ...(sensor === null ? [] : [sensorHop(device, sensor, sent, interval)])
   ]
+}
+
+/** What a port has sent, what it has refused to send, and what it did not get of what the bridge got. */
+function sentBy(path: FramePath, pair: CounterPair<LinkCounters>, interval: Interval) {
+  const sent = frameDelta(pair, 'tx', interval)
+  const refused = counterDelta(pair, ({ tx }) => tx.dropped + tx.errors).count
+  const bridge = pairLinks(path.bridge, ...interval)
+  const lost = bridge === undefined ? 0 : missingFrames(frameDelta(bridge, 'tx', interval), sent, refused)
+  return { sent, refused, lost }
+}
+
+function outputHop(path: FramePath, { device, index }: PathOutput, interval: Interval): Hop {
+  const hop = { kind: 'output', device } as const
+  const pair = pairLinks(index, ...interval)
+  if (pair === undefined) return { ...hop, ...absent }
+  const { sent, refused, lost } = sentBy(path, pair, interval)
+  const { running, up } = pair.later
+  const isRunning = running && !lostCarrier(pair)
+  const carrier = running ? 'carrier_flap' : up ? 'output_no_carrier' : 'interface_down'
+  const losses = [
+    // A bridge sends nothing by a port that has no carrier.
+    ...(isRunning ? [] : [{ cause: carrier, frames: lost > 0 ? lost : null } as const]),
+    ...loss('output_dropped', refused),
+    ...(isRunning ? loss(causeBeforePort(path, pair, interval), lost) : [])
+  ]
+  return { ...hop, ...countsOf(sent, sentBytes(pair), losses) }
 }
 
 /** Why a port does not get what the bridge got. The kernel does not say: this is the cause that can be. */

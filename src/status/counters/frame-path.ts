@@ -18,6 +18,13 @@ export interface PathPort {
   readonly sensor: { readonly container: string; readonly inside: ContainerInterface } | null
 }
 
+/** An interface that the frames leave by. */
+export interface PathOutput {
+  readonly device: string
+  /** null: it is no port of the span's bridge. */
+  readonly index: number | null
+}
+
 /** The path of a span's frames: from the interfaces that are mirrored to its bridge, and on to each port. */
 export interface FramePath {
   readonly span: string
@@ -27,6 +34,7 @@ export interface FramePath {
   /** The bridge's index; null: there is no bridge. */
   readonly bridge: number | null
   readonly ports: readonly PathPort[]
+  readonly outputs: readonly PathOutput[]
 }
 
 /** The frame paths of the spans of a plan, in the file's order. */
@@ -37,13 +45,18 @@ export function framePathsOf(view: PlanView): FramePath[] {
 /** The frame path of one span of a plan. */
 export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
   const bridge = host.linkOf(span.name)
-  const ports = host.portsOf(span.name)
+  const isOutput = ({ name }: Link) => span.outputs.some(({ device }) => device === name)
+  const ports = host.portsOf(span.name).filter((link) => !isOutput(link))
   return {
     span: span.name,
     wire: span.wire,
     mirrors: span.mirrors.map((point) => ({ point, handle: handleOf(span, point) })),
     bridge: bridge?.bridge ? bridge.index : null,
-    ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) }))
+    ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) })),
+    outputs: span.outputs.map(({ device }) => {
+      const link = host.linkOf(device)
+      return { device, index: link?.master === span.name ? link.index : null }
+    })
   }
 }
 

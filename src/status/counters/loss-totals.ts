@@ -9,7 +9,8 @@ export const causesAt: Readonly<Record<Hop['kind'], readonly Cause[]>> = {
   mirror: ['target_gone', 'no_sensor', 'target_down', 'action_dropped'],
   bridge: ['unexplained'],
   port: ['port_dropped', 'port_down', 'too_large', 'unexplained'],
-  sensor: ['socket_full']
+  sensor: ['socket_full'],
+  output: ['output_dropped', 'output_no_carrier', 'too_large', 'unexplained']
 }
 
 /** The losses of one span since its first sample. */

@@ -81,6 +81,9 @@ export const metrics = {
   spanplan_bridge_bytes_total: counter("Bytes copied to the span's bridge.", 'span'),
   spanplan_port_frames_total: counter("Frames sent to a sensor; the interface is the host's end.", port),
   spanplan_port_bytes_total: counter('Bytes sent to a sensor.', port),
+  spanplan_output_carrier: gauge('Whether the output is up and has a carrier.', 'span interface'),
+  spanplan_output_frames_total: counter('Frames that the output has sent.', 'span interface'),
+  spanplan_output_bytes_total: counter('Bytes that the output has sent.', 'span interface'),
   spanplan_lost_frames_total: counter(
     'Frames lost, by hop and reason, since the first scrape of this watch.',
     'span hop interface direction sensor reason'
@@ -225,6 +228,12 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
       traffic({ span, interface: device, ...sensorLabel(sensor?.container) }, findLink(index, sample)?.tx)
     )
   )
+  const outputs = paths.flatMap(({ span, outputs }) =>
+    outputs.flatMap(({ device, index }) => {
+      const link = findLink(index, sample)
+      return link === undefined ? [] : [{ labels: { span, interface: device }, link }]
+    })
+  )
   return [
     family('spanplan_source_carrier', carriers),
     family('spanplan_source_idle_seconds', idlePoints(paths, sample)),
@@ -232,11 +241,22 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
     ...trafficFamilies('mirror', mirrors),
     ...trafficFamilies('bridge', bridges),
     ...trafficFamilies('port', ports),
+    family(
+      'spanplan_output_carrier',
+      outputs.map(({ labels, link }) => truth(link.running, labels))
+    ),
+    ...trafficFamilies(
+      'output',
+      outputs.flatMap(({ labels, link }) => traffic(labels, link.tx))
+    ),
     ...lossFamilies(losses)
   ]
 }
 
-function trafficFamilies(place: 'interface' | 'mirror' | 'bridge' | 'port', traffic: readonly Traffic[]): Family[] {
+function trafficFamilies(
+  place: 'interface' | 'mirror' | 'bridge' | 'port' | 'output',
+  traffic: readonly Traffic[]
+): Family[] {
   const framePoints = traffic.map(({ labels, packets }) => ({ labels, value: packets }))
   const bytePoints = traffic.map(({ labels, bytes }) => ({ labels, value: bytes }))
   return [family(`spanplan_${place}_frames_total`, framePoints), family(`spanplan_${place}_bytes_total`, bytePoints)]

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { CopyPoint } from '../../resources/desired-state.ts'
+import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { causeOfNoCarrier } from '../../status/counters/flow-report.ts'
 import { explainCarrier } from '../../status/health.ts'
 import type { EmitEvent } from './event.ts'
@@ -55,7 +56,7 @@ export function openCarrierRecorder(emit: EmitEvent) {
       sources.filter((one) => isUp(one) && !hasCarrier(one)),
       (one) => !isPlanned(one)
     )
-    const diagnosticOf = ({ point }: Source) => explainCarrier(point, causeOfNoCarrier(point))
+    const diagnosticOf = ({ point }: Source) => explainCarrier(writeSourceName(point.source), causeOfNoCarrier(point))
     for (const one of started) emit({ type: 'carrier_lost', ...one, diagnostic: diagnosticOf(one) })
     for (const one of ended) if (hasCarrier(one)) emit({ type: 'carrier_back', ...one, diagnostic: diagnosticOf(one) })
   }

@@ -32,6 +32,7 @@ describe('ip', () => {
       mac: '02:83:dc:b0:a6:8c',
       permanentMac: '02:83:dc:b0:a6:8c',
       mtu: 9000,
+      largestMtu: 65535,
       up: true,
       carrier: true,
       promiscuous: false,

@@ -29,6 +29,7 @@ export const path: FramePath = {
       handle: 8
     })),
   bridge: 4,
+  outputs: [],
   ports: [
     {
       device: 'veth6',

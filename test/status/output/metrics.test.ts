@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { Link } from '../../../src/host/snapshot.ts'
 import { type Family, type Labels, writeExposition } from '../../../src/status/output/exposition.ts'
 import { type Measurement, makeMetrics, metrics } from '../../../src/status/output/metrics.ts'
 import type { WatchState } from '../../../src/status/watch-state.ts'
@@ -193,7 +194,12 @@ test('each has the labels that the table says, and is in the order of the table'
   if (docker.state !== 'read') throw new Error('the fixture has changed')
   const stopped = { running: false, finishedAt: '2026-01-01T00:00:00.000Z' }
   const containers = docker.containers.map((one) => (one.name === 'zeek' ? { ...one, ...stopped } : one))
-  const view = see({ ...converged, docker: { ...docker, containers } })
+  const output: Link | undefined = converged.links.find(({ name }) => name === 'ens192')
+  if (output === undefined) throw new Error('the fixture has changed')
+  const port = { isolated: true, learning: false, flooding: true }
+  const links = [...converged.links, { ...output, index: 99, name: 'ens224', permanentMac: '', master: 'span0', port }]
+  const text = fixture('spans.yaml').replace('sensors:', 'outputs: [{interface: ens224}]\n    sensors:')
+  const view = see({ ...converged, links, docker: { ...docker, containers } }, text)
   const families = makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch))
   const labelsOf = (family: Family) =>
     family.type === 'histogram' ? [] : family.points.flatMap(({ labels = {} }) => Object.keys(labels))

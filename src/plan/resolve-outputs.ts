@@ -1,0 +1,156 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import { groupBy, type HostIndex } from '../host/host-index.ts'
+import { hookKey, type Link } from '../host/snapshot.ts'
+import { type DesiredOutput, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
+import type { Wait } from '../resources/kind.ts'
+import { type ResolvedOutput, waitForOutput } from '../resources/outputs/host-output-kind.ts'
+import { outputMtu } from '../resources/outputs/output-port.ts'
+import { outputKindOf } from '../resources/outputs/registry.ts'
+import { readPortMark } from '../resources/port-role.ts'
+import { type Context, joinResolved } from '../resources/sources/host-source-kind.ts'
+import type { SpanSpec } from '../spec/items/span-item.ts'
+import { placeFrom } from '../spec/repeats.ts'
+import { type Feeding, type Hook, nextHooks } from './loops.ts'
+
+/** The outputs of a span that can be had, each alone. */
+export function resolveOutputs(span: SpanSpec, context: Context) {
+  const parts = span.outputs.map((output): ResolvedOutput => outputKindOf(output).resolve(output, span, context))
+  return { ...joinResolved(parts), untouched: parts.flatMap(({ untouched = [] }) => untouched) }
+}
+
+/** Warns of outputs that do not send the largest frames of their span. */
+export function warnOfOutputs({ name: span, mtu, outputs }: DesiredSpan, host: HostIndex): Diagnostic[] {
+  return outputs.flatMap(({ device, item, origin }) => {
+    const link = host.linkOf(device)
+    const most = link === undefined ? mtu : outputMtu(mtu, link, host)
+    if (most >= mtu) return []
+    const message = `${device} takes an mtu of ${most} at most, and that of the span ${span} is ${mtu}: larger frames do not leave by it`
+    const found = diagnostic(
+      'OUTPUT_MTU',
+      message,
+      'use another interface, or write a smaller "mtu" for the span',
+      origin
+    )
+    return [{ ...found, subject: { span, kind: 'output', id: [device], item } }]
+  })
+}
+
+/** An output that cannot be had beside the others. */
+interface Refused {
+  readonly diagnostic: Diagnostic
+  readonly wait: Wait
+}
+
+/**
+ * Leaves out of the spans the outputs that cannot be had together: an interface that is one already, or is a source; and one by which
+ * the frames of a span would come back to it. Each is followed as {@link nextHooks} follows frames.
+ *
+ * @param others the live spans beside these, which stay as they are.
+ */
+export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Feeding[], host: HostIndex) {
+  if (spans.every(({ outputs }) => outputs.length === 0)) return { spans, refused: [] }
+  const refused: Refused[] = []
+  const taken = new Map<string, DesiredOutput & { readonly span: string }>()
+  const points = new Map(
+    spans.flatMap(({ name: span, mirrors }) => mirrors.map((point) => [point.device.name, { ...point, span }] as const))
+  )
+  const feedsAt = groupBy(
+    [...spans, ...others].flatMap(({ name: target, mirrors }) =>
+      mirrors.map((point) => ({ key: hookKey(placeOf(point)), target }))
+    ),
+    ({ key }) => key
+  )
+  const open = spans.map((span) => ({ ...span, outputs: [] as readonly DesiredOutput[] }))
+  const find = (span: DesiredSpan, { device, origin }: DesiredOutput): Diagnostic | undefined => {
+    const [earlier, source] = [taken.get(device), points.get(device)]
+    const subject = `output ${device} of span ${span.name}`
+    if (earlier !== undefined) {
+      const message = `${subject} is already an output of span ${earlier.span} (${placeFrom(earlier.origin, origin)})`
+      return diagnostic('OUTPUT_TWICE', message, 'an interface can carry the frames of one span: remove one', origin)
+    }
+    if (source !== undefined) {
+      const message = `${subject} is also a source, of span ${source.span} (${placeFrom(source.origin, origin)})`
+      return diagnostic('OUTPUT_SOURCE', message, 'use another interface for one of the two', origin)
+    }
+    const way = findWayBack(
+      span.name,
+      device,
+      (key) => feedsAt(key).map(({ target }) => target),
+      withOutputs(host, open)
+    )
+    if (way === null) return undefined
+    const message = `${subject} leads back into the span: ${way.join(' → ')}`
+    return diagnostic('LOOP', message, 'use an interface that leads to no source of the span', origin)
+  }
+  for (const [at, span] of spans.entries()) {
+    for (const one of span.outputs) {
+      const found = find(span, one)
+      if (found === undefined) {
+        taken.set(one.device, { ...one, span: span.name })
+        open[at] = { ...span, outputs: [...(open[at]?.outputs ?? []), one] }
+      } else {
+        refused.push({ diagnostic: found, wait: waitForOutput(span.name, one.device, { id: one.item, ...one }, found) })
+      }
+    }
+  }
+  return { spans: open, refused }
+}
+
+/** The names of what the frames of a span pass from an output back to the span; null: they do not come back. */
+function findWayBack(
+  span: string,
+  device: string,
+  targetsAt: (key: string) => readonly string[],
+  host: HostIndex
+): readonly string[] | null {
+  const start = host.linkOf(device)
+  if (start === undefined) return null
+  type Step = Hook & { readonly way: readonly string[] }
+  const seen = new Set<string>()
+  const queue: Step[] = [{ link: start, tcHook: 'egress', way: [span, device] }]
+  const add = (link: Link, tcHook: Hook['tcHook'], way: readonly string[]) =>
+    queue.push({ link, tcHook, way: way.at(-1) === link.name ? way : [...way, link.name] })
+  for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
+    const key = hookKey({ device: at.link.name, tcHook: at.tcHook })
+    if (seen.has(key)) continue
+    seen.add(key)
+    if (at.link.name === span) return at.way
+    for (const target of targetsAt(key)) {
+      if (target === span) return [...at.way, span]
+      const bridge = host.linkOf(target)
+      const way = [...at.way, target]
+      if (bridge !== undefined) for (const tcHook of ['egress', 'ingress'] as const) add(bridge, tcHook, way)
+      // Also of a bridge that is not there yet.
+      for (const port of host.membersOf(target)) add(port, 'egress', way)
+      for (const tcHook of ['egress', 'ingress'] as const) {
+        const next = targetsAt(hookKey({ device: target, tcHook }))
+        if (bridge === undefined && next.includes(span)) return [...way, span]
+      }
+    }
+    for (const { link, tcHook } of nextHooks(at, host)) add(link, tcHook, at.way)
+  }
+  return null
+}
+
+/** The host as it is with the outputs of these spans attached, and no other. */
+export function withOutputs(host: HostIndex, spans: readonly Pick<DesiredSpan, 'name' | 'outputs'>[]): HostIndex {
+  const masters = new Map(spans.flatMap(({ name, outputs }) => outputs.map(({ device }) => [device, name] as const)))
+  const moved = new Map(
+    host.links.flatMap((link) => {
+      const wasOutput = readPortMark(host, link)?.wasPort === false
+      const master = masters.get(link.name) ?? (wasOutput ? null : link.master)
+      return master === link.master ? [] : [[link.index, { ...link, master }] as const]
+    })
+  )
+  if (moved.size === 0) return host
+  const find = <One extends Link | undefined>(link: One): One | Link => (link && moved.get(link.index)) ?? link
+  const links = host.links.map(find)
+  return {
+    ...host,
+    links,
+    linkOf: (name) => find(host.linkOf(name)),
+    linkAt: (index) => find(host.linkAt(index)),
+    membersOf: groupBy(links, ({ master }) => master),
+    uppersOf: (link) => host.uppersOf(link).map(find)
+  }
+}

@@ -1,0 +1,78 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
+import type { Link } from '../../host/snapshot.ts'
+import { tunnelKinds } from '../interface-use.ts'
+import { isInScope, markOf } from '../ownership.ts'
+import { isAttached, readPortMark } from '../port-role.ts'
+import { checkName } from '../sources/check-interface.ts'
+import { isMatch } from '../sources/find-interface.ts'
+import type { Context } from '../sources/host-source-kind.ts'
+
+/** Why an interface cannot be an output of a span; undefined: it can. A port of a bridge serves nothing else. */
+export function checkOutput(link: Link, span: string, context: Context): Diagnostic | undefined {
+  const { name } = link
+  const { spec, host } = context
+  const named = checkName(link, true)
+  if (named !== undefined) return named
+  if (link.type !== 'ether') {
+    const message = `${name} is not Ethernet but "${link.type}": the frames of a span cannot leave by it`
+    return diagnostic('INTERFACE_NOT_ETHERNET', message, 'use an Ethernet interface')
+  }
+  if (spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link, host))) {
+    return refuse(name, 'is dedicated to capture, so nothing leaves by it', 'remove "dedicated" from the file')
+  }
+  const use = findKind(link, host) ?? findMaster(link, span, context) ?? findUse(link, host)
+  return use && refuse(name, use.words, use.remedy)
+}
+
+/** What uses an interface, and what helps. */
+interface Use {
+  readonly words: string
+  readonly remedy: string
+}
+
+function refuse(name: string, words: string, remedy: string): Diagnostic {
+  return diagnostic('OUTPUT_IN_USE', `${name} cannot be an output: it ${words}`, `${remedy}, or use another interface`)
+}
+
+/** Of kinds that cannot be ports, or whose frames may come back to a source where nobody follows them. */
+function findKind({ name, kind, foreignPeer, ...rest }: Link, host: HostIndex): Use | undefined {
+  if (kind === 'bridge') return { words: 'is a bridge', remedy: `name a port of ${name}` }
+  if (tunnelKinds.has(kind)) {
+    return { words: `is a tunnel (${kind}), whose packets a source may copy again`, remedy: 'name no tunnel' }
+  }
+  const container = host.attachmentOf({ name, kind, foreignPeer, ...rest })?.container.name
+  if (container === undefined) return undefined
+  return { words: `leads to the container ${container}`, remedy: 'list the container under "sensors"' }
+}
+
+/** One that spanplan has put on the bridge of a span of this run may go over to another. */
+function findMaster(link: Link, span: string, { spec, scope, host }: Context): Use | undefined {
+  const { name, master } = link
+  if (master === null || isAttached(host, link, span)) return undefined
+  const owner = markOf(host, host.linkOf(master))?.owner
+  const isOwn = readPortMark(host, link)?.wasPort === false && isInScope({ scope }, owner, master)
+  if (isOwn && owner === spec.name) return undefined
+  const remedy = `take it off: ${shellLine(['ip', 'link', 'set', 'dev', name, 'nomaster'])}`
+  return { words: `belongs to ${master} already`, remedy }
+}
+
+function findUse(link: Link, host: HostIndex): Use | undefined {
+  const { name, addresses } = link
+  const address = addresses.find(({ automatic }) => !automatic)
+  if (address !== undefined) {
+    const written = `${address.address}/${address.prefix}`
+    const remedy = `remove it: ${shellLine(['ip', 'addr', 'del', written, 'dev', name])}`
+    return { words: `has the address ${written}, so the host uses it`, remedy }
+  }
+  const [route] = host.routesOf(link)
+  if (route !== undefined) {
+    return { words: `has a route of the host: ${route.text}`, remedy: `remove it: ${shellLine(route.removal)}` }
+  }
+  const [user] = [
+    ...host.uppersOf(link).map((upper) => upper.name),
+    ...host.networksAbove(name).map((network) => `the Docker network ${network.name}`)
+  ]
+  return user === undefined ? undefined : { words: `carries ${user}`, remedy: `remove ${user}` }
+}

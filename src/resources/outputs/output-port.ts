@@ -1,0 +1,166 @@
+import { diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { Link } from '../../host/snapshot.ts'
+import type { DesiredOutput, DesiredState } from '../desired-state.ts'
+import { isInUse } from '../interface-use.ts'
+import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
+import { type PortOrigin, sealHandle } from '../marks.ts'
+import { coversEverySpan, isInScope, markOf } from '../ownership.ts'
+import { isAttached, readPortMark } from '../port-role.ts'
+import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
+import {
+  findSeal,
+  hasOtherFilters,
+  readSeal,
+  rollbackSeal,
+  sealConflict,
+  sealField,
+  sealObstacle
+} from '../seal-commands.ts'
+import { portSettings, readPort } from '../settings.ts'
+import { writeOutputTitle } from './host-output-kind.ts'
+
+/**
+ * An interface of the host that the frames of a span leave by: a port of the span's bridge, which spanplan puts there. What comes in
+ * on it is dropped from before it is a port until after it is none any more.
+ */
+export interface Output extends Resource, LivePort {
+  readonly kind: 'output'
+  readonly id: string
+  readonly spans: readonly string[]
+  /** The bridge that it is a port of, or another link that it belongs to; null: none. */
+  readonly master: string | null
+}
+
+/** How outputs are attached, observed and given back. */
+export const output: Kind<Output> = {
+  kind: 'output',
+  fields: { master: { label: 'bridge', words: (master) => master ?? 'none' }, ...portSettings, seal: sealField },
+  desire: ({ desired, host }, live) => {
+    const liveById = new Map(live.map((one) => [one.id, one]))
+    return desired.spans.flatMap((span) =>
+      span.outputs.flatMap((one) => {
+        const link = host.linkOf(one.device)
+        return link === undefined ? [] : [desireOutput(host, span, one, link, liveById.get(link.name))]
+      })
+    )
+  },
+  observe: memoized((state) => state.host.links.flatMap((link) => observeOutput(state, link))),
+  rollbackTarget: (outputs, _, { host }) =>
+    outputs.flatMap((one) => {
+      const link = host.linkOf(one.id)
+      const seal = rollbackSeal(one.seal, hasOtherFilters(host, one.id))
+      return link === undefined ? [] : [{ ...one, mac: link.mac, seal }]
+    }),
+  create: (after) => joinSteps(after, { ...after, ...after.original, seal: 'none' }),
+  update: updateOutput,
+  remove: (before) => [...(before.attached ? [leave(before)] : []), ...giveBackSteps(before)],
+  title: ({ id, spans: [span] }) => (span === undefined ? id : writeOutputTitle(id, span)),
+  summary: ({ mtu }) => `every frame, mtu ${mtu}; what comes in is dropped`,
+  device: ({ id }) => id,
+  conflict: ({ id }, _, host) => sealConflict(host, id, 'use another interface'),
+  undone: ({ id }, reason) =>
+    diagnostic('OUTPUT_FAILED', `the frames of the span do not leave by ${id}: ${reason}`, 'use another interface'),
+  removalNote: () => 'given back as it was'
+}
+
+/** Bytes: the MTU of a span as far as an output can have it. A VLAN or a macvlan takes none that is larger than that of its lower link. */
+export function outputMtu(mtu: number, { largestMtu = mtu, lower }: Link, host: HostIndex): number {
+  return Math.min(mtu, largestMtu, host.linkAt(lower)?.mtu ?? mtu)
+}
+
+function desireOutput(
+  host: HostIndex,
+  span: { readonly name: string; readonly mtu: number },
+  { item, origin }: DesiredOutput,
+  link: Link,
+  live: Output | undefined
+): Output {
+  return {
+    ...readOutput(host, link, live?.original ?? { ...readPort(link), ...ownBits(host, link) }),
+    spans: [span.name],
+    owner: 'ours',
+    item,
+    origin,
+    master: span.name,
+    attached: true,
+    mtu: outputMtu(span.mtu, link, host),
+    up: true,
+    isolated: true,
+    learning: false,
+    flooding: true,
+    ipv6: false,
+    ownMacEntry: false,
+    seal: 'sealed'
+  }
+}
+
+const ownBits = (host: HostIndex, { name }: Link) => ({
+  clsact: host.hasQdisc(name, 'clsact'),
+  connection: false,
+  wasPort: false
+})
+
+function readOutput(host: HostIndex, link: Link, original: PortOrigin): Output {
+  const { name: id, mac, master } = link
+  return {
+    kind: 'output',
+    id,
+    spans: [],
+    owner: 'shared',
+    master,
+    attached: false,
+    mac,
+    ...readPort(link),
+    seal: readSeal(host, id),
+    handle: findSeal(host, id)?.handle ?? sealHandle(id),
+    original,
+    inUse: false,
+    qdiscInUse: hasOtherFilters(host, id),
+    bridgeStays: false
+  }
+}
+
+/** A link that bears our mark, or that is in the way of one: desired, and not to be sealed. */
+function observeOutput({ desired, host }: ObservedState, link: Link): Output | [] {
+  const mark = readPortMark(host, link)
+  const wanted = desired.outputOf(link.name)
+  const isMarked = mark?.wasPort === false
+  const isOurs = isMarked || (wanted !== undefined && isAttached(host, link, wanted.span))
+  const obstacle = wanted === undefined ? null : sealObstacle(desired, host, wanted.span, link.name)
+  if (!isOurs && obstacle === null) return []
+  const on = findSpan(desired, host, link)
+  const span = on ?? wanted?.span
+  // As the kernel makes a port, where the mark is lost.
+  const original = isMarked ? mark : { ...usualPort, mtu: link.mtu, wasPort: false }
+  const isRemovable = on !== null || wanted !== undefined || isStray(desired, host, link)
+  return {
+    ...readOutput(host, link, original),
+    spans: span === undefined ? [] : [span],
+    owner: obstacle !== null ? 'foreign' : isRemovable ? 'adopted' : 'shared',
+    attached: on !== null,
+    inUse: isInUse(host, on === null ? link : { ...link, master: null })
+  }
+}
+
+/** The span of this run on whose bridge a link is; null: it is on none. */
+function findSpan(desired: DesiredState, host: HostIndex, { master }: Link): string | null {
+  if (master === null) return null
+  const owner = markOf(host, host.linkOf(master))?.owner
+  return desired.spanOf(master) !== undefined || isInScope(desired, owner, master) ? master : null
+}
+
+/** Whether a link that bears our mark is on no span's bridge any more, so that it is given back. */
+function isStray(desired: DesiredState, host: HostIndex, { master }: Link): boolean {
+  return coversEverySpan(desired) && markOf(host, host.linkOf(master)) === null
+}
+
+function updateOutput(before: Output, after: Output, fields: readonly string[]): Step[] {
+  if (before.master === after.master) return updateSteps(before, after, new Set(fields))
+  if (after.attached) return joinSteps(after, before)
+  return [...(before.attached ? [leave(before)] : []), ...updateSteps(before, after, new Set(fields))]
+}
+
+function leave({ id }: Output): Step {
+  return { summary: `take the output ${id} off its bridge`, argv: ['ip', 'link', 'set', 'dev', id, 'nomaster'] }
+}

@@ -1,0 +1,57 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import { quote } from '../../printable.ts'
+import type { FindInterface } from '../interfaces.ts'
+import type { SpanSpec } from '../items/span-item.ts'
+import { checkRepeats, nameOf, placeFrom } from '../repeats.ts'
+import { sourceSummary } from '../sources/registry.ts'
+import { outputSummary } from './registry.ts'
+
+/** Finds what is wrong with outputs, as far as the files tell. */
+export function checkOutputs(spans: readonly SpanSpec[], findInterface: FindInterface): Diagnostic[] {
+  const outputs = spans.flatMap((span) =>
+    span.outputs.map((output) => ({ ...outputSummary(output, findInterface), span, origin: output.origin }))
+  )
+  const names = new Set(spans.map(nameOf))
+  const sources = new Map(
+    spans.flatMap(({ name: span, sources }) =>
+      sources.map((source) => [sourceSummary(source, findInterface).identity, { span, origin: source.origin }] as const)
+    )
+  )
+  const refuse = (title: string, why: string) => `output ${title} ${why}`
+  return [
+    ...checkRepeats(
+      outputs,
+      ({ identity }) => identity,
+      ({ title, origin }, { span }, place) => {
+        const message = refuse(title, `is already an output of span ${quote(span.name)} (${place})`)
+        return diagnostic('OUTPUT_TWICE', message, 'an interface can carry the frames of one span: remove one', origin)
+      }
+    ),
+    ...outputs.flatMap(({ title, identity, device, isDedicated, span, origin }): Diagnostic[] => {
+      const source = sources.get(identity)
+      if (source !== undefined) {
+        const place = placeFrom(source.origin, origin)
+        const message = refuse(title, `is also a source, of span ${quote(source.span)} (${place})`)
+        return [diagnostic('OUTPUT_SOURCE', message, 'use another interface for one of the two', origin)]
+      }
+      if (device !== null && names.has(device)) {
+        const message = refuse(title, 'is a span, and the bridge of a span cannot be a port of another')
+        return [
+          diagnostic('VALUE_INVALID', message, `to copy this span into it, make this span a source there`, origin)
+        ]
+      }
+      if (isDedicated) {
+        const message = refuse(title, 'is dedicated to capture: nothing would leave by it')
+        return [
+          diagnostic('VALUE_INVALID', message, 'remove "dedicated" from the file, or use another interface', origin)
+        ]
+      }
+      if (span.sealed) return []
+      const message = refuse(
+        title,
+        `needs a sealed span: what the sensors of ${quote(span.name)} send would leave by it`
+      )
+      return [diagnostic('VALUE_INVALID', message, 'remove "sealed: false" from the span', origin)]
+    })
+  ]
+}

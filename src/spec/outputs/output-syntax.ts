@@ -1,0 +1,26 @@
+import type { z } from 'zod'
+import type { FindInterface } from '../interfaces.ts'
+
+/** What the files alone say of an output. */
+export interface OutputSummary {
+  /** The output as a message names it. */
+  readonly title: string
+  /** Outputs with the same identity are one; so are an output and a source that has it. */
+  readonly identity: string
+  /** The name of the interface that the frames leave by; null: only the host can tell. */
+  readonly device: string | null
+  /** The interface is for capture only. */
+  readonly isDedicated: boolean
+}
+
+/**
+ * One kind of output, as the files write it. `Data` holds the keys that make an item of `outputs` one of this kind: an item has
+ * exactly one of them. `Output` is what they say.
+ */
+export interface OutputSyntax<Data, Output> {
+  readonly keys: { readonly [Key in keyof Data]-?: z.ZodType<Data[Key]> }
+  /** undefined: the item has none of the keys. */
+  load(data: Data): Output | undefined
+  print(output: Output): Data
+  summary(output: Output, findInterface: FindInterface): OutputSummary
+}
