@@ -21,6 +21,7 @@ test('are there', () => {
     'containers.yaml',
     'full.yaml',
     'minimal.yaml',
+    'outputs.yaml',
     'picture.yaml',
     'vxlan.yaml'
   ])

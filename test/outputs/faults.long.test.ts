@@ -1,0 +1,58 @@
+/** Whatever step of an output fails, or is the last before spanplan is killed: an apply finishes the work, and a destroy gives all back. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type FaultyPrograms, installFaultyPrograms, type Mishap } from '../lab/commands/faulty-programs.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
+
+let lab: Lab
+let programs: FaultyPrograms
+let before: string
+let lines: { readonly tool: Mishap['tool']; readonly line: number; readonly text: string }[]
+
+const span = (outputs: string) =>
+  writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], outputs: [${outputs}]}}`)
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224', mtu: 1500 }] })
+  programs = await installFaultyPrograms(lab)
+  before = await lab.snapshotText()
+  await span('{interface: ens224}')
+  const run = await programs.prepare()
+  await spanplan(lab, ['apply', '--yes'], 0, { env: run.env })
+  lines = (await run.calls()).flatMap(({ tool, first, lines }) =>
+    lines.map((text, at) => ({ tool, line: first + at, text }))
+  )
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, before)
+})
+afterAll(() => lab?.close())
+
+/** Where tc cannot add the filter that is the mark, the empty clsact qdisc stays: nothing says whose it is. */
+const ofOutput = () => lines.filter(({ text }) => text.includes('ens224') && !text.includes('filter'))
+
+describe.each(['fail', 'kill before', 'kill after'] as const)('%s', (how) => {
+  test('each step that attaches it', async () => {
+    expect(ofOutput().length).toBeGreaterThan(6)
+    for (const { tool, line, text } of ofOutput()) {
+      const run = await programs.prepare({ tool, line, how })
+      const applied = lab.spanplan(['apply', '--yes'], { env: run.env })
+      // The span is not lost for its output.
+      if (how !== 'fail') await expect(applied).rejects.toThrow('SIGKILL')
+      else {
+        const { exitCode, stdout, stderr } = await applied
+        const said = `${text}\n${stdout}\n${stderr}`
+        expect([0, 4], said).toContain(exitCode)
+        expect(await lab.run(['ip', '-br', 'link', 'show', 'dev', 'span0']), said).toContain('span0')
+        expect(stderr, said).toMatch(/ens224/)
+      }
+      await spanplan(lab, ['destroy', '--all', '--yes'])
+      await expectRestored(lab, before)
+      const again = await programs.prepare({ tool, line, how })
+      await lab.spanplan(['apply', '--yes'], { env: again.env }).catch(() => undefined)
+      await spanplan(lab, ['apply', '--yes'])
+      await expectConverged(lab)
+      await spanplan(lab, ['destroy', '--all', '--yes'])
+      await expectRestored(lab, before)
+    }
+  })
+})
