@@ -6,6 +6,7 @@ import { placeOf } from '../resources/foreign/filter-words.ts'
 import { findMismatches } from '../resources/kinds/network.ts'
 import { hashOf, readCookie } from '../resources/marks.ts'
 import { markOf } from '../resources/ownership.ts'
+import { readPortMark } from '../resources/port-role.ts'
 import { checkInterface } from '../resources/sources/check-interface.ts'
 import { hostHooks } from '../resources/sources/host-source-kind.ts'
 import { checkData } from '../spec/load.ts'
@@ -29,6 +30,8 @@ export interface DiscoveredSpan {
   readonly sources: readonly DiscoveredSource[]
   readonly network: { readonly name: string; readonly subnet: string | null } | null
   readonly sensors: readonly string[]
+  /** The interfaces that its frames leave by. */
+  readonly outputs: readonly string[]
   readonly mtu: number | null
 }
 
@@ -121,10 +124,20 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): D
     largest = Math.max(largest, link.mtu)
   }
   remarks.push(...networkRemarks)
+  const outputs = host.portsOf(bridge.name).filter((port) => readPortMark(host, port)?.wasPort === false)
+  const left = outputs.flatMap(({ name }) => {
+    const problem = problemOf(bridge.name, { outputs: [{ interface: name }] })
+    return problem === null ? [] : [{ name, problem }]
+  })
+  remarks.push(...left.map(({ name, problem }) => `the output ${name} is left out: ${problem}`))
   const differs = bridge.mtu !== largest && bridge.mtu >= 68 && bridge.mtu <= 65535
   if (differs && bridge.mtu < largest)
     remarks.push(`its mtu is smaller than a source's (${largest}): larger frames are lost. "mtu: auto" avoids that.`)
-  return { name: bridge.name, network, sensors, sources, mtu: differs ? bridge.mtu : null, remarks }
+  return {
+    ...{ name: bridge.name, network, sensors, sources, remarks },
+    outputs: outputs.flatMap(({ name }) => (left.some((one) => one.name === name) ? [] : name)),
+    mtu: differs ? bridge.mtu : null
+  }
 }
 
 /** One source for each tc hook that is mirrored, or one for both. */

@@ -25,10 +25,11 @@ export function writeImport(host: HostIndex, created: string): string {
       }),
       remarks
     )
-  const span = ({ sources, network, sensors, mtu }: DiscoveredSpan) => ({
+  const span = ({ sources, network, sensors, outputs, mtu }: DiscoveredSpan) => ({
     sources: sources.map(source),
     ...(network && { network: network.subnet === null ? network.name : network }),
     ...(sensors.length > 0 && { sensors }),
+    ...(outputs.length > 0 && { outputs: outputs.map((name) => ({ interface: name })) }),
     ...(mtu !== null && { mtu })
   })
   const key = (name: string, remarks: readonly string[]) => remarked(new Scalar(name), remarks)

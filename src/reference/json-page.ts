@@ -146,7 +146,7 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   resumed: 'a pause ends: `pause`',
   idle: 'a source has had no frame for as long as its `max_idle`: `span`, `device` (of several containers, the first), `diagnostic`',
   idle_over: 'frames come again: `span`, `device`, `diagnostic`',
-  carrier_lost: 'the interface of a source has no carrier: `span`, `device`, `diagnostic`',
+  carrier_lost: 'the interface of a source or of an output has no carrier: `span`, `device`, `diagnostic`',
   carrier_back: 'the interface has a carrier again: `span`, `device`, `diagnostic`',
   sensor_unhealthy: 'a sensor hears nothing of its span: `sensor`, as in `status --json`, with its `span`',
   sensor_healthy: 'the sensor hears its span again: `sensor` likewise, as it was before'

@@ -43,7 +43,8 @@ test('of the file alone, every source, filter, span and sensor as the file names
    ├─ suricata (container)
    ├─ zeek (container)
    ├─ role=ids (label)
-   └─ shop/ids (compose)
+   ├─ shop/ids (compose)
+   └─ ens256 (output)
 
 voice · SIP and RTP of VLAN 10 (network voice, sealed)
 ├─ from

@@ -213,6 +213,7 @@ test('the status has its frames, and needs its carrier', async () => {
   const graph = await lab.spanplan(['graph'])
   await onSwitch('up')
   expect(lost.stdout).toMatch(/span0: NOT HEALTHY, ens224 has no carrier/)
+  expect((await spanplan(lab, ['import'])).stdout).toContain('    outputs:\n      - interface: ens224\n')
   expect(graph.stdout).toMatch(/span0[\s\S]*ens224 +.*output/)
 })
 

@@ -55,7 +55,7 @@ export function eventFields(event: WatchEvent): object {
     }
     case 'carrier_lost':
     case 'carrier_back':
-      return { span: event.span, device: event.point.device.name, diagnostic: diagnosticDocument(event.diagnostic) }
+      return { span: event.span, device: event.device, diagnostic: diagnosticDocument(event.diagnostic) }
     case 'sensor_unhealthy':
     case 'sensor_healthy': {
       const { span, sensor, state, cause, since, diagnostic } = event.sensor

@@ -3,7 +3,6 @@ import { localTime } from '../../local-time.ts'
 import { renderChanges } from '../../plan/output/plan-text.ts'
 import { oneLine, type Paint, printable } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'
-import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeIdleSource } from '../../status/counters/idleness.ts'
 import { listAll } from '../../text-lines.ts'
 import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
@@ -159,11 +158,7 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     case 'carrier_lost':
       return row('carrier', event.span, paint('remove', `! ${sentence(event.diagnostic)}`))
     case 'carrier_back':
-      return row(
-        'carrier',
-        event.span,
-        paint('create', `${printable(writeSourceName(event.point.source))} has a carrier again`)
-      )
+      return row('carrier', event.span, paint('create', `${printable(event.name)} has a carrier again`))
     case 'sensor_unhealthy': {
       // What an apply repairs, the watch repairs by itself.
       const { span, sensor, diagnostic } = event.sensor

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PlanView } from '../../plan/plan-view.ts'
-import type { CopyPoint } from '../../resources/desired-state.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
+import type { CarrierCause } from '../../status/counters/causes.ts'
 import { causeOfNoCarrier } from '../../status/counters/flow-report.ts'
 import { explainCarrier } from '../../status/health.ts'
 import type { EmitEvent } from './event.ts'
@@ -10,13 +10,16 @@ import { trackTransitions } from './transition-tracker.ts'
 /** Milliseconds: an interface that has just been set up gets its carrier a moment later, and one that is renamed loses it for one. */
 const settlingTime = 3000
 
-interface Source {
+/** The interface of a source or of an output. */
+interface Line {
   readonly span: string
-  readonly point: CopyPoint
+  readonly device: string
+  readonly name: string
+  readonly cause: CarrierCause
 }
 
 /**
- * Emits an event when the interface of a source has no carrier from now on, and when it has one again. The kernel reports both, and
+ * Emits an event when the interface of a source or of an output has no carrier from now on, and when it has one again. The kernel reports both, and
  * each such report brings a run with its plan.
  *
  * @param signal ends it.
@@ -41,23 +44,31 @@ export function trackCarriers(emit: EmitEvent, signal: AbortSignal): (view: Plan
 
 /** Makes what emits the events of a plan. */
 export function openCarrierRecorder(emit: EmitEvent) {
-  const lost = trackTransitions<Source>(({ span, point }) => JSON.stringify([span, point.device.name]))
+  const lost = trackTransitions<Line>(({ span, device }) => JSON.stringify([span, device]))
   return ({ desired, host }: Pick<PlanView, 'desired' | 'host'>): void => {
     // One that is missing or down is in the plan.
-    const isUp = ({ point }: Source) => host.linkOf(point.device.name)?.up === true
-    const hasCarrier = ({ point }: Source) => host.linkOf(point.device.name)?.carrier === true
-    const sources = desired.spans.flatMap(({ name: span, mirrors }) => {
+    const isUp = ({ device }: Line) => host.linkOf(device)?.up === true
+    const hasCarrier = ({ device }: Line) => host.linkOf(device)?.carrier === true
+    const lines = desired.spans.flatMap(({ name: span, mirrors, outputs }) => {
       const points = new Map(mirrors.map((point) => [point.device.name, point]))
-      return [...points.values()].map((point) => ({ span, point }))
+      return [
+        ...[...points].map(
+          ([device, point]): Line => ({
+            ...{ span, device, name: writeSourceName(point.source) },
+            cause: causeOfNoCarrier(point)
+          })
+        ),
+        ...outputs.map(({ device }): Line => ({ span, device, name: device, cause: 'output_no_carrier' }))
+      ]
     })
     // A span that is paused or waits is not in the plan.
-    const isPlanned = ({ span }: Source) => desired.spanOf(span) !== undefined
+    const isPlanned = ({ span }: Line) => desired.spanOf(span) !== undefined
     const { started, ended } = lost.update(
-      sources.filter((one) => isUp(one) && !hasCarrier(one)),
+      lines.filter((one) => isUp(one) && !hasCarrier(one)),
       (one) => !isPlanned(one)
     )
-    const diagnosticOf = ({ point }: Source) => explainCarrier(writeSourceName(point.source), causeOfNoCarrier(point))
-    for (const one of started) emit({ type: 'carrier_lost', ...one, diagnostic: diagnosticOf(one) })
-    for (const one of ended) if (hasCarrier(one)) emit({ type: 'carrier_back', ...one, diagnostic: diagnosticOf(one) })
+    const eventOf = ({ cause, ...line }: Line) => ({ ...line, diagnostic: explainCarrier(line.name, cause) })
+    for (const one of started) emit({ type: 'carrier_lost', ...eventOf(one) })
+    for (const one of ended) if (hasCarrier(one)) emit({ type: 'carrier_back', ...eventOf(one) })
   }
 }

@@ -1,6 +1,5 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
-import type { CopyPoint } from '../../resources/desired-state.ts'
 import type { Wait } from '../../resources/kind.ts'
 import type { Pause } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
@@ -42,11 +41,13 @@ export type WatchEvent =
   | { readonly type: 'paused' | 'resumed'; readonly pause: Pause }
   /** A source has had no frame for as long as its max_idle, or has one again. */
   | { readonly type: 'idle' | 'idle_over'; readonly source: SourceIdleness; readonly diagnostic: Diagnostic }
-  /** The interface of a source has no carrier, or has it again. */
+  /** The interface of a source or of an output has no carrier, or has it again. */
   | {
       readonly type: 'carrier_lost' | 'carrier_back'
       readonly span: string
-      readonly point: CopyPoint
+      readonly device: string
+      /** What the source or the output is called. */
+      readonly name: string
       readonly diagnostic: Diagnostic
     }
   /** A listed sensor hears nothing of its span, or hears it again: as it was before, then. */

@@ -15,8 +15,7 @@ const pulled = withSource({ carrier: false })
 function record(...hosts: readonly (CapturedHost | null)[]): unknown[] {
   const told: unknown[] = []
   const take = openCarrierRecorder((...events: readonly WatchEvent[]) => {
-    for (const event of events)
-      told.push('point' in event ? `${event.type} ${event.span} ${event.point.device.name}` : event)
+    for (const event of events) told.push('device' in event ? `${event.type} ${event.span} ${event.device}` : event)
   })
   return hosts.map((host) => {
     take(host === null ? see(converged, 'version: 1\nspans: {}') : see(host, fixture('spans.yaml')))
