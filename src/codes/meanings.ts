@@ -22,10 +22,10 @@ export interface Meaning {
   /** What could not be read, so that it is not known whether what depends on it is in sync. */
   readonly unread?: 'docker' | 'containers' | 'namespaces' | 'nftables' | 'filters'
   /**
-   * What ends the wait: the container starts, or the container gets what it lacks; an apply; the interface comes up; a person
+   * What ends the wait: the container starts, or the container gets what it lacks; an apply; the interface comes up; a route comes; a person
    * repairs the host or the container; a person repairs the file. Missing: the reading of what is unread, or it is no wait.
    */
-  readonly endedBy?: 'start' | 'container' | 'apply' | 'interface' | 'repair' | 'file'
+  readonly endedBy?: 'start' | 'container' | 'apply' | 'interface' | 'route' | 'repair' | 'file'
   /** The message of such a wait goes on after the name of what waits, as "waits for …" does. Missing: it is a sentence of its own. */
   readonly isClause?: true
   /** It makes nothing unhealthy: always so, or where this user may see less than root. */
@@ -85,6 +85,9 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   OUTPUT_TWICE: { endedBy: 'file' },
   OUTPUT_SOURCE: { endedBy: 'file' },
   OUTPUT_IN_USE: { endedBy: 'repair' },
+  REMOTE_OWN: { endedBy: 'file' },
+  OUTPUT_COPIED: { endedBy: 'apply', isClause: true },
+  REMOTE_UNREACHABLE: { endedBy: 'route', isClause: true },
   // Filters, and what else is on an interface.
   FILTER_INVALID: { exit: 'invalidFile', endedBy: 'file' },
   FILTER_UNCHECKED: { unread: 'filters', isClause: true },
@@ -106,6 +109,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   // The span: its bridge, seal and network.
   MTU_SMALL: { part: 'mtu' },
   OUTPUT_MTU: { part: 'mtu' },
+  OUTPUT_FRAGMENTS: { part: 'mtu' },
   SEAL_BLOCKED: { endedBy: 'repair' },
   PORT_STRAY: { alarming: true, mayPass: true },
   RECREATE_DEFERRED: { endedBy: 'apply', isClause: true },

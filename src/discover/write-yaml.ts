@@ -29,7 +29,7 @@ export function writeImport(host: HostIndex, created: string): string {
     sources: sources.map(source),
     ...(network && { network: network.subnet === null ? network.name : network }),
     ...(sensors.length > 0 && { sensors }),
-    ...(outputs.length > 0 && { outputs: outputs.map((name) => ({ interface: name })) }),
+    ...(outputs.length > 0 && { outputs: outputs.map((name) => writeSent(host, name) ?? { interface: name }) }),
     ...(mtu !== null && { mtu })
   })
   const key = (name: string, remarks: readonly string[]) => remarked(new Scalar(name), remarks)
@@ -51,6 +51,14 @@ function writeTunnel(host: HostIndex, device: string): object | null {
   const from = tables.filter(({ name }) => name === senderTableName(device)).flatMap(readSenders)
   const source = printSource({ kind: link.tunnel.protocol, tunnel: link.tunnel })
   return { ...source, ...(from.length > 0 && { from }) }
+}
+
+/** The keys of an output that spanplan has made this interface for; null: it has not made it. */
+function writeSent(host: HostIndex, device: string): object | null {
+  const link = host.linkOf(device)
+  if (link?.tunnel === undefined || readTunnelOwner(link, '') === null) return null
+  const { protocol, identifier, port, local, group } = link.tunnel
+  return { [protocol]: { id: identifier, remote: group, ...(local && { local }), port } }
 }
 
 function remarked<Remarked extends Node>(node: Remarked, remarks: readonly string[]): Remarked {

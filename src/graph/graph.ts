@@ -135,8 +135,9 @@ export function drawSensor(sensor: SensorSpec, name?: string): Receiver {
  * @param name of the device on the host; without it, the name in the file is drawn.
  */
 export function drawOutput(spec: Spec, output: OutputSpec, name?: string): Receiver {
-  const { device } = outputSummary(output, indexInterfaces(spec.interfaces))
-  return { ...drawEnd('output', output.interface, name ?? device ?? output.interface), kind: 'interface' }
+  const { device, identity } = outputSummary(output, indexInterfaces(spec.interfaces))
+  const written = 'interface' in output ? output.interface : identity
+  return { ...drawEnd('output', written, name ?? device ?? written), kind: 'interface' }
 }
 
 /** A part with nothing to remark. */

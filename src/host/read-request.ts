@@ -1,5 +1,5 @@
 import type { ContainerSelector } from '../spec/values/container-selector.ts'
-import type { DockerNetwork, Filter, Link } from './snapshot.ts'
+import type { DockerNetwork, Filter, Link, Remote } from './snapshot.ts'
 
 /** What a plan needs to know of the host, besides the links and their filters. */
 export interface ReadRequest {
@@ -7,6 +7,8 @@ export interface ReadRequest {
   readonly programmed: (links: readonly Link[]) => readonly string[]
   /** Selects the interfaces, by name, whose routes the plan depends on. Each of them costs a walk through all routes. */
   readonly routed: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
+  /** The hosts to which the plan needs the way. Missing: none. */
+  readonly remotes?: readonly Remote[]
   /** The Docker networks and the bridges that the plan depends on, by name; they need not exist. */
   readonly networks: ReadonlySet<string>
   /** The Docker networks that are sources, by name: who is on them is read, so that a mirror is named after who sends. */

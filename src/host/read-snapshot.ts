@@ -15,6 +15,7 @@ import { parseOutput, readCommands, readJson, readJsonBatch, readParsed, runJson
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
 import { readRoutes } from './routes/read-routes.ts'
+import { readWays } from './routes/read-ways.ts'
 import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Qdisc, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-conventions.ts'
 import { readSilence } from './xdp/read-silence.ts'
@@ -57,13 +58,15 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
       manager: request.bridges.has(link.name) ? readManager(link) : null
     })
   )
-  const [routes, attached, senderTables] = await Promise.all([
+  const [routes, attached, senderTables, ways] = await Promise.all([
     readRoutes(request.routed(links, tc.filters)),
     isProgrammed ? readPrograms(request.programmed(links)) : [],
-    request.senders(links) ? readSenderTables() : undefined
+    request.senders(links) ? readSenderTables() : undefined,
+    request.remotes?.length ? readWays(request.remotes) : undefined
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, opaque, ...tc, attached, routes, nftables, ...(senderTables && { senderTables }), silence }
+  const more = { ...(ways && { ways }), silence }
+  return { bootId, links, opaque, ...tc, attached, routes, nftables, ...(senderTables && { senderTables }), ...more }
 }
 
 /**

@@ -372,6 +372,20 @@ export interface Route {
   readonly removal: readonly string[]
 }
 
+/** A host that something is sent to, by address; `local`: the address that it is sent from, if that is said. */
+export interface Remote {
+  readonly remote: string
+  readonly local: string | null
+}
+
+/** The way to a host. */
+export interface Way extends Remote {
+  /** The device that packets leave by; null: there is no route. */
+  readonly device: string | null
+  /** Bytes: a smaller MTU than that of the device, if the route has one. Missing: it has none. */
+  readonly mtu?: number
+}
+
 /** A table of nftables of the bridge family in which something has a name with `spanplan`. */
 export interface NftTable {
   readonly name: string
@@ -406,6 +420,8 @@ export interface KernelState {
   readonly attached: readonly AttachedProgram[]
   /** The routes through the interfaces of `ReadRequest.routed`. */
   readonly routes: readonly Route[]
+  /** The ways to the hosts that were asked for. Missing: none was. */
+  readonly ways?: readonly Way[]
   /** null: not asked for. */
   readonly nftables: Nftables | null
   /** The tables that choose the senders of tunnels. Missing: not asked for. */

@@ -3,6 +3,7 @@ import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { type DesiredSpan, type DesiredSpans, indexDesired } from '../resources/desired-state.ts'
 import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
+import { outputName } from '../resources/outputs/output-port.ts'
 import { markOf } from '../resources/ownership.ts'
 import { readPortMark } from '../resources/port-role.ts'
 import { readMarks } from '../resources/read-marks.ts'
@@ -67,6 +68,6 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
     outputs: host
       .portsOf(name)
       .filter((port) => readPortMark(host, port)?.wasPort === false)
-      .map(({ name: device }) => ({ device, item: device, origin: nowhere }))
+      .map((port) => ({ device: port.name, name: outputName(port), item: port.name, origin: nowhere }))
   }
 }

@@ -52,8 +52,21 @@ export function inSpan({ name }: SpanSpec, diagnostic: Diagnostic): Diagnostic {
   return { ...diagnostic, message: `span ${name}: ${diagnostic.message}` }
 }
 
+/**
+ * Looks up what is copied of a source among the compiled filters. What is wrong with the filter in the file is said of that.
+ *
+ * @param copied as {@link copiedOf} gives it.
+ */
+export function resolveCopied(source: SourceSpec, copied: string | null, filters: CompiledFilters): ResolvedFilter {
+  const own = resolveFilter(source, filters)
+  if (!('program' in own) || copied === (source.filter?.expression ?? null)) return own
+  const { origin, filter } = source
+  const written = filter?.written ?? { source: '', at: origin }
+  return resolveFilter({ filter: { expression: copied ?? '', origin, written } }, filters)
+}
+
 /** Looks a source's filter up among the compiled ones. */
-export function resolveFilter({ filter }: SourceSpec, filters: CompiledFilters): ResolvedFilter {
+function resolveFilter({ filter }: Pick<SourceSpec, 'filter'>, filters: CompiledFilters): ResolvedFilter {
   if (filter === null) return { program: everyFrame }
   const { expression, origin, written } = filter
   const fail = (code: Code, message: string, hint: string, place = origin) => ({

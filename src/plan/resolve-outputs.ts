@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
-import { hookKey, type Link } from '../host/snapshot.ts'
+import { shellLine } from '../host/quote-command.ts'
+import { type Filter, hookKey, type Link } from '../host/snapshot.ts'
 import { type DesiredOutput, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
 import { type ResolvedOutput, waitForOutput } from '../resources/outputs/host-output-kind.ts'
@@ -15,13 +16,23 @@ import { type Feeding, type Hook, nextHooks } from './loops.ts'
 /** The outputs of a span that can be had, each alone. */
 export function resolveOutputs(span: SpanSpec, context: Context) {
   const parts = span.outputs.map((output): ResolvedOutput => outputKindOf(output).resolve(output, span, context))
-  return { ...joinResolved(parts), untouched: parts.flatMap(({ untouched = [] }) => untouched) }
+  return {
+    ...joinResolved(parts),
+    untouched: parts.flatMap(({ untouched = [] }) => untouched),
+    tunnels: parts.flatMap(({ tunnels = [] }) => tunnels)
+  }
 }
 
 /** Warns of outputs that do not send the largest frames of their span. */
 export function warnOfOutputs({ name: span, mtu, outputs }: DesiredSpan, host: HostIndex): Diagnostic[] {
-  return outputs.flatMap(({ device, item, origin }) => {
+  return outputs.flatMap(({ device, name, below, item, origin }) => {
     const link = host.linkOf(device)
+    if (below !== undefined && mtu + below.added > below.mtu) {
+      const message = `frames of ${span} with more than ${below.mtu - below.added} bytes leave by ${name} in fragments: with the ${below.added} bytes that it adds, they are larger than the mtu of ${below.mtu} on the way`
+      const hint = `let that network take ${mtu + below.added} bytes, or write a smaller "mtu" for the span`
+      const found = diagnostic('OUTPUT_FRAGMENTS', message, hint, origin)
+      return [{ ...found, subject: { span, kind: 'output', id: [device], item } }]
+    }
     const most = link === undefined ? mtu : outputMtu(mtu, link, host)
     if (most >= mtu) return []
     const message = `${device} takes an mtu of ${most} at most, and that of the span ${span} is ${mtu}: larger frames do not leave by it`
@@ -48,8 +59,10 @@ interface Refused {
  * @param others the live spans beside these, which stay as they are.
  */
 export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Feeding[], host: HostIndex) {
-  if (spans.every(({ outputs }) => outputs.length === 0)) return { spans, refused: [] }
+  if (spans.every(({ outputs }) => outputs.length === 0)) return { spans, refused: [], held: [] }
   const refused: Refused[] = []
+  const held: Wait[] = []
+  const copying = findCopying(spans, host)
   const taken = new Map<string, DesiredOutput & { readonly span: string }>()
   const points = new Map(
     spans.flatMap(({ name: span, mirrors }) => mirrors.map((point) => [point.device.name, { ...point, span }] as const))
@@ -85,15 +98,44 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
   for (const [at, span] of spans.entries()) {
     for (const one of span.outputs) {
       const found = find(span, one)
-      if (found === undefined) {
+      const waiting = copying !== null && isTunnel(span, one) && host.linkOf(one.device)?.master !== span.name
+      if (waiting && host.linkOf(one.device) !== undefined) {
+        held.push(waitForOutput(span.name, one.name, { id: one.item, ...one }, explainCopying(copying)))
+      } else if (found === undefined) {
         taken.set(one.device, { ...one, span: span.name })
         open[at] = { ...span, outputs: [...(open[at]?.outputs ?? []), one] }
       } else {
-        refused.push({ diagnostic: found, wait: waitForOutput(span.name, one.device, { id: one.item, ...one }, found) })
+        refused.push({ diagnostic: found, wait: waitForOutput(span.name, one.name, { id: one.item, ...one }, found) })
       }
     }
   }
-  return { spans: open, refused }
+  return { spans: open, refused, held }
+}
+
+const isTunnel = ({ tunnels }: DesiredSpan, { device }: DesiredOutput) => tunnels.some(({ name }) => name === device)
+
+/**
+ * A live mirror that does not leave out what the tunnels send by which spans' frames leave; null: there is none. With a tunnel on the
+ * span's bridge, it would copy each copy again.
+ */
+function findCopying(spans: readonly DesiredSpan[], host: HostIndex): Filter | null {
+  for (const span of spans) {
+    if (span.outputs.every((one) => !isTunnel(span, one))) continue
+    const programs = new Map(span.mirrors.map((point) => [hookKey(placeOf(point)), point.program]))
+    const copying = host.filters.find(
+      (filter) =>
+        filter.copies.some(({ target }) => target === span.name) && filter.program !== programs.get(hookKey(filter))
+    )
+    if (copying !== undefined) return copying
+  }
+  return null
+}
+
+function explainCopying(filter: Filter): Diagnostic {
+  const place = `${filter.device} ${filter.tcHook}, preference ${filter.pref}`
+  const message = `waits until no mirror copies what it sends: the one at ${place} does`
+  const hint = `an apply repairs a mirror of its own; see another with: ${shellLine(['tc', 'filter', 'show', 'dev', filter.device, filter.tcHook])}`
+  return diagnostic('OUTPUT_COPIED', message, hint)
 }
 
 /** The names of what the frames of a span pass from an output back to the span; null: they do not come back. */

@@ -26,6 +26,7 @@ import { hostKindOf } from '../resources/sources/registry.ts'
 import { namesGoingDown } from '../run-dir/going-down.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
+import { copiedOf } from '../spec/outputs/left-out-packets.ts'
 import { placeFrom } from '../spec/repeats.ts'
 import { matchesSpan, namedSpans } from '../spec/scope.ts'
 import { endOf } from '../spec/sources/registry.ts'
@@ -34,7 +35,7 @@ import { warnOfChains, warnOfEmptySources, warnOfOthers, warnOfSource } from './
 import { warnOfDuplicates } from './duplicates.ts'
 import { holdNetwork } from './hold.ts'
 import { breakLoops, findOtherSpans, sortBySources } from './loops.ts'
-import { inSpan, resolveFilter, warnOfFilter } from './resolve-filter.ts'
+import { inSpan, resolveCopied, warnOfFilter } from './resolve-filter.ts'
 import { refuseOutputs, resolveOutputs, warnOfOutputs, withOutputs } from './resolve-outputs.ts'
 import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
 import type { Target } from './target.ts'
@@ -70,7 +71,7 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   }
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
   const others = findOtherSpans(resolved.items, scope, host)
-  const { spans: beside, refused } = refuseOutputs(resolved.items, others, host)
+  const { spans: beside, refused, held } = refuseOutputs(resolved.items, others, host)
   const { spans: open, loops } = breakLoops(beside, others, withOutputs(host, beside))
   const shared = findSharedNames(open)
   const spans = patient ? leaveNames(open, shared) : open
@@ -89,7 +90,11 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   )
   return {
     ...state,
-    waits: [...resolved.waits, ...(patient ? [...leftOut, ...[...refused, ...shared].map(({ wait }) => wait)] : [])],
+    waits: [
+      ...resolved.waits,
+      ...held,
+      ...(patient ? [...leftOut, ...[...refused, ...shared].map(({ wait }) => wait)] : [])
+    ],
     warnings: [
       ...resolved.warnings,
       ...warnOfChains(spans, others),
@@ -142,7 +147,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
     mtu: recreate ? wantedMtu : (held ?? wantedMtu),
     wantedMtu,
     mirrors: points,
-    tunnels: parts.flatMap(({ tunnels }) => tunnels),
+    tunnels: [...parts.flatMap(({ tunnels }) => tunnels), ...outputs.tunnels],
     isUnread: parts.some((part) => part.isUnread),
     untouched: [...parts.flatMap(({ blocked }) => blocked), ...outputs.untouched],
     sensors: sensors.items,
@@ -244,7 +249,8 @@ function heldMtu({ name, network }: SpanSpec, host: HostIndex): number | null {
 function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const kind = hostKindOf(source)
   const { isUnread = false, tunnels = [], ...hooks } = kind.resolve(source, span, context)
-  const filter = resolveFilter(source, context.filters)
+  const copied = copiedOf(source, span, context.spec)
+  const filter = resolveCopied(source, copied, context.filters)
   const { maxIdle, origin } = source
   const program = 'program' in filter ? filter.program : null
   const blocked = hooks.items.filter(({ problem }) => problem !== null)
@@ -252,7 +258,7 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const items = possible.map(
     ({ problem: _, ...hook }): CopyPoint => ({
       ...hook,
-      selection: { expression: source.filter?.expression ?? null, everyFrame: source.filter === null },
+      selection: { expression: copied, everyFrame: copied === null },
       program,
       maxIdle,
       item: source.id,

@@ -8,6 +8,7 @@ import { ownsNetwork } from '../resources/ownership.ts'
 import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
+import { copiedOf } from '../spec/outputs/left-out-packets.ts'
 import { everySpan, type Scope, type SpanSelector } from '../spec/scope.ts'
 import type { Spec } from '../spec/spec.ts'
 
@@ -57,8 +58,11 @@ export function makeDestroyTarget(owner: string | null, rest: Partial<Target> & 
 }
 
 /** The pcap expressions of these spans. */
-export function expressionsOf({ spans }: Spec): string[] {
-  return spans.flatMap((span) => span.sources.flatMap(({ filter }) => filter?.expression ?? []))
+export function expressionsOf(spec: Spec): string[] {
+  const all = spec.spans.flatMap((span) =>
+    span.sources.flatMap((source) => [source.filter?.expression ?? [], copiedOf(source, span, spec) ?? []].flat())
+  )
+  return [...new Set(all)]
 }
 
 /** Whether a source of a file says who may send to it. */
@@ -97,6 +101,7 @@ export function readRequestOf(target: Target): ReadRequest {
       const dedicated = dedicatedInterfaces(target.spec, indexLinks(links))
       return [...new Set([...marked, ...dedicated, ...links.filter(isNamed(outputs)).map(({ name }) => name)])]
     },
+    remotes: spans.flatMap((span) => span.outputs.flatMap((one) => outputKindOf(one).remotes(one))),
     networks,
     sourceNetworks,
     bridges,

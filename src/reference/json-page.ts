@@ -87,7 +87,7 @@ const sensor: Describes<SpanDocument['sensors'][number]> = {
 }
 
 const hop: Describes<SpanDocument['hops'][number]> = {
-  kind: '`interface`, `mirror`, `bridge`, `port` or `sensor`',
+  kind: '`interface`, `mirror`, `bridge`, `port`, `sensor` or `output`',
   device: 'the interface; of a sensor, its port: the end on the host',
   frames: 'frames that passed between the samples; null: the place is not there, or does not count them',
   bytes: 'bytes likewise',
@@ -103,6 +103,7 @@ const hop: Describes<SpanDocument['hops'][number]> = {
   installed_seconds: 'mirror: the time since it was made',
   idle_seconds: 'mirror: the time since its last frame',
   container: 'sensor: its name',
+  output: 'output: what it is called',
   sockets:
     'sensor: where it listens: `interface` (null: all), what it `hears` (`every` protocol, `one`, or `none`), and `drops` of all time (null: it reads a ring); null where that cannot be read, as where there are more sockets than spanplan reads'
 }

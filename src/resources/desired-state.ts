@@ -88,6 +88,15 @@ export interface DesiredTunnel extends TunnelSpec {
 export interface DesiredOutput {
   /** The name of the link. */
   readonly device: string
+  /** What the output is called. */
+  readonly name: string
+  /** What the packets of a tunnel have below: missing for an interface of the host. */
+  readonly below?: {
+    /** Bytes: the MTU on the way to the remote host. */
+    readonly mtu: number
+    /** Bytes: what the tunnel adds to a frame of the span, from the MAC header of that on. */
+    readonly added: number
+  }
   readonly item: ItemId
   readonly origin: Origin
 }

@@ -64,7 +64,8 @@ const order: readonly string[] = Object.keys({
   'remove sensor': true,
   'remove network': true,
   'make bridge': true,
-  'make output': true,
+  // Before mirrors copy what an output sends.
+  'remove output': true,
   // Before what is on its link.
   'make tunnel': true,
   'make qdisc': true,
@@ -72,6 +73,8 @@ const order: readonly string[] = Object.keys({
   'break loop': true,
   // Before other old mirrors are removed: no frame is missed.
   'make mirror': true,
+  // When mirrors leave out what it sends.
+  'make output': true,
   'make interface': true,
   'make address': true,
   'make network': true,
@@ -84,8 +87,6 @@ const order: readonly string[] = Object.keys({
   'remove qdisc': true,
   // After what is on its link.
   'remove tunnel': true,
-  // While the bridge is there, nothing else is different for it.
-  'remove output': true,
   'remove bridge': true,
   'remove xdp': true,
   // After the bridge: until then, what comes from a port would enter it.

@@ -44,7 +44,8 @@ test('of the file alone, every source, filter, span and sensor as the file names
    ├─ zeek (container)
    ├─ role=ids (label)
    ├─ shop/ids (compose)
-   └─ ens256 (output)
+   ├─ ens256 (output)
+   └─ vxlan 44 (output)
 
 voice · SIP and RTP of VLAN 10 (network voice, sealed)
 ├─ from

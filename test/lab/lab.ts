@@ -264,8 +264,8 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Listens on a link of the host or of the switch. */
-  captureLink(device: string, options: CaptureOptions = {}): Promise<Capture> {
-    return captureOn(this.#namespaceOf(device), this.name, device, options)
+  captureLink(device: string, options: CaptureOptions = {}, on?: Side): Promise<Capture> {
+    return captureOn(this.#namespaceOf(device, on), this.name, device, options)
   }
 
   /** Listens in a sensor, as its own tcpdump. */

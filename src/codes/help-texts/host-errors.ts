@@ -83,6 +83,10 @@ export const hostErrors = {
     'The interface cannot be an output: it has an address or a route, belongs to a bridge or a bond, carries a VLAN or the like, or leads to a container. A port of a span’s bridge is closed to the host, so any other use would be cut off.',
     'Take away what the message names, if nothing needs it, or use another interface.'
   ],
+  REMOTE_OWN: [
+    'The "remote" of an output is an address of this host: what is sent there comes back.',
+    'Write the address of the other host.'
+  ],
   OUTPUT_FAILED: [
     'The interface could not be put on the span’s bridge, or not be set as it has to be. Everything else was done.',
     'Read what the program says in the message: some drivers, as of wireless interfaces, do not let an interface be a port of a bridge.'

@@ -4,6 +4,14 @@ export const waits = {
     'A hook has reported that the interface is being taken down. spanplan leaves the interface alone.',
     'Nothing. It is used again as soon as it is up, as with ifup. If it is to stay up, run spanplan apply.'
   ],
+  OUTPUT_COPIED: [
+    'A mirror into the span does not leave out what the tunnel of an output sends: each frame would be sent again and again.',
+    'Nothing, where the mirror is spanplan’s: an apply changes it, and attaches the output then. Take off the mirror of another program.'
+  ],
+  REMOTE_UNREACHABLE: [
+    'The host has no route to the "remote" of an output. An output that is there stays.',
+    'Add the route, or set the interface up that leads there. A watch, or the next apply, then makes the output.'
+  ],
   SOURCE_MISSING: [
     'No running container matches this source.',
     'Start the container. A watch, or the next apply, then mirrors it.'

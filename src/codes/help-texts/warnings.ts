@@ -72,6 +72,10 @@ export const warnings = {
     'The driver does not allow an offload to be switched off, so sensors get merged frames.',
     'Let the sensors accept large frames, or use another interface.'
   ],
+  OUTPUT_FRAGMENTS: [
+    'The largest frames of a span, with what the tunnel of an output adds, are larger than the MTU on the way to the remote host: each leaves in two packets or more (fragments), and is lost if one of these is. Some networks drop fragments.',
+    'Let the network on the way take larger packets, or write a smaller "mtu" for the span, which holds for its sensors, too.'
+  ],
   OUTPUT_MTU: [
     'The driver of an output takes no MTU as large as that of the span: larger frames do not leave by it. The sensors get them.',
     'Use another interface, or write a smaller "mtu" for the span, which holds for its sensors, too.'

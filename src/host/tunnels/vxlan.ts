@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { diagnostic } from '../../errors.ts'
 import { tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import { vxlanName } from '../../spec/sources/vxlan.ts'
+import { isMulticast } from '../../spec/values/ip-address.ts'
 import { option } from '../quote-command.ts'
 import { bitsAt, equals, headerField, type TunnelKind } from './tunnel-kind.ts'
 
@@ -43,7 +44,7 @@ export const vxlanTunnel: TunnelKind = {
   linkWords: ({ identifier, port, local, group, interface: joined }) => [
     ...option('id', identifier),
     ...option('local', local),
-    ...option('group', group),
+    ...option(group !== null && !isMulticast(group) ? 'remote' : 'group', group),
     ...option('dev', joined),
     ...option('dstport', port),
     'nolearning'
@@ -52,7 +53,7 @@ export const vxlanTunnel: TunnelKind = {
     `vxlan ${identifier}`,
     `UDP port ${port}`,
     ...(local === null ? [] : [`local ${local}`]),
-    ...(group === null ? [] : [`group ${group} on ${joined}`])
+    ...(group === null ? [] : [isMulticast(group) ? `group ${group} on ${joined}` : `to ${group}`])
   ],
   datagram: (tunnel) => ({ family: tunnelFamily(tunnel), protocol: 'udp', port: tunnel.port }),
   letIn: 'that port',

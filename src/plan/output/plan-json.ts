@@ -85,7 +85,7 @@ function resourceDocument(kind: KindName, resource: Resource, side: 'before' | '
 
 /** A digest of every fact that was read, without the boot id, which is compared by itself. */
 function digestFacts({ host, filters }: HostReading): string {
-  const { links, opaque, qdiscs, filters: attached, classFilters, attached: programs, routes } = host
+  const { links, opaque, qdiscs, filters: attached, classFilters, attached: programs, routes, ways } = host
   const { nftables, senderTables, silence, docker } = host
   const read = {
     links,
@@ -95,6 +95,7 @@ function digestFacts({ host, filters }: HostReading): string {
     classFilters,
     programs,
     routes,
+    ways,
     nftables,
     senderTables,
     silence,

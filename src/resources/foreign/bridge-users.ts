@@ -6,6 +6,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
 import type { ObservedState } from '../kind.ts'
 import { destroyOf, markOf, ownsNetwork } from '../ownership.ts'
+import { isAttached } from '../port-role.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
 import { isClosing } from '../settings.ts'
 import { foreignAddresses } from './bridge-adoption.ts'
@@ -70,7 +71,8 @@ export function findTunnelUsers(tunnel: string, { host }: ObservedState): Diagno
   const guests = [
     ...host.uppersOf(link).map(upperUser),
     ...foreignAddresses(link, []).map((address) => addressUser(writeAddress(address), tunnel)),
-    ...(link.master === null ? [] : [masterUser(link.master, tunnel)])
+    // Of an output, the bridge of its span needs nothing.
+    ...(link.master === null || isAttached(host, link, link.master) ? [] : [masterUser(link.master, tunnel)])
   ]
   return guests.map(({ words, removal }) =>
     diagnostic(

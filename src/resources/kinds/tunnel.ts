@@ -12,12 +12,13 @@ import { shellLine } from '../../host/quote-command.ts'
 import type { Link, NftTable, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import { plainTunnel } from '../../spec/sources/tunnel-spec.ts'
+import { isMulticast } from '../../spec/values/ip-address.ts'
 import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
 import { findTunnelUsers } from '../foreign/bridge-users.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { ownMark, readTableMark, readTunnelOwner, writeTableMark, writeTunnelMark } from '../marks.ts'
-import { coversEverySpan } from '../ownership.ts'
+import { coversEverySpan, isInScope, markOf } from '../ownership.ts'
 import { readSeal, type Seal, sealCommands, sealField } from '../seal-commands.ts'
 import { type InterfaceSetting, onOff, sourceSettings } from '../settings.ts'
 
@@ -84,8 +85,14 @@ export const tunnel: Kind<Tunnel> = {
     from: { label: 'senders', words: writeSenders, closes: true },
     seal: sealField
   },
-  desire: ({ desired }) =>
-    [...groupsOf(tunnelsOf(desired), ({ name }) => name).values()].map((uses) => desireTunnel(desired, uses)),
+  desire: ({ desired }, live) => {
+    const liveById = new Map(live.map((one) => [one.id, one]))
+    return [...groupsOf(tunnelsOf(desired), ({ name }) => name).values()].map((uses) => {
+      const tunnel = desireTunnel(desired, uses)
+      // Of an output, that is the bridge of its span, which the kind of outputs puts it on.
+      return isSent(tunnel) ? { ...tunnel, master: liveById.get(tunnel.id)?.master ?? null } : tunnel
+    })
+  },
   observe: memoized((state) => {
     const { desired, host } = state
     const wanted = new Map(tunnelsOf(desired).map((one) => [one.name, one]))
@@ -110,8 +117,10 @@ export const tunnel: Kind<Tunnel> = {
       ...(tunnel.from?.length === 0 ? [] : [`from ${writeSenders(tunnel.from)}`])
     ].join(', '),
   createNote: (tunnel) => {
-    const anybody = tunnel.from?.length === 0 ? '; without "from", whoever reaches it feeds the sensors' : ''
-    return `the host's firewall has to let ${tunnelKindOf(tunnel).letIn} in${anybody}`
+    const way = isSent(tunnel) ? 'out' : 'in'
+    const isOpen = way === 'in' && tunnel.from?.length === 0
+    const anybody = isOpen ? '; without "from", whoever reaches it feeds the sensors' : ''
+    return `the host's firewall has to let ${tunnelKindOf(tunnel).letIn} ${way}${anybody}`
   },
   device: ({ id }) => id,
   makesDevice: true,
@@ -120,6 +129,9 @@ export const tunnel: Kind<Tunnel> = {
   blockers: ({ id }, now) => findTunnelUsers(id, now),
   conflictCosts: () => 'dependants'
 }
+
+/** Whether frames leave by the tunnel: then there is another host in place of a group. */
+const isSent = ({ group }: Tunnel) => group !== null && !isMulticast(group)
 
 /** A tunnel, and the span that has a source which ends in it. */
 type Use = DesiredTunnel & { readonly span: string }
@@ -162,14 +174,19 @@ function observeTunnel(
   const isOurs = owner !== null && (scope.name === null || owner === scope.name)
   if (!isOurs && !wanted.has(link.name)) return []
   const uses = host.filtersOf(link.name).flatMap((filter) => marks.mirrors.get(filter) ?? [])
+  const bridge = host.linkOf(link.master)
+  const feeding = bridge === undefined ? undefined : markOf(host, bridge)?.owner
+  // A span whose frames leave by it needs it, too.
+  const ports = feeding === undefined || bridge === undefined ? [] : [isInScope(desired, feeding, bridge.name)]
+  const needs = [...uses.map(({ inScope }) => inScope), ...ports]
   // Spans out of scope need it. Where no span copies from it, it may be of any: then it is of those that want it now.
   const isRemovable =
-    uses.length > 0 ? uses.every(({ inScope }) => inScope) : wanted.has(link.name) || coversEverySpan(desired)
+    needs.length > 0 ? needs.every((inScope) => inScope) : wanted.has(link.name) || coversEverySpan(desired)
   return {
     ...(link.tunnel ?? noTunnel),
     kind: 'tunnel',
     id: link.name,
-    spans: [...new Set(uses.flatMap(({ span }) => span ?? []))],
+    spans: [...new Set([...uses.flatMap(({ span }) => span ?? []), ...(ports.length > 0 ? [link.master ?? ''] : [])])],
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
     mark: link.alias ?? '',
     up: link.up,
@@ -280,7 +297,7 @@ function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
   const port = whose === undefined ? '' : `whether a program has its port with: ${shellLine(whose)}; and `
   return diagnostic(
     'TUNNEL_FAILED',
-    `nothing comes out of ${kind.name(tunnel)} (${tunnel.id}): ${reason}`,
+    `nothing ${isSent(tunnel) ? 'leaves by' : 'comes out of'} ${kind.name(tunnel)} (${tunnel.id}): ${reason}`,
     `see ${port}what the host lacks with: spanplan doctor`
   )
 }

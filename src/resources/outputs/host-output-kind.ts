@@ -1,10 +1,10 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { LinkIndex } from '../../host/host-index.ts'
-import type { IpLink } from '../../host/snapshot.ts'
+import type { IpLink, Remote } from '../../host/snapshot.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import type { Spec } from '../../spec/spec.ts'
-import type { DesiredOutput } from '../desired-state.ts'
+import type { DesiredOutput, DesiredTunnel } from '../desired-state.ts'
 import { type Wait, waitFor } from '../kind.ts'
 import type { Context, Resolved } from '../sources/host-source-kind.ts'
 
@@ -12,12 +12,16 @@ import type { Context, Resolved } from '../sources/host-source-kind.ts'
 export interface ResolvedOutput extends Resolved<DesiredOutput> {
   /** The names of the links that wait: what is live on these stays as it is. */
   readonly untouched?: readonly string[]
+  /** The tunnels that the frames leave by, whose links this plan makes or keeps. */
+  readonly tunnels?: readonly DesiredTunnel[]
 }
 
 /** One kind of output, on the host. */
 export interface HostOutputKind<Output> {
   /** The names, altnames or permanent MAC addresses of the devices that the frames leave by, as far as the files tell. */
   devices(output: Output, spec: Spec): readonly string[]
+  /** The hosts that the frames are sent to, by address. */
+  remotes(output: Output): readonly Remote[]
   /** Whether the output is the interface of this name. */
   isDevice(output: Output, name: string, spec: Spec, host: LinkIndex<IpLink>): boolean
   resolve(output: Output, span: SpanSpec, context: Context): ResolvedOutput

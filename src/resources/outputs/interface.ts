@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import type { OutputSpec } from '../../spec/items/output-item.ts'
+import type { OutputOf } from '../../spec/items/output-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { isAttached } from '../port-role.ts'
 import {
@@ -17,14 +17,17 @@ import { type Context, nothingResolved } from '../sources/host-source-kind.ts'
 import { checkOutput } from './check-output.ts'
 import { type HostOutputKind, type ResolvedOutput, waitForOutput } from './host-output-kind.ts'
 
+type InterfaceOutput = OutputOf<'interface'>
+
 /** An interface of the host, which becomes a port of the span's bridge. */
-export const interfaceOutput: HostOutputKind<OutputSpec> = {
+export const interfaceOutput: HostOutputKind<InterfaceOutput> = {
   devices: (output, spec) => [nameIn(matchOf(spec, output.interface))],
+  remotes: () => [],
   isDevice: (output, name, spec, host) => isMeant(matchOf(spec, output.interface), name, host),
   resolve: resolveOutput
 }
 
-function resolveOutput(output: OutputSpec, span: SpanSpec, context: Context): ResolvedOutput {
+function resolveOutput(output: InterfaceOutput, span: SpanSpec, context: Context): ResolvedOutput {
   const { spec, host, patient, goingDown } = context
   const { id: item, origin } = output
   const match = matchOf(spec, output.interface)
@@ -52,7 +55,7 @@ function resolveOutput(output: OutputSpec, span: SpanSpec, context: Context): Re
   if (goingDown.has(name)) {
     return { ...nothingResolved, waits: waitFor(name, explainGoingDown(name, spec)), untouched: [name] }
   }
-  const items = [{ device: name, item, origin }]
+  const items = [{ device: name, name, item, origin }]
   const problem = checkOutput(link, span.name, context)
   if (problem === undefined) return { ...nothingResolved, items }
   if (!patient) return { ...nothingResolved, errors: [{ ...problem, origin }] }

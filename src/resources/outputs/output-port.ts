@@ -1,10 +1,11 @@
 import { diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
+import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { DesiredOutput, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
-import { type PortOrigin, sealHandle } from '../marks.ts'
+import { type PortOrigin, readTunnelOwner, sealHandle } from '../marks.ts'
 import { coversEverySpan, isInScope, markOf } from '../ownership.ts'
 import { isAttached, readPortMark } from '../port-role.ts'
 import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
@@ -28,6 +29,10 @@ export interface Output extends Resource, LivePort {
   readonly kind: 'output'
   readonly id: string
   readonly spans: readonly string[]
+  /** spanplan has made the link. */
+  readonly isMade: boolean
+  /** What the output is called. */
+  readonly name: string
   /** The bridge that it is a port of, or another link that it belongs to; null: none. */
   readonly master: string | null
 }
@@ -54,14 +59,18 @@ export const output: Kind<Output> = {
     }),
   create: (after) => joinSteps(after, { ...after, ...after.original, seal: 'none' }),
   update: updateOutput,
-  remove: (before) => [...(before.attached ? [leave(before)] : []), ...giveBackSteps(before)],
-  title: ({ id, spans: [span] }) => (span === undefined ? id : writeOutputTitle(id, span)),
+  remove: (before) => [
+    ...(before.attached ? [leave(before)] : []),
+    // The link of a tunnel goes, and needs nothing back.
+    ...(before.isMade ? [] : giveBackSteps(before))
+  ],
+  title: ({ name, spans: [span] }) => (span === undefined ? name : writeOutputTitle(name, span)),
   summary: ({ mtu }) => `every frame, mtu ${mtu}; what comes in is dropped`,
   device: ({ id }) => id,
   conflict: ({ id }, _, host) => sealConflict(host, id, 'use another interface'),
   undone: ({ id }, reason) =>
     diagnostic('OUTPUT_FAILED', `the frames of the span do not leave by ${id}: ${reason}`, 'use another interface'),
-  removalNote: () => 'given back as it was'
+  removalNote: ({ isMade }) => (isMade ? '' : 'given back as it was')
 }
 
 /** Bytes: the MTU of a span as far as an output can have it. A VLAN or a macvlan takes none that is larger than that of its lower link. */
@@ -72,7 +81,7 @@ export function outputMtu(mtu: number, { largestMtu = mtu, lower }: Link, host: 
 function desireOutput(
   host: HostIndex,
   span: { readonly name: string; readonly mtu: number },
-  { item, origin }: DesiredOutput,
+  { name, item, origin }: DesiredOutput,
   link: Link,
   live: Output | undefined
 ): Output {
@@ -80,6 +89,7 @@ function desireOutput(
     ...readOutput(host, link, live?.original ?? { ...readPort(link), ...ownBits(host, link) }),
     spans: [span.name],
     owner: 'ours',
+    name,
     item,
     origin,
     master: span.name,
@@ -101,11 +111,20 @@ const ownBits = (host: HostIndex, { name }: Link) => ({
   wasPort: false
 })
 
+const isMade = (link: Link) => readTunnelOwner(link, '') !== null
+
+/** What a live output is called: an interface, or the tunnel that a link of spanplan's is. */
+export function outputName(link: Link): string {
+  return link.tunnel !== undefined && isMade(link) ? tunnelKindOf(link.tunnel).name(link.tunnel) : link.name
+}
+
 function readOutput(host: HostIndex, link: Link, original: PortOrigin): Output {
   const { name: id, mac, master } = link
   return {
     kind: 'output',
     id,
+    name: outputName(link),
+    isMade: isMade(link),
     spans: [],
     owner: 'shared',
     master,
@@ -136,6 +155,7 @@ function observeOutput({ desired, host }: ObservedState, link: Link): Output | [
   const isRemovable = on !== null || wanted !== undefined || isStray(desired, host, link)
   return {
     ...readOutput(host, link, original),
+    name: wanted?.name ?? outputName(link),
     spans: span === undefined ? [] : [span],
     owner: obstacle !== null ? 'foreign' : isRemovable ? 'adopted' : 'shared',
     attached: on !== null,

@@ -1,11 +1,13 @@
-import type { OutputSpec } from '../../spec/items/output-item.ts'
+import type { OutputOf, OutputSpec } from '../../spec/items/output-item.ts'
 import type { HostOutputKind } from './host-output-kind.ts'
 import { interfaceOutput } from './interface.ts'
-
-type OutputOf<Kind extends OutputSpec['kind']> = Extract<OutputSpec, { readonly kind: Kind }>
+import { tunnelOutput } from './tunnel-output.ts'
 
 /** The kinds of output. */
-const kinds: { readonly [Kind in OutputSpec['kind']]: HostOutputKind<OutputOf<Kind>> } = { interface: interfaceOutput }
+const kinds: { readonly [Kind in OutputSpec['kind']]: HostOutputKind<OutputOf<Kind>> } = {
+  interface: interfaceOutput,
+  vxlan: tunnelOutput
+}
 
 /** The kind of an output. */
 export function outputKindOf<Kind extends OutputSpec['kind']>({

@@ -103,7 +103,7 @@ function largestFrame({ local }: TunnelSpec, joined: Link | null, { links }: Hos
 }
 
 /** Why the kernel does not make the link. */
-function explainTaken(tunnel: DesiredTunnel, sharedBy: string, host: HostIndex): Diagnostic | undefined {
+export function explainTaken(tunnel: DesiredTunnel, sharedBy: string, host: HostIndex): Diagnostic | undefined {
   const kind = tunnelKindOf(tunnel)
   const identityOf = (one: TunnelSpec) => [one.protocol, tunnelFamily(one), ...kind.identity(one)]
   const other = host.links.find(
@@ -128,7 +128,7 @@ function explainTaken(tunnel: DesiredTunnel, sharedBy: string, host: HostIndex):
 }
 
 /** The kernel makes the link all the same, and nothing comes. */
-function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic | undefined {
+export function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic | undefined {
   const { local } = tunnel
   const there = links.flatMap(({ addresses }) => addresses).map(({ address }) => address)
   if (local === null || there.includes(local)) return undefined

@@ -7,6 +7,9 @@ import { mappingWithOne } from '../schema/rules.ts'
 /** A further place that gets the frames of a span. */
 export type OutputSpec = OutputByKind & { readonly id: ItemId; readonly origin: Origin }
 
+/** A further place of one kind. */
+export type OutputOf<Kind extends OutputSpec['kind']> = Extract<OutputSpec, { readonly kind: Kind }>
+
 /** An item of `outputs`. */
 export const output = mappingWithOne(
   outputKeys,

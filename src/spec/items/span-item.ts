@@ -71,7 +71,9 @@ const keys = {
     schema: z
       .array(output, { error: 'must be a list of outputs' })
       .default([])
-      .describe('Further places that get every frame of the span, each with interface: a tool on a cable'),
+      .describe(
+        'Further places that get every frame of the span, each with interface, a tool on a cable, or vxlan, another host'
+      ),
     read: (items, { tree, findInterface }) =>
       items.flatMap((item, index) => readOutput(item, findValuePlace(tree, ['outputs', index]), findInterface)),
     print: (items) => (items.length === 0 ? undefined : items.map(printOutputItem))

@@ -22,17 +22,17 @@ export function checkOutputs(spans: readonly SpanSpec[], findInterface: FindInte
     ...checkRepeats(
       outputs,
       ({ identity }) => identity,
-      ({ title, origin }, { span }, place) => {
+      ({ title, apart, origin }, { span }, place) => {
         const message = refuse(title, `is already an output of span ${quote(span.name)} (${place})`)
-        return diagnostic('OUTPUT_TWICE', message, 'an interface can carry the frames of one span: remove one', origin)
+        return diagnostic('OUTPUT_TWICE', message, `remove one of the two, or use another ${apart}`, origin)
       }
     ),
-    ...outputs.flatMap(({ title, identity, device, isDedicated, span, origin }): Diagnostic[] => {
+    ...outputs.flatMap(({ title, identity, device, apart, isDedicated, span, origin }): Diagnostic[] => {
       const source = sources.get(identity)
       if (source !== undefined) {
         const place = placeFrom(source.origin, origin)
         const message = refuse(title, `is also a source, of span ${quote(source.span)} (${place})`)
-        return [diagnostic('OUTPUT_SOURCE', message, 'use another interface for one of the two', origin)]
+        return [diagnostic('OUTPUT_SOURCE', message, `use another ${apart} for one of the two`, origin)]
       }
       if (device !== null && names.has(device)) {
         const message = refuse(title, 'is a span, and the bridge of a span cannot be a port of another')

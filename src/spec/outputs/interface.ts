@@ -27,6 +27,7 @@ export const interfaceOutput = {
       title: quote(output.interface),
       identity: writeMatch(match),
       device: 'name' in match ? match.name : null,
+      apart: 'interface',
       isDedicated: found?.dedicated ?? false
     }
   }

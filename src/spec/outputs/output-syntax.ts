@@ -9,6 +9,8 @@ export interface OutputSummary {
   readonly identity: string
   /** The name of the interface that the frames leave by; null: only the host can tell. */
   readonly device: string | null
+  /** What two outputs, or an output and a source, must not have in common: the end of a hint that says "use another …". */
+  readonly apart: string
   /** The interface is for capture only. */
   readonly isDedicated: boolean
 }

@@ -2,12 +2,13 @@ import type { z } from 'zod'
 import type { FindInterface } from '../interfaces.ts'
 import { interfaceOutput } from './interface.ts'
 import type { OutputSummary, OutputSyntax } from './output-syntax.ts'
+import { vxlanOutput } from './vxlan.ts'
 
 /** The kinds of output. */
-const kinds = { interface: interfaceOutput }
+const kinds = { interface: interfaceOutput, vxlan: vxlanOutput }
 
 /** The keys of all kinds: an item of `outputs` has exactly one of them. */
-export const outputKeys = { ...interfaceOutput.keys }
+export const outputKeys = { ...interfaceOutput.keys, ...vxlanOutput.keys }
 
 type Kinds = typeof kinds
 type DataOf<K extends keyof Kinds> = Parameters<Kinds[K]['load']>[0]

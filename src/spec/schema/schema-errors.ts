@@ -28,6 +28,7 @@ type Issue = z.core.$ZodIssue
 
 /** Hints for a key that is missing or has no value. */
 const missingKeyHints: ReadonlyMap<string, string> = new Map([
+  ['remote', 'write the address of the host that gets the frames'],
   ['version', 'write "version: 1"'],
   ['spans', 'write "spans: {}" if there are to be none'],
   ['sources', 'a span needs one source or more, for example "- interface: eth1"'],
@@ -38,7 +39,6 @@ const missingKeyHints: ReadonlyMap<string, string> = new Map([
 /** Keys that are reserved for a later version, each after the kind of its place. */
 const unsupported: ReadonlyMap<string, string> = new Map([
   ['output filter', 'a filter of an output'],
-  ['output vxlan', 'outputs over VXLAN'],
   ['output gretap', 'outputs over GRE'],
   ['output erspan', 'outputs over ERSPAN'],
   ['sensor balance', 'balance among sensors']

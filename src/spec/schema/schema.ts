@@ -5,6 +5,7 @@ import { output } from '../items/output-item.ts'
 import { sensorMapping } from '../items/sensor-item.ts'
 import { source } from '../items/source-item.ts'
 import { span } from '../items/span-item.ts'
+import { vxlanOutputMapping } from '../outputs/vxlan.ts'
 import { tunnelKeys } from '../sources/registry.ts'
 import {
   dockerPattern,
@@ -69,7 +70,8 @@ export const levelKeys = {
   network: Object.keys(networkMapping.shape),
   ...tunnelKeys,
   sensor: Object.keys(sensorMapping.shape),
-  output: Object.keys(output.shape)
+  output: Object.keys(output.shape),
+  vxlan_output: Object.keys(vxlanOutputMapping.shape)
 }
 
 /** The JSON Schema of spans.yaml, for editors. yaml-language-server supports draft 7 best. */

@@ -25,6 +25,7 @@ const homes: Readonly<Record<Level, string>> = {
   sensor: 'in an item of "sensors", as in: sensors: [{container: NAME, KEY: VALUE}]',
   output: 'in an item of "outputs", as in: outputs: [{interface: eth2, KEY: VALUE}]',
   vxlan: inTunnel('vxlan'),
+  vxlan_output: 'under "vxlan" of an output, as in: outputs: [{vxlan: {KEY: VALUE}}]',
   file: 'at the top of the file, in column 1'
 }
 
@@ -44,6 +45,7 @@ export function levelOf([group, ...path]: Path): Level | undefined {
   if (path.length === 1) return 'span'
   if (key === 'network' && path.length === 2) return 'network'
   if (key === 'sources' && path.length === 4) return tunnels.find((one) => one === path[3])
+  if (key === 'outputs' && path.length === 4) return path[3] === 'vxlan' ? 'vxlan_output' : undefined
   if (path.length !== 3) return undefined
   return itemLevels.get(key)
 }
@@ -116,6 +118,7 @@ function suggestHome(key: string, level: Level | undefined, value: Tree | undefi
   const home = homeOf(key)
   const isOfTunnel = tunnels.some((one) => one === home)
   if (home === undefined || home === level || (isOfTunnel && level !== 'source')) return undefined
+  if (home === 'vxlan_output' && level !== 'output') return undefined
   const one = key in sourceKeys ? homes[home].replace('interface: eth1, ', '') : homes[home]
   const place = one.replaceAll(/\bKEY\b/g, () => key)
   return `it belongs ${place.replaceAll(/\bVALUE\b/g, () => (value?.kind === 'scalar' ? inFlow(value) : '…'))}`

@@ -47,7 +47,8 @@ export type Hop = HopCounts & {
         /** Since the filter was made; null: there is no filter. */
         readonly counters: MirrorCounters | null
       }
-    | { readonly kind: 'bridge' | 'port' | 'output' }
+    | { readonly kind: 'bridge' | 'port' }
+    | { readonly kind: 'output'; readonly name: string }
     | {
         readonly kind: 'sensor'
         readonly container: string
@@ -62,6 +63,7 @@ export type Hop = HopCounts & {
 export function hopTitle(hop: Hop): string {
   if (hop.kind === 'mirror') return writePoint(hop.point)
   if (hop.kind === 'interface') return writeSourceName(hop.point.source)
+  if (hop.kind === 'output') return hop.name
   return hop.kind === 'sensor' ? hop.container : hop.device
 }
 
@@ -232,8 +234,8 @@ function sentBy(path: FramePath, pair: CounterPair<LinkCounters>, interval: Inte
   return { sent, refused, lost }
 }
 
-function outputHop(path: FramePath, { device, index }: PathOutput, interval: Interval): Hop {
-  const hop = { kind: 'output', device } as const
+function outputHop(path: FramePath, { name, device, index }: PathOutput, interval: Interval): Hop {
+  const hop = { kind: 'output', device, name } as const
   const pair = pairLinks(index, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
   const { sent, refused, lost } = sentBy(path, pair, interval)

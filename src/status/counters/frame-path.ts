@@ -20,6 +20,8 @@ export interface PathPort {
 
 /** An interface that the frames leave by. */
 export interface PathOutput {
+  /** What the output is called. */
+  readonly name: string
   readonly device: string
   /** null: it is no port of the span's bridge. */
   readonly index: number | null
@@ -53,9 +55,9 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
     mirrors: span.mirrors.map((point) => ({ point, handle: handleOf(span, point) })),
     bridge: bridge?.bridge ? bridge.index : null,
     ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) })),
-    outputs: span.outputs.map(({ device }) => {
+    outputs: span.outputs.map(({ device, name }) => {
       const link = host.linkOf(device)
-      return { device, index: link?.master === span.name ? link.index : null }
+      return { name, device, index: link?.master === span.name ? link.index : null }
     })
   }
 }

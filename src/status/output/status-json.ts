@@ -110,6 +110,7 @@ function detailsOf(hop: Hop) {
       idle_seconds: counters?.idle ?? null
     }
   }
+  if (hop.kind === 'output') return { output: hop.name }
   if (hop.kind !== 'sensor') return {}
   const { container, sockets } = hop
   return {

@@ -58,7 +58,7 @@ export function openCarrierRecorder(emit: EmitEvent) {
             cause: causeOfNoCarrier(point)
           })
         ),
-        ...outputs.map(({ device }): Line => ({ span, device, name: device, cause: 'output_no_carrier' }))
+        ...outputs.map(({ device, name }): Line => ({ span, device, name, cause: 'output_no_carrier' }))
       ]
     })
     // A span that is paused or waits is not in the plan.

@@ -1,0 +1,62 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import { tunnelKindOf } from '../../host/tunnels/registry.ts'
+import type { OutputSpec } from '../../spec/items/output-item.ts'
+import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import type { DesiredTunnel } from '../desired-state.ts'
+import { tunnelName } from '../marks.ts'
+import { nothingResolved } from '../sources/host-source-kind.ts'
+import { explainLocal, explainTaken } from '../sources/tunnel-source.ts'
+import { type HostOutputKind, waitForOutput } from './host-output-kind.ts'
+
+/** An output that is a tunnel, of whatever protocol. */
+type TunnelOutputSpec = Extract<OutputSpec, { readonly tunnel: TunnelSpec }>
+
+/** A tunnel to another host, in a link which spanplan makes. */
+export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
+  devices: ({ tunnel }, { name }) => [tunnelName(name, tunnel)],
+  remotes: ({ remote, tunnel: { local } }) => [{ remote, local }],
+  isDevice: () => false,
+  resolve(output, span, { spec, host, patient }) {
+    const { tunnel: written, remote, id: item, origin } = output
+    const kind = tunnelKindOf(written)
+    const [device, name] = [tunnelName(spec.name, written), kind.name(written)]
+    const tunnel: DesiredTunnel = { ...written, name: device, from: [], item, origin }
+    const wait = (found: Diagnostic) => [waitForOutput(span.name, name, output, found)]
+    const problem =
+      explainTaken(tunnel, 'an id and a port', host) ??
+      kind.findObstacle?.(tunnel, host.links) ??
+      explainLocal(tunnel, host)
+    if (problem !== undefined) {
+      if (patient) return { ...nothingResolved, waits: wait(problem), untouched: [device] }
+      return { ...nothingResolved, errors: [{ ...problem, message: `span ${span.name}: ${problem.message}`, origin }] }
+    }
+    const way = host.ways?.find((one) => one.remote === remote && one.local === written.local)
+    if (way?.device === null) {
+      const missing = diagnostic('REMOTE_UNREACHABLE', `waits for a route to ${remote}`, `see: ip route get ${remote}`)
+      // A route may go and come again: what is there stays.
+      const isThere = host.linkOf(device) !== undefined
+      return {
+        ...nothingResolved,
+        waits: wait(missing),
+        ...(isThere && { items: [{ device, name, item, origin }], tunnels: [tunnel] })
+      }
+    }
+    if (isOwn(remote, host)) {
+      const own = diagnostic('REMOTE_OWN', `${remote}, the "remote" of ${name}, is an address of this host`, undefined)
+      return patient
+        ? { ...nothingResolved, waits: wait(own) }
+        : { ...nothingResolved, errors: [{ ...own, message: `span ${span.name}: ${own.message}`, origin }] }
+    }
+    const mtu = way?.mtu ?? host.linkOf(way?.device ?? null)?.mtu
+    const below = mtu === undefined ? {} : { below: { mtu, added: addedBytes[tunnelFamily(written)] } }
+    return { ...nothingResolved, items: [{ device, name, ...below, item, origin }], tunnels: [tunnel] }
+  }
+}
+
+/** Bytes: the headers of IP, UDP and VXLAN, and the MAC header of the frame (RFC 7348). */
+const addedBytes = { inet: 20 + 8 + 8 + 14, inet6: 40 + 8 + 8 + 14 } as const
+
+function isOwn(remote: string, { links }: HostIndex): boolean {
+  return links.some(({ addresses }) => addresses.some(({ address }) => address === remote))
+}

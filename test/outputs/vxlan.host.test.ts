@@ -1,0 +1,152 @@
+/** A VXLAN as an output: another host gets every frame of the span once, and never what the tunnel itself sends. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { startWatch } from '../lab/commands/watch.ts'
+import { ALL_HOSTS_GROUP, BROADCAST, ether, filler, LLDP_GROUP, STP_GROUP } from '../lab/frames/frames.ts'
+import { type Argv, createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, expectFrames, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
+
+let lab: Lab
+let before: string
+
+const stranger = '02:00:00:00:57:01'
+const nobody = '02:00:00:00:0a:02'
+
+const wordsOf = (command: string): Argv => {
+  const [program = '', ...words] = command.split(' ')
+  return [program, ...words]
+}
+const onSwitch = (command: string) => lab.run(wordsOf(command), { on: 'switch' })
+const onHost = (command: string) => lab.run(wordsOf(command))
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card: 'ens192', mtu: 1500 }] })
+  await onSwitch('ip addr add 10.50.0.1/24 dev sw0')
+  await onHost('ip addr add 10.50.0.2/24 dev ens192')
+  await onSwitch('ip link add dev in0 type vxlan id 42 local 10.50.0.1 dstport 4789 nolearning')
+  for (const words of ['mtu 9000', 'addrgenmode none', 'up']) await onSwitch(`ip link set dev in0 ${words}`)
+})
+afterAll(() => lab?.close())
+
+beforeEach(async () => {
+  before = await lab.snapshotText()
+})
+afterEach(async () => {
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, before)
+})
+
+const write = (vxlan: string, source = 'interface: ens192') =>
+  writeSpans(lab, `spans: {span0: {sources: [{${source}}], outputs: [{vxlan: {${vxlan}}}]}}`)
+
+const usual = 'id: 42, remote: 10.50.0.1'
+
+const frames = {
+  'unknown unicast': ether(nobody, stranger, filler(100)),
+  broadcast: ether(BROADCAST, stranger, filler(101)),
+  multicast: ether(ALL_HOSTS_GROUP, stranger, filler(102)),
+  LLDP: ether(LLDP_GROUP, stranger, filler(103)),
+  STP: ether(STP_GROUP, stranger, filler(104)),
+  '14 bytes': ether(nobody, stranger, filler(14)),
+  '60 bytes': ether(nobody, stranger, filler(60)),
+  '1464 bytes': ether(nobody, stranger, filler(1464)),
+  '1514 bytes': ether(nobody, stranger, filler(1514))
+}
+
+const heard = () => lab.captureLink('in0', { direction: 'in', expression: `ether src ${stranger}` }, 'switch')
+
+test('another host gets each frame once, also where the source carries the tunnel; a destroy leaves nothing', async () => {
+  await write(usual)
+  const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'])
+  expect(stdout).toMatch(/\+ +tunnel +vxlan-\w+ +vxlan 42, UDP port 4789, to 10\.50\.0\.1; .* firewall .* out/)
+  expect(stdout).toContain(
+    'not (dst host 10.50.0.1 and (udp dst port 4789 or ip[6:2] & 0x1fff != 0)) and not (icmp[17] == 17'
+  )
+  expect(stderr).toContain('frames of span0 with more than 1450 bytes leave by vxlan 42 in fragments')
+  await expectConverged(lab)
+  const all = await heard()
+  await lab.send(Object.values(frames))
+  await expectFrames(all, frames)
+  // What the tunnel sends is not copied into it.
+  const [{ stats64: sent }] = JSON.parse(await onHost('ip -s -j link show dev span0'))
+  expect(sent.tx.packets).toBeLessThan(30)
+  const { stdout: status } = await spanplan(lab, ['status', '--for', '1s'])
+  expect(status).toMatch(/ {2}output +vxlan 42 /)
+  expect(status).toContain('span0: healthy')
+})
+
+test('what comes back by the tunnel gets nowhere', async () => {
+  await write(usual)
+  await spanplan(lab, ['apply', '--yes'])
+  await onSwitch('bridge fdb append 00:00:00:00:00:00 dev in0 dst 10.50.0.2')
+  const bridge = await lab.captureLink('span0', { direction: 'in' })
+  await lab.send(Object.values(frames).slice(0, 5), 'in0', 'switch')
+  expect((await bridge.stop({ seconds: 1 })).frames).toEqual([])
+  await onSwitch('bridge fdb del 00:00:00:00:00:00 dev in0 dst 10.50.0.2')
+})
+
+test('a remote host without a route is waited for; what is there stays', async () => {
+  await write('id: 42, remote: 10.60.0.1')
+  const { stdout } = await spanplan(lab, ['apply', '--yes'])
+  expect(stdout).toContain('waits for a route to 10.60.0.1')
+  await write(usual)
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  await onHost('ip link del dev vxlan-3d98b18a')
+  await watch.settle()
+  await expectConverged(lab)
+  const one = { one: frames.broadcast }
+  const capture = await heard()
+  await lab.send([frames.broadcast])
+  await expectFrames(capture, one)
+  await watch.stop()
+})
+
+test('another remote host, a filter of the file, and what is refused', async () => {
+  await write(usual, 'interface: ens192, filter: ether proto 0x88cc or ether broadcast')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  const capture = await heard()
+  await lab.send([frames.LLDP, frames['unknown unicast'], frames.broadcast])
+  await expectFrames(capture, { broadcast: frames.broadcast })
+  await write('id: 42, remote: 10.50.0.7')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  await write('id: 42, remote: 10.50.0.2')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('is an address of this host')
+  await write(`${usual}, local: 10.9.9.9`)
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('the host has no address 10.9.9.9')
+})
+
+test('that nobody listens at the remote host is not sent there again and again', async () => {
+  await write('id: 42, remote: 10.50.0.1, port: 4999')
+  await onSwitch('sysctl -q -w net.ipv4.icmp_ratelimit=0')
+  await spanplan(lab, ['apply', '--yes'])
+  await lab.send(Object.values(frames))
+  const [first] = JSON.parse(await onHost('ip -s -j link show dev span0'))
+  await lab.send([frames.broadcast])
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  const [later] = JSON.parse(await onHost('ip -s -j link show dev span0'))
+  expect(later.stats64.tx.packets - first.stats64.tx.packets).toBeLessThan(8)
+})
+
+test('one that comes to a live span, and goes again, copies nothing again and again', async () => {
+  const stop = await lab.keepSending(frames.broadcast)
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], outputs: [{interface: other0}]}}')
+  await onHost('ip link add dev other0 type veth peer name other1')
+  await spanplan(lab, ['apply', '--yes'])
+  await writeSpans(
+    lab,
+    `spans: {span0: {sources: [{interface: ens192}], outputs: [{interface: other0}, {vxlan: {${usual}}}]}}`
+  )
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  expect((await spanplan(lab, ['import'])).stdout).toContain('- vxlan:\n          id: 42\n          remote: 10.50.0.1')
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], outputs: [{interface: other0}]}}')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  const [{ stats64: sent }] = JSON.parse(await onHost('ip -s -j link show dev span0'))
+  await stop()
+  expect(sent.tx.packets).toBeLessThan(2000)
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await onHost('ip link del dev other0')
+})
