@@ -28,9 +28,12 @@ export function warnOfOutputs({ name: span, mtu, outputs }: DesiredSpan, host: H
   return outputs.flatMap(({ device, name, below, item, origin }) => {
     const link = host.linkOf(device)
     if (below !== undefined && mtu + below.added > below.mtu) {
-      const message = `frames of ${span} with more than ${below.mtu - below.added} bytes leave by ${name} in fragments: with the ${below.added} bytes that it adds, they are larger than the mtu of ${below.mtu} on the way`
+      const [code, leave] = below.fragments
+        ? (['OUTPUT_FRAGMENTS', `leave by ${name} in fragments`] as const)
+        : (['OUTPUT_MTU', `do not leave by ${name}`] as const)
+      const message = `frames of ${span} with more than ${below.mtu - below.added} bytes ${leave}: with the ${below.added} bytes that it adds, they are larger than the mtu of ${below.mtu} on the way`
       const hint = `let that network take ${mtu + below.added} bytes, or write a smaller "mtu" for the span`
-      const found = diagnostic('OUTPUT_FRAGMENTS', message, hint, origin)
+      const found = diagnostic(code, message, hint, origin)
       return [{ ...found, subject: { span, kind: 'output', id: [device], item } }]
     }
     const most = link === undefined ? mtu : outputMtu(mtu, link, host)

@@ -22,6 +22,10 @@ beforeAll(async () => {
   lab = await createLab({ cables: [{ card: 'ens192', mtu: 1500 }] })
   await onSwitch('ip addr add 10.50.0.1/24 dev sw0')
   await onHost('ip addr add 10.50.0.2/24 dev ens192')
+  await onSwitch('ip addr add fd50::1/64 dev sw0 nodad')
+  await onHost('ip addr add fd50::2/64 dev ens192 nodad')
+  await onSwitch('ip link add dev six0 type vxlan id 46 local fd50::1 dstport 4789 nolearning')
+  for (const words of ['mtu 9000', 'addrgenmode none', 'up']) await onSwitch(`ip link set dev six0 ${words}`)
   await onSwitch('ip link add dev in0 type vxlan id 42 local 10.50.0.1 dstport 4789 nolearning')
   for (const words of ['mtu 9000', 'addrgenmode none', 'up']) await onSwitch(`ip link set dev in0 ${words}`)
 })
@@ -149,4 +153,17 @@ test('one that comes to a live span, and goes again, copies nothing again and ag
   expect(sent.tx.packets).toBeLessThan(2000)
   await spanplan(lab, ['destroy', '--all', '--yes'])
   await onHost('ip link del dev other0')
+})
+
+test('over IPv6, each once, but for the largest frames, of which the plan warns', async () => {
+  await write('id: 46, remote: fd50::1, local: fd50::2')
+  const { stderr } = await spanplan(lab, ['apply', '--yes'])
+  expect(stderr).toContain('frames of span0 with more than 1430 bytes do not leave by vxlan 46')
+  await expectConverged(lab)
+  const capture = await lab.captureLink('six0', { direction: 'in', expression: `ether src ${stranger}` }, 'switch')
+  await lab.send(Object.values(frames))
+  const { '1464 bytes': _, '1514 bytes': __, ...small } = frames
+  await expectFrames(capture, small)
+  const [{ stats64: sent }] = JSON.parse(await onHost('ip -s -j link show dev span0'))
+  expect(sent.tx.packets).toBeLessThan(60)
 })

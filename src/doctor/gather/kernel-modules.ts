@@ -4,6 +4,7 @@ import { type Output, run } from '../../host/exec.ts'
 import { readOptional, readText } from '../../host/files/open-file.ts'
 import type { TunnelModule } from '../../host/tunnels/tunnel-kind.ts'
 import { keysOf } from '../../keys.ts'
+import { outputKindOf } from '../../resources/outputs/registry.ts'
 import { hostKindOf } from '../../resources/sources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Known } from '../known.ts'
@@ -27,7 +28,8 @@ const ofTunnels: ReadonlySet<string> = new Set<TunnelModule>(['vxlan'])
 /** The modules that the spans of a file need; without a file, those that each span needs. */
 export function listModules(spec: Spec | undefined): readonly ModuleName[] {
   const needs = spec?.spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, spec)))
-  const used = new Set<string>(needs?.flatMap(({ modules = [] }) => modules))
+  const sent = spec?.spans.flatMap(({ outputs }) => outputs.flatMap((output) => outputKindOf(output).modules(output)))
+  const used = new Set<string>([...(needs?.flatMap(({ modules = [] }) => modules) ?? []), ...(sent ?? [])])
   return keysOf(options).filter((name) => !ofTunnels.has(name) || used.has(name))
 }
 

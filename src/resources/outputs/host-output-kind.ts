@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { LinkIndex } from '../../host/host-index.ts'
 import type { IpLink, Remote } from '../../host/snapshot.ts'
+import type { TunnelModule } from '../../host/tunnels/tunnel-kind.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import type { Spec } from '../../spec/spec.ts'
@@ -20,6 +21,8 @@ export interface ResolvedOutput extends Resolved<DesiredOutput> {
 export interface HostOutputKind<Output> {
   /** The names, altnames or permanent MAC addresses of the devices that the frames leave by, as far as the files tell. */
   devices(output: Output, spec: Spec): readonly string[]
+  /** The modules of the kernel that it needs. */
+  modules(output: Output): readonly TunnelModule[]
   /** The hosts that the frames are sent to, by address. */
   remotes(output: Output): readonly Remote[]
   /** Whether the output is the interface of this name. */

@@ -22,6 +22,7 @@ type InterfaceOutput = OutputOf<'interface'>
 /** An interface of the host, which becomes a port of the span's bridge. */
 export const interfaceOutput: HostOutputKind<InterfaceOutput> = {
   devices: (output, spec) => [nameIn(matchOf(spec, output.interface))],
+  modules: () => [],
   remotes: () => [],
   isDevice: (output, name, spec, host) => isMeant(matchOf(spec, output.interface), name, host),
   resolve: resolveOutput

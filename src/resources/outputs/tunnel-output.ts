@@ -15,6 +15,7 @@ type TunnelOutputSpec = Extract<OutputSpec, { readonly tunnel: TunnelSpec }>
 /** A tunnel to another host, in a link which spanplan makes. */
 export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
   devices: ({ tunnel }, { name }) => [tunnelName(name, tunnel)],
+  modules: ({ tunnel }) => tunnelKindOf(tunnel).modules,
   remotes: ({ remote, tunnel: { local } }) => [{ remote, local }],
   isDevice: () => false,
   resolve(output, span, { spec, host, patient }) {
@@ -49,7 +50,8 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
         : { ...nothingResolved, errors: [{ ...own, message: `span ${span.name}: ${own.message}`, origin }] }
     }
     const mtu = way?.mtu ?? host.linkOf(way?.device ?? null)?.mtu
-    const below = mtu === undefined ? {} : { below: { mtu, added: addedBytes[tunnelFamily(written)] } }
+    const family = tunnelFamily(written)
+    const below = mtu === undefined ? {} : { below: { mtu, added: addedBytes[family], fragments: family === 'inet' } }
     return { ...nothingResolved, items: [{ device, name, ...below, item, origin }], tunnels: [tunnel] }
   }
 }
