@@ -92,7 +92,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
       span.name,
       device,
       (key) => feedsAt(key).map(({ target }) => target),
-      withOutputs(host, open)
+      withOutputs(host, open, others)
     )
     if (way === null) return undefined
     const message = `${subject} leads back into the span: ${way.join(' → ')}`
@@ -177,13 +177,22 @@ function findWayBack(
   return null
 }
 
-/** The host as it is with the outputs of these spans attached, and no other. */
-export function withOutputs(host: HostIndex, spans: readonly Pick<DesiredSpan, 'name' | 'outputs'>[]): HostIndex {
+/**
+ * The host as it is with the outputs of these spans attached, and no other.
+ *
+ * @param others the live spans beside these, which keep theirs.
+ */
+export function withOutputs(
+  host: HostIndex,
+  spans: readonly Pick<DesiredSpan, 'name' | 'outputs'>[],
+  others: readonly Feeding[]
+): HostIndex {
   const masters = new Map(spans.flatMap(({ name, outputs }) => outputs.map(({ device }) => [device, name] as const)))
+  const staying = new Set<string | null>(others.map(({ name }) => name))
   const moved = new Map(
     host.links.flatMap((link) => {
-      const wasOutput = readPortMark(host, link)?.wasPort === false
-      const master = masters.get(link.name) ?? (wasOutput ? null : link.master)
+      const leaves = !staying.has(link.master) && readPortMark(host, link)?.wasPort === false
+      const master = masters.get(link.name) ?? (leaves ? null : link.master)
       return master === link.master ? [] : [[link.index, { ...link, master }] as const]
     })
   )

@@ -72,7 +72,7 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
   const others = findOtherSpans(resolved.items, scope, host)
   const { spans: beside, refused, held } = refuseOutputs(resolved.items, others, host)
-  const { spans: open, loops } = breakLoops(beside, others, withOutputs(host, beside))
+  const { spans: open, loops } = breakLoops(beside, others, withOutputs(host, beside, others))
   const shared = findSharedNames(open)
   const spans = patient ? leaveNames(open, shared) : open
   const errors = [
