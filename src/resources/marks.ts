@@ -248,6 +248,24 @@ export function sealHandle(device: string): number {
   return hashOf('seal', device) || 1
 }
 
+/** The handle of the filter that seals an output: its upper half says whose the output is, and its lower half is that of any seal. */
+export function outputHandle(owner: string, device: string): number {
+  return ownerHalf(owner) * 0x10000 + lowerHalf(sealHandle(device)) || 1
+}
+
+/** Whether a filter that seals an output was made for this owner. */
+export function isOutputOf(owner: string, handle: number): boolean {
+  return Math.floor(handle / 0x10000) === ownerHalf(owner)
+}
+
+/** Whether a handle is that of the filter which seals an interface of this name, as an output or not. */
+export function sealsInterface(handle: number, device: string): boolean {
+  return lowerHalf(handle) === lowerHalf(sealHandle(device))
+}
+
+const lowerHalf = (handle: number) => handle % 0x10000
+const ownerHalf = (owner: string) => lowerHalf(hashOf('output', owner))
+
 /**
  * A bridge's MAC address: locally administered (bit 1 of the first byte, IEEE 802), and made of the owner and the span, so
  * that the address is a mark as soon as the kernel has made the bridge.

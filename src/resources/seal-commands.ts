@@ -8,7 +8,7 @@ import { deleteFilter, removeFilter, writeDirectAction } from '../host/write-fil
 import type { DesiredState } from './desired-state.ts'
 import { countFilters, filterWords } from './foreign/filter-words.ts'
 import type { Field } from './kind.ts'
-import { readPortClass, sealHandle } from './marks.ts'
+import { readPortClass, sealHandle, sealsInterface } from './marks.ts'
 import { yesNo } from './settings.ts'
 
 /** What keeps an interface from being sealed, in words, and the command that takes it away; null: that is for its owner to do. */
@@ -147,7 +147,8 @@ export function sealCommands(
  */
 export function findSeal(host: TcIndex, device: string): Filter | undefined {
   const isMarked = (filter: Filter) => readPortClass(filter.classId) !== null && isWhole(filter)
-  const isOurs = (filter: Filter) => isInPlace(filter) && (filter.handle === sealHandle(device) || isMarked(filter))
+  const isOurs = (filter: Filter) =>
+    isInPlace(filter) && (sealsInterface(filter.handle ?? 0, device) || isMarked(filter))
   return host.filtersAt(device, 'ingress').find(isOurs)
 }
 

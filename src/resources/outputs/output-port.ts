@@ -5,7 +5,7 @@ import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { DesiredOutput, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
-import { type PortOrigin, readTunnelOwner, sealHandle } from '../marks.ts'
+import { isOutputOf, outputHandle, type PortOrigin, readTunnelOwner } from '../marks.ts'
 import { coversEverySpan, isInScope, markOf } from '../ownership.ts'
 import { isAttached, readPortMark } from '../port-role.ts'
 import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
@@ -41,12 +41,13 @@ export interface Output extends Resource, LivePort {
 export const output: Kind<Output> = {
   kind: 'output',
   fields: { master: { label: 'bridge', words: (master) => master ?? 'none' }, ...portSettings, seal: sealField },
-  desire: ({ desired, host }, live) => {
+  desire: (state, live) => {
+    const { desired, host } = state
     const liveById = new Map(live.map((one) => [one.id, one]))
     return desired.spans.flatMap((span) =>
       span.outputs.flatMap((one) => {
         const link = host.linkOf(one.device)
-        return link === undefined ? [] : [desireOutput(host, span, one, link, liveById.get(link.name))]
+        return link === undefined ? [] : [desireOutput(state, span, one, link, liveById.get(link.name))]
       })
     )
   },
@@ -79,14 +80,14 @@ export function outputMtu(mtu: number, { largestMtu = mtu, lower }: Link, host: 
 }
 
 function desireOutput(
-  host: HostIndex,
+  { desired, host }: ObservedState,
   span: { readonly name: string; readonly mtu: number },
   { name, item, origin }: DesiredOutput,
   link: Link,
   live: Output | undefined
 ): Output {
   return {
-    ...readOutput(host, link, live?.original ?? { ...readPort(link), ...ownBits(host, link) }),
+    ...readOutput(desired, host, link, live?.original ?? { ...readPort(link), ...ownBits(host, link) }),
     spans: [span.name],
     owner: 'ours',
     name,
@@ -118,7 +119,7 @@ export function outputName(link: Link): string {
   return link.tunnel !== undefined && isMade(link) ? tunnelKindOf(link.tunnel).name(link.tunnel) : link.name
 }
 
-function readOutput(host: HostIndex, link: Link, original: PortOrigin): Output {
+function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link, original: PortOrigin): Output {
   const { name: id, mac, master } = link
   return {
     kind: 'output',
@@ -132,7 +133,7 @@ function readOutput(host: HostIndex, link: Link, original: PortOrigin): Output {
     mac,
     ...readPort(link),
     seal: readSeal(host, id),
-    handle: findSeal(host, id)?.handle ?? sealHandle(id),
+    handle: findSeal(host, id)?.handle ?? outputHandle(scope.name ?? owner, id),
     original,
     inUse: false,
     qdiscInUse: hasOtherFilters(host, id),
@@ -154,7 +155,7 @@ function observeOutput({ desired, host }: ObservedState, link: Link): Output | [
   const original = isMarked ? mark : { ...usualPort, mtu: link.mtu, wasPort: false }
   const isRemovable = on !== null || wanted !== undefined || isStray(desired, host, link)
   return {
-    ...readOutput(host, link, original),
+    ...readOutput(desired, host, link, original),
     name: wanted?.name ?? outputName(link),
     spans: span === undefined ? [] : [span],
     owner: obstacle !== null ? 'foreign' : isRemovable ? 'adopted' : 'shared',
@@ -170,9 +171,11 @@ function findSpan(desired: DesiredState, host: HostIndex, { master }: Link): str
   return desired.spanOf(master) !== undefined || isInScope(desired, owner, master) ? master : null
 }
 
-/** Whether a link that bears our mark is on no span's bridge any more, so that it is given back. */
-function isStray(desired: DesiredState, host: HostIndex, { master }: Link): boolean {
-  return coversEverySpan(desired) && markOf(host, host.linkOf(master)) === null
+/** Whether a link that bears a mark of this owner is on no span's bridge any more, so that it is given back. */
+function isStray(desired: DesiredState, host: HostIndex, { name, master }: Link): boolean {
+  const owner = desired.scope.name
+  const isOwn = owner === null || isOutputOf(owner, findSeal(host, name)?.handle ?? 0)
+  return isOwn && coversEverySpan(desired) && markOf(host, host.linkOf(master)) === null
 }
 
 function updateOutput(before: Output, after: Output, fields: readonly string[]): Step[] {
