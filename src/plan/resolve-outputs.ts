@@ -68,7 +68,9 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
   const copying = findCopying(spans, host)
   const taken = new Map<string, DesiredOutput & { readonly span: string }>()
   const points = new Map(
-    spans.flatMap(({ name: span, mirrors }) => mirrors.map((point) => [point.device.name, { ...point, span }] as const))
+    [...others, ...spans].flatMap(({ name: span, mirrors }) =>
+      mirrors.map((point) => [point.device.name, { ...point, span }] as const)
+    )
   )
   const feedsAt = groupBy(
     [...spans, ...others].flatMap(({ name: target, mirrors }) =>
@@ -85,7 +87,9 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
       return diagnostic('OUTPUT_TWICE', message, 'an interface can carry the frames of one span: remove one', origin)
     }
     if (source !== undefined) {
-      const message = `${subject} is also a source, of span ${source.span} (${placeFrom(source.origin, origin)})`
+      const isLive = others.some(({ name }) => name === source.span)
+      const place = isLive ? 'which this run leaves as it is' : `(${placeFrom(source.origin, origin)})`
+      const message = `${subject} is also a source, of span ${source.span}${isLive ? ', ' : ' '}${place}`
       return diagnostic('OUTPUT_SOURCE', message, 'use another interface for one of the two', origin)
     }
     const way = findWayBack(

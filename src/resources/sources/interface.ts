@@ -10,7 +10,8 @@ import type { Spec } from '../../spec/spec.ts'
 import type { Device } from '../desired-state.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { readTunnelOwner } from '../marks.ts'
-import { ownsBridge } from '../ownership.ts'
+import { isInScope, markOf, ownsBridge } from '../ownership.ts'
+import { readPortMark } from '../port-role.ts'
 import {
   columnOf,
   dedicatedInterfaceSettings,
@@ -96,6 +97,7 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
   const found =
     checkInterface(link, dedicated) ??
     explainOwnTunnel(link, spec) ??
+    explainOutput(link, context) ??
     (dedicated ? checkDedicated(link, spec, host) : undefined)
   const problem = found === undefined ? null : { ...found, origin }
   return {
@@ -143,6 +145,16 @@ function explainOwnTunnel(link: Link, { name }: Spec): Diagnostic | undefined {
     `${link.name} is the interface that spanplan has made for ${tunnel}, and goes with that source`,
     `write the source here as it is there: ${tunnel}`
   )
+}
+
+/** What the tool at an output sends goes nowhere, and what leaves by it comes from sources: of a span that this run leaves as it is. */
+function explainOutput(link: Link, { scope, host }: Context): Diagnostic | undefined {
+  const { name, master } = link
+  const owner = markOf(host, host.linkOf(master))?.owner
+  if (master === null || owner === undefined || isInScope({ scope }, owner, master)) return undefined
+  if (readPortMark(host, link)?.wasPort !== false) return undefined
+  const message = `${name} is an output of span ${master}, which this run leaves as it is`
+  return diagnostic('OUTPUT_SOURCE', message, 'use another interface for one of the two')
 }
 
 function hooksOf(
