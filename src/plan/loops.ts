@@ -226,15 +226,16 @@ function followFrom(bridge: string, host: HostIndex): ReadonlyMap<string, Place 
   return reached
 }
 
+const isMacvlan = ({ kind }: Link) => /^(macvlan|macvtap)$/.test(kind ?? '')
+
 /** The hooks that a frame may pass next. */
 export function nextHooks({ link, tcHook }: Hook, host: HostIndex): Hook[] {
   const to = (side: TcHook, links: readonly (Link | undefined)[]) =>
     links.flatMap((one) => (one === undefined || one === link ? [] : { link: one, tcHook: side }))
   if (tcHook === 'egress') {
     const lower = lowerOf(link, host)
-    // In bridge mode, macvlans of one interface reach each other.
-    const isMacvlan = /^(macvlan|macvtap)$/.test(link.kind ?? '')
-    const beside = lower && isMacvlan ? uppersOf(lower, host).filter(({ kind }) => kind === link.kind) : []
+    // In bridge mode, the macvlans and macvtaps of one interface reach each other.
+    const beside = lower && isMacvlan(link) ? uppersOf(lower, host).filter(isMacvlan) : []
     return [
       ...to('ingress', [peerOf(link, host)]),
       ...to('egress', [lower]),

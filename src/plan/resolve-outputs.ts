@@ -164,7 +164,10 @@ function findWayBack(
     if (seen.has(key)) continue
     seen.add(key)
     if (at.link.name === span) return at.way
-    for (const target of targetsAt(key)) {
+    // Who is on the cable of a source may send back what leaves by it.
+    const isSent = at.tcHook === 'egress' && at.link.bridge === null
+    const sent = isSent ? targetsAt(hookKey({ device: at.link.name, tcHook: 'ingress' })) : []
+    for (const target of [...targetsAt(key), ...sent]) {
       if (target === span) return [...at.way, span]
       const bridge = host.linkOf(target)
       const way = [...at.way, target]
