@@ -1,10 +1,12 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Link } from '../../host/snapshot.ts'
+import type { Address, Link } from '../../host/snapshot.ts'
 import { tunnelKinds } from '../interface-use.ts'
+import { sysctlCommand } from '../kind.ts'
 import { isInScope, markOf } from '../ownership.ts'
 import { isAttached, readPortMark } from '../port-role.ts'
+import { switchIpv6 } from '../settings.ts'
 import { checkName } from '../sources/check-interface.ts'
 import { isMatch } from '../sources/find-interface.ts'
 import type { Context } from '../sources/host-source-kind.ts'
@@ -52,8 +54,14 @@ function findMaster(link: Link, span: string, { spec, scope, host }: Context): U
   const { name, master } = link
   if (master === null || isAttached(host, link, span)) return undefined
   const owner = markOf(host, host.linkOf(master))?.owner
-  const isOwn = readPortMark(host, link)?.wasPort === false && isInScope({ scope }, owner, master)
-  if (isOwn && owner === spec.name) return undefined
+  if (owner !== undefined && readPortMark(host, link)?.wasPort === false) {
+    if (owner !== spec.name) {
+      const words = `is an output of span ${master} already, of the name ${owner}`
+      return { words, remedy: 'take it out of the file of that name' }
+    }
+    if (isInScope({ scope }, owner, master)) return undefined
+    return { words: `is an output of span ${master} already`, remedy: `apply ${master} too, without that output` }
+  }
   const remedy = `take it off: ${shellLine(['ip', 'link', 'set', 'dev', name, 'nomaster'])}`
   return { words: `belongs to ${master} already`, remedy }
 }
@@ -63,16 +71,23 @@ function findUse(link: Link, host: HostIndex): Use | undefined {
   const address = addresses.find(({ automatic }) => !automatic)
   if (address !== undefined) {
     const written = `${address.address}/${address.prefix}`
-    const remedy = `remove it: ${shellLine(['ip', 'addr', 'del', written, 'dev', name])}`
+    const remedy = removalOf(name, address.family, ['ip', 'addr', 'del', written, 'dev', name])
     return { words: `has the address ${written}, so the host uses it`, remedy }
   }
   const [route] = host.routesOf(link)
   if (route !== undefined) {
-    return { words: `has a route of the host: ${route.text}`, remedy: `remove it: ${shellLine(route.removal)}` }
+    return { words: `has a route of the host: ${route.text}`, remedy: removalOf(name, route.family, route.removal) }
   }
   const [user] = [
     ...host.uppersOf(link).map((upper) => upper.name),
     ...host.networksAbove(name).map((network) => `the Docker network ${network.name}`)
   ]
   return user === undefined ? undefined : { words: `carries ${user}`, remedy: `remove ${user}` }
+}
+
+/** While the interface has IPv6, whoever is on its cable can give it addresses and routes, by router advertisements. */
+function removalOf(device: string, family: Address['family'], removal: readonly string[]): string {
+  if (family === 'inet') return `remove it: ${shellLine(removal)}`
+  const command = sysctlCommand([switchIpv6(device, false)])
+  return `if the host does not need IPv6 there, switch it off, so that no router advertisement of the cable brings it back: ${shellLine(command)}`
 }
