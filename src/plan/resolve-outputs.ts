@@ -4,10 +4,11 @@ import { shellLine } from '../host/quote-command.ts'
 import { type Filter, hookKey, type Link } from '../host/snapshot.ts'
 import { type DesiredOutput, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
+import { readCookie } from '../resources/marks.ts'
 import { type ResolvedOutput, waitForOutput } from '../resources/outputs/host-output-kind.ts'
 import { outputMtu } from '../resources/outputs/output-port.ts'
 import { outputKindOf } from '../resources/outputs/registry.ts'
-import { readPortMark } from '../resources/port-role.ts'
+import { isAttached, readPortMark } from '../resources/port-role.ts'
 import { type Context, joinResolved } from '../resources/sources/host-source-kind.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import { placeFrom } from '../spec/repeats.ts'
@@ -108,6 +109,13 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
       const waiting = copying !== null && isTunnel(span, one) && host.linkOf(one.device)?.master !== span.name
       if (waiting && host.linkOf(one.device) !== undefined) {
         held.push(waitForOutput(span.name, one.name, { id: one.item, ...one }, explainCopying(copying)))
+      } else if (found === undefined && isLeaving(one.device, span.name, host)) {
+        const reason = diagnostic(
+          'OUTPUT_SOURCE',
+          'waits until it is no source any more: its mirrors go first',
+          'apply again'
+        )
+        held.push(waitForOutput(span.name, one.name, { id: one.item, ...one }, reason))
       } else if (found === undefined) {
         taken.set(one.device, { ...one, span: span.name })
         open[at] = { ...span, outputs: [...(open[at]?.outputs ?? []), one] }
@@ -117,6 +125,13 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
     }
   }
   return { spans: open, refused, held }
+}
+
+/** Whether spanplan copies from an interface that no span has as a source any more, and that is not yet an output. */
+function isLeaving(device: string, span: string, host: HostIndex): boolean {
+  const link = host.linkOf(device)
+  if (link === undefined || isAttached(host, link, span)) return false
+  return host.filtersOf(device).some(({ mirror }) => readCookie(mirror?.cookie ?? null) !== null)
 }
 
 const isTunnel = ({ tunnels }: DesiredSpan, { device }: DesiredOutput) => tunnels.some(({ name }) => name === device)

@@ -232,3 +232,44 @@ test('the output takes the MTU of the span, or what it can have, and that is sai
   await spanplan(lab, ['destroy', '--all', '--yes'])
   await onHost('ip link del dev small')
 })
+
+test('an interface that was a source, or becomes one, is given back as it was between', async () => {
+  const source = (name: string, rest = '') =>
+    writeSpans(lab, `spans: {span0: {sources: [{interface: ${name}, direction: ingress}]${rest}}}`)
+  await onHost('ip link set dev ens224 down')
+  const down = await lab.snapshotText()
+  await source('ens224')
+  await spanplan(lab, ['apply', '--yes'])
+  await source('ens192', `, outputs: [${ens224}]`)
+  const { stdout } = await lab.spanplan(['apply', '--yes'])
+  expect(stdout).toContain('waits until it is no source any more')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  await expectHeard()
+  await source('ens224')
+  expect((await lab.spanplan(['apply', '--yes'])).stdout).toContain('waits until it is no output any more')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, down)
+  await onHost('ip link set dev ens224 up')
+})
+
+test('another name neither opens an output that was taken off, nor closes a loop over it', async () => {
+  await onHost('ip link add dev v0 type veth peer name v1')
+  await onHost('ip link add dev w0 type veth peer name w1')
+  await writeSpans(
+    lab,
+    'name: other\nspans: {spana: {sources: [{interface: w1, direction: ingress}], outputs: [{interface: v0}, {interface: ens224}]}}'
+  )
+  await spanplan(lab, ['apply', '--yes'])
+  await onHost('ip link set dev ens224 nomaster')
+  const seal = await onHost('tc filter show dev ens224 ingress')
+  await writeSpans(lab, 'spans: {spanb: {sources: [{interface: v1, direction: ingress}], outputs: [{interface: w0}]}}')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toMatch(/spanb → w0 → w1 → spana → v0 → v1 → spanb/)
+  await writeSpans(lab, 'spans: {spanb: {sources: [{interface: ens192, direction: ingress}]}}')
+  await spanplan(lab, ['apply', '--yes'])
+  expect(await onHost('tc filter show dev ens224 ingress')).toBe(seal)
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  for (const link of ['v0', 'w0']) await onHost(`ip link del dev ${link}`)
+})

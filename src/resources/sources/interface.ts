@@ -93,11 +93,17 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
   if (goingDown.has(name)) {
     return { ...nothingResolved, waits: waitForMirrors(span, source, [name], explainGoingDown(name, spec)) }
   }
+  const output = explainOutput(link, context)
+  if (output === undefined && readPortMark(host, link)?.wasPort === false) {
+    const message = 'waits until it is no output any more: it is given back first'
+    const waits = waitForMirrors(span, source, [name], diagnostic('OUTPUT_SOURCE', message, 'apply again'))
+    return { ...nothingResolved, waits }
+  }
   const { dedicated, settings, warnings } = settingsOf(link, spec, host)
   const found =
     checkInterface(link, dedicated) ??
     explainOwnTunnel(link, spec) ??
-    explainOutput(link, context) ??
+    output ??
     (dedicated ? checkDedicated(link, spec, host) : undefined)
   const problem = found === undefined ? null : { ...found, origin }
   return {
