@@ -80,6 +80,7 @@ function findUse(link: Link, host: HostIndex): Use | undefined {
   }
   const [user] = [
     ...host.uppersOf(link).map((upper) => upper.name),
+    ...host.links.filter(({ tunnel }) => tunnel?.interface === name).map((tunnel) => tunnel.name),
     ...host.networksAbove(name).map((network) => `the Docker network ${network.name}`)
   ]
   return user === undefined ? undefined : { words: `carries ${user}`, remedy: `remove ${user}` }
