@@ -11,21 +11,25 @@ import { mirrorSubject } from '../resources/sources/host-source-kind.ts'
 import type { Feeding } from './loops.ts'
 
 /** Warns of foreign filters and programs on the bridge and its ports: they may keep copies from sensors, or bypass the seal. */
-export function warnOfOthers({ name, sealed }: DesiredSpan, host: HostIndex): Diagnostic[] {
+export function warnOfOthers({ name, sealed, outputs }: DesiredSpan, host: HostIndex): Diagnostic[] {
   const bridge = host.linkOf(name)
   return [...(bridge?.bridge ? [bridge] : []), ...host.portsOf(name)].flatMap((link) => {
     const [kind, id] = link.name === name ? ['bridge', []] : ['port', [link.name]]
     const subject = { span: name, kind, id }
+    const isOutput = outputs.some(({ device }) => device === link.name)
+    const lost = isOutput
+      ? 'what it drops or redirects does not leave'
+      : 'sensors do not get what it drops or redirects'
     // Copies pass the egress filters of the bridge and of each port.
     const filter = host.filtersAt(link.name, 'egress').find(isOpaque)
     const programs = warnOfPrograms(link, host, {
       ...(sealed && { ingress: 'before the filter that seals it: what it lets in or redirects is not dropped' }),
-      egress: 'on the way to the sensors: they do not get what it drops or redirects'
+      egress: isOutput
+        ? `on the way out: ${lost}`
+        : 'on the way to the sensors: they do not get what it drops or redirects'
     })
     const what = filter && `a filter at preference ${filter.pref}: ${filterWords(filter)}`
-    const hidden = filter
-      ? [warnOfFilter('COPIES_HIDDEN', filter, `${what}; sensors do not get what it drops or redirects`)]
-      : []
+    const hidden = filter ? [warnOfFilter('COPIES_HIDDEN', filter, `${what}; ${lost}`)] : []
     return [...hidden, ...programs].map((found) => ({ ...found, subject }))
   })
 }
