@@ -111,7 +111,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
         held.push(waitForOutput(span.name, one.name, { id: one.item, ...one }, explainCopying(copying)))
       } else if (found === undefined && isLeaving(one.device, span.name, host)) {
         const reason = diagnostic(
-          'OUTPUT_SOURCE',
+          'OUTPUT_COPIED',
           'waits until it is no source any more: its mirrors go first',
           'apply again'
         )

@@ -273,3 +273,18 @@ test('another name neither opens an output that was taken off, nor closes a loop
   await spanplan(lab, ['destroy', '--all', '--yes'])
   for (const link of ['v0', 'w0']) await onHost(`ip link del dev ${link}`)
 })
+
+test('a watch makes an output of a source, and a source of an output', async () => {
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens224, direction: ingress}]}}')
+  await spanplan(lab, ['apply', '--yes'])
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  await write(ens224)
+  await watch.expectTold(/\+ output ens224 → span0/)
+  await watch.settle()
+  await expectHeard()
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens224, direction: ingress}]}}')
+  await watch.expectTold(/\+ mirror ens224 ingress → span0/)
+  await watch.settle()
+  await watch.stop()
+})

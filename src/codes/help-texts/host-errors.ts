@@ -76,8 +76,8 @@ export const hostErrors = {
     'Remove one of the two, or make one span a source of the other.'
   ],
   OUTPUT_SOURCE: [
-    'One interface is an output and a source, also of two names: what leaves by it would be copied again. Or it was one until now, and becomes the other: it is given back first.',
-    'Use another interface for one of the two. To copy what a span sends, make the span a source. Where the message says so, apply again.'
+    'One interface is an output and a source, also of two names: what leaves by it would be copied again.',
+    'Use another interface for one of the two. To copy what a span sends, make the span a source.'
   ],
   OUTPUT_IN_USE: [
     'The interface cannot be an output: it has an address or a route, belongs to a bridge or a bond, carries a VLAN or the like, leads to a container, or is an output of another span. A port of a span’s bridge is closed to the host, so any other use would be cut off.',

@@ -5,7 +5,7 @@ export const waits = {
     'Nothing. It is used again as soon as it is up, as with ifup. If it is to stay up, run spanplan apply.'
   ],
   OUTPUT_COPIED: [
-    'A mirror into the span does not leave out what the tunnel of an output sends: each frame would be sent again and again.',
+    'A mirror into the span does not leave out what the tunnel of an output sends: each frame would be sent again and again. Or an interface was a source until now and becomes an output, or the other way round: it is given back as it was first.',
     'Nothing, where the mirror is spanplan’s: an apply changes it, and attaches the output then. Take off the mirror of another program.'
   ],
   REMOTE_UNREACHABLE: [

@@ -96,7 +96,7 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
   const output = explainOutput(link, context)
   if (output === undefined && readPortMark(host, link)?.wasPort === false) {
     const message = 'waits until it is no output any more: it is given back first'
-    const waits = waitForMirrors(span, source, [name], diagnostic('OUTPUT_SOURCE', message, 'apply again'))
+    const waits = waitForMirrors(span, source, [name], diagnostic('OUTPUT_COPIED', message, 'apply again'))
     return { ...nothingResolved, waits }
   }
   const { dedicated, settings, warnings } = settingsOf(link, spec, host)
