@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { everyKind } from '../lab/frames/every-kind.ts'
-import { arp, BROADCAST, ether, filler, ipv6Fragments, ipv6Udp } from '../lab/frames/frames.ts'
+import { arp, BROADCAST, ether, filler, ipv6Fragments, ipv6Udp, vxlanHeader } from '../lab/frames/frames.ts'
 import type { Lab } from '../lab/lab.ts'
 import { expectConverged, expectFrames, expectRestored, listen, spanplan, writeSpans } from '../lab/spans.ts'
 import { createTunnelLab, stranger, type TunnelLab, tunnel, twice } from '../lab/tunnels.ts'
@@ -84,7 +84,7 @@ test('a tunnel over IPv6, with its senders', async () => {
   const packet = (source: string) =>
     ipv6Udp({
       ...{ source, destination: 'fd50::2', destinationPort: 4789 },
-      data: Buffer.concat([Buffer.from('0800000000002a00', 'hex'), frame])
+      data: Buffer.concat([vxlanHeader(42), frame])
     })
   const pieces = (source: string) => [
     packet(source),

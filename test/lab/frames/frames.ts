@@ -113,6 +113,11 @@ export function ipv6Udp(options: UdpOptions): Payload {
   return { type: 0x86dd, bytes: Buffer.concat([header, datagram]) }
 }
 
+/** What comes before a frame in a datagram of VXLAN (RFC 7348). */
+export function vxlanHeader(id: number): Buffer {
+  return Buffer.concat([uint32(0x08000000), uint32(id << 8)])
+}
+
 /** A packet of IPv6 in two fragments (RFC 8200), the first of which has so many bytes behind the header of IPv6: a multiple of 8. */
 export function ipv6Fragments({ type, bytes }: Payload, first: number): Payload[] {
   const [header, rest] = [bytes.subarray(0, 40), bytes.subarray(40)]
