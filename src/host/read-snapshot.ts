@@ -60,10 +60,10 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
   const [routes, attached, senderTables] = await Promise.all([
     readRoutes(request.routed(links, tc.filters)),
     isProgrammed ? readPrograms(request.programmed(links)) : [],
-    request.senders(links) ? readSenderTables() : undefined
+    request.senders(links) ? readSenderTables() : null
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, opaque, ...tc, attached, routes, nftables, ...(senderTables && { senderTables }), silence }
+  return { bootId, links, opaque, ...tc, attached, routes, nftables, senderTables, silence }
 }
 
 /**

@@ -406,8 +406,8 @@ export interface KernelState {
   readonly routes: readonly Route[]
   /** null: not asked for. */
   readonly nftables: Nftables | null
-  /** The tables that choose the senders of tunnels. Missing: not asked for. */
-  readonly senderTables?: Nftables
+  /** The tables that choose the senders of tunnels. null: not asked for. */
+  readonly senderTables: Nftables | null
   /** null: not asked for. */
   readonly silence: Silence | null
 }

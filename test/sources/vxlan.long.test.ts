@@ -1,6 +1,6 @@
 /** A VXLAN as a source on a host that others use, too: its interface, its senders, and a firewall. */
 import { once } from 'node:events'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { findClosedChains, parseFirewall } from '../../src/host/nftables/firewall.ts'
 import { examine, findingsOf } from '../lab/commands/doctor.ts'
 import { startWatch } from '../lab/commands/watch.ts'
@@ -21,32 +21,14 @@ import {
   vlan,
   vxlanHeader
 } from '../lab/frames/frames.ts'
-import type { Lab } from '../lab/lab.ts'
 import { expectConverged, expectRefusal, expectRestored, listen, spanplan, writeSpans } from '../lab/spans.ts'
-import { createTunnelLab, stranger, type TunnelLab, tunnel, twice } from '../lab/tunnels.ts'
+import { createTunnelLab, stranger, tunnel, twice } from '../lab/tunnels.ts'
 
-let tunnels: TunnelLab
-let lab: Lab
-let before: string
+const tunnels = await createTunnelLab()
+const { lab, heardOf, onHost, onSwitch, suricata, write, zeek } = tunnels
+afterAll(() => lab.close())
 
-const write: TunnelLab['write'] = (vxlan) => tunnels.write(vxlan)
-const heardOf: TunnelLab['heardOf'] = (...of) => tunnels.heardOf(...of)
-const onHost: TunnelLab['onHost'] = (command) => tunnels.onHost(command)
-const onSwitch: TunnelLab['onSwitch'] = (command) => tunnels.onSwitch(command)
-
-beforeAll(async () => {
-  tunnels = await createTunnelLab()
-  lab = tunnels.lab
-})
-afterAll(() => lab?.close())
-
-beforeEach(async () => {
-  before = await lab.snapshotText()
-})
-afterEach(async () => {
-  await spanplan(lab, ['destroy', '--all', '--yes'])
-  await expectRestored(lab, before)
-})
+afterEach(() => tunnels.expectNothingLeft())
 
 test('a watch makes the interface and its table again', async () => {
   await writeSpans(
@@ -81,7 +63,7 @@ describe('senders', () => {
     await spanplan(lab, ['apply', '--yes'])
     await expectConverged(lab)
     const frame = ether(BROADCAST, stranger, filler(100))
-    const capture = await listen(lab, tunnels.zeek)
+    const capture = await listen(lab, zeek)
     const data = Buffer.concat([vxlanHeader(42), frame]).toString('hex')
     const program = `require('node:dgram').createSocket('udp4').send(Buffer.from('${data}', 'hex'), 4789, '10.50.0.2', () => process.exit())`
     await lab.run([process.execPath, '-e', program])
@@ -157,7 +139,7 @@ describe('the interface', () => {
     await write('id: 42')
     for (const scope of [[], ['--span', 'span0']]) {
       await spanplan(lab, ['apply', '--yes', '--rollback-after', '100ms', ...scope], 5)
-      await expectRestored(lab, before)
+      await expectRestored(lab, tunnels.before)
     }
   })
 
@@ -301,7 +283,7 @@ describe('what keeps the kernel from the tunnel', () => {
     other.kill()
     await other.catch(() => undefined)
     await applied(0)
-    expect(await heardOf(['out'], [tunnels.suricata])).toEqual([['out']])
+    expect(await heardOf(['out'], [suricata])).toEqual([['out']])
   })
 
   test('an interface of that id in another namespace costs the tunnel and its mirror alone', async () => {
@@ -319,7 +301,7 @@ describe('what keeps the kernel from the tunnel', () => {
     expect((await lab.spanplan(['plan', '--span', 'span1'])).stdout).toContain('No changes')
     await onSwitch('ip link del dev vx0')
     await applied(0)
-    expect(await heardOf(['out'], [tunnels.suricata])).toEqual([['out']])
+    expect(await heardOf(['out'], [suricata])).toEqual([['out']])
   })
 })
 
