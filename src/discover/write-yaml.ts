@@ -2,7 +2,7 @@ import { Document, type Node, Scalar } from 'yaml'
 import type { HostIndex } from '../host/host-index.ts'
 import { readSenders, senderTableName } from '../host/nftables/sender-table.ts'
 import { printable } from '../printable.ts'
-import { readTunnelOwner } from '../resources/marks.ts'
+import { isOwnTunnel } from '../resources/marks.ts'
 import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
 import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
@@ -45,7 +45,7 @@ export function writeImport(host: HostIndex, created: string): string {
 /** The keys of a source that spanplan has made this interface for; null: it has not made it. */
 function writeTunnel(host: HostIndex, device: string): object | null {
   const link = host.linkOf(device)
-  if (link?.tunnel === undefined || readTunnelOwner(link, '') === null) return null
+  if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
   const tables = host.senderTables?.state === 'usable' ? host.senderTables.tables : []
   const from = tables.filter(({ name }) => name === senderTableName(device)).flatMap(readSenders)
   const source = printSource({ kind: link.tunnel.protocol, tunnel: link.tunnel })

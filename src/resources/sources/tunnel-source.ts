@@ -82,7 +82,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
   recall: () => [],
   identify({ device, tcHook }, host) {
     const link = host.linkOf(device)
-    if (!link?.tunnel || !link.alias || readTunnelOwner(link, '') === null) return null
+    if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
     const source: SourceId = [tunnelKindOf(link.tunnel).name(link.tunnel)]
     return { source, serves: null, direction: directionAt(hostHooks, tcHook) }
   }
