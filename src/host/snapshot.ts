@@ -60,8 +60,8 @@ export interface PortOptions {
 export interface TunnelEnd extends TunnelSpec {
   /** The link gets what is sent to no other link (`external`, as Open vSwitch has it). */
   readonly external: boolean
-  /** The link remembers who has sent which MAC address. */
-  readonly learning: boolean
+  /** ip's words for what else changes which frames arrive: the link learns MAC addresses, wants checksums, or packets in order. */
+  readonly options: readonly string[]
 }
 
 /** A tool of network configuration. */

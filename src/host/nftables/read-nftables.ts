@@ -6,7 +6,7 @@ import { parseToolJson } from '../parsers/tool-json.ts'
 import { parseOutput, type ReadCommand, readCommands, readOutput } from '../read-commands.ts'
 import type { Nftables } from '../snapshot.ts'
 import { drop } from './seal-table.ts'
-import { withoutCounts } from './sender-table.ts'
+import { normalizeObjects } from './sender-table.ts'
 
 /** What nft says to a user who lacks CAP_NET_ADMIN. */
 const forbidden = 'Operation not permitted'
@@ -28,7 +28,7 @@ export async function readNftables(): Promise<Nftables> {
 /** Reads the tables of senders. */
 export async function readSenderTables(): Promise<Nftables> {
   const read = await readTables(readCommands.senderTables)
-  return read.state === 'usable' ? { ...read, tables: read.tables.map(withoutCounts) } : read
+  return read.state === 'usable' ? { ...read, tables: read.tables.map(normalizeObjects) } : read
 }
 
 /** Reads spanplan's tables of a family. Nothing depends on them so much that a failure would be one of the whole reading. */

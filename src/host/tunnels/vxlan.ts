@@ -1,11 +1,9 @@
 import * as z from 'zod'
 import { diagnostic } from '../../errors.ts'
-import { tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import { plainTunnel, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import { vxlanName } from '../../spec/sources/vxlan.ts'
 import { option } from '../quote-command.ts'
-import { bitsAt, equals, headerField, type TunnelKind } from './tunnel-kind.ts'
-
-const flag = z.union([z.boolean(), z.number()]).transform(Boolean).default(false)
+import { bitsAt, equals, flag, headerField, type TunnelKind } from './tunnel-kind.ts'
 
 /** With `external`, the id is 0 or left out. */
 const output = z
@@ -23,13 +21,14 @@ const output = z
     learning: flag.default(true)
   })
   .transform(({ external, id, port, local, local6, group, group6, remote, remote6, link, learning }) => ({
+    ...plainTunnel,
     external,
     identifier: external ? null : id,
     port,
     local: local ?? local6 ?? null,
     group: group ?? group6 ?? remote ?? remote6 ?? null,
     interface: link ?? null,
-    learning
+    options: learning ? ['learning'] : []
   }))
 
 /** Bits of the UDP header and of the VXLAN flags, before the id (RFC 7348), and of the id. */

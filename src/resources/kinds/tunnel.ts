@@ -51,7 +51,7 @@ export const plannedTunnel: ReadonlySet<InterfaceSetting> = new Set([
 ])
 
 /** What a link has that is the end of no tunnel, or is gone. */
-const noTunnel: TunnelEnd = { protocol: 'vxlan', ...plainTunnel, external: false, learning: false }
+const noTunnel: TunnelEnd = { protocol: 'vxlan', ...plainTunnel, external: false, options: [] }
 
 const anyOf = (value: string | null) => value ?? 'any'
 const noneOf = (value: string | null) => value ?? 'none'
@@ -72,7 +72,8 @@ export const tunnel: Kind<Tunnel> = {
     local: { label: 'local', words: anyOf, immutable: true },
     group: { label: 'group', words: noneOf, immutable: true },
     interface: { label: 'interface', words: noneOf, immutable: true },
-    learning: { label: 'learning', words: onOff, immutable: true },
+    type: { label: 'type', words: String, immutable: true },
+    options: { label: 'options', words: (options) => options.join(', ') || 'none', immutable: true },
     mark: {
       label: 'mark',
       words: (mark, tunnel) => (mark !== '' && ownerOf(tunnel) !== null ? ownMark : mark || 'none')
@@ -110,7 +111,10 @@ export const tunnel: Kind<Tunnel> = {
       ...(tunnel.from?.length === 0 ? [] : [`from ${writeSenders(tunnel.from)}`])
     ].join(', '),
   createNote: (tunnel) => {
-    const anybody = tunnel.from?.length === 0 ? '; without "from", whoever reaches it feeds the sensors' : ''
+    const anybody =
+      tunnel.from?.length === 0 && tunnel.remote === null
+        ? '; without "from", whoever reaches it feeds the sensors'
+        : ''
     return `the host's firewall has to let ${tunnelKindOf(tunnel).letIn} in${anybody}`
   },
   device: ({ id }) => id,
@@ -142,7 +146,7 @@ function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, 
     spans: [...new Set([first, ...more].map(({ span }) => span))],
     owner: 'ours',
     external: false,
-    learning: false,
+    options: [],
     mark: writeTunnelMark(owner, tunnel.protocol),
     up: true,
     master: null,

@@ -6,7 +6,6 @@ import type { Link } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
-import { sourceSummary } from '../../spec/sources/registry.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
@@ -54,7 +53,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     const link = host.linkOf(name)
     const tunnel = { ...written, interface: joined?.name ?? null, name, from: source.from, item: source.id, origin }
     const found =
-      explainTaken(tunnel, sourceSummary(source, () => undefined).tunnel?.sharedBy ?? '', host) ??
+      explainTaken(tunnel, host) ??
       tunnelKindOf(tunnel).findObstacle?.(tunnel, host.links) ??
       explainLocal(tunnel, host) ??
       explainSenders(tunnel, host)
@@ -103,7 +102,7 @@ function largestFrame({ local }: TunnelSpec, joined: Link | null, { links }: Hos
 }
 
 /** Why the kernel does not make the link. */
-function explainTaken(tunnel: DesiredTunnel, sharedBy: string, host: HostIndex): Diagnostic | undefined {
+function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic | undefined {
   const kind = tunnelKindOf(tunnel)
   const identityOf = (one: TunnelSpec) => [one.protocol, tunnelFamily(one), ...kind.identity(one)]
   const other = host.links.find(
@@ -113,8 +112,11 @@ function explainTaken(tunnel: DesiredTunnel, sharedBy: string, host: HostIndex):
   if (other === undefined) return undefined
   const taken = (whose: string, hint: string) => {
     const where = `the interface ${other.name}${whose}`
-    const why = `and the kernel has one for ${sharedBy}`
-    return diagnostic('TUNNEL_TAKEN', `${kind.name(tunnel)} already ends in ${where}, ${why}`, hint)
+    return diagnostic(
+      'TUNNEL_TAKEN',
+      `${kind.name(tunnel)} already ends in ${where}: the kernel has one for both`,
+      hint
+    )
   }
   const setOther = (...words: string[]) => shellLine(['ip', 'link', 'set', 'dev', other.name, ...words])
   if (isOwnTunnel({ ...other, name: tunnel.name })) {

@@ -24,6 +24,8 @@ const homes: Readonly<Record<Level, string>> = {
   interface: 'in an entry of "interfaces", as in: interfaces: {eth1: {KEY: VALUE}}',
   sensor: 'in an item of "sensors", as in: sensors: [{container: NAME, KEY: VALUE}]',
   vxlan: inTunnel('vxlan'),
+  gretap: inTunnel('gretap'),
+  erspan: inTunnel('erspan'),
   file: 'at the top of the file, in column 1'
 }
 
