@@ -106,6 +106,19 @@ export function ipv4Udp(options: UdpOptions): Payload {
   )
 }
 
+interface GreOptions extends Pick<UdpOptions, 'source' | 'destination'> {
+  /** With the version. */
+  readonly flags: number
+  /** Of what is in the packet. */
+  readonly protocol: number
+  /** The rest of the header, and what is in the packet. */
+  readonly data: Buffer
+}
+
+export function ipv4Gre({ flags, protocol, data, ...ends }: GreOptions): Payload {
+  return ipv4(47, ends, Buffer.concat([uint16(flags), uint16(protocol), data]))
+}
+
 export function ipv6Udp(options: UdpOptions): Payload {
   const addresses = [ipv6Address(options.source), ipv6Address(options.destination)]
   const datagram = udp(options, (length) => [...addresses, uint32(length), uint32(17)])
