@@ -154,13 +154,17 @@ type Tunnel = Extract<SourceSpec, { readonly tunnel: unknown }> &
 
 /** No sender has an address of both families, and no tunnel of one sender has another one. */
 function checkSenders({ title, summary, tunnel, from, origin }: Tunnel): Diagnostic[] {
+  if (tunnel.remote !== null && tunnel.remote === tunnel.local) {
+    const message = `"remote" of ${title} is the address of this host: nobody else has that`
+    return [diagnostic('VALUE_INVALID', message, 'write the address of the sender', origin)]
+  }
   if (from.length > 0 && tunnel.remote !== null) {
     const message = `"from" of ${title} chooses nobody: ${tunnel.remote}, its "remote", is the only sender`
     return [diagnostic('VALUE_INVALID', message, 'take one of the two out', origin)]
   }
   const other = from.find((prefix) => familyOf(prefix) !== summary.family)
   if (other === undefined) return []
-  const what = summary.family === 'inet' ? 'IPv4, for it has no "local" of IPv6' : 'IPv6, for its address is'
+  const what = summary.family === 'inet' ? 'IPv4' : 'IPv6'
   const message = `"from" of ${title} has ${other}, and the tunnel is one over ${what}`
   return [diagnostic('VALUE_INVALID', message, 'take it out', origin)]
 }
@@ -181,7 +185,8 @@ function checkOwnTunnels(one: Tunnel, tunnels: readonly Tunnel[]): Diagnostic[] 
   const left = tunnels.find(
     ({ tunnel: { remote, ...own } }) =>
       remote !== null &&
-      isDeepStrictEqual({ ...own, remote: null }, tunnel) &&
+      // The kernel takes packets of each type of ERSPAN for any.
+      isDeepStrictEqual({ ...own, remote: null, type: null }, { ...tunnel, type: null }) &&
       !from.some((prefix) => isWithin(remote, prefix))
   )
   if (from.length === 0 || left === undefined) return []

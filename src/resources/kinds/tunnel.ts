@@ -54,7 +54,7 @@ export const plannedTunnel: ReadonlySet<InterfaceSetting> = new Set([
 const noTunnel: TunnelEnd = { protocol: 'vxlan', ...plainTunnel, external: false, options: [] }
 
 const anyOf = (value: string | null) => value ?? 'any'
-const noneOf = (value: string | null) => value ?? 'none'
+const noneOf = (value: string | number | null) => String(value ?? 'none')
 
 /** Senders in a plan's row: of hundreds, the first show which list it is. */
 const mostSenders = 8
@@ -69,6 +69,8 @@ function writeSenders(from: Tunnel['from']): string {
 export const tunnel: Kind<Tunnel> = {
   kind: 'tunnel',
   fields: {
+    identifier: { label: 'identifier', words: noneOf, immutable: true },
+    remote: { label: 'remote', words: anyOf, immutable: true },
     local: { label: 'local', words: anyOf, immutable: true },
     group: { label: 'group', words: noneOf, immutable: true },
     interface: { label: 'interface', words: noneOf, immutable: true },

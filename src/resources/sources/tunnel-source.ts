@@ -2,11 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Link } from '../../host/snapshot.ts'
+import type { Link, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
 import { isOwnTunnel, readTunnelOwner, tunnelName } from '../marks.ts'
@@ -56,7 +57,8 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
       explainTaken(tunnel, host) ??
       tunnelKindOf(tunnel).findObstacle?.(tunnel, host.links) ??
       explainLocal(tunnel, host) ??
-      explainSenders(tunnel, host)
+      explainSenders(tunnel, host) ??
+      explainOverlap(tunnel, host)
     const problem = found === undefined ? null : { ...found, origin }
     const items = source.directions.map(
       (direction): SourceHook => ({
@@ -144,6 +146,27 @@ function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Dia
   const { message, hint } = senderTables.reason
   const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} needs nftables, which this host does not have: ${message}`
   return diagnostic('SENDERS_UNSUPPORTED', what, hint ?? 'install nftables, or take "from" out')
+}
+
+/** What one sender sends into a tunnel of its own looks like what it would send into the tunnel of all, and the table would drop it. */
+function explainOverlap(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic | undefined {
+  const { name, protocol, identifier, local, from } = tunnel
+  if (from.length === 0) return undefined
+  const overlaps = (end: TunnelEnd | undefined) =>
+    end?.protocol === protocol &&
+    end.identifier === identifier &&
+    (end.local === null || end.local === local) &&
+    end.remote !== null
+      ? end.remote
+      : null
+  const others = links.flatMap((link) => {
+    const remote = link.name === name ? null : overlaps(link.tunnel)
+    return remote === null || from.some((prefix) => isWithin(remote, prefix)) ? [] : [{ other: link.name, remote }]
+  })
+  const [first] = others
+  if (first === undefined) return undefined
+  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} leaves out ${first.remote}, which sends into the interface ${first.other}: what it sends would be dropped`
+  return diagnostic('SENDERS_OVERLAP', what, `add ${others.map(({ remote }) => remote).join(', ')} to "from"`)
 }
 
 /** A table that was not read is left as it is. */

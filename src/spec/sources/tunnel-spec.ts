@@ -93,8 +93,8 @@ export const address = (what: string, isRight: (address: string) => boolean) =>
     }
   ]).transform((value) => normalizeAddress(value) ?? value)
 
-/** No host's address, or of one link only: fe80::/10 (RFC 4291), which is no address without its interface. */
-const noAddress = /^(?:0\.0\.0\.0|::|fe[89ab].*)$/
+/** No address by which hosts reach each other (RFC 6890); of fe80::/10 (RFC 4291), none is whole without its interface. */
+const noAddress = /^(?:0|127|24\d|25[0-5])\.|^::1?$|^fe[89ab]/
 
 /** Whether an address can be that of one host. */
 export const isUnicast = (one: string) => !isMulticast(one) && !noAddress.test(one)
