@@ -77,6 +77,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   SOURCE_NETWORK_OF_SPAN: { endedBy: 'file' },
   TUNNEL_TAKEN: { endedBy: 'repair' },
   TUNNEL_FAILED: { endedBy: 'repair' },
+  SENDERS_OVERLAP: { endedBy: 'repair' },
   SENDERS_UNSUPPORTED: { endedBy: 'repair' },
   ADDRESS_MISSING: { endedBy: 'repair' },
   SOURCE_IDLE: { part: 'idleness' },

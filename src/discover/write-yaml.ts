@@ -2,7 +2,8 @@ import { Document, type Node, Scalar } from 'yaml'
 import type { HostIndex } from '../host/host-index.ts'
 import { readSenders, senderTableName } from '../host/nftables/sender-table.ts'
 import { printable } from '../printable.ts'
-import { readTunnelOwner } from '../resources/marks.ts'
+import { isOwnTunnel } from '../resources/marks.ts'
+import { printOutput } from '../spec/outputs/registry.ts'
 import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
 import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
@@ -46,7 +47,7 @@ export function writeImport(host: HostIndex, created: string): string {
 /** The keys of a source that spanplan has made this interface for; null: it has not made it. */
 function writeTunnel(host: HostIndex, device: string): object | null {
   const link = host.linkOf(device)
-  if (link?.tunnel === undefined || readTunnelOwner(link, '') === null) return null
+  if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
   const tables = host.senderTables?.state === 'usable' ? host.senderTables.tables : []
   const from = tables.filter(({ name }) => name === senderTableName(device)).flatMap(readSenders)
   const source = printSource({ kind: link.tunnel.protocol, tunnel: link.tunnel })
@@ -56,9 +57,10 @@ function writeTunnel(host: HostIndex, device: string): object | null {
 /** The keys of an output that spanplan has made this interface for; null: it has not made it. */
 function writeSent(host: HostIndex, device: string): object | null {
   const link = host.linkOf(device)
-  if (link?.tunnel === undefined || readTunnelOwner(link, '') === null) return null
-  const { protocol, identifier, port, local, group } = link.tunnel
-  return { [protocol]: { id: identifier, remote: group, ...(local && { local }), port } }
+  if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
+  const { protocol, remote } = link.tunnel
+  if (protocol !== 'vxlan' || remote === null) return null
+  return printOutput({ kind: protocol, tunnel: { ...link.tunnel, remote } })
 }
 
 function remarked<Remarked extends Node>(node: Remarked, remarks: readonly string[]): Remarked {

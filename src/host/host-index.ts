@@ -108,6 +108,8 @@ export function indexHost(read: Snapshot) {
 
   return {
     ...snapshot,
+    /** What was read, without what is made of it here. */
+    snapshot,
     ...index,
     ...indexTc(snapshot),
     /** The engine that has answered; where none has, Docker. A command for a person begins with it. */

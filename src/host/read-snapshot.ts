@@ -61,12 +61,11 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
   const [routes, attached, senderTables, ways] = await Promise.all([
     readRoutes(request.routed(links, tc.filters)),
     isProgrammed ? readPrograms(request.programmed(links)) : [],
-    request.senders(links) ? readSenderTables() : undefined,
-    request.remotes?.length ? readWays(request.remotes) : undefined
+    request.senders(links) ? readSenderTables() : null,
+    request.remotes?.length ? readWays(request.remotes) : null
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  const more = { ...(ways && { ways }), silence }
-  return { bootId, links, opaque, ...tc, attached, routes, nftables, ...(senderTables && { senderTables }), ...more }
+  return { bootId, links, opaque, ...tc, attached, routes, ways, nftables, senderTables, silence }
 }
 
 /**

@@ -60,8 +60,8 @@ export interface PortOptions {
 export interface TunnelEnd extends TunnelSpec {
   /** The link gets what is sent to no other link (`external`, as Open vSwitch has it). */
   readonly external: boolean
-  /** The link remembers who has sent which MAC address. */
-  readonly learning: boolean
+  /** ip's words for what else changes which frames arrive: the link learns MAC addresses, wants checksums, or packets in order. */
+  readonly options: readonly string[]
 }
 
 /** A tool of network configuration. */
@@ -420,12 +420,12 @@ export interface KernelState {
   readonly attached: readonly AttachedProgram[]
   /** The routes through the interfaces of `ReadRequest.routed`. */
   readonly routes: readonly Route[]
-  /** The ways to the hosts that were asked for. Missing: none was. */
-  readonly ways?: readonly Way[]
+  /** The ways to the hosts that were asked for. null: none was. */
+  readonly ways: readonly Way[] | null
   /** null: not asked for. */
   readonly nftables: Nftables | null
-  /** The tables that choose the senders of tunnels. Missing: not asked for. */
-  readonly senderTables?: Nftables
+  /** The tables that choose the senders of tunnels. null: not asked for. */
+  readonly senderTables: Nftables | null
   /** null: not asked for. */
   readonly silence: Silence | null
 }

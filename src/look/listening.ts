@@ -109,7 +109,7 @@ export async function keepNames(target: Target, view: PlanView): Promise<PlanVie
       })
     }
   }
-  const host = indexHost({ ...view.host, docker: { ...docker, containers: docker.containers.map(complete) } })
+  const host = indexHost({ ...view.host.snapshot, docker: { ...docker, containers: docker.containers.map(complete) } })
   return planTarget(target, { host, filters: view.filters })
 }
 

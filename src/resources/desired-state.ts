@@ -78,6 +78,8 @@ export interface DesiredSensor {
 export interface DesiredTunnel extends TunnelSpec {
   /** The name of the link. */
   readonly name: string
+  /** Whether its frames are copied into spans, or frames of a span leave by it. */
+  readonly way: 'in' | 'out'
   /** The prefixes and addresses of those who may send into it; none: anybody may. */
   readonly from: readonly string[]
   readonly item: ItemId

@@ -203,7 +203,8 @@ export function writeTunnelMark(owner: string, protocol: TunnelProtocol): string
 }
 
 /**
- * Whose a tunnel is: its alias says so, and its name is that owner's; null for a foreign link, and for one with a copy of an alias.
+ * Whose a tunnel is: its alias says so, and its name is one that {@link tunnelName} gives; null for a foreign link, and for one with a copy
+ * of an alias. What the link ends need not be what it was made for: `ip link change` may have given it another key.
  *
  * @param owner who may have made a link whose alias does not say it: yet, or since somebody has written another.
  */
@@ -212,8 +213,9 @@ export function readTunnelOwner(
   owner: string
 ): string | null {
   if (tunnel === undefined || tunnel.external) return null
-  const [, marked = owner] = new RegExp(`^spanplan:([^:]+):${tunnel.protocol}$`).exec(alias ?? '') ?? []
-  return name === tunnelName(marked, tunnel) ? marked : null
+  const [, marked] = new RegExp(`^spanplan:([^:]+):${tunnel.protocol}$`).exec(alias ?? '') ?? []
+  if (marked === undefined) return name === tunnelName(owner, tunnel) ? owner : null
+  return new RegExp(`^${tunnel.protocol}-[0-9a-f]{8}$`).test(name) ? marked : null
 }
 
 /** The name of an owner's table of nftables. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { keysOf } from '../keys.ts'
 import { printable, quote } from '../printable.ts'
@@ -12,7 +13,7 @@ import { sourceSummary } from './sources/registry.ts'
 import type { SourceSummary, TunnelSummary } from './sources/source-syntax.ts'
 import { writeSelector } from './values/container-selector.ts'
 import { writeDirection } from './values/direction.ts'
-import { familyOf } from './values/ip-address.ts'
+import { familyOf, isWithin } from './values/ip-address.ts'
 import { readSubnet, subnetsOverlap } from './values/subnet.ts'
 import { placeWithin } from './yaml/tree.ts'
 
@@ -60,7 +61,7 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
       diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "except" out', source.origin))
     }
     if (source.from.length > 0 && tunnel === undefined) {
-      const message = `"from" of ${title} chooses nobody: it belongs beside a tunnel, such as vxlan`
+      const message = `"from" of ${title} chooses nobody: it belongs beside vxlan, gretap or erspan`
       diagnostics.push(diagnostic('VALUE_INVALID', message, 'take "from" out', source.origin))
     }
     if (isOneWay && source.directions.some((direction) => !defaultDirections.includes(direction))) {
@@ -130,11 +131,19 @@ function checkSourceNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
 type Tunnel = Extract<SourceSpec, { readonly tunnel: unknown }> &
   Pick<SourceSummary, 'title' | 'identity'> & { readonly span: string; readonly summary: TunnelSummary }
 
-/** No sender has an address of both families. */
-function checkSenders({ title, summary, from, origin }: Tunnel): Diagnostic[] {
+/** No sender has an address of both families, and no tunnel of one sender has another one. */
+function checkSenders({ title, summary, tunnel, from, origin }: Tunnel): Diagnostic[] {
+  if (tunnel.remote !== null && tunnel.remote === tunnel.local) {
+    const message = `"remote" of ${title} is the address of this host: nobody else has that`
+    return [diagnostic('VALUE_INVALID', message, 'write the address of the sender', origin)]
+  }
+  if (from.length > 0 && tunnel.remote !== null) {
+    const message = `"from" of ${title} chooses nobody: ${tunnel.remote}, its "remote", is the only sender`
+    return [diagnostic('VALUE_INVALID', message, 'take one of the two out', origin)]
+  }
   const other = from.find((prefix) => familyOf(prefix) !== summary.family)
   if (other === undefined) return []
-  const what = summary.family === 'inet' ? 'IPv4, for it has no "local" of IPv6' : 'IPv6, for its address is'
+  const what = summary.family === 'inet' ? 'IPv4' : 'IPv6'
   const message = `"from" of ${title} has ${other}, and the tunnel is one over ${what}`
   return [diagnostic('VALUE_INVALID', message, 'take it out', origin)]
 }
@@ -144,6 +153,24 @@ function checkJoined({ title, tunnel, origin }: Tunnel, findInterface: FindInter
   if (tunnel.interface === null || !findInterface(tunnel.interface)?.dedicated) return []
   const message = `"interface" of ${title} is dedicated to capture: nothing that it receives gets into the tunnel`
   return [diagnostic('VALUE_INVALID', message, 'name another interface, or remove "dedicated" from the file', origin)]
+}
+
+/**
+ * What one sender sends into a tunnel of its own (`remote`) looks like what it would send into the tunnel of all: where the latter chooses
+ * senders, it would be dropped.
+ */
+function checkOwnTunnels(one: Tunnel, tunnels: readonly Tunnel[]): Diagnostic[] {
+  const { tunnel, from, origin } = one
+  const left = tunnels.find(
+    ({ tunnel: { remote, ...own } }) =>
+      remote !== null &&
+      // The kernel takes packets of each type of ERSPAN for any.
+      isDeepStrictEqual({ ...own, remote: null, type: null }, { ...tunnel, type: null }) &&
+      !from.some((prefix) => isWithin(remote, prefix))
+  )
+  if (from.length === 0 || left === undefined) return []
+  const message = `"from" of ${one.title} leaves out the sender of ${left.title} (${placeFrom(left.origin, origin)}): what it sends would be dropped`
+  return [diagnostic('VALUE_INVALID', message, `add ${left.tunnel.remote} to "from"`, origin)]
 }
 
 /** Spans share the interface that a tunnel ends in, and so all that the interface is made with. */
@@ -161,7 +188,8 @@ function checkTunnels(spans: readonly SpanSpec[], findInterface: FindInterface):
     first.set(identity, earlier)
     const [values, others] = [one, earlier].map(({ tunnel, from }) => ({ ...tunnel, from: from.join(', ') }))
     const key = values && keysOf(values).find((name) => values[name] !== others?.[name])
-    if (key === undefined) return [...checkSenders(one), ...checkJoined(one, findInterface)]
+    if (key === undefined)
+      return [...checkSenders(one), ...checkOwnTunnels(one, tunnels), ...checkJoined(one, findInterface)]
     const message = `${quote(key)} of ${title} differs from that in span ${quote(earlier.span)} (${placeFrom(earlier.origin, origin)}): the kernel has one interface for ${summary.sharedBy}`
     const hint = `write the same ${quote(key)}, or have the senders use ${summary.apart}`
     return [diagnostic('TUNNEL_DIFFERS', message, hint, origin)]

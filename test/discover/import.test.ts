@@ -212,12 +212,18 @@ describe('the file that is written', () => {
   })
 })
 
-test('a tunnel that spanplan has made is a source as the file had it', () => {
-  const text = write(hostOf('vxlan-senders-in-sync'))
-  const [source] = load(text).spans.flatMap(({ sources }) => sources)
-  expect(source).toMatchObject({
-    kind: 'vxlan',
-    tunnel: { protocol: 'vxlan', identifier: 42, port: 4789, local: '10.50.0.2', group: null, interface: null },
-    from: ['10.50.0.0/24', '192.0.2.7']
-  })
-})
+test.each(['vxlan-senders-in-sync', 'gre-senders-in-sync', 'gre-source-in-sync'])(
+  'the tunnels that spanplan has made are sources as the file had them: %s',
+  (name) => {
+    const tunnelsOf = (text: string) =>
+      load(text).spans.map(({ sources }) =>
+        sources.flatMap((source) => ('tunnel' in source ? [{ ...source.tunnel, from: source.from }] : []))
+      )
+    const tunnels = tunnelsOf(readFileSync(fixture(`plan/${name}/spans.yaml`), 'utf8'))
+    expect(tunnels.flat()).not.toEqual([])
+    for (const [index, found] of tunnelsOf(write(hostOf(name))).entries()) {
+      expect(found).toHaveLength(tunnels[index]?.length ?? 0)
+      expect(found).toEqual(expect.arrayContaining(tunnels[index] ?? []))
+    }
+  }
+)

@@ -174,6 +174,7 @@ describe('modules', () => {
     const list = (source: string) => listModules(load(`version: 1\nspans: {span0: {sources: [{${source}}]}}`))
     expect(list('interface: ens192')).toEqual(listModules(undefined))
     expect(list('vxlan: {id: 42}')).toEqual([...listModules(undefined), 'vxlan'])
+    expect(list('erspan: {local: 192.0.2.1, type: 1}')).toEqual([...listModules(undefined), 'ip_gre'])
   })
 
   test('what modprobe of kmod 34 says', () => {
@@ -528,21 +529,40 @@ test('what a person reads: 100 columns at most, but for commands, and nothing th
 })
 
 describe('the firewall', () => {
-  const spec = load('version: 1\nspans: {span0: {sources: [{vxlan: {id: 42}}]}}')
-  const scope = { name: spec.name, spans: everySpan }
-  const target = makeTarget(spec, { scope, deferDocker: false, subnetSeed: '' })
+  const targetOf = (source: string) => {
+    const spec = load(`version: 1\nspans: {span0: {sources: [{${source}}]}}`)
+    return makeTarget(spec, { scope: { name: spec.name, spans: everySpan }, deferDocker: false, subnetSeed: '' })
+  }
+  const target = targetOf('vxlan: {id: 42}')
   const chain = (table: string, name: string) => ({
     chain: { family: 'inet', table, name, type: 'filter', hook: 'input', prio: 0, policy: 'drop' }
   })
+  const ufw = [{ chain: { family: 'ip', table: 'filter', name: 'ufw-user-input' } }]
+  const gre = 'gretap: {local: 192.0.2.1}'
   test.each([
-    ['filter', [], 'nft insert rule inet filter input udp dport 4789 accept'],
-    ['firewalld', [], 'firewall-cmd --add-port=4789/udp'],
-    ['filter', [{ chain: { family: 'ip', table: 'filter', name: 'ufw-user-input' } }], 'ufw allow 4789/udp']
-  ])('of the table %s is told what lets a tunnel in', (table, more, command) => {
+    ['vxlan: {id: 42}', 'filter', [], 'nft insert rule inet filter input udp dport 4789 accept'],
+    ['vxlan: {id: 42}', 'firewalld', [], 'firewall-cmd --add-port=4789/udp'],
+    ['vxlan: {id: 42}', 'filter', ufw, 'ufw allow 4789/udp'],
+    [gre, 'filter', [], 'nft insert rule inet filter input meta l4proto gre accept'],
+    [gre, 'firewalld', [], 'firewall-cmd --add-protocol=gre'],
+    [gre, 'filter', ufw, 'ufw allow proto gre from any to any']
+  ])('for %s, of the table %s is told what lets it in', (source, table, more, command) => {
     const firewall = { known: parseFirewall({ nftables: [chain(table, 'input'), ...more] }) }
-    expect(found({ file: { state: 'valid', target }, firewall })).toEqual([['firewall', 'warning', command]])
+    expect(found({ file: { state: 'valid', target: targetOf(source) }, firewall })).toEqual([
+      ['firewall', 'warning', command]
+    ])
     // No source of that file is a tunnel.
     expect(found({ firewall })).toEqual([])
+  })
+
+  test.each([
+    { match: { op: '==', left: { meta: { key: 'l4proto' } }, right: 47 } },
+    { match: { op: '==', left: { payload: { protocol: 'ip', field: 'protocol' } }, right: 'gre' } }
+  ])('that lets GRE in lets in no VXLAN', (match) => {
+    const rule = { family: 'inet', table: 'filter', chain: 'input', expr: [match, { accept: null }] }
+    const firewall = { known: parseFirewall({ nftables: [chain('filter', 'input'), { rule }] }) }
+    expect(found({ file: { state: 'valid', target: targetOf(gre) }, firewall })).toEqual([])
+    expect(found({ file: { state: 'valid', target }, firewall })).toHaveLength(1)
   })
 
   test('that cannot be read is not guessed', () => {

@@ -19,6 +19,7 @@ test('are there', () => {
   expect(files.toSorted()).toEqual([
     'compose/spans.yaml',
     'containers.yaml',
+    'erspan.yaml',
     'full.yaml',
     'minimal.yaml',
     'outputs.yaml',

@@ -38,7 +38,9 @@ test('of the file alone, every source, filter, span and sensor as the file names
 │  ├─ shop/api (compose): ingress + egress, every frame
 │  ├─ shop_default (network): ingress + egress, every frame
 │  ├─ id 42, local 192.0.2.7, port 4789 (vxlan): ingress, every frame
-│  └─ id 43, port 4789, group 239.1.1.1, interface ens192 (vxlan): ingress, every frame
+│  ├─ id 43, port 4789, group 239.1.1.1, interface ens192 (vxlan): ingress, every frame
+│  ├─ local 192.0.2.7, remote 192.0.2.9, key 7 (gretap): ingress, every frame
+│  └─ local 192.0.2.7, session 5, type 2 (erspan): ingress, every frame
 └─ to
    ├─ suricata (container)
    ├─ zeek (container)

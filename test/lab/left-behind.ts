@@ -3,8 +3,11 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { listStaleLabs } from './sweep.ts'
 
-/** Docker's own names for what it makes: on a machine that is used, its containers come and go. */
-const comesAndGoes = /^(veth|br-)/
+/**
+ * Docker's own names for what it makes: on a machine that is used, its containers come and go. And what the kernel itself makes, once
+ * anybody uses ip_gre.
+ */
+const comesAndGoes = /^(?:veth|br-|(?:gre|gretap|erspan)0$)/
 
 /** Places where something of tests could stand that is in no lab. */
 function listTraces(): string[] {

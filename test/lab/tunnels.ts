@@ -2,7 +2,7 @@
 import type Docker from 'dockerode'
 import { BROADCAST, ether, filler } from './frames/frames.ts'
 import { type Argv, createLab, type Lab } from './lab.ts'
-import { listen, writeSpans } from './spans.ts'
+import { expectRestored, listen, spanplan, writeSpans } from './spans.ts'
 
 const senders = {
   out: 'id 42 remote 10.50.0.2',
@@ -26,12 +26,16 @@ export interface TunnelLab {
   readonly lab: Lab
   readonly suricata: Docker.Container
   readonly zeek: Docker.Container
-  onSwitch(command: string): Promise<string>
-  onHost(command: string): Promise<string>
+  readonly onSwitch: (command: string) => Promise<string>
+  readonly onHost: (command: string) => Promise<string>
   /** Writes a file with one span, whose source is a VXLAN and whose sensors are both. */
   write(vxlan: string): Promise<unknown>
   /** What these sensors hear while each of these devices sends one frame: the names of the devices. Default: both sensors. */
   heardOf(devices: readonly Sender[], sensors?: readonly Docker.Container[]): Promise<string[][]>
+  /** After a destroy, the lab is as it was. */
+  expectNothingLeft(): Promise<void>
+  /** The lab as it was. */
+  readonly before: string
 }
 
 export async function createTunnelLab(): Promise<TunnelLab> {
@@ -53,8 +57,13 @@ export async function createTunnelLab(): Promise<TunnelLab> {
     await onSwitch(`ip link set dev ${name} addrgenmode none`)
     await onSwitch(`ip link set dev ${name} up`)
   }
+  const before = await lab.snapshotText()
   return {
-    ...{ lab, suricata, zeek, onSwitch, onHost },
+    ...{ lab, suricata, zeek, onSwitch, onHost, before },
+    async expectNothingLeft() {
+      await spanplan(lab, ['destroy', '--all', '--yes'])
+      await expectRestored(lab, before)
+    },
     write: (vxlan) => writeSpans(lab, `spans: {span0: {sources: [{vxlan: {${vxlan}}}], sensors: [suricata, zeek]}}`),
     async heardOf(devices, sensors = [suricata, zeek]) {
       const frames = devices.map((_, index) => ether(BROADCAST, stranger, filler(100 + index)))

@@ -1,31 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+/** The end of a VXLAN as a source: what somebody mirrors into it arrives once, whatever it is, and nothing else does. */
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { everyKind } from '../lab/frames/every-kind.ts'
-import { arp, BROADCAST, ether, filler, ipv6Fragments, ipv6Udp } from '../lab/frames/frames.ts'
-import type { Lab } from '../lab/lab.ts'
-import { expectConverged, expectFrames, expectRestored, listen, spanplan, writeSpans } from '../lab/spans.ts'
-import { createTunnelLab, stranger, type TunnelLab, tunnel, twice } from '../lab/tunnels.ts'
+import { arp, BROADCAST, ether, filler, ipv6Fragments, ipv6Udp, vxlanHeader } from '../lab/frames/frames.ts'
+import { expectConverged, expectFrames, listen, spanplan, writeSpans } from '../lab/spans.ts'
+import { createTunnelLab, stranger, tunnel, twice } from '../lab/tunnels.ts'
 
-let tunnels: TunnelLab
-let lab: Lab
-let before: string
+const tunnels = await createTunnelLab()
+const { lab, heardOf, onHost, suricata, write, zeek } = tunnels
+afterAll(() => lab.close())
 
-const write: TunnelLab['write'] = (vxlan) => tunnels.write(vxlan)
-const heardOf: TunnelLab['heardOf'] = (...of) => tunnels.heardOf(...of)
-const onHost: TunnelLab['onHost'] = (command) => tunnels.onHost(command)
-
-beforeAll(async () => {
-  tunnels = await createTunnelLab()
-  lab = tunnels.lab
-})
-afterAll(() => lab?.close())
-
-beforeEach(async () => {
-  before = await lab.snapshotText()
-})
-afterEach(async () => {
-  await spanplan(lab, ['destroy', '--all', '--yes'])
-  await expectRestored(lab, before)
-})
+afterEach(() => tunnels.expectNothingLeft())
 
 const question = { operation: 'request', senderMac: stranger, senderIp: '10.50.0.9', targetIp: '10.50.0.2' } as const
 
@@ -37,7 +21,7 @@ describe('each frame of each kind', () => {
     expect(stdout).toMatch(/\+ +mirror +vxlan 42 ingress → span0/)
     await expectConverged(lab)
     const frames = await everyKind(lab, tunnels, stranger, tunnel)
-    const captures = await Promise.all([tunnels.suricata, tunnels.zeek].map((sensor) => listen(lab, sensor)))
+    const captures = await Promise.all([suricata, zeek].map((sensor) => listen(lab, sensor)))
     await lab.send(Object.values(frames), 'out', 'switch')
     for (const capture of captures) await expectFrames(capture, frames)
   })
@@ -84,7 +68,7 @@ test('a tunnel over IPv6, with its senders', async () => {
   const packet = (source: string) =>
     ipv6Udp({
       ...{ source, destination: 'fd50::2', destinationPort: 4789 },
-      data: Buffer.concat([Buffer.from('0800000000002a00', 'hex'), frame])
+      data: Buffer.concat([vxlanHeader(42), frame])
     })
   const pieces = (source: string) => [
     packet(source),
@@ -95,7 +79,7 @@ test('a tunnel over IPv6, with its senders', async () => {
     ['fd99::666', 0],
     ['fd51::1', 3]
   ] as const) {
-    const capture = await listen(lab, tunnels.zeek)
+    const capture = await listen(lab, zeek)
     await lab.send(pieces(source).map((one) => ether(cardMac, portMac, one)))
     const { frames } = await capture.stop({ seconds: 1 })
     expect(frames).toEqual(Array(arrived).fill(frame))
@@ -115,7 +99,7 @@ describe('senders', () => {
     await spanplan(lab, ['apply', '--yes'])
     await expectConverged(lab)
     const frames = await everyKind(lab, tunnels, stranger, tunnel)
-    const capture = await listen(lab, tunnels.zeek)
+    const capture = await listen(lab, zeek)
     await lab.send(Object.values(frames), 'out', 'switch')
     await expectFrames(capture, frames)
     await write('[10.60.0.0/16, 10.50.0.9]')

@@ -275,7 +275,7 @@ async function maskOf(bridge: string): Promise<string | undefined> {
 /** Runs spanplan until it ends by itself: killed, each time, when its first change is made. Gives how often that was. */
 async function killAfterEachStep(args: readonly string[]): Promise<number> {
   const kill = `case "$*" in
-*-json*|*'-j list '*|'-k '*|'-c '*|monitor*) ;;
+*-json*|*'-j list '*|*'-j -t list '*|'-k '*|'-c '*|monitor*) ;;
 *) printf '%s\\n' "$input" | run "$@"; kill -KILL $PPID; exit 1 ;;
 esac`
   const { options } = await wrapPrograms(lab, Object.fromEntries(changing.map((program) => [program, kill])))

@@ -1,7 +1,7 @@
 import { accessSync, constants, rmSync } from 'node:fs'
 import * as z from 'zod'
 import { diagnostic, Exit, messageOf, SpanplanError } from '../../errors.ts'
-import { type HostIndex, indexHost } from '../../host/host-index.ts'
+import { indexHost } from '../../host/host-index.ts'
 import type { Compiled } from '../../host/parsers/pcap.ts'
 import type { Snapshot } from '../../host/snapshot.ts'
 import { type PlanView, planTarget } from '../../plan/plan-view.ts'
@@ -75,7 +75,7 @@ export function makeWindow(
     adopt,
     recreate: 'except' in recreate,
     deferDocker,
-    snapshot: snapshotOf(first.host),
+    snapshot: first.host.snapshot,
     filters: [...first.filters]
   }
 }
@@ -179,40 +179,6 @@ export async function recordEnd<T>(window: OpenWindow, work: () => Promise<T>): 
 /** Removes the record of the last window. */
 export function removeWindow(): void {
   rmSync(runFile(kind), { force: true })
-}
-
-/** The snapshot of an index, without what is made of it. */
-function snapshotOf(host: HostIndex): Snapshot {
-  const {
-    bootId,
-    links,
-    opaque,
-    qdiscs,
-    filters,
-    classFilters,
-    attached,
-    routes,
-    ways,
-    nftables,
-    senderTables,
-    silence,
-    docker
-  } = host
-  return {
-    bootId,
-    links,
-    opaque,
-    qdiscs,
-    filters,
-    classFilters,
-    attached,
-    routes,
-    ...(ways && { ways }),
-    nftables,
-    ...(senderTables && { senderTables }),
-    silence,
-    docker
-  }
 }
 
 /** A replacer for JSON.stringify, which calls a Buffer's own toJSON first. */

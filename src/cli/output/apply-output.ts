@@ -35,10 +35,12 @@ export function printPlan(
 }
 
 /** Prints what was done, once all of it is verified. */
-export function printSummary(session: Session, target: Target, { first, leftOut }: ApplyResult): void {
+export function printSummary(session: Session, target: Target, { first, last, leftOut }: ApplyResult): void {
   const failed = new Set(leftOut.map(({ change }) => change.address))
   const { plan } = first
-  const changes = plan.changes.filter(({ address }) => !failed.has(address))
+  // What depends on a failed change was not made either.
+  const left = new Set([...failed, ...last.plan.changes.map(({ address }) => address)])
+  const changes = plan.changes.filter(({ address }) => !left.has(address))
   const summary = countActions({ ...plan, changes })
   const more = failed.size === 0 ? {} : { failed: failed.size }
   printResult(session, renderSummary(target, summary, failed.size), 'summary', { ...summary, ...more })

@@ -63,6 +63,10 @@ export const hostErrors = {
     'The host does not have the address that is "local" of a source that is a tunnel. Nothing that is sent to that address arrives.',
     'Write an address of this host.'
   ],
+  SENDERS_OVERLAP: [
+    'A tunnel has "from", and another interface of the host is the end of a tunnel of one sender with the same key, which "from" leaves out. What that sender sends would be dropped.',
+    'Add the address of that sender to "from", or have it use another key.'
+  ],
   SENDERS_UNSUPPORTED: [
     'A source has "from", and the host has no nftables. Without it, spanplan cannot tell who has sent what comes out of a tunnel, and touch nothing of others.',
     'Install the package nftables, or take "from" out, and have the firewall of the host let in the senders alone.'

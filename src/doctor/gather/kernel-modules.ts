@@ -17,13 +17,14 @@ const options = {
   sch_ingress: 'net_sch_ingress',
   cls_bpf: 'net_cls_bpf',
   act_mirred: 'net_act_mirred',
-  vxlan: 'vxlan'
+  vxlan: 'vxlan',
+  ip_gre: 'net_ipgre'
 } as const
 
 export type ModuleName = keyof typeof options
 
 /** Those that only tunnels need. */
-const ofTunnels: ReadonlySet<string> = new Set<TunnelModule>(['vxlan'])
+const ofTunnels: ReadonlySet<string> = new Set<TunnelModule>(['vxlan', 'ip_gre'])
 
 /** The modules that the spans of a file need; without a file, those that each span needs. */
 export function listModules(spec: Spec | undefined): readonly ModuleName[] {

@@ -234,7 +234,8 @@ function readField(left: unknown, { family, protocol, port }: Datagram): string 
     'meta iifname': 'not lo'
   }
   if (Object.hasOwn(values, name)) return values[name]
-  return otherProtocols.test(name) || name.startsWith(isIpv4 ? 'ip6 ' : 'ip ') ? null : undefined
+  const isOther = otherProtocols.test(name) || (protocol !== 'udp' && name.startsWith('udp '))
+  return isOther || name.startsWith(isIpv4 ? 'ip6 ' : 'ip ') ? null : undefined
 }
 
 /** The numbers that nft prints where it knows no name (IANA's protocol numbers). */

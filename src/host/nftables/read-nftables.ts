@@ -3,10 +3,10 @@ import { diagnosticOf } from '../../errors.ts'
 import { commandFailed } from '../exec.ts'
 import { parseTables } from '../parsers/nft.ts'
 import { parseToolJson } from '../parsers/tool-json.ts'
-import { parseOutput, readCommands, readOutput } from '../read-commands.ts'
+import { parseOutput, type ReadCommand, readCommands, readOutput } from '../read-commands.ts'
 import type { Nftables } from '../snapshot.ts'
 import { drop } from './seal-table.ts'
-import { withoutCounts } from './sender-table.ts'
+import { normalizeObjects } from './sender-table.ts'
 
 /** What nft says to a user who lacks CAP_NET_ADMIN. */
 const forbidden = 'Operation not permitted'
@@ -16,36 +16,36 @@ const lacksRight: Nftables = {
   reason: { code: 'TABLE_UNREAD', message: 'reading nftables needs CAP_NET_ADMIN' }
 }
 
-/** Reads spanplan's tables of nftables. Nothing depends on them so much that a failure would be one of the whole reading. */
+/** Reads the tables in which a port's bridge is matched. */
 export async function readNftables(): Promise<Nftables> {
+  // Side by side: nft takes longer to start than to read.
+  const [read, answer] = await Promise.all([readTables(readCommands.tables), askSupport().catch(explainFailure)])
+  if (read.state !== 'usable' || answer === true) return read
+  const isWritten = read.tables.some(({ objects }) => objects.some(({ rule }) => isDeepStrictEqual(rule?.expr, drop)))
+  return isWritten ? read : answer || unsupported
+}
+
+/** Reads the tables of senders. */
+export async function readSenderTables(): Promise<Nftables> {
+  const read = await readTables(readCommands.senderTables)
+  return read.state === 'usable' ? { ...read, tables: read.tables.map(normalizeObjects) } : read
+}
+
+/** Reads spanplan's tables of a family. Nothing depends on them so much that a failure would be one of the whole reading. */
+async function readTables(command: ReadCommand): Promise<Nftables> {
   try {
-    // Side by side: nft takes longer to start than to read.
-    const [output, isSupported] = await Promise.all([readOutput(readCommands.tables), askSupport()])
-    if (output.stderr.includes(forbidden)) {
-      return lacksRight
-    }
-    if (output.status !== 0) throw commandFailed(readCommands.tables.argv, output)
-    const tables = parseOutput('nft', () => parseTables(parseToolJson(output.stdout)))
-    const isWritten = tables.some(({ objects }) => objects.some(({ rule }) => isDeepStrictEqual(rule?.expr, drop)))
-    return isWritten || isSupported ? { state: 'usable', tables } : unsupported
+    const output = await readOutput(command)
+    if (output.stderr.includes(forbidden)) return lacksRight
+    if (output.status !== 0) throw commandFailed(command.argv, output)
+    return { state: 'usable', tables: parseOutput('nft', () => parseTables(parseToolJson(output.stdout))) }
   } catch (error) {
-    const reason = diagnosticOf(error)
-    return { state: reason.code === 'PROGRAM_MISSING' ? 'unusable' : 'unread', reason }
+    return explainFailure(error)
   }
 }
 
-/** Reads spanplan's tables of senders. */
-export async function readSenderTables(): Promise<Nftables> {
-  try {
-    const output = await readOutput(readCommands.senderTables)
-    if (output.stderr.includes(forbidden)) return lacksRight
-    if (output.status !== 0) throw commandFailed(readCommands.senderTables.argv, output)
-    const tables = parseOutput('nft', () => parseTables(parseToolJson(output.stdout)))
-    return { state: 'usable', tables: tables.map(withoutCounts) }
-  } catch (error) {
-    const reason = diagnosticOf(error)
-    return { state: reason.code === 'PROGRAM_MISSING' ? 'unusable' : 'unread', reason }
-  }
+function explainFailure(error: unknown): Nftables {
+  const reason = diagnosticOf(error)
+  return { state: reason.code === 'PROGRAM_MISSING' ? 'unusable' : 'unread', reason }
 }
 
 /** What the kernel says, which is the same as long as this process runs. null: it was not asked. A table of ours that is there shows it, too. */

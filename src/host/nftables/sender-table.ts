@@ -72,7 +72,7 @@ const defragment = [
   { tproxy: { family: 'ip6', port: 1 } }
 ]
 
-/** Whether a table, {@link withoutCounts}, is as {@link writeSenderTable} writes it. */
+/** Whether a table, {@link normalizeObjects}, is as {@link writeSenderTable} writes it. */
 export function isSenderTable({ objects }: NftTable, table: SenderTable): boolean {
   return isDeepStrictEqual(objects, tableObjects(table))
 }
@@ -93,9 +93,24 @@ export function readSenders({ objects }: NftTable): string[] {
   return parts.flatMap((part) => senderMatch.safeParse(part).data ?? [])
 }
 
-/** What has been counted makes no difference. */
-export function withoutCounts<Part>(objects: Part): Part {
-  const replacer = (key: string, value: unknown) => (key === 'counter' ? { packets: 0, bytes: 0 } : value)
+/** A part of the last bits of a payload: nft 1.0 prints it so. */
+const maskedBits = z
+  .object({
+    '&': z.tuple([
+      z.object({ payload: z.object({ base: z.string(), offset: z.number(), len: z.number() }) }),
+      z.number()
+    ])
+  })
+  .refine(({ '&': [, mask] }) => (mask & (mask + 1)) === 0)
+  .transform(({ '&': [{ payload }, mask] }) => {
+    const len = mask.toString(2).length
+    return { payload: { ...payload, offset: payload.offset + payload.len - len, len } }
+  })
+
+/** What has been counted makes no difference, nor does how a version of nft prints bits. */
+export function normalizeObjects<Part>(objects: Part): Part {
+  const replacer = (key: string, value: unknown) =>
+    key === 'counter' ? { packets: 0, bytes: 0 } : (maskedBits.safeParse(value).data ?? value)
   return JSON.parse(JSON.stringify(objects, replacer))
 }
 

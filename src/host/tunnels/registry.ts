@@ -1,10 +1,15 @@
 import { keysOf } from '../../keys.ts'
 import type { TunnelProtocol, TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
 import type { TunnelEnd } from '../snapshot.ts'
+import { erspanTunnel, gretapTunnel } from './gre.ts'
 import type { TunnelKind } from './tunnel-kind.ts'
 import { vxlanTunnel } from './vxlan.ts'
 
-const kinds: Readonly<Record<TunnelProtocol, TunnelKind>> = { vxlan: vxlanTunnel }
+const kinds: Readonly<Record<TunnelProtocol, TunnelKind>> = {
+  vxlan: vxlanTunnel,
+  gretap: gretapTunnel,
+  erspan: erspanTunnel
+}
 
 /** All that is known of the tunnels of a tunnel's protocol. */
 export function tunnelKindOf({ protocol }: Pick<TunnelSpec, 'protocol'>): TunnelKind {

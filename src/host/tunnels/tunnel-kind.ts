@@ -1,4 +1,4 @@
-import type * as z from 'zod'
+import * as z from 'zod'
 import type { Diagnostic } from '../../errors.ts'
 import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
 import type { Argv } from '../exec.ts'
@@ -6,7 +6,7 @@ import type { Datagram } from '../nftables/firewall.ts'
 import type { Link, TunnelEnd } from '../snapshot.ts'
 
 /** A module of the kernel that tunnels need. */
-export type TunnelModule = 'vxlan'
+export type TunnelModule = 'vxlan' | 'ip_gre'
 
 /** A match of a rule of nftables, as `nft -json` prints it. */
 export type Match = Readonly<Record<string, unknown>>
@@ -59,3 +59,6 @@ export function bitsAt(offset: number, len: number): object {
 export function headerField(protocol: string, field: string): object {
   return { payload: { protocol, field } }
 }
+
+/** A flag in the JSON of ip, which leaves out what is off. */
+export const flag = z.union([z.boolean(), z.number()]).transform(Boolean).default(false)

@@ -1,12 +1,9 @@
 import * as z from 'zod'
 import { diagnostic } from '../../errors.ts'
-import { tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import { plainTunnel, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import { vxlanName } from '../../spec/sources/vxlan.ts'
-import { isMulticast } from '../../spec/values/ip-address.ts'
 import { option } from '../quote-command.ts'
-import { bitsAt, equals, headerField, type TunnelKind } from './tunnel-kind.ts'
-
-const flag = z.union([z.boolean(), z.number()]).transform(Boolean).default(false)
+import { bitsAt, equals, flag, headerField, type TunnelKind } from './tunnel-kind.ts'
 
 /** With `external`, the id is 0 or left out. */
 const output = z
@@ -24,13 +21,15 @@ const output = z
     learning: flag.default(true)
   })
   .transform(({ external, id, port, local, local6, group, group6, remote, remote6, link, learning }) => ({
+    ...plainTunnel,
     external,
     identifier: external ? null : id,
     port,
     local: local ?? local6 ?? null,
-    group: group ?? group6 ?? remote ?? remote6 ?? null,
+    remote: remote ?? remote6 ?? null,
+    group: group ?? group6 ?? null,
     interface: link ?? null,
-    learning
+    options: learning ? ['learning'] : []
   }))
 
 /** Bits of the UDP header and of the VXLAN flags, before the id (RFC 7348), and of the id. */
@@ -41,19 +40,21 @@ export const vxlanTunnel: TunnelKind = {
   output,
   name: vxlanName,
   identity: ({ identifier, port }) => [identifier, port],
-  linkWords: ({ identifier, port, local, group, interface: joined }) => [
+  linkWords: ({ identifier, port, local, remote, group, interface: joined }) => [
     ...option('id', identifier),
     ...option('local', local),
-    ...option(group !== null && !isMulticast(group) ? 'remote' : 'group', group),
+    ...option('remote', remote),
+    ...option('group', group),
     ...option('dev', joined),
     ...option('dstport', port),
     'nolearning'
   ],
-  facts: ({ identifier, port, local, group, interface: joined }) => [
+  facts: ({ identifier, port, local, remote, group, interface: joined }) => [
     `vxlan ${identifier}`,
     `UDP port ${port}`,
     ...(local === null ? [] : [`local ${local}`]),
-    ...(group === null ? [] : [isMulticast(group) ? `group ${group} on ${joined}` : `to ${group}`])
+    ...(remote === null ? [] : [`remote ${remote}`]),
+    ...(group === null ? [] : [`group ${group} on ${joined}`])
   ],
   datagram: (tunnel) => ({ family: tunnelFamily(tunnel), protocol: 'udp', port: tunnel.port }),
   letIn: 'that port',

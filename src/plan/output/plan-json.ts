@@ -85,21 +85,6 @@ function resourceDocument(kind: KindName, resource: Resource, side: 'before' | '
 
 /** A digest of every fact that was read, without the boot id, which is compared by itself. */
 function digestFacts({ host, filters }: HostReading): string {
-  const { links, opaque, qdiscs, filters: attached, classFilters, attached: programs, routes, ways } = host
-  const { nftables, senderTables, silence, docker } = host
-  const read = {
-    links,
-    opaque,
-    qdiscs,
-    attached,
-    classFilters,
-    programs,
-    routes,
-    ways,
-    nftables,
-    senderTables,
-    silence,
-    docker
-  }
-  return digestText(JSON.stringify({ ...read, filters: [...filters] }))
+  const { bootId: _, ...facts } = host.snapshot
+  return digestText(JSON.stringify([facts, [...filters]]))
 }

@@ -12,7 +12,6 @@ import { shellLine } from '../../host/quote-command.ts'
 import type { Link, NftTable, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import { plainTunnel } from '../../spec/sources/tunnel-spec.ts'
-import { isMulticast } from '../../spec/values/ip-address.ts'
 import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
 import { findTunnelUsers } from '../foreign/bridge-users.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
@@ -28,6 +27,8 @@ import { type InterfaceSetting, onOff, sourceSettings } from '../settings.ts'
  */
 export interface Tunnel extends Resource, TunnelEnd {
   readonly kind: 'tunnel'
+  /** Whether its frames are copied into spans, or frames of a span leave by it. */
+  readonly way: DesiredTunnel['way']
   /** The alias of the link. */
   readonly mark: string
   readonly up: boolean
@@ -52,10 +53,10 @@ export const plannedTunnel: ReadonlySet<InterfaceSetting> = new Set([
 ])
 
 /** What a link has that is the end of no tunnel, or is gone. */
-const noTunnel: TunnelEnd = { protocol: 'vxlan', ...plainTunnel, external: false, learning: false }
+const noTunnel: TunnelEnd = { protocol: 'vxlan', ...plainTunnel, external: false, options: [] }
 
 const anyOf = (value: string | null) => value ?? 'any'
-const noneOf = (value: string | null) => value ?? 'none'
+const noneOf = (value: string | number | null) => String(value ?? 'none')
 
 /** Senders in a plan's row: of hundreds, the first show which list it is. */
 const mostSenders = 8
@@ -70,10 +71,13 @@ function writeSenders(from: Tunnel['from']): string {
 export const tunnel: Kind<Tunnel> = {
   kind: 'tunnel',
   fields: {
+    identifier: { label: 'identifier', words: noneOf, immutable: true },
+    remote: { label: 'remote', words: anyOf, immutable: true },
     local: { label: 'local', words: anyOf, immutable: true },
     group: { label: 'group', words: noneOf, immutable: true },
     interface: { label: 'interface', words: noneOf, immutable: true },
-    learning: { label: 'learning', words: onOff, immutable: true },
+    type: { label: 'type', words: String, immutable: true },
+    options: { label: 'options', words: (options) => options.join(', ') || 'none', immutable: true },
     mark: {
       label: 'mark',
       words: (mark, tunnel) => (mark !== '' && ownerOf(tunnel) !== null ? ownMark : mark || 'none')
@@ -90,7 +94,7 @@ export const tunnel: Kind<Tunnel> = {
     return [...groupsOf(tunnelsOf(desired), ({ name }) => name).values()].map((uses) => {
       const tunnel = desireTunnel(desired, uses)
       // Of an output, that is the bridge of its span, which the kind of outputs puts it on.
-      return isSent(tunnel) ? { ...tunnel, master: liveById.get(tunnel.id)?.master ?? null } : tunnel
+      return tunnel.way === 'out' ? { ...tunnel, master: liveById.get(tunnel.id)?.master ?? null } : tunnel
     })
   },
   observe: memoized((state) => {
@@ -117,10 +121,9 @@ export const tunnel: Kind<Tunnel> = {
       ...(tunnel.from?.length === 0 ? [] : [`from ${writeSenders(tunnel.from)}`])
     ].join(', '),
   createNote: (tunnel) => {
-    const way = isSent(tunnel) ? 'out' : 'in'
-    const isOpen = way === 'in' && tunnel.from?.length === 0
+    const isOpen = tunnel.way === 'in' && tunnel.from?.length === 0 && tunnel.remote === null
     const anybody = isOpen ? '; without "from", whoever reaches it feeds the sensors' : ''
-    return `the host's firewall has to let ${tunnelKindOf(tunnel).letIn} ${way}${anybody}`
+    return `the host's firewall has to let ${tunnelKindOf(tunnel).letIn} ${tunnel.way}${anybody}`
   },
   device: ({ id }) => id,
   makesDevice: true,
@@ -129,9 +132,6 @@ export const tunnel: Kind<Tunnel> = {
   blockers: ({ id }, now) => findTunnelUsers(id, now),
   conflictCosts: () => 'dependants'
 }
-
-/** Whether frames leave by the tunnel: then there is another host in place of a group. */
-const isSent = ({ group }: Tunnel) => group !== null && !isMulticast(group)
 
 /** A tunnel, and the span that has a source which ends in it. */
 type Use = DesiredTunnel & { readonly span: string }
@@ -154,7 +154,7 @@ function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, 
     spans: [...new Set([first, ...more].map(({ span }) => span))],
     owner: 'ours',
     external: false,
-    learning: false,
+    options: [],
     mark: writeTunnelMark(owner, tunnel.protocol),
     up: true,
     master: null,
@@ -186,6 +186,7 @@ function observeTunnel(
     ...(link.tunnel ?? noTunnel),
     kind: 'tunnel',
     id: link.name,
+    way: wanted.get(link.name)?.way ?? (ports.length > 0 ? 'out' : 'in'),
     spans: [...new Set([...uses.flatMap(({ span }) => span ?? []), ...(ports.length > 0 ? [link.master ?? ''] : [])])],
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
     mark: link.alias ?? '',
@@ -223,7 +224,7 @@ function leftTables(desired: DesiredState, { senderTables, mayExist }: HostIndex
 
 function observeLeft(id: string): Tunnel {
   const rest = { mark: '', up: false, master: null, arp: false, ipv6: false, from: null, seal: 'none' } as const
-  return { ...noTunnel, kind: 'tunnel', id, spans: [], owner: 'ours', ...rest, isGone: true }
+  return { ...noTunnel, kind: 'tunnel', id, way: 'in', spans: [], owner: 'ours', ...rest, isGone: true }
 }
 
 /** What a table says of senders that somebody has changed otherwise is given back: without any table, everybody may send. */
@@ -297,7 +298,7 @@ function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
   const port = whose === undefined ? '' : `whether a program has its port with: ${shellLine(whose)}; and `
   return diagnostic(
     'TUNNEL_FAILED',
-    `nothing ${isSent(tunnel) ? 'leaves by' : 'comes out of'} ${kind.name(tunnel)} (${tunnel.id}): ${reason}`,
+    `nothing ${tunnel.way === 'out' ? 'leaves by' : 'comes out of'} ${kind.name(tunnel)} (${tunnel.id}): ${reason}`,
     `see ${port}what the host lacks with: spanplan doctor`
   )
 }

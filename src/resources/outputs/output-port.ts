@@ -5,7 +5,7 @@ import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { DesiredOutput, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
-import { isOutputOf, outputHandle, type PortOrigin, readTunnelOwner } from '../marks.ts'
+import { isOutputOf, isOwnTunnel, outputHandle, type PortOrigin } from '../marks.ts'
 import { coversEverySpan, isInScope, markOf } from '../ownership.ts'
 import { isAttached, readPortMark } from '../port-role.ts'
 import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
@@ -112,7 +112,7 @@ const ownBits = (host: HostIndex, { name }: Link) => ({
   wasPort: false
 })
 
-const isMade = (link: Link) => readTunnelOwner(link, '') !== null
+const isMade = (link: Link) => isOwnTunnel(link)
 
 /** What a live output is called: an interface, or the tunnel that a link of spanplan's is. */
 export function outputName(link: Link): string {

@@ -16,18 +16,16 @@ type TunnelOutputSpec = Extract<OutputSpec, { readonly tunnel: TunnelSpec }>
 export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
   devices: ({ tunnel }, { name }) => [tunnelName(name, tunnel)],
   modules: ({ tunnel }) => tunnelKindOf(tunnel).modules,
-  remotes: ({ remote, tunnel: { local } }) => [{ remote, local }],
+  remotes: ({ tunnel: { remote, local } }) => [{ remote, local }],
   isDevice: () => false,
   resolve(output, span, { spec, host, patient }) {
-    const { tunnel: written, remote, id: item, origin } = output
+    const { tunnel: written, id: item, origin } = output
+    const { remote } = written
     const kind = tunnelKindOf(written)
     const [device, name] = [tunnelName(spec.name, written), kind.name(written)]
-    const tunnel: DesiredTunnel = { ...written, name: device, from: [], item, origin }
+    const tunnel: DesiredTunnel = { ...written, name: device, way: 'out', from: [], item, origin }
     const wait = (found: Diagnostic) => [waitForOutput(span.name, name, output, found)]
-    const problem =
-      explainTaken(tunnel, 'an id and a port', host) ??
-      kind.findObstacle?.(tunnel, host.links) ??
-      explainLocal(tunnel, host)
+    const problem = explainTaken(tunnel, host) ?? kind.findObstacle?.(tunnel, host.links) ?? explainLocal(tunnel, host)
     if (problem !== undefined) {
       if (patient) return { ...nothingResolved, waits: wait(problem), untouched: [device] }
       return { ...nothingResolved, errors: [{ ...problem, message: `span ${span.name}: ${problem.message}`, origin }] }

@@ -12,7 +12,9 @@ const kinds: { readonly [Kind in SourceSpec['kind']]: HostSourceKind<SourceOf<Ki
   container: containerSource,
   interface: interfaceSource,
   network: networkSource,
-  vxlan: tunnelSource
+  vxlan: tunnelSource,
+  gretap: tunnelSource,
+  erspan: tunnelSource
 }
 
 /** The kind of a source. */

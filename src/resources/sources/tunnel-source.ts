@@ -2,12 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Link } from '../../host/snapshot.ts'
+import type { Link, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
-import { sourceSummary } from '../../spec/sources/registry.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
 import { isOwnTunnel, readTunnelOwner, tunnelName } from '../marks.ts'
@@ -52,12 +52,21 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     }
     const name = tunnelName(spec.name, written)
     const link = host.linkOf(name)
-    const tunnel = { ...written, interface: joined?.name ?? null, name, from: source.from, item: source.id, origin }
+    const tunnel: DesiredTunnel = {
+      ...written,
+      interface: joined?.name ?? null,
+      name,
+      way: 'in',
+      from: source.from,
+      item: source.id,
+      origin
+    }
     const found =
-      explainTaken(tunnel, sourceSummary(source, () => undefined).tunnel?.sharedBy ?? '', host) ??
+      explainTaken(tunnel, host) ??
       tunnelKindOf(tunnel).findObstacle?.(tunnel, host.links) ??
       explainLocal(tunnel, host) ??
-      explainSenders(tunnel, host)
+      explainSenders(tunnel, host) ??
+      explainOverlap(tunnel, host)
     const problem = found === undefined ? null : { ...found, origin }
     const items = source.directions.map(
       (direction): SourceHook => ({
@@ -82,7 +91,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
   recall: () => [],
   identify({ device, tcHook }, host) {
     const link = host.linkOf(device)
-    if (!link?.tunnel || !link.alias || readTunnelOwner(link, '') === null) return null
+    if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
     const source: SourceId = [tunnelKindOf(link.tunnel).name(link.tunnel)]
     return { source, serves: null, direction: directionAt(hostHooks, tcHook) }
   }
@@ -103,7 +112,7 @@ function largestFrame({ local }: TunnelSpec, joined: Link | null, { links }: Hos
 }
 
 /** Why the kernel does not make the link. */
-export function explainTaken(tunnel: DesiredTunnel, sharedBy: string, host: HostIndex): Diagnostic | undefined {
+export function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic | undefined {
   const kind = tunnelKindOf(tunnel)
   const identityOf = (one: TunnelSpec) => [one.protocol, tunnelFamily(one), ...kind.identity(one)]
   const other = host.links.find(
@@ -113,8 +122,11 @@ export function explainTaken(tunnel: DesiredTunnel, sharedBy: string, host: Host
   if (other === undefined) return undefined
   const taken = (whose: string, hint: string) => {
     const where = `the interface ${other.name}${whose}`
-    const why = `and the kernel has one for ${sharedBy}`
-    return diagnostic('TUNNEL_TAKEN', `${kind.name(tunnel)} already ends in ${where}, ${why}`, hint)
+    return diagnostic(
+      'TUNNEL_TAKEN',
+      `${kind.name(tunnel)} already ends in ${where}: the kernel has one for both`,
+      hint
+    )
   }
   const setOther = (...words: string[]) => shellLine(['ip', 'link', 'set', 'dev', other.name, ...words])
   if (isOwnTunnel({ ...other, name: tunnel.name })) {
@@ -142,6 +154,27 @@ function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Dia
   const { message, hint } = senderTables.reason
   const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} needs nftables, which this host does not have: ${message}`
   return diagnostic('SENDERS_UNSUPPORTED', what, hint ?? 'install nftables, or take "from" out')
+}
+
+/** What one sender sends into a tunnel of its own looks like what it would send into the tunnel of all, and the table would drop it. */
+function explainOverlap(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic | undefined {
+  const { name, protocol, identifier, local, from } = tunnel
+  if (from.length === 0) return undefined
+  const overlaps = (end: TunnelEnd | undefined) =>
+    end?.protocol === protocol &&
+    end.identifier === identifier &&
+    (end.local === null || end.local === local) &&
+    end.remote !== null
+      ? end.remote
+      : null
+  const others = links.flatMap((link) => {
+    const remote = link.name === name ? null : overlaps(link.tunnel)
+    return remote === null || from.some((prefix) => isWithin(remote, prefix)) ? [] : [{ other: link.name, remote }]
+  })
+  const [first] = others
+  if (first === undefined) return undefined
+  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} leaves out ${first.remote}, which sends into the interface ${first.other}: what it sends would be dropped`
+  return diagnostic('SENDERS_OVERLAP', what, `add ${others.map(({ remote }) => remote).join(', ')} to "from"`)
 }
 
 /** A table that was not read is left as it is. */

@@ -107,7 +107,9 @@ const options = {
       .array(prefix, { error: listOfPrefixes })
       .min(1, { error: listOfPrefixes })
       .optional()
-      .describe('Who may send into the tunnel, beside vxlan: prefixes or addresses. Default: anybody'),
+      .describe(
+        'Who may send into the tunnel, beside vxlan, gretap or erspan: prefixes or addresses. Default: anybody'
+      ),
     // In whichever order they are written, they are the same.
     read: (prefixes) => [...new Set(prefixes)].sort(),
     print: (prefixes) => (prefixes.length === 0 ? undefined : prefixes)

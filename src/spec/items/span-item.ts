@@ -38,7 +38,7 @@ const keys = {
       .array(source, { error: 'must be a list of one source or more' })
       .min(1, { error: 'must be a list of one source or more' })
       .describe(
-        'Where traffic is copied from: one source or more, each with one of interface, container, label, compose, network and vxlan'
+        'Where traffic is copied from: one source or more, each with one of interface, container, label, compose, network, vxlan, gretap and erspan'
       ),
     read: (items, { tree, findInterface }) =>
       items.flatMap((item, index) => readSource(item, findTree(tree, ['sources', index]) ?? tree, findInterface)),

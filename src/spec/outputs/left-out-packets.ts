@@ -5,15 +5,15 @@ import type { Spec } from '../spec.ts'
 import { type Family, familyOf } from '../values/ip-address.ts'
 
 /** The tunnels that the frames of spans leave by. */
-type Tunnel = Extract<OutputSpec, { readonly remote: string }>
+type Tunnel = Extract<OutputSpec, { readonly tunnel: unknown }>
 
-const isTunnel = (output: OutputSpec): output is Tunnel => 'remote' in output
+const isTunnel = (output: OutputSpec): output is Tunnel => 'tunnel' in output
 
 /**
  * The pcap expressions of what a tunnel sends, which its span must not copy: each copy would be sent again. Only the first fragment of a
  * packet says which port it is for.
  */
-function packetsOf({ remote, tunnel: { port } }: Tunnel): readonly string[] {
+function packetsOf({ tunnel: { remote, port } }: Tunnel): readonly string[] {
   const isFragment = familyOf(remote) === 'inet' ? 'ip[6:2] & 0x1fff != 0' : 'ip6[6] == 44'
   return [`dst host ${remote} and (udp dst port ${port} or ${isFragment})`, errorsOf(familyOf(remote), port)]
 }

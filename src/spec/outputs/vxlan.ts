@@ -39,10 +39,7 @@ export const vxlanOutputMapping = mapping(shapeOf(keys)).check(({ value, issues 
 /** A tunnel to another host. */
 export interface TunnelOutput {
   readonly kind: 'vxlan'
-  /** With the remote host in place of a group. */
-  readonly tunnel: TunnelSpec
-  /** The address of the host that gets the frames. */
-  readonly remote: string
+  readonly tunnel: TunnelSpec & { readonly remote: string }
 }
 
 export const vxlanOutput = {
@@ -51,13 +48,12 @@ export const vxlanOutput = {
       .describe('A VXLAN to another host, which gets every frame of the span by it. spanplan makes its interface')
       .optional()
   },
-  load: ({ vxlan }) => {
+  load: ({ vxlan }): TunnelOutput | undefined => {
     if (vxlan === undefined) return undefined
-    const { remote, ...rest } = readKeys(keys, vxlan, undefined)
-    return { kind: 'vxlan', tunnel: { protocol: 'vxlan', ...plainTunnel, ...rest, group: remote }, remote }
+    return { kind: 'vxlan', tunnel: { protocol: 'vxlan', ...plainTunnel, ...readKeys(keys, vxlan, undefined) } }
   },
   // The schema takes what its keys print.
-  print: ({ tunnel: { identifier, port, local }, remote }) => ({
+  print: ({ tunnel: { identifier, port, local, remote } }) => ({
     vxlan: vxlanOutputMapping.parse(
       printKeys(keys, { identifier: identifier ?? 0, port: port ?? usualPort, local, remote })
     )

@@ -18,6 +18,8 @@ const synonyms: ReadonlyMap<string, readonly string[]> = new Map([
   ['interface_name', ['ifname', 'interface']],
   ['interface', ['dev']],
   ['id', ['vni']],
+  ['session', ['id', 'erspan_id', 'session_id', 'key']],
+  ['type', ['version', 'erspan_ver', 'header_type']],
   ['port', ['dstport']]
 ])
 

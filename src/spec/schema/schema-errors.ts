@@ -33,6 +33,7 @@ const missingKeyHints: ReadonlyMap<string, string> = new Map([
   ['spans', 'write "spans: {}" if there are to be none'],
   ['sources', 'a span needs one source or more, for example "- interface: eth1"'],
   ['name', 'a network has a name, and perhaps a subnet'],
+  ['local', 'write the address of this host that the sender sends to'],
   ['id', 'write the VXLAN network identifier (VNI) of the sender']
 ])
 

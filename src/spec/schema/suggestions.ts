@@ -26,6 +26,8 @@ const homes: Readonly<Record<Level, string>> = {
   output: 'in an item of "outputs", as in: outputs: [{interface: eth2, KEY: VALUE}]',
   vxlan: inTunnel('vxlan'),
   vxlan_output: 'under "vxlan" of an output, as in: outputs: [{vxlan: {KEY: VALUE}}]',
+  gretap: inTunnel('gretap'),
+  erspan: inTunnel('erspan'),
   file: 'at the top of the file, in column 1'
 }
 

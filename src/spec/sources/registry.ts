@@ -2,25 +2,38 @@ import type { z } from 'zod'
 import type { FindInterface } from '../interfaces.ts'
 import { containerSource } from './container.ts'
 import { networkSource } from './docker-network.ts'
+import { erspanMapping, erspanSource } from './erspan.ts'
+import { gretapMapping, gretapSource } from './gretap.ts'
 import { interfaceSource } from './interface.ts'
 import type { SourceSummary, SourceSyntax } from './source-syntax.ts'
 import type { TunnelProtocol } from './tunnel-spec.ts'
 import { vxlanMapping, vxlanSource } from './vxlan.ts'
 
 /** The kinds of source. */
-const kinds = { interface: interfaceSource, container: containerSource, network: networkSource, vxlan: vxlanSource }
+const kinds = {
+  interface: interfaceSource,
+  container: containerSource,
+  network: networkSource,
+  vxlan: vxlanSource,
+  gretap: gretapSource,
+  erspan: erspanSource
+}
 
 /** The keys of all kinds: an item of `sources` has exactly one of them. */
 export const sourceKeys = {
   ...interfaceSource.keys,
   ...containerSource.keys,
   ...networkSource.keys,
-  ...vxlanSource.keys
+  ...vxlanSource.keys,
+  ...gretapSource.keys,
+  ...erspanSource.keys
 }
 
 /** The keys of the mapping that each kind of tunnel is. */
 export const tunnelKeys: Readonly<Record<TunnelProtocol, readonly string[]>> = {
-  vxlan: Object.keys(vxlanMapping.shape)
+  vxlan: Object.keys(vxlanMapping.shape),
+  gretap: Object.keys(gretapMapping.shape),
+  erspan: Object.keys(erspanMapping.shape)
 }
 
 type Kinds = typeof kinds

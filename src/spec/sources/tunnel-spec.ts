@@ -7,25 +7,37 @@ import { type Family, familyOf, isMulticast, normalizeAddress } from '../values/
 import type { SourceSummary, TunnelSummary } from './source-syntax.ts'
 
 /** The protocols of tunnels that can end on this host, as the files and ip name them. */
-export type TunnelProtocol = 'vxlan'
+export type TunnelProtocol = 'vxlan' | 'gretap' | 'erspan'
 
 /** A tunnel that ends on this host. What its protocol does not have is null. */
 export interface TunnelSpec {
   readonly protocol: TunnelProtocol
-  /** What the sender writes into each packet; null: nothing. */
+  /** What the sender writes into each packet: of VXLAN the id (VNI), of gretap the key, of ERSPAN the session. null: nothing. */
   readonly identifier: number | null
   /** The UDP port that the sender sends to. */
   readonly port: number | null
   /** The address of this host that the sender sends to. null: every address. */
   readonly local: string | null
+  /** The address of the host at the other end. Of a source: the only one that can send. null: anybody can. */
+  readonly remote: string | null
   /** The multicast group that the sender sends to; null: this host alone. */
   readonly group: string | null
   /** The interface on which the group is joined; null: none. */
   readonly interface: string | null
+  /** The type of ERSPAN. */
+  readonly type: number | null
 }
 
 /** What a tunnel has that the files say nothing of. */
-export const plainTunnel = { identifier: null, port: null, local: null, group: null, interface: null } as const
+export const plainTunnel = {
+  identifier: null,
+  port: null,
+  local: null,
+  remote: null,
+  group: null,
+  interface: null,
+  type: null
+} as const
 
 /** A source that is a tunnel. */
 export interface TunnelSource<Protocol extends TunnelProtocol> {
@@ -34,8 +46,8 @@ export interface TunnelSource<Protocol extends TunnelProtocol> {
 }
 
 /** The family of a tunnel's packets: without an address, IPv4. */
-export function tunnelFamily({ local, group }: Pick<TunnelSpec, 'local' | 'group'>): Family {
-  return familyOf(local ?? group ?? '')
+export function tunnelFamily({ local, remote, group }: Pick<TunnelSpec, 'local' | 'remote' | 'group'>): Family {
+  return familyOf(local ?? remote ?? group ?? '')
 }
 
 /** @param name of the tunnel, which no other has. */
@@ -60,12 +72,12 @@ export function wholeNumber(smallest: number, largest: number) {
   return z.int(error).min(smallest, error).max(largest, error)
 }
 
-/** A key for a number, which tunnels of other protocols lack. */
-export const numberKey = <Key extends string, Data extends number | undefined>(key: Key, schema: z.ZodType<Data>) =>
+/** A key of what tunnels of other protocols lack. */
+export const tunnelKey = <Key extends string, Data>(key: Key, schema: z.ZodType<Data>) =>
   itemKeys<unknown>()({
     key,
     schema,
-    read: (data): number | null => data ?? null,
+    read: (data): NonNullable<Data> | null => data ?? null,
     print: (value) => value ?? undefined
   })
 
@@ -81,8 +93,26 @@ export const address = (what: string, isRight: (address: string) => boolean) =>
     }
   ]).transform((value) => normalizeAddress(value) ?? value)
 
-/** No host's address, or of one link only: fe80::/10 (RFC 4291), which is no address without its interface. */
-const noAddress = /^(?:0\.0\.0\.0|::|fe[89ab].*)$/
+/** No address by which hosts reach each other (RFC 6890); of fe80::/10 (RFC 4291), none is whole without its interface. */
+const noAddress = /^(?:0|127|24\d|25[0-5])\.|^::1?$|^fe[89ab]/
 
 /** Whether an address can be that of one host. */
 export const isUnicast = (one: string) => !isMulticast(one) && !noAddress.test(one)
+
+const isUnicastIpv4 = (one: string) => isUnicast(one) && familyOf(one) === 'inet'
+
+/** The keys that say between which hosts GRE is sent: over IPv4 alone. */
+export const greEnds = {
+  local: tunnelKey(
+    'local',
+    address('an IPv4 address of this host, such as 10.0.3.7', isUnicastIpv4).describe(
+      'The address of this host that the sender sends to'
+    )
+  ),
+  remote: tunnelKey(
+    'remote',
+    address('an IPv4 address of the sender, such as 10.0.3.9', isUnicastIpv4)
+      .optional()
+      .describe('The address of the only sender. Default: anybody can send')
+  )
+}

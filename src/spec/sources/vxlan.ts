@@ -6,11 +6,11 @@ import type { SourceSyntax } from './source-syntax.ts'
 import {
   address,
   isUnicast,
-  numberKey,
   plainTunnel,
   summarizeTunnel,
   type TunnelSource,
   type TunnelSpec,
+  tunnelKey,
   wholeNumber
 } from './tunnel-spec.ts'
 
@@ -21,7 +21,7 @@ const largestPort = 65535
 const usualPort = 4789
 
 const keys = {
-  identifier: numberKey(
+  identifier: tunnelKey(
     'id',
     wholeNumber(0, largestId).describe('The VXLAN network identifier (VNI) that the sender writes')
   ),
@@ -31,7 +31,7 @@ const keys = {
       'The address of this host that the sender sends to. Default: any IPv4 address. An IPv6 address makes it a tunnel over IPv6'
     )
   ),
-  port: numberKey(
+  port: tunnelKey(
     'port',
     wholeNumber(1, largestPort).default(usualPort).describe('The UDP port that the sender sends to')
   ),
@@ -75,7 +75,7 @@ export const vxlanSource = {
       .describe('A VXLAN that ends on this host: the frames that others mirror into it. spanplan makes its interface')
       .optional()
   },
-  load: ({ vxlan }) =>
+  load: ({ vxlan }): TunnelSource<'vxlan'> | undefined =>
     vxlan && { kind: 'vxlan', tunnel: { protocol: 'vxlan', ...plainTunnel, ...readKeys(keys, vxlan, undefined) } },
   // The schema takes what its keys print.
   print: ({ tunnel }) => ({ vxlan: vxlanMapping.parse(printKeys(keys, tunnel)) }),

@@ -44,6 +44,15 @@ export function parsePrefix(text: string): { readonly prefix: string } | { reado
   return { prefix: length === bits ? address : `${address}/${length}` }
 }
 
+/** Whether a prefix that {@link parsePrefix} has written has an address. */
+export function isWithin(address: string, prefix: string): boolean {
+  const [first = '', digits] = prefix.split('/')
+  if (familyOf(address) !== familyOf(first)) return false
+  const bits = familyOf(first) === 'inet' ? 32 : 128
+  const others = BigInt(bits - Number(digits ?? bits))
+  return readBits(address) >> others === readBits(first) >> others
+}
+
 /** Whether many hosts may listen to an address at once: 224.0.0.0/4 (RFC 5771) or ff00::/8 (RFC 4291). */
 export function isMulticast(address: string): boolean {
   return familyOf(address) === 'inet6' ? /^ff/i.test(address) : /^2(?:2[4-9]|3\d)\./.test(address)

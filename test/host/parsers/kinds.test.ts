@@ -14,6 +14,7 @@ import { parseTables } from '../../../src/host/parsers/nft.ts'
 import { findClassful, findHooks, parseQdiscs } from '../../../src/host/parsers/qdiscs.ts'
 import { parseNextHops, parseRoutes, splitRoutes } from '../../../src/host/parsers/routes.ts'
 import { parseToolJson } from '../../../src/host/parsers/tool-json.ts'
+import { plainTunnel } from '../../../src/spec/sources/tunnel-spec.ts'
 
 const fixture = (name: string) => readFileSync(new URL(`../../fixtures/host/${name}`, import.meta.url))
 
@@ -57,12 +58,19 @@ describe.each(['6.1', '6.15', '7.3'])('iproute2 %s', (version) => {
       altnames: ['alternative', 'enp5s0'],
       alias: 'an \u001b[31malias\t"quoted" \\'
     })
-    const usual = { protocol: 'vxlan', external: false, local: null, group: null, interface: null, learning: true }
+    const usual = { ...plainTunnel, protocol: 'vxlan', external: false, options: ['learning'] }
     expect(['vxlan1', 'vxlan2', 'vxlan3', 'vxlan4'].map((name) => find(name)?.tunnel)).toEqual([
-      { ...usual, identifier: 42, port: 4789, local: '10.0.0.1', learning: false },
+      { ...usual, identifier: 42, port: 4789, local: '10.0.0.1', options: [] },
       { ...usual, identifier: 43, port: 4790, group: '239.1.1.1', interface: 'dummy0' },
-      { ...usual, external: true, identifier: null, port: 4791, learning: false },
-      { ...usual, identifier: 44, port: 4792, group: '2001:db8::2' }
+      { ...usual, external: true, identifier: null, port: 4791, options: [] },
+      { ...usual, identifier: 44, port: 4792, remote: '2001:db8::2' }
+    ])
+    const ofGre = { ...plainTunnel, external: false, local: '10.0.0.1' }
+    expect(['gretap1', 'erspan1', 'erspan2', 'gretap0'].map((name) => find(name)?.tunnel)).toEqual([
+      { ...ofGre, protocol: 'gretap', remote: '10.0.0.2', options: [] },
+      { ...ofGre, protocol: 'erspan', remote: '10.0.0.4', identifier: 7, type: 2, options: ['iseq'] },
+      { ...ofGre, protocol: 'erspan', remote: '10.0.0.5', identifier: 8, type: 3, options: ['iseq'] },
+      { ...ofGre, protocol: 'gretap', local: null, options: [] }
     ])
     // Two names that differ in bytes that are no UTF-8.
     expect([find('odd\udcff'), find('odd\udcfe"')]).toMatchObject([{ kind: 'dummy' }, { kind: 'dummy' }])

@@ -106,11 +106,29 @@ export function ipv4Udp(options: UdpOptions): Payload {
   )
 }
 
+interface GreOptions extends Pick<UdpOptions, 'source' | 'destination'> {
+  /** With the version. */
+  readonly flags: number
+  /** Of what is in the packet. */
+  readonly protocol: number
+  /** The rest of the header, and what is in the packet. */
+  readonly data: Buffer
+}
+
+export function ipv4Gre({ flags, protocol, data, ...ends }: GreOptions): Payload {
+  return ipv4(47, ends, Buffer.concat([uint16(flags), uint16(protocol), data]))
+}
+
 export function ipv6Udp(options: UdpOptions): Payload {
   const addresses = [ipv6Address(options.source), ipv6Address(options.destination)]
   const datagram = udp(options, (length) => [...addresses, uint32(length), uint32(17)])
   const header = Buffer.concat([uint32(0x60000000), uint16(datagram.length), Buffer.from([17, 64]), ...addresses])
   return { type: 0x86dd, bytes: Buffer.concat([header, datagram]) }
+}
+
+/** What comes before a frame in a datagram of VXLAN (RFC 7348). */
+export function vxlanHeader(id: number): Buffer {
+  return Buffer.concat([uint32(0x08000000), uint32(id << 8)])
 }
 
 /** A packet of IPv6 in two fragments (RFC 8200), the first of which has so many bytes behind the header of IPv6: a multiple of 8. */

@@ -64,10 +64,6 @@ export const drifts = {
   'mirror: another cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', 'deadbeef')}`),
   'tunnel: gone': onTunnel((link) => [`ip link del dev ${link}`]),
   'tunnel: down, open': onTunnel((link) => [`ip link set dev ${link} down arp on`, `tc qdisc del dev ${link} clsact`]),
-  'tunnel: of another place': onTunnel((link) => [
-    `ip link del dev ${link}`,
-    `ip link add dev ${link} type vxlan id 99 local 192.0.2.1 dstport 4790`
-  ]),
   'tunnel: its senders': onTunnel((link) => [`nft flush table inet spanplan_${link}`]),
   'tunnel: no table': onTunnel((link) => [`nft delete table inet spanplan_${link}`]),
   'tunnel: no alias': onTunnel((link) => [`ip link set dev ${link} alias ''`], 'alias')

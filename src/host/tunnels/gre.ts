@@ -1,0 +1,125 @@
+import * as z from 'zod'
+import { erspanName } from '../../spec/sources/erspan.ts'
+import { gretapName } from '../../spec/sources/gretap.ts'
+import { plainTunnel, type TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
+import { option } from '../quote-command.ts'
+import { bitsAt, equals, flag, headerField, type Match, type TunnelKind } from './tunnel-kind.ts'
+
+const address = z.string().transform((text) => (text === 'any' ? null : text))
+
+/** ip prints a key as if it were an IPv4 address. */
+const key = z.string().transform((text) => text.split('.').reduce((bits, byte) => bits * 256 + Number(byte), 0))
+
+const output = z
+  .object({
+    external: flag,
+    local: address,
+    remote: address,
+    link: z.string().optional(),
+    ikey: key.optional(),
+    iseq: flag,
+    icsum: flag,
+    erspan_ver: z.number().optional()
+  })
+  .transform(({ external, local, remote, link, ikey, iseq, icsum, erspan_ver: version }) => ({
+    ...plainTunnel,
+    external,
+    local,
+    remote,
+    interface: link ?? null,
+    identifier: ikey ?? null,
+    type: version === undefined ? null : version + 1,
+    options: [...(iseq ? ['iseq'] : []), ...(icsum ? ['icsum'] : [])]
+  }))
+
+const identity = ({ local, remote, identifier }: TunnelSpec) => [local, remote, identifier]
+
+/** The flags that the header begins with, and the protocol of what is in the packet, as nft calls the bits at their places. */
+const [flags, inner] = [headerField('th', 'sport'), headerField('th', 'dport')]
+
+/** Flags of the header (RFC 2890). The kernel looks at no other bits but those that it refuses. */
+const [checksum, hasKey, sequence] = [0x8000, 0x2000, 0x1000]
+
+/** The bytes of each part of the header: the first, a checksum, a key, a sequence number. */
+const partBytes = 4
+
+const hasFlags = (mask: number, values: readonly number[]): Match => {
+  const [only, ...more] = values
+  return equals({ '&': [flags, mask] }, more.length === 0 ? only : { set: values })
+}
+
+const gre = {
+  output,
+  identity,
+  datagram: () => ({ family: 'inet', protocol: 'gre', port: null }),
+  letIn: 'GRE (IP protocol 47)',
+  modules: ['ip_gre']
+} as const satisfies Partial<TunnelKind>
+
+const packetsOf = (local: string | null, layouts: readonly (readonly Match[])[]) => ({
+  addresses: 'ip' as const,
+  all: [equals({ meta: { key: 'l4proto' } }, 'gre'), equals(headerField('ip', 'daddr'), local)],
+  layouts
+})
+
+/** ETH_P_TEB in linux/if_ether.h: an Ethernet frame. */
+const ethernet = 0x6558
+
+/** Ethernet over GRE. The kernel compares keys, and drops what has a checksum. */
+export const gretapTunnel: TunnelKind = {
+  ...gre,
+  name: gretapName,
+  linkWords: ({ local, remote, identifier }) => [
+    ...option('local', local),
+    ...option('remote', remote),
+    ...option('key', identifier)
+  ],
+  facts: ({ local, remote, identifier }) => [
+    `gretap, local ${local}`,
+    ...(identifier === null ? [] : [`key ${identifier}`]),
+    ...(remote === null ? [] : [`remote ${remote}`])
+  ],
+  packets: ({ local, identifier }) =>
+    packetsOf(local, [
+      [
+        hasFlags(checksum | hasKey, [identifier === null ? 0 : hasKey]),
+        equals(inner, ethernet),
+        ...(identifier === null ? [] : [equals(bitsAt(32, 32), identifier)])
+      ]
+    ])
+}
+
+/** ETH_P_ERSPAN2 and ETH_P_ERSPAN in linux/if_ether.h: of type III, and of the types I and II. The kernel takes each for any. */
+const spans = equals(inner, { set: [0x22eb, 0x88be] })
+
+/** The bits of the session behind those of the header of GRE: a version, a VLAN, its priority, and other flags come before. */
+const sessionAt = (headerBytes: number) => bitsAt(headerBytes * 8 + 22, 10)
+
+/**
+ * A switch's mirror. The kernel reads of each packet what type it is of: I, if the header of GRE has nothing besides its beginning. Of the
+ * others it reads the session alone. The link checks no sequence numbers (`oseq` is about what it sends, and what the kernel wants for these
+ * types): a switch that starts again begins with 0, and all that it sends would be dropped.
+ */
+export const erspanTunnel: TunnelKind = {
+  ...gre,
+  name: erspanName,
+  linkWords: ({ local, remote, identifier, type }) => [
+    ...option('local', local),
+    ...option('remote', remote),
+    ...(identifier === null ? [] : ['key', String(identifier), 'oseq']),
+    ...['erspan_ver', String((type ?? 1) - 1)]
+  ],
+  facts: ({ local, remote, identifier, type }) => [
+    `erspan type ${type}, local ${local}`,
+    ...(identifier === null ? [] : [`session ${identifier}`]),
+    ...(remote === null ? [] : [`remote ${remote}`])
+  ],
+  packets({ local, identifier }) {
+    const all = checksum | hasKey | sequence
+    if (identifier === null) return packetsOf(local, [[hasFlags(all, [0]), spans]])
+    return packetsOf(local, [
+      [hasFlags(all, [sequence, hasKey]), spans, equals(sessionAt(2 * partBytes), identifier)],
+      [hasFlags(all, [hasKey | sequence]), spans, equals(sessionAt(3 * partBytes), identifier)]
+    ])
+  }
+}
