@@ -61,7 +61,7 @@ const heard = () => lab.captureLink('in0', { direction: 'in', expression: `ether
 test('another host gets each frame once, also where the source carries the tunnel; a destroy leaves nothing', async () => {
   await write(usual)
   const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'])
-  expect(stdout).toMatch(/\+ +tunnel +vxlan-\w+ +vxlan 42, UDP port 4789, to 10\.50\.0\.1; .* firewall .* out/)
+  expect(stdout).toMatch(/\+ +tunnel +vxlan-\w+ +vxlan 42, UDP port 4789, remote 10\.50\.0\.1; .* firewall .* out/)
   expect(stdout).toContain(
     'not (dst host 10.50.0.1 and (udp dst port 4789 or ip[6:2] & 0x1fff != 0)) and not (icmp[17] == 17'
   )
