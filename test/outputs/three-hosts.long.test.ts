@@ -1,6 +1,9 @@
-/** Three hosts on one switch: two mirror what they hear to the third, where a real Suricata raises an alert for each packet, once. */
+/** Three hosts on one switch, with the files of the how-to: a real Suricata raises an alert for each packet that either hears, once. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { blocks } from '../documents/stories/document.ts'
 import { probe, type Suricata, startIds, startSuricata } from '../lab/docker/suricata.ts'
 import { ether } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
@@ -12,6 +15,10 @@ const taps = {
   south: { address: '10.60.0.2', id: 2, hears: '192.0.2.2' }
 } as const
 type Tap = keyof typeof taps
+
+const [ofSender = '', ofSensor = ''] = blocks
+  .filter(({ document, language }) => document === 'docs/howto/several-hosts.md' && language === 'yaml')
+  .map(({ text }) => text)
 
 const sensorAddress = '10.60.0.3'
 const each = 50
@@ -26,7 +33,7 @@ beforeAll(async () => {
   await sensor.run(['ip', 'link', 'add', 'name', 'lan', 'type', 'bridge'], { on: 'switch' })
   await sensor.run(['ip', 'link', 'set', 'dev', 'lan', 'addrgenmode', 'none', 'up'], { on: 'switch' })
   await connect(sensor, 'sensor', sensorAddress)
-  ids = await startIds(sensor)
+  ids = await startIds(sensor, 'suricata')
 })
 afterAll(async () => {
   for (const host of hosts.values()) await host.close()
@@ -54,10 +61,7 @@ async function start(tap: Tap) {
   const host = await createLab({ cables: [{ card: 'ens192', mtu: 1500 }] })
   hosts.set(tap, host)
   await connect(host, tap, address)
-  await writeSpans(
-    host,
-    `spans: {span0: {sources: [{interface: ens192}], outputs: [{vxlan: {id: ${id}, remote: ${sensorAddress}}}]}}`
-  )
+  await writeFile(join(host.files, 'spans.yaml'), ofSender.replace('id: 1', `id: ${id}`))
   const { stderr } = await spanplan(host, ['apply', '--yes'])
   expect(stderr).not.toContain('fragments')
   await expectConverged(host)
@@ -82,8 +86,7 @@ async function expectAlerts(expected: readonly string[]) {
 }
 
 test('Suricata raises an alert for each packet that either hears, also after one has died and come back', async () => {
-  const sources = Object.values(taps).map(({ id, address }) => `{vxlan: {id: ${id}}, from: [${address}]}`)
-  await writeSpans(sensor, `spans: {span0: {sources: [${sources.join(', ')}], sensors: [ids]}}`)
+  await writeFile(join(sensor.files, 'spans.yaml'), ofSensor)
   await spanplan(sensor, ['apply', '--yes'])
   suricata = await startSuricata(sensor, ids, 'alerts')
   await start('north')
@@ -106,7 +109,7 @@ test('Suricata raises an alert for each packet that either hears, also after one
 })
 
 test('all may send with one id', async () => {
-  await writeSpans(sensor, `spans: {span0: {sources: [{vxlan: {id: 1}, from: [10.60.0.0/24]}], sensors: [ids]}}`)
+  await writeSpans(sensor, `spans: {span0: {sources: [{vxlan: {id: 1}, from: [10.60.0.0/24]}], sensors: [suricata]}}`)
   await spanplan(sensor, ['apply', '--yes'])
   suricata = await startSuricata(sensor, ids, 'one')
   const south = hostOf('south')

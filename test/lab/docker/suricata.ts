@@ -10,14 +10,14 @@ import { importSuricataImage, SURICATA_IMAGE } from './sensor-images.ts'
 const alertPort = 4000
 
 /** Starts a container with Suricata's image on no network, in which Suricata does not run yet. */
-export async function startIds(lab: Lab): Promise<Docker.Container> {
+export async function startIds(lab: Lab, name = 'ids'): Promise<Docker.Container> {
   await importSuricataImage(lab.docker, join(lab.files, 'image'))
   const folder = join(lab.files, 'ids')
   await mkdir(folder)
   const rule = `alert udp any any -> any ${alertPort} (msg:"probe"; content:"probe"; sid:1;)\n`
   await writeFile(join(folder, 'all.rules'), rule)
   const ids = await lab.docker.createContainer({
-    name: 'ids',
+    name,
     Image: SURICATA_IMAGE,
     Cmd: ['/bin/sleep', 'infinity'],
     StopSignal: 'SIGKILL',
