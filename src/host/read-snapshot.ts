@@ -7,7 +7,7 @@ import { readNftables, readSenderTables } from './nftables/read-nftables.ts'
 import { attachedCommand, attachedLines, hasNetworkPrograms, parseAttached } from './parsers/bpftool.ts'
 import { encodeBytes } from './parsers/bytes.ts'
 import { parseFilters } from './parsers/filters.ts'
-import { parseLinks, parseOffloads, parseOwnMacEntries } from './parsers/ip.ts'
+import { parseForwarding, parseLinks, parseOffloads } from './parsers/ip.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseToolJson } from './parsers/tool-json.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
@@ -16,7 +16,16 @@ import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
 import { readRoutes } from './routes/read-routes.ts'
 import { readWays } from './routes/read-ways.ts'
-import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Qdisc, Snapshot } from './snapshot.ts'
+import type {
+  AttachedProgram,
+  ClassPlace,
+  HookPlace,
+  KernelState,
+  Link,
+  Qdisc,
+  Snapshot,
+  TunnelEnd
+} from './snapshot.ts'
 import { writePlace } from './tc-conventions.ts'
 import { readSilence } from './xdp/read-silence.ts'
 
@@ -38,10 +47,10 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  const [{ links: ipLinks, opaque }, offloads, own, tc, nftables, silence, isProgrammed] = await Promise.all([
+  const [{ links: ipLinks, opaque }, offloads, forwarding, tc, nftables, silence, isProgrammed] = await Promise.all([
     readIpLinks(),
     readParsed(readCommands.offloads, parseOffloads),
-    readJson(readCommands.forwarding, parseOwnMacEntries),
+    readJson(readCommands.forwarding, parseForwarding),
     readTc(),
     request.tables ? readNftables() : null,
     request.tables ? readSilence() : null,
@@ -53,7 +62,8 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
       ...link,
       // procfs shows the reader's own network namespace; sysfs may show another one. No file: the kernel has no IPv6, or the link is gone.
       ipv6: readText(encodeBytes(`/proc/sys/net/ipv6/conf/${link.name}/disable_ipv6`))?.trim() === '0',
-      ownMacEntry: own.has(`${link.name} ${link.mac}`),
+      ...(link.tunnel && { tunnel: withDestinations(link.tunnel, forwarding.destinations.get(link.name)) }),
+      ownMacEntry: forwarding.ownMacs.has(`${link.name} ${link.mac}`),
       offloads: offloads.get(link.name) ?? {},
       manager: request.bridges.has(link.name) ? readManager(link) : null
     })
@@ -129,4 +139,10 @@ function placesOf(qdiscs: readonly Qdisc[]) {
   const tcHooks = findHooks(qdiscs)
   const classful = findClassful(qdiscs).map(({ device, handle }): ClassPlace => ({ device, parent: handle }))
   return { tcHooks, classful, all: [...tcHooks, ...classful] }
+}
+
+/** Of a tunnel to one host: to whom else somebody has it send. */
+function withDestinations(tunnel: TunnelEnd, destinations: ReadonlySet<string> = new Set()): TunnelEnd {
+  const others = tunnel.remote === null ? [] : [...destinations].filter((one) => one !== tunnel.remote)
+  return { ...tunnel, options: [...tunnel.options, ...others.map((one) => `also to ${one}`)] }
 }

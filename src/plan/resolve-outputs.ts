@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { type Filter, hookKey, type Link } from '../host/snapshot.ts'
-import { type DesiredOutput, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
+import { type CopyPoint, type DesiredOutput, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
 import { readCookie } from '../resources/marks.ts'
 import { type ResolvedOutput, waitForOutput } from '../resources/outputs/host-output-kind.ts'
@@ -80,7 +80,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
     ({ key }) => key
   )
   const open = spans.map((span) => ({ ...span, outputs: [] as readonly DesiredOutput[] }))
-  const find = (span: DesiredSpan, { device, origin }: DesiredOutput): Diagnostic | undefined => {
+  const find = (span: DesiredSpan, { device, name, below, origin }: DesiredOutput): Diagnostic | undefined => {
     const [earlier, source] = [taken.get(device), points.get(device)]
     const subject = `output ${device} of span ${span.name}`
     if (earlier !== undefined) {
@@ -92,6 +92,12 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
       const place = isLive ? 'which this run leaves as it is' : `(${placeFrom(source.origin, origin)})`
       const message = `${subject} is also a source, of span ${source.span}${isLive ? ', ' : ' '}${place}`
       return diagnostic('OUTPUT_SOURCE', message, 'use another interface for one of the two', origin)
+    }
+    const inside = findCopierOf(span, below?.inside ?? null, [...spans, ...others])
+    if (inside !== null) {
+      const message = `${subject}: what ${name} sends leaves inside packets of ${below?.inside}, which ${inside.device.name} ${inside.tcHook} copies into the span again`
+      const hint = `copy there only what comes in (direction: ingress), or send to a host that is reached without ${below?.inside}`
+      return diagnostic('LOOP', message, hint, origin)
     }
     const way = findWayBack(
       span.name,
@@ -125,6 +131,24 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
     }
   }
   return { spans: open, refused, held }
+}
+
+/**
+ * A source of the span, also by way of other spans, that may copy what a link of this host carries inside packets of its own: what the host
+ * sends by an interface, and what a container sends. null: there is none, or nothing is carried so.
+ */
+function findCopierOf(span: DesiredSpan, inside: string | null, all: readonly Feeding[]): CopyPoint | null {
+  if (inside === null) return null
+  const mirrorsOf = new Map(all.map(({ name, mirrors }) => [name, mirrors]))
+  const feeding = new Set([span.name])
+  for (const name of feeding) {
+    for (const point of mirrorsOf.get(name) ?? []) {
+      const { device, tcHook, serves } = point
+      if (mirrorsOf.has(device.name)) feeding.add(device.name)
+      else if (serves === null ? tcHook === 'egress' : tcHook === 'ingress') return point
+    }
+  }
+  return null
 }
 
 /** Whether spanplan copies from an interface that no span has as a source any more, and that is not yet an output. */

@@ -100,6 +100,8 @@ export interface DesiredOutput {
     readonly added: number
     /** What is too large leaves in fragments. The kernel makes none of a tunnel's packets over IPv6 (measured, Linux 6.18). */
     readonly fragments: boolean
+    /** What carries them inside packets of its own, which nobody can tell from others; null: nothing of this host. */
+    readonly inside: string | null
   }
   readonly item: ItemId
   readonly origin: Origin

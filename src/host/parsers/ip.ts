@@ -134,7 +134,8 @@ const fdbOutput = z.object({
   mac: z.string(),
   ifname: z.string().optional(),
   state: z.string().optional(),
-  vlan: z.number().optional()
+  vlan: z.number().optional(),
+  dst: z.string().optional()
 })
 
 /** Parses the documents of the links and of the addresses. */
@@ -197,12 +198,25 @@ function parseLink(
   }
 }
 
-/** Parses `bridge -json fdb show`: the links and MAC addresses that it lists, each as `NAME MAC`. */
-export function parseOwnMacEntries(document: unknown): Set<string> {
+/** What `bridge -json fdb show` lists. */
+export interface Forwarding {
+  /** The links and MAC addresses of permanent entries, each as `NAME MAC`. */
+  readonly ownMacs: ReadonlySet<string>
+  /** The hosts that a link sends to, which is the end of a tunnel. */
+  readonly destinations: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+/** Parses `bridge -json fdb show`. */
+export function parseForwarding(document: unknown): Forwarding {
   const entries = parseRecords(fdbOutput, document)
   // A bridge without VLAN filtering looks up frames without a VLAN: it does not use entries with one.
   const used = entries.filter(({ state, vlan }) => state === 'permanent' && vlan === undefined)
-  return new Set(used.map(({ ifname, mac }) => `${ifname} ${mac}`))
+  const destinations = new Map<string, Set<string>>()
+  for (const { ifname, dst } of entries) {
+    if (ifname === undefined || dst === undefined) continue
+    destinations.set(ifname, new Set([...(destinations.get(ifname) ?? []), dst]))
+  }
+  return { ownMacs: new Set(used.map(({ ifname, mac }) => `${ifname} ${mac}`)), destinations }
 }
 
 /** ethtool's name of an offload, and the short one. */

@@ -4,8 +4,10 @@ import { shellLine } from '../../host/quote-command.ts'
 import type { Address, Link } from '../../host/snapshot.ts'
 import { tunnelKinds } from '../interface-use.ts'
 import { sysctlCommand } from '../kind.ts'
+import { isOutputOf } from '../marks.ts'
 import { isInScope, markOf } from '../ownership.ts'
 import { isAttached, readPortMark } from '../port-role.ts'
+import { findSeal } from '../seal-commands.ts'
 import { switchIpv6 } from '../settings.ts'
 import { checkName } from '../sources/check-interface.ts'
 import { isMatch } from '../sources/find-interface.ts'
@@ -35,7 +37,7 @@ interface Use {
 }
 
 function refuse(name: string, words: string, remedy: string): Diagnostic {
-  return diagnostic('OUTPUT_IN_USE', `${name} cannot be an output: it ${words}`, `${remedy}, or use another interface`)
+  return diagnostic('OUTPUT_IN_USE', `${name} cannot be an output: it ${words}`, `use another interface; or ${remedy}`)
 }
 
 /** Of kinds that cannot be ports, or whose frames may come back to a source where nobody follows them. */
@@ -52,9 +54,13 @@ function findKind({ name, kind, foreignPeer, ...rest }: Link, host: HostIndex): 
 /** One that spanplan has put on the bridge of a span of this run may go over to another. */
 function findMaster(link: Link, span: string, { spec, scope, host }: Context): Use | undefined {
   const { name, master } = link
+  const ours = readPortMark(host, link)?.wasPort === false
+  const isOff = ours && markOf(host, host.linkOf(master)) === null
+  const other = isOff ? findOwner(link, spec.name, host) : undefined
+  if (other !== undefined) return other
   if (master === null || isAttached(host, link, span)) return undefined
   const owner = markOf(host, host.linkOf(master))?.owner
-  if (owner !== undefined && readPortMark(host, link)?.wasPort === false) {
+  if (owner !== undefined && ours) {
     if (owner !== spec.name) {
       const words = `is an output of span ${master} already, of the name ${owner}`
       return { words, remedy: 'take it out of the file of that name' }
@@ -64,6 +70,16 @@ function findMaster(link: Link, span: string, { spec, scope, host }: Context): U
   }
   const remedy = `take it off: ${shellLine(['ip', 'link', 'set', 'dev', name, 'nomaster'])}`
   return { words: `belongs to ${master} already`, remedy }
+}
+
+/** Whose output an interface is that somebody has taken off the bridge: its seal says so. */
+function findOwner({ name }: Link, own: string, host: HostIndex): Use | undefined {
+  const handle = findSeal(host, name)?.handle
+  if (handle == null || isOutputOf(own, handle)) return undefined
+  const owner = host.links.flatMap((link) => markOf(host, link)?.owner ?? []).find((one) => isOutputOf(one, handle))
+  const whose = owner === undefined ? 'another name' : `the name ${owner}`
+  const remedy = 'take it out of the file of that name, and apply that'
+  return { words: `is an output of ${whose}, which somebody has taken off its bridge`, remedy }
 }
 
 function findUse(link: Link, host: HostIndex): Use | undefined {

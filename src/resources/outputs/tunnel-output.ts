@@ -1,9 +1,11 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
+import type { Link } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import type { DesiredTunnel } from '../desired-state.ts'
+import { tunnelKinds } from '../interface-use.ts'
 import { tunnelName } from '../marks.ts'
 import { nothingResolved } from '../sources/host-source-kind.ts'
 import { explainLocal, explainTaken } from '../sources/tunnel-source.ts'
@@ -47,15 +49,25 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
         ? { ...nothingResolved, waits: wait(own) }
         : { ...nothingResolved, errors: [{ ...own, message: `span ${span.name}: ${own.message}`, origin }] }
     }
-    const mtu = way?.mtu ?? host.linkOf(way?.device ?? null)?.mtu
+    const below = host.linkOf(way?.device ?? null)
+    const mtu = way?.mtu ?? below?.mtu
     const family = tunnelFamily(written)
-    const below = mtu === undefined ? {} : { below: { mtu, added: addedBytes[family], fragments: family === 'inet' } }
-    return { ...nothingResolved, items: [{ device, name, ...below, item, origin }], tunnels: [tunnel] }
+    const fragments = family === 'inet'
+    const carried =
+      mtu === undefined ? {} : { below: { mtu, added: addedBytes[family], fragments, inside: carrierOf(below, host) } }
+    return { ...nothingResolved, items: [{ device, name, ...carried, item, origin }], tunnels: [tunnel] }
   }
 }
 
 /** Bytes: the headers of IP, UDP and VXLAN, and the MAC header of the frame (RFC 7348). */
 const addedBytes = { inet: 20 + 8 + 8 + 14, inet6: 40 + 8 + 8 + 14 } as const
+
+/** A link of this host that puts packets into others, or hands them to containers, which may do that. */
+function carrierOf(link: Link | undefined, host: HostIndex): string | null {
+  if (link === undefined) return null
+  const isTunnel = tunnelKinds.has(link.kind) || link.kind === 'tun' || link.type !== 'ether'
+  return isTunnel || host.networksOn(link.name).length > 0 ? link.name : null
+}
 
 function isOwn(remote: string, { links }: HostIndex): boolean {
   return links.some(({ addresses }) => addresses.some(({ address }) => address === remote))

@@ -9,7 +9,7 @@ import { decodeBytes } from '../../../src/host/parsers/bytes.ts'
 import { parseLinkCounters, parseMirrorCounters } from '../../../src/host/parsers/counters.ts'
 import { parseContainerList, parseNetworks } from '../../../src/host/parsers/docker.ts'
 import { parseFilters } from '../../../src/host/parsers/filters.ts'
-import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../src/host/parsers/ip.ts'
+import { parseForwarding, parseLinks, parseOffloads } from '../../../src/host/parsers/ip.ts'
 import { parseTables } from '../../../src/host/parsers/nft.ts'
 import { findClassful, findHooks, parseQdiscs } from '../../../src/host/parsers/qdiscs.ts'
 import { parseNextHops, parseRoutes, splitRoutes } from '../../../src/host/parsers/routes.ts'
@@ -130,7 +130,7 @@ describe.each(['6.1', '6.15', '7.3'])('iproute2 %s', (version) => {
     expect(texts).toContain('10.9.0.0/24 nhid 1')
     expect(texts.some((text) => text.startsWith('10.9.3.0/24'))).toBe(true)
     expect(texts.join()).not.toContain('understand')
-    expect(parseOwnMacEntries(read('forwarding')).size).toBeGreaterThan(5)
+    expect(parseForwarding(read('forwarding')).ownMacs.size).toBeGreaterThan(5)
     expect(parseLinkCounters(read('counters'))).toHaveLength(125)
     expect(parseOffloads(outputs.get('ethtool -k *') ?? '').has('odd\udcff')).toBe(true)
   })
@@ -203,7 +203,7 @@ const parsers: readonly Parser[] = [
   { name: 'qdiscs', records: records('qdiscs'), parse: parseQdiscs },
   { name: 'ingress filters', records: records('ingress'), parse: (all) => parseFilters(place, all) },
   { name: 'egress filters', records: records('egress'), parse: (all) => parseFilters(place, all) },
-  { name: 'forwarding entries', records: records('forwarding'), parse: (all) => [...parseOwnMacEntries(all)] },
+  { name: 'forwarding entries', records: records('forwarding'), parse: (all) => [...parseForwarding(all).ownMacs] },
   { name: 'routes', records: records('routes'), parse: (all) => parseRoutes('dummy0', 'inet', all, nextHops) },
   {
     name: 'split routes',

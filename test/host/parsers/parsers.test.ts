@@ -5,7 +5,7 @@ import { selectContainers } from '../../../src/host/docker/container-match.ts'
 import { supportsApi } from '../../../src/host/docker/docker-names.ts'
 import { parseContainer, parseContainerList, parseNetworks } from '../../../src/host/parsers/docker.ts'
 import { parseFilters } from '../../../src/host/parsers/filters.ts'
-import { parseLinks, parseOffloads, parseOwnMacEntries } from '../../../src/host/parsers/ip.ts'
+import { parseForwarding, parseLinks, parseOffloads } from '../../../src/host/parsers/ip.ts'
 import { compileCommand, missesFirstTagged, parseCompiled } from '../../../src/host/parsers/pcap.ts'
 import { findHooks, parseQdiscs } from '../../../src/host/parsers/qdiscs.ts'
 import { parseToolJson } from '../../../src/host/parsers/tool-json.ts'
@@ -132,7 +132,7 @@ describe('ip', () => {
 })
 
 test('bridge: the entries that keep frames to a bridge from its ports', () => {
-  const entries = parseOwnMacEntries(read('bridge-fdb'))
+  const entries = parseForwarding(read('bridge-fdb')).ownMacs
   expect(entries).toContain('br9 0a:00:00:00:00:09')
 })
 
