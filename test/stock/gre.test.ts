@@ -191,4 +191,23 @@ test('an interface of somebody for the same packets stays, and is named', async 
     'erspan 10.50.0.2 session 5 already ends in the interface theirs'
   )
   await on('host', 'ip link del dev theirs')
+  // Bound to an interface, the kernel has both, and prefers that one.
+  await on('host', 'ip link add dev theirs type erspan local 10.50.0.2 key 5 oseq erspan_ver 1 dev ens192')
+  await on('host', 'ip link set dev theirs up')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('the kernel prefers that')
+  await on('host', 'ip link del dev theirs')
+})
+
+test('of somebody, an interface for one sender and one for all the rest keep what no source gets', async () => {
+  await on('host', 'ip link add dev one type gretap remote 10.50.0.1; ip link set dev one up')
+  await on('host', 'ip link add dev rest type gretap external; ip link set dev rest up')
+  await write('gretap: {local: 10.50.0.2}')
+  const { stderr } = await spanplan(lab, ['apply', '--yes'])
+  expect(stderr).toContain('what 10.50.0.1 sends comes out of the interface one')
+  expect(stderr).toContain('takes its packets from the interface rest')
+  expect(await heardOf(['plain', 'other', 'key7'])).toEqual(['other'])
+  await write('gretap: {local: 10.50.0.2, remote: 10.50.0.1}')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('would take what comes out of the interface one')
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await on('host', 'ip link del dev one; ip link del dev rest')
 })

@@ -41,8 +41,10 @@ export interface TunnelKind {
   portCommand?(tunnel: TunnelSpec): Argv
   readonly modules: readonly TunnelModule[]
   packets(tunnel: TunnelSpec): TunnelPackets
-  /** A link of another tunnel because of which the kernel does not start this one's. Missing: there is no such. */
-  findObstacle?(tunnel: TunnelSpec, links: readonly Link[]): Diagnostic | undefined
+  /** A link of others because of which this one's does not start, gets nothing, or takes what they get. Missing: there is no such. */
+  findObstacle?(tunnel: TunnelSpec, others: readonly Link[]): Diagnostic | undefined
+  /** What a tunnel and the links of others share, so that either lacks a part. Missing: none share. */
+  findOverlaps?(tunnel: TunnelSpec, others: readonly Link[]): readonly Diagnostic[]
 }
 
 /** A match of what is equal. */

@@ -53,9 +53,10 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     const name = tunnelName(spec.name, written)
     const link = host.linkOf(name)
     const tunnel = { ...written, interface: joined?.name ?? null, name, from: source.from, item: source.id, origin }
+    const others = host.links.filter((one) => one.name !== name && !isOwnTunnel(one))
     const found =
       explainTaken(tunnel, host) ??
-      tunnelKindOf(tunnel).findObstacle?.(tunnel, host.links) ??
+      tunnelKindOf(tunnel).findObstacle?.(tunnel, others) ??
       explainLocal(tunnel, host) ??
       explainSenders(tunnel, host) ??
       explainOverlap(tunnel, host)
@@ -76,7 +77,9 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
       ...nothingResolved,
       items,
       tunnels: [tunnel],
-      warnings: warnOfUnread(tunnel, host).map(inSpan),
+      warnings: [...warnOfUnread(tunnel, host), ...(tunnelKindOf(tunnel).findOverlaps?.(tunnel, others) ?? [])].map(
+        inSpan
+      ),
       errors: problem === null || patient ? [] : [inSpan(problem)]
     }
   },
