@@ -17,6 +17,7 @@ import type { ReadRequest } from './read-request.ts'
 import { readRoutes } from './routes/read-routes.ts'
 import type { AttachedProgram, ClassPlace, HookPlace, KernelState, Link, Qdisc, Snapshot } from './snapshot.ts'
 import { writePlace } from './tc-conventions.ts'
+import { readLacking } from './tunnels/kernel-modules.ts'
 import { readSilence } from './xdp/read-silence.ts'
 
 /**
@@ -31,8 +32,8 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 
 /**
  * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one or
- * two with bpftool, one to three with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, and three for
- * routes.
+ * two with bpftool, one to three with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, three for
+ * routes, and one for each module of tunnels that are not there.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
@@ -57,13 +58,14 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
       manager: request.bridges.has(link.name) ? readManager(link) : null
     })
   )
-  const [routes, attached, senderTables] = await Promise.all([
+  const [routes, attached, senderTables, lacking] = await Promise.all([
     readRoutes(request.routed(links, tc.filters)),
     isProgrammed ? readPrograms(request.programmed(links)) : [],
-    request.senders(links) ? readSenderTables() : null
+    request.senders(links) ? readSenderTables() : null,
+    readLacking(request.modules(links))
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, opaque, ...tc, attached, routes, nftables, senderTables, silence }
+  return { bootId, links, opaque, ...tc, attached, routes, nftables, senderTables, lacking, silence }
 }
 
 /**

@@ -97,6 +97,11 @@ export function readRequestOf(target: Target): ReadRequest {
       target.isDestroy ||
       choosesSenders(target.spec) ||
       links.some((link) => readTunnelOwner(link, target.spec.name) !== null),
+    modules: (links) => {
+      const there = new Set(links.map(({ name }) => name))
+      const missing = needs.filter(({ devices = [] }) => !devices.some((name) => there.has(name)))
+      return target.isDestroy ? [] : [...new Set(missing.flatMap(({ modules = [] }) => modules))]
+    },
     deferDocker: target.deferDocker
   }
 }

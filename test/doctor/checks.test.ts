@@ -4,17 +4,19 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { runChecks } from '../../src/doctor/all-checks.ts'
 import { findInstallations } from '../../src/doctor/gather/installations.ts'
-import { judgeModule, listModules } from '../../src/doctor/gather/kernel-modules.ts'
+import { neededModules } from '../../src/doctor/gather/needed-modules.ts'
 import { parseUnits, type UnitReading } from '../../src/doctor/gather/systemd.ts'
 import { renderFindings } from '../../src/doctor/output.ts'
 import type { DoctorReadings } from '../../src/doctor/readings.ts'
 import type { Diagnostic } from '../../src/errors.ts'
 import { parseFirewall } from '../../src/host/nftables/firewall.ts'
 import { parsePacketListeners } from '../../src/host/parsers/packet-listeners.ts'
+import { judgeModule } from '../../src/host/tunnels/kernel-modules.ts'
 import { makeTarget } from '../../src/plan/target.ts'
 import { plain } from '../../src/printable.ts'
 import { warnOfListeners } from '../../src/resources/kinds/xdp.ts'
 import { everySpan } from '../../src/spec/scope.ts'
+import { makeHeadline } from '../../src/status/output/headline.ts'
 import type { SilentWatch } from '../../src/status/watch-state.ts'
 import { converged, fixture, see } from '../lab/fixtures/converged.ts'
 import { casesFolder, readSnapshot } from '../lab/fixtures/plan-case.ts'
@@ -171,10 +173,22 @@ describe('modules', () => {
   })
 
   test('those that only some sources need are looked at where the file has such a source', () => {
-    const list = (source: string) => listModules(load(`version: 1\nspans: {span0: {sources: [{${source}}]}}`))
-    expect(list('interface: ens192')).toEqual(listModules(undefined))
-    expect(list('vxlan: {id: 42}')).toEqual([...listModules(undefined), 'vxlan'])
-    expect(list('erspan: {local: 192.0.2.1, type: 1}')).toEqual([...listModules(undefined), 'ip_gre'])
+    const list = (source: string) => neededModules(load(`version: 1\nspans: {span0: {sources: [{${source}}]}}`))
+    expect(list('interface: ens192')).toEqual(neededModules(undefined))
+    expect(list('vxlan: {id: 42}')).toEqual([...neededModules(undefined), 'vxlan'])
+    expect(list('erspan: {local: 192.0.2.1, type: 1}')).toEqual([...neededModules(undefined), 'ip_gre'])
+  })
+
+  test('one that a tunnel waits for is told here, and nowhere else', () => {
+    const text = fixture('spans.yaml').replace('sources:\n', 'sources:\n      - {gretap: {local: 10.0.3.7}}\n')
+    const lacking = [{ name: 'ip_gre', message: 'the running kernel has no ip_gre', command: 'modprobe ip_gre' }]
+    const view = see({ ...converged, lacking }, text)
+    expect(makeHeadline(reportOn(view).known.report)).toMatchObject([
+      { text: expect.stringMatching(/the running kernel has no ip_gre/), action: 'modprobe ip_gre' }
+    ])
+    expect(found({ spans: reportOn(view), modules: new Map([['ip_gre', { known: 'missing' }]]) })).toEqual([
+      ['kernel_modules', 'problem', 'apt-get install linux-image-amd64']
+    ])
   })
 
   test('what modprobe of kmod 34 says', () => {

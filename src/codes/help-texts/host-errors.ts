@@ -55,10 +55,6 @@ export const hostErrors = {
     'The host has another interface for what senders send to a source that is a tunnel, and one of the two would get nothing, or lose frames. The kernel has one interface for the id and the port of a VXLAN, or for every id of that port; of GRE, it has one for the addresses and the key or session, and prefers one of more addresses, or of one interface.',
     'Copy from that interface with "interface", or remove it if nothing needs it.'
   ],
-  TUNNEL_OVERLAPS: [
-    'The host has another interface for a part of what senders send to a source that is a tunnel of GRE: for one sender, or for all that no other tunnel takes. The kernel gives each frame to one of the two.',
-    'Copy from both where you need both, or have the senders use another key or session.'
-  ],
   TUNNEL_FAILED: [
     'The interface that a tunnel ends in could not be made or started, or did not stay so. Its mirrors get nothing; everything else was done.',
     'See whether the kernel has the module of the tunnel, and of a VXLAN which program has the port, and whether an interface of that id is in another network namespace; then apply again.'

@@ -4,6 +4,10 @@ export const waits = {
     'A hook has reported that the interface is being taken down. spanplan leaves the interface alone.',
     'Nothing. It is used again as soon as it is up, as with ifup. If it is to stay up, run spanplan apply.'
   ],
+  MODULE_MISSING: [
+    'The source is a tunnel, and the kernel lacks the module that makes its interface, or does not load it: vxlan of a VXLAN, ip_gre of gretap and erspan. Everything else is done.',
+    'Load the module with modprobe, or install a kernel that has it: the message says which. Then apply again; a watch does so by itself.'
+  ],
   SOURCE_MISSING: [
     'No running container matches this source.',
     'Start the container. A watch, or the next apply, then mirrors it.'

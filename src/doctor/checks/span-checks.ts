@@ -17,7 +17,7 @@ import type { SpansReading } from '../readings.ts'
 import { sentenceOf } from '../wording.ts'
 
 /** What other checks find, with commands of their own. */
-const isFoundElsewhere = isAbout('changes', 'carriers', 'idleness', 'docker', 'sensors', 'offloads', 'mtu')
+const isFoundElsewhere = isAbout('changes', 'carriers', 'idleness', 'docker', 'sensors', 'offloads', 'mtu', 'modules')
 
 export const spans: Check = (readings) =>
   whenKnown(readings.spans, (known) => {

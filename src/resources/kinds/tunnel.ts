@@ -279,6 +279,9 @@ function step({ id }: Tunnel, verb: string, argv: readonly [string, ...string[]]
   return { summary: `${verb} the tunnel ${id}`, argv }
 }
 
+/** What ip and older ones say where no module makes such links. */
+const noSuchKind = /Unknown device type|Operation not supported/
+
 /** A program may have the port, and the kernel may lack what the link needs: nothing but its mirrors depends on that. */
 function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
   const kind = tunnelKindOf(tunnel)
@@ -287,7 +290,9 @@ function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
   return diagnostic(
     'TUNNEL_FAILED',
     `nothing comes out of ${kind.name(tunnel)} (${tunnel.id}): ${reason}`,
-    `see ${port}what the host lacks with: spanplan doctor`
+    noSuchKind.test(reason)
+      ? `load what the kernel needs with: modprobe ${kind.modules.join(' ')}; then apply again; if there is none: spanplan doctor`
+      : `see ${port}what the host lacks with: spanplan doctor`
   )
 }
 

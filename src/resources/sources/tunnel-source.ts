@@ -40,6 +40,9 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     const { tunnel: written, origin } = source
     const id: SourceId = [tunnelKindOf(written).name(written)]
     const inSpan = (found: Diagnostic) => ({ ...found, message: `span ${span.name}: ${found.message}`, origin })
+    const link = host.linkOf(tunnelName(spec.name, written))
+    const lacking = link === undefined ? explainLacking(written, host) : undefined
+    if (lacking !== undefined) return { ...nothingResolved, waits: waitForMirrors(span, source, id, lacking) }
     const joined = written.interface === null ? null : findInterface(matchOf(spec, written.interface), host)
     if (joined !== null && !('code' in joined) && goingDown.has(joined.name)) {
       const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${joined.name}, which is going down`)
@@ -51,7 +54,6 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
       return { ...nothingResolved, errors: [inSpan(joined)] }
     }
     const name = tunnelName(spec.name, written)
-    const link = host.linkOf(name)
     const tunnel = { ...written, interface: joined?.name ?? null, name, from: source.from, item: source.id, origin }
     const others = host.links.filter((one) => one.name !== name && !isOwnTunnel(one))
     const found =
@@ -104,6 +106,13 @@ function largestFrame({ local }: TunnelSpec, joined: Link | null, { links }: Hos
     type === 'ether' && (local === null ? addresses.length > 0 : addresses.some(({ address }) => address === local))
   const below = joined === null ? links.filter(isUnderlay) : [joined]
   return Math.max(ethernetMtu, ...below.map(({ mtu }) => mtu))
+}
+
+/** The kernel makes no link of this kind. */
+function explainLacking(tunnel: TunnelSpec, { lacking }: HostIndex): Diagnostic | undefined {
+  const { modules } = tunnelKindOf(tunnel)
+  const found = lacking?.find(({ name }) => modules.some((one) => one === name))
+  return found && diagnostic('MODULE_MISSING', found.message, found.command)
 }
 
 /** Why the kernel does not make the link. */
