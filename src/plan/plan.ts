@@ -71,6 +71,8 @@ export interface PlannedChange {
   readonly disconnects: readonly string[]
   /** What it means that the resource is recreated or adopted, and what else its creation takes. */
   readonly notes: readonly string[]
+  /** What whoever applies the plan has to do beside it: a plan says it, and nothing else. */
+  readonly todo: string | null
   readonly origin: Origin | undefined
   readonly stages: readonly Stage[]
 }
@@ -425,7 +427,8 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
     facts: factsOf(kind, change),
     reason: change.reason,
     disconnects: findDisconnected(kind, change, host),
-    notes: [created, recreated, adopted].filter((note) => note !== undefined),
+    todo: created ?? null,
+    notes: [recreated, adopted].filter((note) => note !== undefined),
     origin: resource.origin,
     stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forEngine) }))
   }

@@ -201,6 +201,22 @@ describe('what is healthy', () => {
   })
 })
 
+test('numbers stand in columns beside titles of any width, and a row of a difference says nothing of what a plan asks for', () => {
+  const tunnel = '- {gretap: {local: 10.0.3.7, remote: 198.51.100.129, key: 4294967295}}'
+  const address = { family: 'inet', address: '10.0.3.7', prefix: 24, automatic: false } as const
+  const links = converged.links.map((link) => (link.name === 'ens192' ? { ...link, addresses: [address] } : link))
+  const host = { ...converged, links }
+  const text = renderReport(
+    report(see(host, fixture('spans.yaml').replace('sources:\n', `sources:\n      ${tunnel}\n`)), {}),
+    plain
+  )
+  const rows = text.split('\n').filter((line) => /^ {2}(?:interface|mirror|bridge|port|sensor) |frames\/s/.test(line))
+  expect(new Set(rows.filter((line) => !line.includes('gone')).map((line) => line.length)).size).toBe(1)
+  expect(text).toContain('mirror    gretap 10.0.3.7 key 4294967295 remote 198.51.100.129 ingress')
+  expect(text).toMatch(/\+ tunnel gretap-\w+ \(gretap, local/)
+  expect(text).not.toContain('firewall')
+})
+
 test('as a person reads it', () => {
   const links = converged.links.map((link) => (link.name === 'span0' ? { ...link, up: false } : link))
   const view = see({ ...converged, links }, withMaxIdle('5m').replace('zeek', 'zeek, snort'))
