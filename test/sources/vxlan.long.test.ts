@@ -57,19 +57,51 @@ describe('senders', () => {
     )
   const table = `inet spanplan_${tunnel}`
 
-  test('are not the host itself, whatever its addresses are, and may be many', async () => {
+  test('may be many', async () => {
     const many = Array.from({ length: 200 }, (_, index) => `10.${index}.0.0/25`)
     await write(`[10.50.0.0/24, ${many.join(', ')}]`)
     await spanplan(lab, ['apply', '--yes'])
     await expectConverged(lab)
-    const frame = ether(BROADCAST, stranger, filler(100))
-    const capture = await listen(lab, zeek)
-    const data = Buffer.concat([vxlanHeader(42), frame]).toString('hex')
-    const program = `require('node:dgram').createSocket('udp4').send(Buffer.from('${data}', 'hex'), 4789, '10.50.0.2', () => process.exit())`
-    await lab.run([process.execPath, '-e', program])
-    expect((await capture.stop({ seconds: 1 })).frames).toEqual([])
-    expect(await onHost(`nft list table ${table}`)).toContain('counter packets 1 bytes 136 drop')
     expect(await heardOf(['out'])).toEqual(twice('out'))
+  })
+
+  /** Sends a datagram as a user without any right: to this address, over IPv6 as if from that sender. */
+  const sender = `use Socket qw(:DEFAULT inet_pton pack_sockaddr_in6);
+    my ($data, $to, $port, $from, $index) = @ARGV;
+    if ($to =~ /:/) {
+      socket(S, AF_INET6, SOCK_DGRAM, 0) or die $!;
+      setsockopt(S, 41, 78, pack('i', 1)) or die "IPV6_FREEBIND: $!";
+      setsockopt(S, 41, 17, pack('i', $index)) or die "IPV6_MULTICAST_IF: $!";
+      bind(S, pack_sockaddr_in6(0, inet_pton(AF_INET6, $from))) or die $!;
+      send(S, pack('H*', $data), 0, pack_sockaddr_in6($port, inet_pton(AF_INET6, $to))) or die $!;
+    } else {
+      socket(S, AF_INET, SOCK_DGRAM, 0) or die $!;
+      setsockopt(S, SOL_SOCKET, SO_BROADCAST, pack('i', 1)) or die $!;
+      setsockopt(S, 0, 32, inet_aton('10.50.0.2')) or die "IP_MULTICAST_IF: $!";
+      send(S, pack('H*', $data), 0, pack_sockaddr_in($port, inet_aton($to))) or die $!;
+    }`
+
+  test.each([
+    { vxlan: 'id: 42', from: '10.50.0.0/24', to: ['10.50.0.2', '10.50.0.255', '224.0.0.1'], by: 'out' },
+    { vxlan: 'id: 42, local: "fd50::2"', from: '"fd50::1"', to: ['fd50::2', 'ff02::1'], by: 'six' },
+    { vxlan: 'id: 44, group: 239.1.1.1, interface: ens192', from: '10.50.0.0/24', to: ['239.1.1.1'], by: 'many' }
+  ] as const)('are no users of the host, wherever they send it to: $vxlan', async ({ vxlan, from, to, by }) => {
+    await writeSpans(
+      lab,
+      `spans: {span0: {sources: [{vxlan: {${vxlan}}, from: [${from}]}], sensors: [suricata, zeek]}}`
+    )
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    const [{ ifindex }] = JSON.parse(await onHost('ip -j link show dev ens192'))
+    const data = Buffer.concat([vxlanHeader(by === 'many' ? 44 : 42), ether(BROADCAST, stranger, filler(100))])
+    const capture = await listen(lab, zeek)
+    const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] as const
+    for (const one of to) {
+      await lab.run([...asNobody, 'perl', '-e', sender, data.toString('hex'), one, '4789', 'fd50::1', String(ifindex)])
+    }
+    expect((await capture.stop({ seconds: 1 })).frames).toEqual([])
+    expect(await onHost('nft list ruleset inet')).toContain(`counter packets ${to.length} bytes`)
+    expect(await heardOf([by])).toEqual(twice(by))
   })
 
   test('are as they were after a rollback, also where somebody has added a rule', async () => {

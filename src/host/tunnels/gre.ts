@@ -132,6 +132,7 @@ const gre = {
 
 const packetsOf = (local: string | null, layouts: readonly (readonly Match[])[]) => ({
   addresses: 'ip' as const,
+  multicast: false,
   all: [equals({ meta: { key: 'l4proto' } }, 'gre'), equals(headerField('ip', 'daddr'), local)],
   layouts
 })

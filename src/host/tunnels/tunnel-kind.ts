@@ -15,6 +15,8 @@ export type Match = Readonly<Record<string, unknown>>
 export interface TunnelPackets {
   /** What nft calls the protocol of the packets' addresses. */
   readonly addresses: 'ip' | 'ip6'
+  /** They may be sent to a multicast group. */
+  readonly multicast: boolean
   /** What all of them have. */
   readonly all: readonly Match[]
   /** What those of each layout have besides: one or more layouts. */

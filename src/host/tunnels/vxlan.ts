@@ -59,6 +59,7 @@ export const vxlanTunnel: TunnelKind = {
   modules: ['vxlan'],
   packets: (tunnel) => ({
     addresses: tunnelFamily(tunnel) === 'inet' ? 'ip' : 'ip6',
+    multicast: tunnel.group !== null,
     all: [equals(headerField('udp', 'dport'), tunnel.port)],
     layouts: [[equals(idPlace, tunnel.identifier)]]
   }),
