@@ -2,7 +2,7 @@ import { Document, type Node, Scalar } from 'yaml'
 import type { HostIndex } from '../host/host-index.ts'
 import { readSenders, senderTableName } from '../host/nftables/sender-table.ts'
 import { printable } from '../printable.ts'
-import { isOwnTunnel } from '../resources/marks.ts'
+import { firstTunnelName, tunnelOwner } from '../resources/ownership.ts'
 import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
 import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
@@ -45,9 +45,12 @@ export function writeImport(host: HostIndex, created: string): string {
 /** The keys of a source that spanplan has made this interface for; null: it has not made it. */
 function writeTunnel(host: HostIndex, device: string): object | null {
   const link = host.linkOf(device)
-  if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
+  const owner = link && tunnelOwner(host, link, '')
+  if (link?.tunnel === undefined || owner == null) return null
   const tables = host.senderTables?.state === 'usable' ? host.senderTables.tables : []
-  const from = tables.filter(({ name }) => name === senderTableName(device)).flatMap(readSenders)
+  const from = tables
+    .filter(({ name }) => name === senderTableName(firstTunnelName(host, link, owner)))
+    .flatMap(readSenders)
   const source = printSource({ kind: link.tunnel.protocol, tunnel: link.tunnel })
   return { ...source, ...(from.length > 0 && { from }) }
 }

@@ -2,7 +2,7 @@ import { indexLinks } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
 import { routedLinks } from '../resources/interface-use.ts'
-import { readTunnelOwner } from '../resources/marks.ts'
+import { readTunnelMark, tunnelName } from '../resources/marks.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
@@ -65,6 +65,11 @@ function choosesSenders({ spans }: Spec): boolean {
   return spans.some(({ sources }) => sources.some(({ from }) => from.length > 0))
 }
 
+/** Whether a link may be one that spanplan has made for a tunnel: its filters tell. */
+function mayBeTunnel({ name, alias, tunnel }: Link, owner: string): boolean {
+  return tunnel !== undefined && (readTunnelMark(alias, tunnel) !== null || name === tunnelName(owner, tunnel))
+}
+
 /** What has to be read of the host to plan for a target. */
 export function readRequestOf(target: Target): ReadRequest {
   const { spans } = target.spec
@@ -94,9 +99,7 @@ export function readRequestOf(target: Target): ReadRequest {
     containers: [...spans.flatMap(({ sensors }) => sensors), ...sourced],
     tables: true,
     senders: (links) =>
-      target.isDestroy ||
-      choosesSenders(target.spec) ||
-      links.some((link) => readTunnelOwner(link, target.spec.name) !== null),
+      target.isDestroy || choosesSenders(target.spec) || links.some((link) => mayBeTunnel(link, target.spec.name)),
     modules: (links) => {
       const there = new Set(links.map(({ name }) => name))
       const missing = needs.filter(({ devices = [] }) => !devices.some((name) => there.has(name)))

@@ -9,6 +9,7 @@ import { parseUnits, type UnitReading } from '../../src/doctor/gather/systemd.ts
 import { renderFindings } from '../../src/doctor/output.ts'
 import type { DoctorReadings } from '../../src/doctor/readings.ts'
 import type { Diagnostic } from '../../src/errors.ts'
+import { indexHost } from '../../src/host/host-index.ts'
 import { parseFirewall } from '../../src/host/nftables/firewall.ts'
 import { parsePacketListeners } from '../../src/host/parsers/packet-listeners.ts'
 import { judgeModule } from '../../src/host/tunnels/kernel-modules.ts'
@@ -522,6 +523,17 @@ test('the marks of another name: old, unless a file or a watch has the name', ()
   expect(found({ file, spans, watches: [] })).toContainEqual(['marks', 'warning', 'spanplan destroy --name default'])
   expect(found({ file, spans, watches: [], otherNames: ['default'] }).map(([id]) => id)).not.toContain('marks')
   expect(found({ file, spans }).map(([id]) => id)).not.toContain('marks')
+})
+
+test('the marks of tunnels, also of one that somebody has renamed', () => {
+  const marksOn = (name: string) => {
+    const host = { known: indexHost(readSnapshot(join(casesFolder, name), 'host.json')) }
+    const findings = runChecks(readingsWith({ file: loadNamed('other'), host, watches: [] }))
+    return findings.find(({ id }) => id === 'marks')?.message
+  }
+  const said = 'no file here has the name default, whose mark is on the bridge span0, the interface'
+  expect(marksOn('vxlan-senders-in-sync')).toBe(`${said} vxlan-3d98b18a`)
+  expect(marksOn('vxlan-source-renamed')).toBe(`${said} foo`)
 })
 
 function loadNamed(name: string): DoctorReadings['file'] {

@@ -223,7 +223,7 @@ describe('the interface', () => {
     await onHost(`ip link set dev ${tunnel} down`)
     await onHost(`ip link set dev ${tunnel} name renamed`)
     const refusal = await expectRefusal(lab, ['apply', '--yes'])
-    const [, rename = 'false'] = /give it its name back: (.*)/.exec(refusal) ?? []
+    const [, rename = 'false'] = /give it its name back \(.*\): (.*)/.exec(refusal) ?? []
     await lab.run(['sh', '-c', rename])
     await spanplan(lab, ['apply', '--yes'])
     await spanplan(lab, ['destroy', '--all', '--yes'])

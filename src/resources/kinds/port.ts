@@ -5,8 +5,8 @@ import { keysOf, tableOf } from '../../keys.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
-import { isOwnTunnel, type PortOrigin, readPortClass, readTunnelOwner, sealHandle, writePortClass } from '../marks.ts'
-import { markOf, ownsBridge } from '../ownership.ts'
+import { type PortOrigin, readPortClass, sealHandle, writePortClass } from '../marks.ts'
+import { isOwnTunnel, markOf, ownsBridge, tunnelOwner } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
 import {
   desiredSeal,
@@ -76,7 +76,7 @@ export const port: Kind<Port> = {
         host
           .portsOf(id)
           // That is taken off the bridge.
-          .filter((link) => !isOwnTunnel(link))
+          .filter((link) => !isOwnTunnel(host, link))
           .map((link) => observePort(state, link, id, owner === 'adopted'))
       ),
       ...orphans.map((link) => observePort(state, link, null, link.port !== null))
@@ -129,7 +129,7 @@ function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => bool
   const mayBeSensors = sensorPorts(desired, host)
   return (link) => {
     const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
-    if (!isMarked || link.bridge !== null || readTunnelOwner(link, desired.owner) !== null) return false
+    if (!isMarked || link.bridge !== null || tunnelOwner(host, link, desired.owner) !== null) return false
     const master = host.linkOf(link.master)
     const isOfSpan =
       master !== undefined &&

@@ -16,8 +16,17 @@ import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
 import { findTunnelUsers } from '../foreign/bridge-users.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
-import { ownMark, readTableMark, readTunnelOwner, writeTableMark, writeTunnelMark } from '../marks.ts'
-import { coversEverySpan } from '../ownership.ts'
+import {
+  isTunnelName,
+  ownMark,
+  readTableMark,
+  readTunnelMark,
+  sealHandle,
+  tunnelName,
+  writeTableMark,
+  writeTunnelMark
+} from '../marks.ts'
+import { coversEverySpan, firstTunnelName, tunnelOwner } from '../ownership.ts'
 import { readSeal, type Seal, sealCommands, sealField } from '../seal-commands.ts'
 import { type InterfaceSetting, onOff, sourceSettings } from '../settings.ts'
 
@@ -135,8 +144,13 @@ function tunnelsOf({ spans }: DesiredState): Use[] {
 }
 
 /** Whose the tunnel is, as its mark says. */
-function ownerOf({ id: name, mark: alias, ...tunnel }: Tunnel): string | null {
-  return readTunnelOwner({ name, alias, tunnel }, '')
+function ownerOf(tunnel: Tunnel): string | null {
+  return readTunnelMark(tunnel.mark, tunnel)
+}
+
+/** The link of the tunnel as its table names it, whatever somebody has called the link since. */
+function firstNameOf(tunnel: Tunnel): string {
+  return tunnel.isGone || isTunnelName(tunnel.id, tunnel) ? tunnel.id : tunnelName(ownerOf(tunnel) ?? '', tunnel)
 }
 
 function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, ...Use[]]): Tunnel {
@@ -164,9 +178,10 @@ function observeTunnel(
   link: Link
 ): Tunnel | [] {
   const { scope } = desired
-  const owner = readTunnelOwner(link, scope.name ?? desired.owner)
+  const owner = tunnelOwner(host, link, scope.name ?? desired.owner)
   const isOurs = owner !== null && (scope.name === null || owner === scope.name)
   if (!isOurs && !wanted.has(link.name)) return []
+  const firstName = owner === null ? link.name : firstTunnelName(host, link, owner)
   const uses = host.filtersOf(link.name).flatMap((filter) => marks.mirrors.get(filter) ?? [])
   // Spans out of scope need it. Where no span copies from it, it may be of any: then it is of those that want it now.
   const isRemovable =
@@ -182,31 +197,36 @@ function observeTunnel(
     master: link.master,
     arp: link.arp,
     ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
-    from: observeSenders(host, link, wanted.get(link.name)?.from ?? []),
-    seal: readSeal(host, link.name)
+    from: observeSenders(host, link, firstName, wanted.get(link.name)?.from ?? []),
+    seal: readSeal(host, link.name, firstName)
   }
 }
 
 /** @param unread what they are taken for where nobody has read them, so that they stay. */
-function observeSenders(host: HostIndex, { name, tunnel }: Link, unread: readonly string[]): Tunnel['from'] {
+function observeSenders(host: HostIndex, { tunnel }: Link, link: string, unread: readonly string[]): Tunnel['from'] {
   if (host.senderTables?.state !== 'usable' || tunnel === undefined || tunnel.external) return unread
-  const table = findTable(host, name)
+  const table = findTable(host, link)
   if (table === undefined) return []
   const senders = readSenders(table)
   const mark = writeTableMark(readTableMark(table) ?? '')
   const packets = tunnelKindOf(tunnel).packets(tunnel)
-  return isSenderTable(table, { link: name, mark, packets, senders }) ? senders : null
+  return isSenderTable(table, { link, mark, packets, senders }) ? senders : null
 }
 
 /** The names of the links whose tables are left, where the links have gone and no span needs them. */
-function leftTables(desired: DesiredState, { senderTables, mayExist }: HostIndex): string[] {
+function leftTables(desired: DesiredState, host: HostIndex): string[] {
+  const { senderTables, mayExist } = host
   if (senderTables?.state !== 'usable' || !coversEverySpan(desired)) return []
-  const wanted = new Set(tunnelsOf(desired).map(({ name }) => name))
+  const renamed = host.links.flatMap((link) => {
+    const owner = tunnelOwner(host, link, '')
+    return owner === null ? [] : [firstTunnelName(host, link, owner)]
+  })
+  const needed = new Set([...tunnelsOf(desired).map(({ name }) => name), ...renamed])
   return senderTables.tables.flatMap((table) => {
     const [, link] = /^spanplan_([a-z]+-[0-9a-f]{8})$/.exec(table.name) ?? []
     const owner = readTableMark(table)
     const isOurs = owner !== null && (desired.scope.name === null || owner === desired.scope.name)
-    return link !== undefined && isOurs && !wanted.has(link) && !mayExist(link) ? [link] : []
+    return link !== undefined && isOurs && !needed.has(link) && !mayExist(link) ? [link] : []
   })
 }
 
@@ -220,7 +240,7 @@ function rollbackTunnels(tunnels: readonly Tunnel[], { host }: ObservedState): T
   return tunnels
     .filter(({ isGone }) => !isGone)
     .map((one) => {
-      const table = findTable(host, one.id)
+      const table = findTable(host, firstNameOf(one))
       return one.from === null && table !== undefined ? { ...one, from: readSenders(table) } : one
     })
 }
@@ -234,9 +254,10 @@ function findTable({ senderTables }: HostIndex, link: string): NftTable | undefi
 function setSenders(tunnel: Tunnel): Step[] {
   const { id, from: senders } = tunnel
   if (senders === null) return []
+  const link = firstNameOf(tunnel)
   const mark = writeTableMark(ownerOf(tunnel) ?? '')
   const packets = tunnelKindOf(tunnel).packets(tunnel)
-  const argv = senders.length === 0 ? removeSenderTable(id) : writeSenderTable({ link: id, mark, packets, senders })
+  const argv = senders.length === 0 ? removeSenderTable(link) : writeSenderTable({ link, mark, packets, senders })
   return [{ summary: `choose the senders of the tunnel ${id}`, argv }]
 }
 
@@ -268,7 +289,11 @@ function updateTunnel(before: Tunnel, after: Tunnel): Step[] {
     ...(settings.length > 0 ? [step(after, 'set', ['ip', 'link', 'set', 'dev', id, ...settings])] : []),
     ...(differs('ipv6') && !after.ipv6 && before.up ? [step(after, 'clear', flush)] : []),
     // Before it is up, and gets frames.
-    ...(differs('seal') ? sealCommands(id, before.seal, after.seal).map((argv) => step(after, 'seal', argv)) : []),
+    ...(differs('seal')
+      ? sealCommands(id, before.seal, after.seal, { handle: sealHandle(firstNameOf(after)) }).map((argv) =>
+          step(after, 'seal', argv)
+        )
+      : []),
     ...(differs('up')
       ? [step(after, after.up ? 'start' : 'stop', ['ip', 'link', 'set', 'dev', id, after.up ? 'up' : 'down'])]
       : [])

@@ -4,13 +4,16 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
+import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import type { Spec } from '../../spec/spec.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
-import { isOwnTunnel, readTunnelOwner, tunnelName } from '../marks.ts'
+import { tunnelName } from '../marks.ts'
+import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { findInterface, isMeant, matchOf } from './find-interface.ts'
 import {
   directionAt,
@@ -20,6 +23,7 @@ import {
   type SourceHook,
   waitForMirrors
 } from './host-source-kind.ts'
+import { giveNameBack, sayRenamed } from './renamed-link.ts'
 
 /** A source that is a tunnel, of whatever protocol. */
 type TunnelSourceSpec = Extract<SourceSpec, { readonly tunnel: TunnelSpec }>
@@ -40,24 +44,30 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     const { tunnel: written, origin } = source
     const id: SourceId = [tunnelKindOf(written).name(written)]
     const inSpan = (found: Diagnostic) => ({ ...found, message: `span ${span.name}: ${found.message}`, origin })
-    const link = host.linkOf(tunnelName(spec.name, written))
+    const name = tunnelName(spec.name, written)
+    const link = host.linkOf(name) ?? findRenamed(name, spec, host)
     const lacking = link === undefined ? explainLacking(written, host) : undefined
     if (lacking !== undefined) return { ...nothingResolved, waits: waitForMirrors(span, source, id, lacking) }
-    const joined = written.interface === null ? null : findInterface(matchOf(spec, written.interface), host)
-    if (joined !== null && !('code' in joined) && goingDown.has(joined.name)) {
-      const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${joined.name}, which is going down`)
+    const match = written.interface === null ? null : matchOf(spec, written.interface)
+    const matched = match === null ? null : findInterface(match, host)
+    if (matched !== null && !('code' in matched) && goingDown.has(matched.name)) {
+      const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${matched.name}, which is going down`)
       return { ...nothingResolved, waits: waitForMirrors(span, source, id, going) }
     }
-    if (joined !== null && 'code' in joined) {
-      const missing = { ...joined, message: `waits for the interface ${written.interface}` }
+    // The kernel knows the interface under any name.
+    const below = host.linkOf(link?.tunnel?.interface ?? null)
+    const lost = matched !== null && 'code' in matched ? explainLost(matched, match, below) : undefined
+    if (lost !== undefined && !(patient && below !== undefined)) {
+      const missing = { ...lost, message: `waits for the interface ${written.interface}` }
       if (patient) return { ...nothingResolved, waits: waitForMirrors(span, source, id, missing) }
-      return { ...nothingResolved, errors: [inSpan(joined)] }
+      return { ...nothingResolved, errors: [inSpan(lost)] }
     }
-    const name = tunnelName(spec.name, written)
+    const joined = matched === null ? null : 'code' in matched ? (below ?? null) : matched
     const tunnel = { ...written, interface: joined?.name ?? null, name, from: source.from, item: source.id, origin }
-    const others = host.links.filter((one) => one.name !== name && !isOwnTunnel(one))
+    const others = host.links.filter((one) => one !== link && !isOwnTunnel(host, one))
     const found =
-      explainTaken(tunnel, host) ??
+      (lost && { ...lost, message: `waits for the interface ${written.interface}` }) ??
+      explainTaken(tunnel, spec, host) ??
       tunnelKindOf(tunnel).findObstacle?.(tunnel, others) ??
       explainLocal(tunnel, host) ??
       explainSenders(tunnel, host) ??
@@ -67,7 +77,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
       (direction): SourceHook => ({
         source: id,
         serves: null,
-        device: link === undefined ? { name, planned: plannedTunnel } : { name, link },
+        device: link === undefined ? { name, planned: plannedTunnel } : { name: link.name, link },
         tcHook: hostHooks[direction],
         direction,
         settings: [],
@@ -78,7 +88,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     return {
       ...nothingResolved,
       items,
-      tunnels: [tunnel],
+      tunnels: [{ ...tunnel, name: link?.name ?? name }],
       warnings: [...warnOfUnread(tunnel, host), ...(tunnelKindOf(tunnel).findOverlaps?.(tunnel, others) ?? [])].map(
         inSpan
       ),
@@ -88,10 +98,21 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
   recall: () => [],
   identify({ device, tcHook }, host) {
     const link = host.linkOf(device)
-    if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
+    if (link?.tunnel === undefined || !isOwnTunnel(host, link)) return null
     const source: SourceId = [tunnelKindOf(link.tunnel).name(link.tunnel)]
     return { source, serves: null, direction: directionAt(hostHooks, tcHook) }
   }
+}
+
+/** The link that was made for a tunnel of this name, and that somebody has renamed. */
+function findRenamed(name: string, { name: owner }: Spec, host: HostIndex): Link | undefined {
+  return host.links.find((link) => tunnelOwner(host, link, '') === owner && firstTunnelName(host, link, owner) === name)
+}
+
+/** Why an interface is missing: the one that the tunnel was made with may have another name now. */
+function explainLost(missing: Diagnostic, match: InterfaceMatch | null, now: Link | undefined): Diagnostic {
+  if (now === undefined || match === null || !('name' in match)) return missing
+  return { ...missing, hint: sayRenamed(now, match.name) }
 }
 
 /** Bytes: Ethernet's own MTU (RFC 894). */
@@ -116,7 +137,7 @@ function explainLacking(tunnel: TunnelSpec, { lacking }: HostIndex): Diagnostic 
 }
 
 /** Why the kernel does not make the link. */
-function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic | undefined {
+function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIndex): Diagnostic | undefined {
   const kind = tunnelKindOf(tunnel)
   const identityOf = (one: TunnelSpec) => [one.protocol, tunnelFamily(one), ...kind.identity(one)]
   const other = host.links.find(
@@ -132,12 +153,10 @@ function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic | unde
       hint
     )
   }
-  const setOther = (...words: string[]) => shellLine(['ip', 'link', 'set', 'dev', other.name, ...words])
-  if (isOwnTunnel({ ...other, name: tunnel.name })) {
-    const rename = `${setOther('down')} && ${setOther('name', tunnel.name)}`
-    return taken(', which spanplan has made, and somebody has renamed', `give it its name back: ${rename}`)
+  const owner = tunnelOwner(host, other, '')
+  if (owner === name) {
+    return taken(', which spanplan has made, and somebody has renamed', giveNameBack(other, tunnel.name))
   }
-  const owner = readTunnelOwner(other, '')
   const copy = `copy from that interface: "interface: ${other.name}"`
   if (owner !== null) return taken(`, which belongs to another spans.yaml (name: ${owner})`, copy)
   return taken('', `${copy}; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`)
