@@ -1,8 +1,8 @@
 import { indexLinks } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
-import { routedLinks } from '../resources/interface-use.ts'
-import { readTunnelMark, tunnelName } from '../resources/marks.ts'
+import { routedLinks, routedTunnels } from '../resources/interface-use.ts'
+import { mayBeTunnel } from '../resources/marks.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
@@ -65,11 +65,6 @@ function choosesSenders({ spans }: Spec): boolean {
   return spans.some(({ sources }) => sources.some(({ from }) => from.length > 0))
 }
 
-/** Whether a link may be one that spanplan has made for a tunnel: its filters tell. */
-function mayBeTunnel({ name, alias, tunnel }: Link, owner: string): boolean {
-  return tunnel !== undefined && (readTunnelMark(alias, tunnel) !== null || name === tunnelName(owner, tunnel))
-}
-
 /** What has to be read of the host to plan for a target. */
 export function readRequestOf(target: Target): ReadRequest {
   const { spans } = target.spec
@@ -77,6 +72,7 @@ export function readRequestOf(target: Target): ReadRequest {
   const needs = spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, target.spec)))
   const sourced = needs.flatMap(({ containers = [] }) => containers)
   const devices = new Set(needs.flatMap((one) => one.devices ?? []))
+  const written = needs.flatMap(({ tunnels = [] }) => tunnels)
   const sourceNetworks = new Set(needs.flatMap((one) => one.networks ?? []))
   // What leads to a container is a source where containers are. Of all others there may be thousands.
   const isOurs = (link: Link) =>
@@ -90,7 +86,8 @@ export function readRequestOf(target: Target): ReadRequest {
     programmed: (links) => links.filter(isOurs).map(({ name }) => name),
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
-      return [...new Set([...marked, ...dedicatedInterfaces(target.spec, indexLinks(links))])]
+      const tunnels = routedTunnels(links, target.spec.name, written)
+      return [...new Set([...marked, ...dedicatedInterfaces(target.spec, indexLinks(links)), ...tunnels])]
     },
     networks,
     sourceNetworks,

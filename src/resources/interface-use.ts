@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { HostIndex } from '../host/host-index.ts'
-import type { Filter, Link } from '../host/snapshot.ts'
-import { type InterfaceMark, readCookie, readMark } from './marks.ts'
+import type { Filter, Link, TunnelEnd } from '../host/snapshot.ts'
+import type { TunnelSpec } from '../spec/sources/tunnel-spec.ts'
+import { type InterfaceMark, mayBeTunnel, readCookie, readMark, tunnelName } from './marks.ts'
 
 /** Whether the host uses a link. Set down, a link cuts that use off, and loses its addresses and routes for good. */
 export function isInUse(host: HostIndex, link: Link): boolean {
@@ -40,5 +42,23 @@ export function routedLinks(
   const going = new Set(aliases.flatMap(({ name }) => (stays(name) ? [] : [name])))
   return links
     .filter(({ name, index }) => going.has(name) || downByAlias.has(index) || downByCookie.has(name))
+    .map(({ name }) => name)
+}
+
+/**
+ * The names of the links of tunnels whose routes have to be read: those that a plan may remove, or make again.
+ *
+ * @param written the tunnels of the files.
+ */
+export function routedTunnels(
+  links: readonly Link[],
+  owner: string,
+  written: readonly TunnelSpec[]
+): readonly string[] {
+  const ends = new Map(
+    written.map((one): [string, TunnelEnd] => [tunnelName(owner, one), { ...one, external: false, options: [] }])
+  )
+  return links
+    .filter((link) => mayBeTunnel(link, owner) && !isDeepStrictEqual(link.tunnel, ends.get(link.name)))
     .map(({ name }) => name)
 }

@@ -204,6 +204,11 @@ export function readTunnelMark(alias: string | null, { protocol }: Pick<TunnelSp
   return new RegExp(`^spanplan:([^:]+):${protocol}$`).exec(alias ?? '')?.[1] ?? null
 }
 
+/** Whether a link may be one that spanplan has made for a tunnel, as the link alone tells: a copy of an alias may be on it. */
+export function mayBeTunnel({ name, alias, tunnel }: Pick<Link, 'name' | 'alias' | 'tunnel'>, owner: string): boolean {
+  return tunnel !== undefined && (readTunnelMark(alias, tunnel) !== null || name === tunnelName(owner, tunnel))
+}
+
 /** The name of an owner's table of nftables. */
 export function tableName(owner: string): string {
   return `spanplan_${owner}`

@@ -137,6 +137,22 @@ describe('every frame on the network', () => {
   })
 })
 
+test('each frame arrives once while somebody has renamed the bridge, in a watch', async () => {
+  await write('network: shop')
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  const { shop } = networks
+  if (shop === undefined) throw new Error('there is no such network')
+  await lab.run(['ip', 'link', 'set', 'dev', 'shop0', 'name', 'shop1'])
+  await watch.expectTold(/ip link set dev shop1 name shop0/)
+  await watch.settle()
+  expect(await heard({ ...shop, bridge: 'shop1' })).toEqual(all)
+  await lab.run(['ip', 'link', 'set', 'dev', 'shop1', 'name', 'shop0'])
+  await watch.settle()
+  await expectConverged(lab)
+  expect(await heard()).toEqual(all)
+})
+
 test('each frame on the network that Docker makes itself arrives once', async () => {
   await write('network: bridge')
   await spanplan(lab, ['apply', '--yes'])

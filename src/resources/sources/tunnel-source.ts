@@ -32,6 +32,7 @@ type TunnelSourceSpec = Extract<SourceSpec, { readonly tunnel: TunnelSpec }>
 export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
   needs: ({ tunnel }, { name }) => ({
     devices: [tunnelName(name, tunnel)],
+    tunnels: [tunnel],
     datagrams: [tunnelKindOf(tunnel).datagram(tunnel)],
     modules: tunnelKindOf(tunnel).modules
   }),
