@@ -3,19 +3,33 @@ import { shellLine } from '../../host/quote-command.ts'
 import type { Filter, Link } from '../../host/snapshot.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import type { Spec } from '../../spec/spec.ts'
-import { mirrorHandle } from '../marks.ts'
+import { hashOf, mirrorHandle, readCookie } from '../marks.ts'
+
+interface Known {
+  readonly spec: Pick<Spec, 'name'>
+  readonly host: HostIndex
+}
+
+/** The handle that the mirror of a span has on a device of this name. */
+const handleFor = (device: string, { name: span }: Pick<SpanSpec, 'name'>, { spec }: Known, { tcHook }: Filter) =>
+  mirrorHandle({ owner: spec.name, span, device, tcHook })
 
 /** The link that somebody has renamed since a mirror of the span was made on it; undefined: there is none that had this name. */
-export function findRenamedLink(
-  name: string,
-  span: Pick<SpanSpec, 'name'>,
-  { spec, host }: { readonly spec: Spec; readonly host: HostIndex }
-): Link | undefined {
-  const isMadeThere = ({ device, tcHook, mirror, handle }: Filter) =>
-    device !== name &&
-    mirror !== null &&
-    handle === mirrorHandle({ owner: spec.name, span: span.name, device: name, tcHook })
+export function findRenamedLink(name: string, span: Pick<SpanSpec, 'name'>, known: Known): Link | undefined {
+  const { host } = known
+  const isMadeThere = (filter: Filter) =>
+    filter.device !== name && filter.mirror !== null && filter.handle === handleFor(name, span, known, filter)
   return host.linkOf(host.filters.find(isMadeThere)?.device ?? null)
+}
+
+/** The links that somebody has renamed since mirrors of the span were made on them, whichever names they had. */
+export function findRenamedLinks(span: Pick<SpanSpec, 'name'>, known: Known): string[] {
+  const { spec, host } = known
+  const isOwn = (filter: Filter) =>
+    filter.mirror?.target === span.name &&
+    readCookie(filter.mirror.cookie)?.owner === hashOf(spec.name) &&
+    filter.handle !== handleFor(filter.device, span, known, filter)
+  return host.filters.filter(isOwn).map(({ device }) => device)
 }
 
 /** What is wrong with a link that should have a name, and what to do. */
