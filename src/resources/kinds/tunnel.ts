@@ -104,8 +104,9 @@ export const tunnel: Kind<Tunnel> = {
     return [
       ...host.links.flatMap((link) => observeTunnel(state, wanted, link)),
       ...leftTables(desired, host).map((table) => observeLeft(table)),
+      // The kernel makes no link with another's altname.
       ...tunnelsOf(desired)
-        .filter(({ name }) => host.findOpaque(name) !== undefined)
+        .filter(({ name }) => host.linkOf(name) === undefined && (host.findLink(name) ?? host.findOpaque(name)))
         .map((one): Tunnel => ({ ...desireTunnel(desired, [{ ...one, span: '' }]), spans: [], owner: 'foreign' }))
     ]
   }),
@@ -197,18 +198,29 @@ function observeTunnel(
     master: link.master,
     arp: link.arp,
     ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
-    from: observeSenders(host, link, firstName, wanted.get(link.name)?.from ?? []),
+    from: observeSenders(host, link, owner, firstName, wanted.get(link.name)?.from ?? []),
     seal: readSeal(host, link.name, firstName)
   }
 }
 
-/** @param unread what they are taken for where nobody has read them, so that they stay. */
-function observeSenders(host: HostIndex, { tunnel }: Link, link: string, unread: readonly string[]): Tunnel['from'] {
+/**
+ * Who may send into a tunnel, as its table says. A table without the owner's mark says nothing of that, and stays.
+ *
+ * @param link the name that the link was made with.
+ * @param unread what they are taken for where nobody has read them, so that they stay.
+ */
+function observeSenders(
+  host: HostIndex,
+  { tunnel }: Link,
+  owner: string | null,
+  link: string,
+  unread: readonly string[]
+): Tunnel['from'] {
   if (host.senderTables?.state !== 'usable' || tunnel === undefined || tunnel.external) return unread
   const table = findTable(host, link)
-  if (table === undefined) return []
+  if (table === undefined || owner === null || readTableMark(table) !== owner) return []
   const senders = readSenders(table)
-  const mark = writeTableMark(readTableMark(table) ?? '')
+  const mark = writeTableMark(owner)
   const packets = tunnelKindOf(tunnel).packets(tunnel)
   return isSenderTable(table, { link, mark, packets, senders }) ? senders : null
 }
@@ -307,24 +319,39 @@ function step({ id }: Tunnel, verb: string, argv: readonly [string, ...string[]]
 /** What ip and older ones say where no module makes such links. */
 const noSuchKind = /Unknown device type|Operation not supported/
 
+/** What ip says where the kernel has such a link, and no reading shows it. */
+const isElsewhere = /already exists|File exists/
+
 /** A program may have the port, and the kernel may lack what the link needs: nothing but its mirrors depends on that. */
 function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
   const kind = tunnelKindOf(tunnel)
+  const message = `nothing comes out of ${kind.name(tunnel)} (${tunnel.id}): ${reason}`
+  if (noSuchKind.test(reason)) {
+    const load = `load what the kernel needs with: modprobe ${kind.modules.join(' ')}`
+    return diagnostic('TUNNEL_FAILED', message, `${load}; then apply again; if there is none: spanplan doctor`)
+  }
+  if (isElsewhere.test(reason)) {
+    const find = shellLine(['ip', '-all', 'netns', 'exec', 'ip', '-details', 'link', 'show', 'type', tunnel.protocol])
+    const hint = `an interface that was made here is in another network namespace now: find it, and delete it there or take it back, with: ${find}`
+    return diagnostic('TUNNEL_FAILED', message, hint)
+  }
   const whose = kind.portCommand?.(tunnel)
   const port = whose === undefined ? '' : `whether a program has its port with: ${shellLine(whose)}; and `
-  return diagnostic(
-    'TUNNEL_FAILED',
-    `nothing comes out of ${kind.name(tunnel)} (${tunnel.id}): ${reason}`,
-    noSuchKind.test(reason)
-      ? `load what the kernel needs with: modprobe ${kind.modules.join(' ')}; then apply again; if there is none: spanplan doctor`
-      : `see ${port}what the host lacks with: spanplan doctor`
-  )
+  return diagnostic('TUNNEL_FAILED', message, `see ${port}what the host lacks with: spanplan doctor`)
 }
 
 function explainConflict({ id }: Tunnel, wanted: Tunnel, host: HostIndex): Diagnostic {
   const name = tunnelKindOf(wanted).name(wanted)
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the source ${name} needs that name for its interface`)
+  const link = host.findLink(id)
+  if (link !== undefined && link.name !== id) {
+    return diagnostic(
+      'LINK_FOREIGN',
+      `the interface ${link.name} has ${id} as another name (altname): the source ${name} needs that name`,
+      `take it off the interface: ${shellLine(['ip', 'link', 'property', 'del', 'dev', link.name, 'altname', id])}`
+    )
+  }
   return diagnostic(
     'LINK_FOREIGN',
     `an interface ${id} already exists, and spanplan did not create it: the source ${name} needs that name`,

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
+import { senderTableName } from '../../host/nftables/sender-table.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
@@ -12,7 +13,7 @@ import type { Spec } from '../../spec/spec.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
-import { tunnelName } from '../marks.ts'
+import { readTableMark, tunnelName } from '../marks.ts'
 import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { findInterface, isMeant, matchOf } from './find-interface.ts'
 import {
@@ -72,6 +73,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
       tunnelKindOf(tunnel).findObstacle?.(tunnel, others) ??
       explainLocal(tunnel, host) ??
       explainSenders(tunnel, host) ??
+      explainTable(tunnel, spec, host) ??
       explainOverlap(tunnel, host)
     const problem = found === undefined ? null : { ...found, origin }
     const items = source.directions.map(
@@ -178,6 +180,19 @@ function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Dia
   const { message, hint } = senderTables.reason
   const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} needs nftables, which this host does not have: ${message}`
   return diagnostic('SENDERS_UNSUPPORTED', what, hint ?? 'install nftables, or take "from" out')
+}
+
+/** The table of somebody else has the name of the one that chooses the senders. */
+function explainTable({ name, from }: DesiredTunnel, { name: owner }: Spec, { senderTables }: HostIndex) {
+  const tables = senderTables?.state === 'usable' && from.length > 0 ? senderTables.tables : []
+  const table = tables.find((one) => one.name === senderTableName(name))
+  if (table === undefined || readTableMark(table) === owner) return undefined
+  const command = (verb: string) => shellLine(['nft', verb, 'table', 'inet', table.name])
+  return diagnostic(
+    'TABLE_FOREIGN',
+    `an nftables table ${table.name} already exists, and spanplan did not create it`,
+    `see what it does with: ${command('list')}; if nothing needs it: ${command('delete')}`
+  )
 }
 
 /** What one sender sends into a tunnel of its own looks like what it would send into the tunnel of all, and the table would drop it. */
