@@ -591,6 +591,28 @@ describe('the firewall', () => {
     expect(found({ file: { state: 'valid', target }, firewall })).toHaveLength(1)
   })
 
+  const saddr = { payload: { protocol: 'ip', field: 'saddr' } }
+  const fromOne = { match: { op: '==', left: saddr, right: '10.60.0.1' } }
+  const rule = { family: 'inet', table: 'filter', chain: 'input', handle: 7, expr: [fromOne, { accept: null }] }
+  const some = { known: parseFirewall({ nftables: [chain('filter', 'input'), { rule }] }) }
+
+  test('that takes some is not certain, unless the senders are known', () => {
+    const messages = (source: string) =>
+      runChecks(readingsWith({ file: { state: 'valid', target: targetOf(source) }, firewall: some }))
+        .filter(({ id }) => id === 'firewall')
+        .map(({ result, message }) => `${result}: ${message}`)
+    const where = 'the chain input of the table inet filter'
+    expect(messages('vxlan: {id: 42}')).toEqual([
+      `unknown: whether ${where} lets in what comes to UDP port 4789 is not certain: see the rule with the handle 7 (nft -a list chain inet filter input)`
+    ])
+    expect(messages('vxlan: {id: 42}, from: [10.60.0.1, 10.60.0.2]')).toEqual([
+      expect.stringContaining(
+        `warning: ${where} drops what comes to UDP port 4789 from 10.60.0.2: span span0 gets nothing of that.`
+      )
+    ])
+    expect(messages('vxlan: {id: 42}, from: [10.60.0.1]')).toEqual([expect.stringMatching(/^ok: each chain of/)])
+  })
+
   test('that cannot be read is not guessed', () => {
     const firewall = { unknown: 'what the firewall lets in is not known' }
     expect(found({ file: { state: 'valid', target }, firewall })).toEqual([['firewall', 'unknown', null]])

@@ -1,7 +1,7 @@
 /** A VXLAN as a source on a host that others use, too: its interface, its senders, and a firewall. */
 import { once } from 'node:events'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
-import { findClosedChains, parseFirewall } from '../../src/host/nftables/firewall.ts'
+import { findBarriers, parseFirewall } from '../../src/host/nftables/firewall.ts'
 import { examine, findingsOf } from '../lab/commands/doctor.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import {
@@ -370,6 +370,20 @@ const rulesets = {
     'policy accept; udp dport 4789 accept',
     false,
     'table ip raw { chain early { type filter hook prerouting priority raw; udp dport 4000-5000 drop; }; }'
+  ],
+  'drops what the card gets': [
+    'policy accept',
+    false,
+    'table netdev early { chain early { type filter hook ingress device "ens192" priority 0; udp dport 4789 drop; }; }'
+  ],
+  'takes what the sender sends': ['policy drop; ip saddr 10.50.0.0/24 accept', true],
+  'drops what the sender sends': ['ip saddr 10.50.0.1 drop', false],
+  'takes what others send': ['policy drop; ip saddr 10.60.0.0/16 accept', false],
+  'takes groups': ['policy drop; meta pkttype multicast accept; fib daddr type != local accept', false],
+  'takes what it has tracked': ['policy drop; ct state established accept; ct status dnat accept', false],
+  'drops what is none of it': [
+    'tcp flags & (fin | syn) == 0 drop; ip saddr 127.0.0.0/8 drop; fib saddr . iif oif missing drop; tcp dport != 22 drop',
+    true
   ]
 } as const
 
@@ -396,7 +410,11 @@ describe('a firewall of the host', () => {
     for (const [name, rules] of Object.entries(rulesets)) {
       await lab.run(['nft', '-f', '-'], { input: `flush ruleset\n${writeRuleset(rules)}` })
       const firewall = parseFirewall(JSON.parse(await onHost('nft -j list ruleset')))
-      if (findClosedChains(firewall, { family: 'inet', protocol: 'udp', port: 4789 }).length === 0) open.push(name)
+      const place = { receivers: ['10.50.0.2'], interfaces: ['ens192'], devices: ['ens192'] }
+      const arrival = { family: 'inet', protocol: 'udp', port: 4789, sender: '10.50.0.1', ...place } as const
+      const barriers = findBarriers(firewall, arrival)
+      expect(barriers.filter(({ isClosed }) => !isClosed)).toEqual([])
+      if (barriers.length === 0) open.push(name)
       const earlier = await received()
       await lab.send([ether(BROADCAST, stranger, filler(100))], 'out', 'switch')
       // A second datagram, which no ruleset drops, is the last.

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { Diagnostic } from '../../errors.ts'
 import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
 import type { Argv } from '../exec.ts'
-import type { Datagram } from '../nftables/firewall.ts'
+import type { Datagram } from '../nftables/arrival.ts'
 import type { Link, TunnelEnd } from '../snapshot.ts'
 
 /** A module of the kernel that tunnels need. */
@@ -36,7 +36,7 @@ export interface TunnelKind {
   /** What a plan says of the tunnel. */
   facts(tunnel: TunnelSpec): readonly string[]
   /** What senders send to this host. */
-  datagram(tunnel: TunnelSpec): Datagram
+  datagram(tunnel: TunnelSpec): Pick<Datagram, 'family' | 'protocol' | 'port'>
   /** What the host's firewall has to let in, after a plan's row with the facts. */
   readonly letIn: string
   /** Shows which program has the tunnel's port. Missing: there is no port. */

@@ -31,10 +31,17 @@ type TunnelSourceSpec = Extract<SourceSpec, { readonly tunnel: TunnelSpec }>
 
 /** What comes out of a tunnel that ends on this host, in a link which spanplan makes. */
 export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
-  needs: ({ tunnel }, { name }) => ({
+  needs: ({ tunnel, from }, { name }) => ({
     devices: [tunnelName(name, tunnel)],
     tunnels: [tunnel],
-    datagrams: [tunnelKindOf(tunnel).datagram(tunnel)],
+    datagrams: [
+      {
+        ...tunnelKindOf(tunnel).datagram(tunnel),
+        receiver: tunnel.group ?? tunnel.local,
+        senders: tunnel.remote === null ? from : [tunnel.remote],
+        interface: tunnel.interface
+      }
+    ],
     modules: tunnelKindOf(tunnel).modules
   }),
   // Nothing comes out of it before the interface that its packets come on is there.
