@@ -5,7 +5,8 @@ import { printable } from '../printable.ts'
 import { firstTunnelName, tunnelOwner } from '../resources/ownership.ts'
 import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
-import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
+import { type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
+import type { DiscoveredSource } from './docker-sources.ts'
 
 /**
  * Writes a spans.yaml for the mirrors of a host, of spanplan and of others. What the file cannot express is in comments. The
@@ -17,10 +18,10 @@ export function writeImport(host: HostIndex, created: string): string {
   const discovery = discoverSpans(host)
   // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
-  const source = ({ interface: name, directions, filter, remarks }: DiscoveredSource) =>
+  const source = ({ name, directions, filter, remarks }: DiscoveredSource) =>
     remarked(
       document.createNode({
-        ...(writeTunnel(host, name) ?? { interface: name, direction: writeDirections(directions) }),
+        ...(writeTunnel(host, name) ?? { ...name, direction: writeDirections(directions) }),
         ...(filter !== null && { filter })
       }),
       remarks
@@ -43,8 +44,8 @@ export function writeImport(host: HostIndex, created: string): string {
 }
 
 /** The keys of a source that spanplan has made this interface for; null: it has not made it. */
-function writeTunnel(host: HostIndex, device: string): object | null {
-  const link = host.linkOf(device)
+function writeTunnel(host: HostIndex, name: DiscoveredSource['name']): object | null {
+  const link = 'interface' in name ? host.linkOf(name.interface) : undefined
   const owner = link && tunnelOwner(host, link, '')
   if (link?.tunnel === undefined || owner == null) return null
   const tables = host.senderTables?.state === 'usable' ? host.senderTables.tables : []

@@ -1,4 +1,6 @@
 /** A Docker network as a source: every frame on it, once, whoever sends it, from containers that come later too. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
@@ -99,6 +101,18 @@ async function heard(network = networks.shop): Promise<string[]> {
 }
 
 const all = ['container to container', 'container to host', 'container to all', 'host to container', 'host to all']
+
+test.each(['network: shop', 'network: bridge, direction: egress', 'container: web, direction: ingress'])(
+  'import finds { %s }',
+  async (source) => {
+    await write(source)
+    await spanplan(lab, ['apply', '--yes'])
+    const { stdout } = await spanplan(lab, ['import'])
+    await writeFile(join(lab.files, 'spans.yaml'), stdout)
+    expect(stdout).not.toMatch(/interface|# +it /)
+    await expectConverged(lab)
+  }
+)
 
 describe('every frame on the network', () => {
   test('arrives once, and nothing of the mirrors is left after a destroy', async () => {
