@@ -3,7 +3,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupsOf } from '../host/host-index.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
-import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
+import type { DesiredSpan } from '../resources/desired-state.ts'
 import { type Wait, writeWait } from '../resources/kind.ts'
 import type { KindName } from '../resources/registry.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
@@ -13,7 +13,8 @@ import { counted } from '../text-lines.ts'
 import { type Advice, writeAdvice } from './advice.ts'
 import { type CarrierCause, causes, isCarrierCause } from './counters/causes.ts'
 import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
-import { isIdle, type SourceIdleness, writeIdleSource } from './counters/idleness.ts'
+import type { PathMirror } from './counters/frame-path.ts'
+import { askOfSilence, isIdle, type SourceIdleness, writeIdleSource } from './counters/idleness.ts'
 import type { SensorHealth } from './sensor-health.ts'
 import type { Degraded, SilentWatch } from './watch-state.ts'
 
@@ -169,18 +170,19 @@ function countDrift({ length }: readonly PlannedChange[], what: string, advise: 
 export function explainIdleness({ span, points, idle, maxIdle }: SourceIdleness): Diagnostic {
   const [{ source, item, origin }] = points
   const message = `no frame has come from ${writeIdleSource(points)} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
-  const hint = points.some(({ serves }) => serves !== null)
-    ? 'do its containers still send anything?'
-    : "is the switch's mirror session still there?"
   return {
-    ...diagnostic('SOURCE_IDLE', message, hint, origin),
+    ...diagnostic('SOURCE_IDLE', message, askOfSilence(points), origin),
     subject: { span, kind: 'interface', id: [source[0]], item }
   }
 }
 
 /** What is wrong with a source that has no carrier, or had none. */
-export function explainCarrier({ source }: CopyPoint, cause: CarrierCause): Diagnostic {
-  return diagnostic('CARRIER_LOST', `${writeSourceName(source)} ${causes[cause].clause}`, causes[cause].hint)
+export function explainCarrier(
+  { point: { source }, underlay }: Pick<PathMirror, 'point' | 'underlay'>,
+  cause: CarrierCause
+): Diagnostic {
+  const below = cause === 'underlay_down' && underlay !== null ? ` (${underlay.name})` : ''
+  return diagnostic('CARRIER_LOST', `${writeSourceName(source)} ${causes[cause].clause}${below}`, causes[cause].hint)
 }
 
 /** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
@@ -193,7 +195,7 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
     const { text, hint } = causes[cause]
     const isOwn = 'isOwn' in causes[cause] || !changes.some(({ kind, device }) => isChanged(kind, device))
     if (isCarrierCause(cause))
-      return hop.kind === 'interface' ? [{ diagnostic: explainCarrier(hop.point, cause), isOwn }] : []
+      return hop.kind === 'interface' ? [{ diagnostic: explainCarrier(hop, cause), isOwn }] : []
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
     const message = `${counted(frames, 'frame')} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`

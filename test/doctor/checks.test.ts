@@ -323,6 +323,16 @@ describe('interfaces', () => {
     const containers = readFileSync(join(folder, 'spans.yaml'), 'utf8').replace('filter: not port 22', 'max_idle: 5m')
     const view = see(readSnapshot(folder, 'host.json'), containers)
     expect(found({ spans: reportOn(view, { idle: 400 }) })).toContainEqual(['silence', 'problem', null])
+    const messages = runChecks(readingsWith({ spans: reportOn(view, { idle: 400 }) }))
+      .filter(({ id }) => id === 'silence')
+      .map(({ message }) => message.split(' for ')[0])
+    expect(messages[0]).toBe('span span0: no frame has come from web')
+    const tunnels = join(casesFolder, 'vxlan-source-in-sync')
+    const tunnel = see(readSnapshot(tunnels, 'host.json'), readFileSync(join(tunnels, 'spans.yaml'), 'utf8'))
+    const silent = runChecks(readingsWith({ spans: reportOn(tunnel, { idle: 90_000, frames: 0 }) }))
+    expect(silent.find(({ id }) => id === 'silence')?.message).toMatch(
+      /^span span0: no frame has ever come from vxlan 42, .*; do its senders still send/
+    )
   })
 })
 

@@ -192,6 +192,20 @@ describe('what is healthy', () => {
     ])
   })
 
+  test('of a tunnel, the interface that its packets come on has the carrier, and senders are asked about', () => {
+    const folder = join(casesFolder, 'vxlan-source-in-sync')
+    const text = readFileSync(join(folder, 'spans.yaml'), 'utf8').replace('filter: not port 22', 'max_idle: 5m')
+    const view = see(readSnapshot(folder, 'host.json'), text)
+    const [span] = report(view, { carrier: false }).spans
+    expect(span?.unhealthy.map(({ code, message }) => `${code} ${message}`)).toContain(
+      'CARRIER_LOST vxlan 42 gets nothing: the interface below it is down, or has no carrier (ens192)'
+    )
+    const all = report(view, { idle: 300, frames: 0 }).spans.flatMap(({ unhealthy }) => unhealthy)
+    expect(all.find(({ code }) => code === 'SOURCE_IDLE')).toMatchObject({
+      hint: expect.stringMatching(/firewall.*"from".*spanplan doctor/)
+    })
+  })
+
   test('frames that are lost', () => expect(codes(see(), { lost: 1 })).toEqual(['FRAMES_LOST']))
 
   test('a span that the watch cannot keep in sync', () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PlanView } from '../../plan/plan-view.ts'
 import type { CopyPoint } from '../../resources/desired-state.ts'
 import { causeOfNoCarrier } from '../../status/counters/flow-report.ts'
+import { findUnderlay } from '../../status/counters/frame-path.ts'
 import { explainCarrier } from '../../status/health.ts'
 import type { EmitEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
@@ -44,7 +45,12 @@ export function openCarrierRecorder(emit: EmitEvent) {
   return ({ desired, host }: Pick<PlanView, 'desired' | 'host'>): void => {
     // One that is missing or down is in the plan.
     const isUp = ({ point }: Source) => host.linkOf(point.device.name)?.up === true
-    const hasCarrier = ({ point }: Source) => host.linkOf(point.device.name)?.carrier === true
+    const isLinked = ({ point }: Source) => host.linkOf(point.device.name)?.carrier === true
+    const hasUnderlay = ({ point }: Source) => {
+      const underlay = findUnderlay(point, host)
+      return underlay === undefined || (underlay.up && underlay.carrier)
+    }
+    const hasCarrier = (one: Source) => isLinked(one) && hasUnderlay(one)
     const sources = desired.spans.flatMap(({ name: span, mirrors }) => {
       const points = new Map(mirrors.map((point) => [point.device.name, point]))
       return [...points.values()].map((point) => ({ span, point }))
@@ -55,7 +61,11 @@ export function openCarrierRecorder(emit: EmitEvent) {
       sources.filter((one) => isUp(one) && !hasCarrier(one)),
       (one) => !isPlanned(one)
     )
-    const diagnosticOf = ({ point }: Source) => explainCarrier(point, causeOfNoCarrier(point))
+    const diagnosticOf = (one: Source) => {
+      const { point } = one
+      const cause = isLinked(one) && !hasUnderlay(one) ? 'underlay_down' : causeOfNoCarrier(point)
+      return explainCarrier({ point, underlay: findUnderlay(point, host) ?? null }, cause)
+    }
     for (const one of started) emit({ type: 'carrier_lost', ...one, diagnostic: diagnosticOf(one) })
     for (const one of ended) if (hasCarrier(one)) emit({ type: 'carrier_back', ...one, diagnostic: diagnosticOf(one) })
   }
