@@ -191,8 +191,8 @@ test('a bridge whose name tc misreads costs what the host sends alone', async ()
 test.each([
   ['shoop', 'waits for the Docker network shoop (did you mean "shop"?)'],
   ['Shop', 'waits for the Docker network Shop (did you mean "shop"?)'],
-  ['nonee', 'waits for the Docker network nonee'],
-  ['later', 'waits for the Docker network later']
+  ['sto', 'waits for the Docker network sto (there are: bridge, shop, slashed and stock)'],
+  ['later', 'waits for the Docker network later (there are: bridge, shop, slashed and stock)']
 ])('a network %s that is not there is waited for', async (name, said) => {
   await write(`network: ${name}`)
   const { stdout } = await spanplan(lab, ['plan'])

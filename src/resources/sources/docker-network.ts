@@ -4,6 +4,7 @@ import { composeLabel, dockerBridge, label } from '../../host/docker/docker-name
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Link } from '../../host/snapshot.ts'
+import { quote } from '../../printable.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
@@ -122,11 +123,13 @@ function suggestNetwork(name: string, { spans }: Spec, { networks }: HostIndex):
   )
   const composed = others.filter(({ labels }) => labels[composeLabel.network] === name).map((one) => one.name)
   if (composed.length > 0) return ` (Compose calls ${listNames(composed)} that: write Docker's name)`
-  const hint = suggestSlips(
-    name,
-    others.map((one) => one.name)
-  )
-  return hint === undefined ? '' : ` (${hint})`
+  const names = others.map((one) => one.name)
+  // Compose puts a project's name before those of its networks.
+  const ofProject = others
+    .filter((one) => one.labels[composeLabel.project] === name || one.name.startsWith(`${name}_`))
+    .map((one) => quote(one.name))
+  const hint = ofProject.length > 0 ? `did you mean ${listNames(ofProject)}?` : suggestSlips(name, names)
+  return names.length === 0 ? '' : ` (${hint ?? `there are: ${listNames(names)}`})`
 }
 
 /** The live span that a network hands out. */
