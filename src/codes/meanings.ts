@@ -11,6 +11,7 @@ export type Part =
   | 'requests'
   | 'offloads'
   | 'mtu'
+  | 'modules'
   | 'files'
 
 /** What a code means to the program, in all of its messages. */
@@ -77,6 +78,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   SOURCE_NETWORK_OF_SPAN: { endedBy: 'file' },
   TUNNEL_TAKEN: { endedBy: 'repair' },
   TUNNEL_FAILED: { endedBy: 'repair' },
+  MODULE_MISSING: { endedBy: 'repair', part: 'modules', hintIsCommand: true },
   SENDERS_OVERLAP: { endedBy: 'repair' },
   SENDERS_UNSUPPORTED: { endedBy: 'repair' },
   ADDRESS_MISSING: { endedBy: 'repair' },

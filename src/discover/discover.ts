@@ -10,18 +10,11 @@ import { readPortMark } from '../resources/port-role.ts'
 import { checkInterface } from '../resources/sources/check-interface.ts'
 import { hostHooks } from '../resources/sources/host-source-kind.ts'
 import { checkData } from '../spec/load.ts'
-import { type Direction, directionKeys } from '../spec/values/direction.ts'
+import { directionKeys } from '../spec/values/direction.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
 import type { Data } from '../spec/yaml/tree.ts'
+import { type DiscoveredSource, type HookSource, nameDockerSources } from './docker-sources.ts'
 import { filterToPcap, joinParts, type PcapPart } from './filter-to-pcap.ts'
-
-/** A source of a discovered span, with remarks for the user. */
-export interface DiscoveredSource {
-  readonly interface: string
-  readonly directions: readonly Direction[]
-  readonly filter: string | null
-  readonly remarks: readonly string[]
-}
 
 /** A bridge that mirrors feed, as a span of a file. */
 export interface DiscoveredSpan {
@@ -53,10 +46,15 @@ interface Copy {
   readonly action: MirrorAction
 }
 
-/** The names of the bridges that mirrors of this host feed. */
+/** The names of the bridges that mirrors of this host feed, and of those whose frames they copy, or whose ports'. */
 export function discoverBridges(host: HostIndex): string[] {
-  const targets = new Set(findCopies(host).map(({ action }) => action.target))
-  return host.links.filter(({ kind, name }) => kind === 'bridge' && targets.has(name)).map(({ name }) => name)
+  const copies = findCopies(host)
+  const targets = new Set(copies.map(({ action }) => action.target))
+  const isBridge = (name: string) => host.linkOf(name)?.kind === 'bridge'
+  const fed = [...targets].filter(isBridge)
+  if (fed.length === 0) return []
+  const devices = copies.flatMap(({ filter: { device } }) => [device, host.linkOf(device)?.master ?? device])
+  return [...new Set([...fed, ...devices.filter(isBridge)])]
 }
 
 /** Discovers the spans that the mirrors of a host make. */
@@ -108,7 +106,7 @@ function noBridgeReason(target: string, link: Link | undefined): string {
 function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): DiscoveredSpan {
   const { network, sensors, remarks: networkRemarks } = discoverNetwork(bridge.name, host)
   const remarks: string[] = []
-  const sources: DiscoveredSource[] = []
+  const hooks: HookSource[] = []
   let largest = 0
   const own = copies.filter(({ action }) => action.target === bridge.name)
   for (const device of new Set(own.map(({ filter }) => filter.device))) {
@@ -120,9 +118,10 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): D
       remarks.push(`${device}: ${problem}`)
       continue
     }
-    sources.push(...sourcesOf(device, bridge.name, copies, host))
+    hooks.push(...hooksOf(device, bridge.name, copies, host))
     largest = Math.max(largest, link.mtu)
   }
+  const sources = nameDockerSources(hooks, host, (name) => problemOf(bridge.name, { sources: [name] }) === null)
   remarks.push(...networkRemarks)
   const outputs = host.portsOf(bridge.name).filter((port) => readPortMark(host, port)?.wasPort === false)
   const left = outputs.flatMap(({ name }) => {
@@ -140,9 +139,9 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): D
   }
 }
 
-/** One source for each tc hook that is mirrored, or one for both. */
-function sourcesOf(device: string, target: string, copies: readonly Copy[], host: HostIndex): DiscoveredSource[] {
-  const sources = directionKeys.both.flatMap((direction): DiscoveredSource[] => {
+/** One for each tc hook that is mirrored. */
+function hooksOf(device: string, target: string, copies: readonly Copy[], host: HostIndex): HookSource[] {
+  return directionKeys.both.flatMap((direction): HookSource[] => {
     const tcHook = hostHooks[direction]
     const onHook = copies.filter((copy) => copy.filter.device === device && copy.tcHook === tcHook)
     const own = onHook.filter(({ action }) => action.target === target)
@@ -160,9 +159,9 @@ function sourcesOf(device: string, target: string, copies: readonly Copy[], host
       if (problems.length === 0) problems.push('its filters look for frames with and without a VLAN tag.')
       problems.push('THIS COPIES EVERY FRAME: put your expression here, as "filter: …".')
     }
-    return [{ interface: device, directions: [direction], filter, remarks: [...problems, ...remarksOf(own, onHook)] }]
+    const remarks = [...problems, ...remarksOf(own, onHook)]
+    return [{ name: { interface: device }, direction, directions: [direction], filter, remarks }]
   })
-  return joinHooks(sources)
 }
 
 /** A filter on another chain, or in a class, gets only what other filters send there: its own match is not all. */
@@ -218,13 +217,6 @@ function endsBefore(one: AnyFilter, other: AnyFilter): boolean {
 }
 
 const chainOf = (filter: AnyFilter) => `${placeOf(filter)} ${filter.chain}`
-
-/** Joins both hooks of a device into one source, where their filters are the same. */
-function joinHooks(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
-  const [one, other] = sources
-  if (one === undefined || other === undefined || one.filter !== other.filter) return [...sources]
-  return [{ ...one, directions: directionKeys.both, remarks: [...new Set([...one.remarks, ...other.remarks])] }]
-}
 
 function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 'network' | 'sensors' | 'remarks'> {
   const network = host.networks.find((one) => dockerBridge(one) === bridge)

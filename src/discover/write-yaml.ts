@@ -2,11 +2,12 @@ import { Document, type Node, Scalar } from 'yaml'
 import type { HostIndex } from '../host/host-index.ts'
 import { readSenders, senderTableName } from '../host/nftables/sender-table.ts'
 import { printable } from '../printable.ts'
-import { isOwnTunnel } from '../resources/marks.ts'
+import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../resources/ownership.ts'
 import { printOutput } from '../spec/outputs/registry.ts'
 import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
-import { type DiscoveredSource, type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
+import { type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
+import type { DiscoveredSource } from './docker-sources.ts'
 
 /**
  * Writes a spans.yaml for the mirrors of a host, of spanplan and of others. What the file cannot express is in comments. The
@@ -18,10 +19,10 @@ export function writeImport(host: HostIndex, created: string): string {
   const discovery = discoverSpans(host)
   // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
-  const source = ({ interface: name, directions, filter, remarks }: DiscoveredSource) =>
+  const source = ({ name, directions, filter, remarks }: DiscoveredSource) =>
     remarked(
       document.createNode({
-        ...(writeTunnel(host, name) ?? { interface: name, direction: writeDirections(directions) }),
+        ...(writeTunnel(host, name) ?? { ...name, direction: writeDirections(directions) }),
         ...(filter !== null && { filter })
       }),
       remarks
@@ -45,11 +46,14 @@ export function writeImport(host: HostIndex, created: string): string {
 }
 
 /** The keys of a source that spanplan has made this interface for; null: it has not made it. */
-function writeTunnel(host: HostIndex, device: string): object | null {
-  const link = host.linkOf(device)
-  if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
+function writeTunnel(host: HostIndex, name: DiscoveredSource['name']): object | null {
+  const link = 'interface' in name ? host.linkOf(name.interface) : undefined
+  const owner = link && tunnelOwner(host, link, '')
+  if (link?.tunnel === undefined || owner == null) return null
   const tables = host.senderTables?.state === 'usable' ? host.senderTables.tables : []
-  const from = tables.filter(({ name }) => name === senderTableName(device)).flatMap(readSenders)
+  const from = tables
+    .filter(({ name }) => name === senderTableName(firstTunnelName(host, link, owner)))
+    .flatMap(readSenders)
   const source = printSource({ kind: link.tunnel.protocol, tunnel: link.tunnel })
   return { ...source, ...(from.length > 0 && { from }) }
 }
@@ -57,7 +61,7 @@ function writeTunnel(host: HostIndex, device: string): object | null {
 /** The keys of an output that spanplan has made this interface for; null: it has not made it. */
 function writeSent(host: HostIndex, device: string): object | null {
   const link = host.linkOf(device)
-  if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
+  if (link?.tunnel === undefined || !isOwnTunnel(host, link)) return null
   const { protocol, remote } = link.tunnel
   if (protocol !== 'vxlan' || remote === null) return null
   return printOutput({ kind: protocol, tunnel: { ...link.tunnel, remote } })

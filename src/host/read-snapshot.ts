@@ -27,6 +27,7 @@ import type {
   TunnelEnd
 } from './snapshot.ts'
 import { writePlace } from './tc-conventions.ts'
+import { readLacking } from './tunnels/kernel-modules.ts'
 import { readSilence } from './xdp/read-silence.ts'
 
 /**
@@ -41,8 +42,8 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 
 /**
  * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one or
- * two with bpftool, one to three with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, and three for
- * routes.
+ * two with bpftool, one to three with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, three for
+ * routes, and one for each module of tunnels that are not there.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
@@ -68,14 +69,15 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
       manager: request.bridges.has(link.name) ? readManager(link) : null
     })
   )
-  const [routes, attached, senderTables, ways] = await Promise.all([
+  const [routes, attached, senderTables, lacking, ways] = await Promise.all([
     readRoutes(request.routed(links, tc.filters)),
     isProgrammed ? readPrograms(request.programmed(links)) : [],
     request.senders(links) ? readSenderTables() : null,
+    readLacking(request.modules(links)),
     request.remotes?.length ? readWays(request.remotes) : null
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return { bootId, links, opaque, ...tc, attached, routes, ways, nftables, senderTables, silence }
+  return { bootId, links, opaque, ...tc, attached, routes, ways, nftables, senderTables, lacking, silence }
 }
 
 /**

@@ -426,8 +426,17 @@ export interface KernelState {
   readonly nftables: Nftables | null
   /** The tables that choose the senders of tunnels. null: not asked for. */
   readonly senderTables: Nftables | null
+  /** The modules that the kernel lacks. null: not asked for. */
+  readonly lacking: readonly LackingModule[] | null
   /** null: not asked for. */
   readonly silence: Silence | null
+}
+
+/** A module that the kernel does not have: what is wrong, and the command that helps. */
+export interface LackingModule {
+  readonly name: string
+  readonly message: string
+  readonly command: string
 }
 
 /** The state of the host at one moment: all that a plan depends on. */

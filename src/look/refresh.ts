@@ -8,7 +8,7 @@ import { findDifferences, listDifferences } from '../plan/output/compare-plans.t
 import { showView } from '../plan/output/saved-plan.ts'
 import { type PlanView, planRollback, planTarget } from '../plan/plan-view.ts'
 import { readRequestOf, type Target } from '../plan/target.ts'
-import { routedLinks } from '../resources/interface-use.ts'
+import { routedLinks, routedTunnels } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { keepNames } from './listening.ts'
@@ -63,8 +63,11 @@ export async function refreshForRollback(target: Target, first: PlanView): Promi
   // By now, some containers may be named by no span and be on no network of ours.
   const known = first.host.containers.map(({ name }) => ({ container: name }))
   const containers = [...request.containers, ...known]
-  // The rollback removes the bridges that this apply has created.
-  const routed: ReadRequest['routed'] = (links, filters) => routedLinks(links, filters, () => false)
+  // The rollback removes the bridges and tunnels that this apply has created.
+  const routed: ReadRequest['routed'] = (links, filters) => [
+    ...routedLinks(links, filters, () => false),
+    ...routedTunnels(links, target.spec.name, [])
+  ]
   return planRollback(first, indexHost(await readSnapshot({ ...request, containers, routed })))
 }
 

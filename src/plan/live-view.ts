@@ -68,6 +68,6 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
     outputs: host
       .portsOf(name)
       .filter((port) => readPortMark(host, port)?.wasPort === false)
-      .map((port) => ({ device: port.name, name: outputName(port), item: port.name, origin: nowhere }))
+      .map((port) => ({ device: port.name, name: outputName(host, port), item: port.name, origin: nowhere }))
   }
 }

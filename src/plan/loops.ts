@@ -4,8 +4,7 @@ import { type HookPlace, hookKey, type Link, type TcHook } from '../host/snapsho
 import { type CopyPoint, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
 import { tunnelKinds } from '../resources/interface-use.ts'
 import type { Mirror } from '../resources/kinds/mirror.ts'
-import { isOwnTunnel } from '../resources/marks.ts'
-import { isInScope, markOf } from '../resources/ownership.ts'
+import { isInScope, isOwnTunnel, markOf } from '../resources/ownership.ts'
 import { livePoint } from '../resources/sources/host-source-kind.ts'
 import { identifySource } from '../resources/sources/registry.ts'
 import type { Scope } from '../spec/scope.ts'
@@ -184,12 +183,12 @@ export function peerOf(link: Link, host: HostIndex): Link | undefined {
 export function masterOf(link: Link, host: HostIndex): Link | undefined {
   const found = host.linkOf(link.master)
   // A plan takes the interface of a tunnel off its master.
-  return found?.kind === 'vrf' || isOwnTunnel(link) ? undefined : found
+  return found?.kind === 'vrf' || isOwnTunnel(host, link) ? undefined : found
 }
 
 /** The links that frames of a bridge or a bond pass. */
 export function membersOf({ name, kind }: Link, host: HostIndex): readonly Link[] {
-  return kind === 'vrf' ? [] : host.membersOf(name).filter((link) => !isOwnTunnel(link))
+  return kind === 'vrf' ? [] : host.membersOf(name).filter((link) => !isOwnTunnel(host, link))
 }
 
 /** The link that a VLAN or a macvlan sends through. */

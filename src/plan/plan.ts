@@ -71,6 +71,8 @@ export interface PlannedChange {
   readonly disconnects: readonly string[]
   /** What it means that the resource is recreated or adopted, and what else its creation takes. */
   readonly notes: readonly string[]
+  /** What whoever applies the plan has to do beside it: a plan says it, and nothing else. */
+  readonly todo: string | null
   readonly origin: Origin | undefined
   readonly stages: readonly Stage[]
 }
@@ -101,6 +103,8 @@ interface Obstacle extends Place {
   readonly costs: ConflictCost
   /** One for each span that needs the resource, at least one. */
   readonly waits: readonly Wait[]
+  /** The change that cannot be made. Missing: there is none. */
+  readonly change?: PlannedChange
 }
 
 /**
@@ -128,11 +132,15 @@ export function makePlan(state: Resolution, { adopt, recreate, patient, resting 
   const wanted = known.flatMap(({ change }) => (change === null || isLeft(change) ? [] : change))
   const changes = leaveResting(wanted, resting)
   const conflicts = known.flatMap(({ conflict }) => conflict)
-  const alone = conflicts.filter(({ costs }) => patient && costs !== 'span')
+  const alone = [...conflicts, ...findBlocked(changes, state)].filter(({ costs }) => patient && costs !== 'span')
+  const isAlone = (change: PlannedChange) => alone.some(({ change: one }) => one === change)
   const refusals = [
     ...conflicts.flatMap((one) => (alone.includes(one) ? [] : (one.waits[0]?.diagnostic ?? []))),
     ...kinds.flatMap((kind) => kind.obstacles?.(desired, host) ?? []),
-    ...findBlockers(changes, state)
+    ...findBlockers(
+      changes.filter((change) => !isAlone(change)),
+      state
+    )
   ]
   // One thing may be in the way of several; the first says where in the file.
   const distinct = [...groupsOf(refusals, ({ message }) => message).values()].map(([first]) => first)
@@ -225,6 +233,19 @@ export function findBlockers(changes: readonly PlannedChange[], now: ObservedSta
     const resource = before ?? after
     const blockers = resource && kindOf(kind).blockers?.(resource, now, planned)
     return (blockers ?? []).map((blocker) => ({ ...blocker, subject }))
+  })
+}
+
+/** What would have to be recreated, and cannot be removed: it stays as it is, with what is on it. */
+function findBlocked(changes: readonly PlannedChange[], state: ObservedState): Obstacle[] {
+  return changes.flatMap((change): Obstacle | [] => {
+    const { kind, action, before, after, subject, title, origin } = change
+    const costs = (before && kindOf(kind).conflictCosts?.(before)) ?? 'itself'
+    const [blocker] = action === 'replace' && costs === 'dependants' ? findBlockers([change], state) : []
+    if (blocker === undefined) return []
+    const found = { ...blocker, ...(origin && { origin }) }
+    const waits = (after?.spans ?? []).map((span) => waitFor({ ...subject, span }, title, found))
+    return { ...change, costs, waits, change }
   })
 }
 
@@ -425,7 +446,8 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
     facts: factsOf(kind, change),
     reason: change.reason,
     disconnects: findDisconnected(kind, change, host),
-    notes: [created, recreated, adopted].filter((note) => note !== undefined),
+    todo: created ?? null,
+    notes: [recreated, adopted].filter((note) => note !== undefined),
     origin: resource.origin,
     stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forEngine) }))
   }

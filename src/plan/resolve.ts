@@ -23,6 +23,7 @@ import {
   writeSourceName
 } from '../resources/sources/host-source-kind.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
+import { findRenamedLinks } from '../resources/sources/renamed-link.ts'
 import { namesGoingDown } from '../run-dir/going-down.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
@@ -277,7 +278,7 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
     recalled: isUnread
       ? kind.recall(span, context).map((point) => ({ ...point, maxIdle, item: source.id, origin }))
       : [],
-    blocked: blocked.map(({ device }) => device.name),
+    blocked: [...blocked.map(({ device }) => device.name), ...(isUnread ? findRenamedLinks(span, context) : [])],
     items,
     waits: [...hooks.waits, ...blockedWaits, ...waits],
     errors: [...('error' in filter && !context.patient ? [inSpan(span, filter.error)] : []), ...hooks.errors],

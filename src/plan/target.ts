@@ -1,8 +1,8 @@
 import { indexLinks } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import type { Link } from '../host/snapshot.ts'
-import { routedLinks } from '../resources/interface-use.ts'
-import { readTunnelOwner } from '../resources/marks.ts'
+import { routedLinks, routedTunnels } from '../resources/interface-use.ts'
+import { mayBeTunnel } from '../resources/marks.ts'
 import { outputKindOf } from '../resources/outputs/registry.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
@@ -82,9 +82,18 @@ export function readRequestOf(target: Target): ReadRequest {
   const bridges = new Set(spans.map(({ name }) => name))
   const needs = spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, target.spec)))
   const sourced = needs.flatMap(({ containers = [] }) => containers)
-  const outputs = spans.flatMap((span) => span.outputs.flatMap((one) => outputKindOf(one).devices(one, target.spec)))
+  const sent = spans.flatMap((span) => span.outputs)
+  const sending = sent.map((one) => {
+    const kind = outputKindOf(one)
+    return { devices: kind.devices(one, target.spec), modules: kind.modules(one) }
+  })
+  const outputs = sending.flatMap(({ devices }) => devices)
   const devices = [...needs.flatMap((one) => one.devices ?? []), ...outputs]
   const isDevice = isNamed(devices)
+  const written = [
+    ...needs.flatMap(({ tunnels = [] }) => tunnels),
+    ...sent.flatMap((one) => ('tunnel' in one ? one.tunnel : []))
+  ]
   const sourceNetworks = new Set(needs.flatMap((one) => one.networks ?? []))
   // What leads to a container is a source where containers are. Of all others there may be thousands.
   const isOurs = (link: Link) =>
@@ -99,7 +108,10 @@ export function readRequestOf(target: Target): ReadRequest {
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
       const dedicated = dedicatedInterfaces(target.spec, indexLinks(links))
-      return [...new Set([...marked, ...dedicated, ...links.filter(isNamed(outputs)).map(({ name }) => name)])]
+      const tunnels = routedTunnels(links, target.spec.name, written)
+      return [
+        ...new Set([...marked, ...dedicated, ...tunnels, ...links.filter(isNamed(outputs)).map(({ name }) => name)])
+      ]
     },
     remotes: spans.flatMap((span) => span.outputs.flatMap((one) => outputKindOf(one).remotes(one))),
     networks,
@@ -109,9 +121,12 @@ export function readRequestOf(target: Target): ReadRequest {
     containers: [...spans.flatMap(({ sensors }) => sensors), ...sourced],
     tables: true,
     senders: (links) =>
-      target.isDestroy ||
-      choosesSenders(target.spec) ||
-      links.some((link) => readTunnelOwner(link, target.spec.name) !== null),
+      target.isDestroy || choosesSenders(target.spec) || links.some((link) => mayBeTunnel(link, target.spec.name)),
+    modules: (links) => {
+      const there = new Set(links.map(({ name }) => name))
+      const missing = [...needs, ...sending].filter(({ devices = [] }) => !devices.some((name) => there.has(name)))
+      return target.isDestroy ? [] : [...new Set(missing.flatMap(({ modules = [] }) => modules))]
+    },
     deferDocker: target.deferDocker
   }
 }

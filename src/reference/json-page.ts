@@ -134,6 +134,8 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   wait_over: 'something is waited for no longer: `trigger`, `wait`',
   source_gone:
     'a container that a label or a service selects is mirrored no longer: `trigger`, `span`, `source` (its name)',
+  source_renamed:
+    'a container that is mirrored has another name now: `trigger`, `span`, `source` (its name), `before` (the name that it had)',
   warning: 'the plan has a warning: `diagnostic`',
   warning_over: 'the plan has had a warning no more for a minute: `diagnostic`',
   degraded:

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { HostIndex } from '../host/host-index.ts'
-import type { Filter, Link } from '../host/snapshot.ts'
-import { type InterfaceMark, readCookie, readMark, readPortClass } from './marks.ts'
+import type { Filter, Link, TunnelEnd } from '../host/snapshot.ts'
+import type { TunnelSpec } from '../spec/sources/tunnel-spec.ts'
+import { type InterfaceMark, mayBeTunnel, readCookie, readMark, readPortClass, tunnelName } from './marks.ts'
 
 /** Kinds of tunnels: a frame that enters one leaves the host inside another packet, and is not followed. */
 export const tunnelKinds: ReadonlySet<string | null> = new Set([
@@ -51,5 +53,23 @@ export function routedLinks(
     .filter(
       ({ name, index }) => going.has(name) || outputs.has(name) || downByAlias.has(index) || downByCookie.has(name)
     )
+    .map(({ name }) => name)
+}
+
+/**
+ * The names of the links of tunnels whose routes have to be read: those that a plan may remove, or make again.
+ *
+ * @param written the tunnels of the files.
+ */
+export function routedTunnels(
+  links: readonly Link[],
+  owner: string,
+  written: readonly TunnelSpec[]
+): readonly string[] {
+  const ends = new Map(
+    written.map((one): [string, TunnelEnd] => [tunnelName(owner, one), { ...one, external: false, options: [] }])
+  )
+  return links
+    .filter((link) => mayBeTunnel(link, owner) && !isDeepStrictEqual(link.tunnel, ends.get(link.name)))
     .map(({ name }) => name)
 }

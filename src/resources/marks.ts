@@ -192,9 +192,9 @@ export function tunnelName(owner: string, tunnel: TunnelSpec): string {
   return `${tunnel.protocol}-${hex(hashOf('tunnel', owner, ...identity), 8)}`
 }
 
-/** Whether the link is one that spanplan has made for a tunnel, of whatever name its spans are. */
-export function isOwnTunnel(link: Pick<Link, 'name' | 'alias' | 'tunnel'>): boolean {
-  return readTunnelOwner(link, '') !== null
+/** Whether {@link tunnelName} gives names of this form to the links of a protocol. */
+export function isTunnelName(name: string, { protocol }: Pick<TunnelSpec, 'protocol'>): boolean {
+  return new RegExp(`^${protocol}-[0-9a-f]{8}$`).test(name)
 }
 
 /** Writes the alias of a tunnel's link. */
@@ -202,20 +202,14 @@ export function writeTunnelMark(owner: string, protocol: TunnelProtocol): string
   return `spanplan:${owner}:${protocol}`
 }
 
-/**
- * Whose a tunnel is: its alias says so, and its name is one that {@link tunnelName} gives; null for a foreign link, and for one with a copy
- * of an alias. What the link ends need not be what it was made for: `ip link change` may have given it another key.
- *
- * @param owner who may have made a link whose alias does not say it: yet, or since somebody has written another.
- */
-export function readTunnelOwner(
-  { name, alias, tunnel }: Pick<Link, 'name' | 'alias' | 'tunnel'>,
-  owner: string
-): string | null {
-  if (tunnel === undefined || tunnel.external) return null
-  const [, marked] = new RegExp(`^spanplan:([^:]+):${tunnel.protocol}$`).exec(alias ?? '') ?? []
-  if (marked === undefined) return name === tunnelName(owner, tunnel) ? owner : null
-  return new RegExp(`^${tunnel.protocol}-[0-9a-f]{8}$`).test(name) ? marked : null
+/** The owner that the alias of a tunnel's link names; null: it names none. */
+export function readTunnelMark(alias: string | null, { protocol }: Pick<TunnelSpec, 'protocol'>): string | null {
+  return new RegExp(`^spanplan:([^:]+):${protocol}$`).exec(alias ?? '')?.[1] ?? null
+}
+
+/** Whether a link may be one that spanplan has made for a tunnel, as the link alone tells: a copy of an alias may be on it. */
+export function mayBeTunnel({ name, alias, tunnel }: Pick<Link, 'name' | 'alias' | 'tunnel'>, owner: string): boolean {
+  return tunnel !== undefined && (readTunnelMark(alias, tunnel) !== null || name === tunnelName(owner, tunnel))
 }
 
 /** The name of an owner's table of nftables. */

@@ -1,13 +1,24 @@
 import { label, networkOption } from '../host/docker/docker-names.ts'
 import { type EndpointNote, parseNote } from '../host/docker/endpoint-note.ts'
-import type { HostIndex } from '../host/host-index.ts'
+import type { HostIndex, TcIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { DockerNetwork, Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import { readSubnet, subnetsOverlap } from '../spec/values/subnet.ts'
 import type { DesiredSpans, DesiredState } from './desired-state.ts'
-import { type BridgeMark, bridgeMac, mirrorHandle, readCookie, readMark, sealHandle } from './marks.ts'
+import {
+  type BridgeMark,
+  bridgeMac,
+  isTunnelName,
+  mirrorHandle,
+  readCookie,
+  readMark,
+  readTunnelMark,
+  sealHandle,
+  sealsInterface,
+  tunnelName
+} from './marks.ts'
 
 /** The mark of a span's bridge; null for a foreign bridge, and for one with a copy of a mark: see {@link isMarkCopied}. */
 export function markOf(host: HostIndex, link: Link | undefined): BridgeMark | null {
@@ -36,6 +47,35 @@ export function isMarkCopied(host: HostIndex, link: Link): boolean {
 function isMirrorInto(bridge: string, owner: string, { device, tcHook, handle, pref, chain, mirror }: Filter): boolean {
   if (mirror?.target !== bridge || pref !== mirrorPref || chain !== 0) return false
   return readCookie(mirror.cookie) !== null || handle === mirrorHandle({ owner, span: bridge, device, tcHook })
+}
+
+/** What tells whose a tunnel is, besides its filters. */
+type TunnelLink = Pick<Link, 'name' | 'alias' | 'tunnel'>
+
+/**
+ * Whose a tunnel is: its alias says so, and its name is one that spanplan gives, or its seal is that of its first name; null for a foreign
+ * link, and for one with a copy of an alias. What the link ends need not be what it was made for: `ip link change` may have given it
+ * another key.
+ *
+ * @param owner who may have made a link whose alias does not say it: yet, or since somebody has written another.
+ */
+export function tunnelOwner(host: TcIndex, link: TunnelLink, owner: string): string | null {
+  const { name, alias, tunnel } = link
+  if (tunnel === undefined || tunnel.external) return null
+  const marked = readTunnelMark(alias, tunnel)
+  if (marked === null) return name === tunnelName(owner, tunnel) ? owner : null
+  return isTunnelName(name, tunnel) || firstTunnelName(host, link, marked) !== name ? marked : null
+}
+
+/** Whether the link is one that spanplan has made for a tunnel, of whatever name its spans are. */
+export function isOwnTunnel(host: TcIndex, link: TunnelLink): boolean {
+  return tunnelOwner(host, link, '') !== null
+}
+
+/** The name with which an owner's tunnel was made, whatever somebody has called it since: its seal tells. */
+export function firstTunnelName(host: TcIndex, { name, tunnel }: TunnelLink, owner: string): string {
+  const made = tunnel === undefined ? name : tunnelName(owner, tunnel)
+  return host.filtersAt(name, 'ingress').some(({ handle }) => sealsInterface(handle ?? 0, made)) ? made : name
 }
 
 /** The command that takes the mark off a bridge. */

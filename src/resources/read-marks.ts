@@ -13,8 +13,8 @@ import type {
 import { isInUse } from './interface-use.ts'
 import { planBridge } from './kinds/bridge-steps.ts'
 import { plannedTunnel } from './kinds/tunnel.ts'
-import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie, readTunnelOwner } from './marks.ts'
-import { coversEverySpan, isInScope, markOf, ownsBridge } from './ownership.ts'
+import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
+import { coversEverySpan, isInScope, markOf, ownsBridge, tunnelOwner } from './ownership.ts'
 import { readSeal } from './seal-commands.ts'
 import {
   closingSettings,
@@ -168,7 +168,7 @@ function readForgotten(desired: DesiredState, host: HostIndex, link: Link, entri
 /** The settings that are on when a tunnel, or a bridge as the span of its name needs it, is made; null: spanplan has not made it. */
 function settingsWhenMade({ owner, spanOf }: DesiredState, host: HostIndex, link: Link) {
   const { name } = link
-  if (readTunnelOwner(link, owner) !== null) return plannedTunnel
+  if (tunnelOwner(host, link, owner) !== null) return plannedTunnel
   const mark = markOf(host, link)
   // The address of a bridge is a mark until the bridge has an alias. One that is adopted has both.
   const isMade = mark ? mark.original === null : link.kind === 'bridge' && link.mac === bridgeMac(owner, name)

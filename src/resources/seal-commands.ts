@@ -86,9 +86,13 @@ export const sealField: Field<{ seal: Seal }, 'seal'> = {
   closes: true
 }
 
-/** Reads how far an interface is sealed. */
-export function readSeal(host: TcIndex, device: string): Seal {
-  const filter = findSeal(host, device)
+/**
+ * Reads how far an interface is sealed.
+ *
+ * @param madeAs the name of which the handle of our filter is made.
+ */
+export function readSeal(host: TcIndex, device: string, madeAs = device): Seal {
+  const filter = findSeal(host, device, madeAs)
   if (filter === undefined) return host.hasQdisc(device, 'clsact') ? 'qdisc' : 'none'
   if (!isWhole(filter)) return 'broken'
   return filter.program === dropProgram ? 'sealed' : 'marked'
@@ -145,10 +149,10 @@ export function sealCommands(
  * Our filter on an interface, in the place where every frame that enters meets it. The filter is recognised by its handle, or
  * by its mark: the handle is made of the interface's name, and somebody may rename the interface.
  */
-export function findSeal(host: TcIndex, device: string): Filter | undefined {
+export function findSeal(host: TcIndex, device: string, madeAs = device): Filter | undefined {
   const isMarked = (filter: Filter) => readPortClass(filter.classId) !== null && isWhole(filter)
   const isOurs = (filter: Filter) =>
-    isInPlace(filter) && (sealsInterface(filter.handle ?? 0, device) || isMarked(filter))
+    isInPlace(filter) && (sealsInterface(filter.handle ?? 0, madeAs) || isMarked(filter))
   return host.filtersAt(device, 'ingress').find(isOurs)
 }
 

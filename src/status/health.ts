@@ -12,7 +12,8 @@ import { counted } from '../text-lines.ts'
 import { type Advice, writeAdvice } from './advice.ts'
 import { type CarrierCause, causes, isCarrierCause } from './counters/causes.ts'
 import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
-import { isIdle, type SourceIdleness, writeIdleSource } from './counters/idleness.ts'
+import type { PathMirror } from './counters/frame-path.ts'
+import { askOfSilence, isIdle, type SourceIdleness, writeIdleSource } from './counters/idleness.ts'
 import type { SensorHealth } from './sensor-health.ts'
 import type { Degraded, SilentWatch } from './watch-state.ts'
 
@@ -168,18 +169,16 @@ function countDrift({ length }: readonly PlannedChange[], what: string, advise: 
 export function explainIdleness({ span, points, idle, maxIdle }: SourceIdleness): Diagnostic {
   const [{ source, item, origin }] = points
   const message = `no frame has come from ${writeIdleSource(points)} for ${writeDuration(idle)} (max_idle: ${writeDuration(maxIdle)})`
-  const hint = points.some(({ serves }) => serves !== null)
-    ? 'do its containers still send anything?'
-    : "is the switch's mirror session still there?"
   return {
-    ...diagnostic('SOURCE_IDLE', message, hint, origin),
+    ...diagnostic('SOURCE_IDLE', message, askOfSilence(points), origin),
     subject: { span, kind: 'interface', id: [source[0]], item }
   }
 }
 
 /** What is wrong with a source, or an output, of this name that has no carrier, or had none. */
-export function explainCarrier(name: string, cause: CarrierCause): Diagnostic {
-  return diagnostic('CARRIER_LOST', `${name} ${causes[cause].clause}`, causes[cause].hint)
+export function explainCarrier(name: string, cause: CarrierCause, underlay: string | null = null): Diagnostic {
+  const below = cause === 'underlay_down' && underlay !== null ? ` (${underlay})` : ''
+  return diagnostic('CARRIER_LOST', `${name} ${causes[cause].clause}${below}`, causes[cause].hint)
 }
 
 /** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
@@ -191,7 +190,10 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
   return hop.losses.flatMap(({ cause, frames }) => {
     const { text, hint } = causes[cause]
     const isOwn = 'isOwn' in causes[cause] || !changes.some(({ kind, device }) => isChanged(kind, device))
-    if (isCarrierCause(cause)) return [{ diagnostic: explainCarrier(hopTitle(hop), cause), isOwn }]
+    if (isCarrierCause(cause)) {
+      const underlay = hop.kind === 'interface' ? (hop.underlay?.name ?? null) : null
+      return [{ diagnostic: explainCarrier(hopTitle(hop), cause, underlay), isOwn }]
+    }
     // A span without a sensor is healthy. A listed sensor that is missing is a wait.
     if (frames === null || cause === 'no_sensor') return []
     const message = `${counted(frames, 'frame')} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`

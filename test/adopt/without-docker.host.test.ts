@@ -204,7 +204,7 @@ describe('what does other work is not taken over', () => {
         await makeMirrors()
         await tc('filter', 'add', 'dev', 'ens192', 'parent', 'ffff:', 'pref', '7', ...everything, 'flowid', '1:5')
       },
-      why: 'that does other work'
+      why: 'that no span takes over'
     },
     'a filter that also sorts into a class': {
       make: async () => {

@@ -43,6 +43,7 @@ function work(title: string, turn: number, tools: readonly string[]): Work {
     facts: [],
     reason: '',
     notes: [],
+    todo: null,
     origin: undefined,
     stages: [stage]
   }

@@ -41,6 +41,21 @@ function stockHost(): Snapshot {
   }
 }
 
+/** A host where each frame of the network shop is copied once, and what one container gets besides. */
+function dockerNetworkHost(): Snapshot {
+  const host = hostOf('container-source-converged')
+  const [filter] = host.filters.filter(({ mirror }) => mirror !== null)
+  if (filter === undefined || host.docker.state !== 'read') throw new Error('the fixture has changed')
+  const network = host.docker.networks.find(({ name }) => name === 'shop')
+  const bridge = host.links.find(({ name }) => name === `br-${network?.id.slice(0, 12)}`)
+  const ports = host.links.filter(({ master }) => master === bridge?.name)
+  const places = [
+    ...[bridge?.name ?? '', ports[0]?.name ?? ''].map((device) => ({ device, tcHook: 'egress' as const })),
+    ...ports.map(({ name: device }) => ({ device, tcHook: 'ingress' as const }))
+  ]
+  return { ...host, filters: places.map((place) => ({ ...filter, ...place })) }
+}
+
 /** Each filter of the stock kernel alone, so that the expression of each is seen. */
 function oneByOne(): string[] {
   const host = stockHost()
@@ -61,6 +76,12 @@ const cases: Readonly<Record<string, () => Snapshot>> = {
     docker: { state: 'unreachable', reason: { code: 'DOCKER_UNREACHABLE', message: 'Docker is\u001b[31m away' } }
   }),
   'bridge-gone': () => hostOf('drift-bridge-gone'),
+  containers: () => hostOf('container-source-converged'),
+  'docker-network': dockerNetworkHost,
+  'docker-network-without-docker': () => ({
+    ...dockerNetworkHost(),
+    docker: { state: 'unreachable', reason: { code: 'DOCKER_UNREACHABLE', message: 'Docker is away' } }
+  }),
   nothing: () => hostOf('fresh')
 }
 

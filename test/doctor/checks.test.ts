@@ -4,17 +4,20 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { runChecks } from '../../src/doctor/all-checks.ts'
 import { findInstallations } from '../../src/doctor/gather/installations.ts'
-import { judgeModule, listModules } from '../../src/doctor/gather/kernel-modules.ts'
+import { neededModules } from '../../src/doctor/gather/needed-modules.ts'
 import { parseUnits, type UnitReading } from '../../src/doctor/gather/systemd.ts'
 import { renderFindings } from '../../src/doctor/output.ts'
 import type { DoctorReadings } from '../../src/doctor/readings.ts'
 import type { Diagnostic } from '../../src/errors.ts'
+import { indexHost } from '../../src/host/host-index.ts'
 import { parseFirewall } from '../../src/host/nftables/firewall.ts'
 import { parsePacketListeners } from '../../src/host/parsers/packet-listeners.ts'
+import { judgeModule } from '../../src/host/tunnels/kernel-modules.ts'
 import { makeTarget } from '../../src/plan/target.ts'
 import { plain } from '../../src/printable.ts'
 import { warnOfListeners } from '../../src/resources/kinds/xdp.ts'
 import { everySpan } from '../../src/spec/scope.ts'
+import { makeHeadline } from '../../src/status/output/headline.ts'
 import type { SilentWatch } from '../../src/status/watch-state.ts'
 import { converged, fixture, see } from '../lab/fixtures/converged.ts'
 import { casesFolder, readSnapshot } from '../lab/fixtures/plan-case.ts'
@@ -171,10 +174,22 @@ describe('modules', () => {
   })
 
   test('those that only some sources need are looked at where the file has such a source', () => {
-    const list = (source: string) => listModules(load(`version: 1\nspans: {span0: {sources: [{${source}}]}}`))
-    expect(list('interface: ens192')).toEqual(listModules(undefined))
-    expect(list('vxlan: {id: 42}')).toEqual([...listModules(undefined), 'vxlan'])
-    expect(list('erspan: {local: 192.0.2.1, type: 1}')).toEqual([...listModules(undefined), 'ip_gre'])
+    const list = (source: string) => neededModules(load(`version: 1\nspans: {span0: {sources: [{${source}}]}}`))
+    expect(list('interface: ens192')).toEqual(neededModules(undefined))
+    expect(list('vxlan: {id: 42}')).toEqual([...neededModules(undefined), 'vxlan'])
+    expect(list('erspan: {local: 192.0.2.1, type: 1}')).toEqual([...neededModules(undefined), 'ip_gre'])
+  })
+
+  test('one that a tunnel waits for is told here, and nowhere else', () => {
+    const text = fixture('spans.yaml').replace('sources:\n', 'sources:\n      - {gretap: {local: 10.0.3.7}}\n')
+    const lacking = [{ name: 'ip_gre', message: 'the running kernel has no ip_gre', command: 'modprobe ip_gre' }]
+    const view = see({ ...converged, lacking }, text)
+    expect(makeHeadline(reportOn(view).known.report)).toMatchObject([
+      { text: expect.stringMatching(/the running kernel has no ip_gre/), action: 'modprobe ip_gre' }
+    ])
+    expect(found({ spans: reportOn(view), modules: new Map([['ip_gre', { known: 'missing' }]]) })).toEqual([
+      ['kernel_modules', 'problem', 'apt-get install linux-image-amd64']
+    ])
   })
 
   test('what modprobe of kmod 34 says', () => {
@@ -308,6 +323,16 @@ describe('interfaces', () => {
     const containers = readFileSync(join(folder, 'spans.yaml'), 'utf8').replace('filter: not port 22', 'max_idle: 5m')
     const view = see(readSnapshot(folder, 'host.json'), containers)
     expect(found({ spans: reportOn(view, { idle: 400 }) })).toContainEqual(['silence', 'problem', null])
+    const messages = runChecks(readingsWith({ spans: reportOn(view, { idle: 400 }) }))
+      .filter(({ id }) => id === 'silence')
+      .map(({ message }) => message.split(' for ')[0])
+    expect(messages[0]).toBe('span span0: no frame has come from web')
+    const tunnels = join(casesFolder, 'vxlan-source-in-sync')
+    const tunnel = see(readSnapshot(tunnels, 'host.json'), readFileSync(join(tunnels, 'spans.yaml'), 'utf8'))
+    const silent = runChecks(readingsWith({ spans: reportOn(tunnel, { idle: 90_000, frames: 0 }) }))
+    expect(silent.find(({ id }) => id === 'silence')?.message).toMatch(
+      /^span span0: no frame has ever come from vxlan 42, .*; do its senders still send/
+    )
   })
 })
 
@@ -510,6 +535,17 @@ test('the marks of another name: old, unless a file or a watch has the name', ()
   expect(found({ file, spans }).map(([id]) => id)).not.toContain('marks')
 })
 
+test('the marks of tunnels, also of one that somebody has renamed', () => {
+  const marksOn = (name: string) => {
+    const host = { known: indexHost(readSnapshot(join(casesFolder, name), 'host.json')) }
+    const findings = runChecks(readingsWith({ file: loadNamed('other'), host, watches: [] }))
+    return findings.find(({ id }) => id === 'marks')?.message
+  }
+  const said = 'no file here has the name default, whose mark is on the bridge span0, the interface'
+  expect(marksOn('vxlan-senders-in-sync')).toBe(`${said} vxlan-3d98b18a`)
+  expect(marksOn('vxlan-source-renamed')).toBe(`${said} foo`)
+})
+
 function loadNamed(name: string): DoctorReadings['file'] {
   const { file } = readingsWith()
   if (file.state !== 'valid') throw new Error('the file is valid')
@@ -563,6 +599,28 @@ describe('the firewall', () => {
     const firewall = { known: parseFirewall({ nftables: [chain('filter', 'input'), { rule }] }) }
     expect(found({ file: { state: 'valid', target: targetOf(gre) }, firewall })).toEqual([])
     expect(found({ file: { state: 'valid', target }, firewall })).toHaveLength(1)
+  })
+
+  const saddr = { payload: { protocol: 'ip', field: 'saddr' } }
+  const fromOne = { match: { op: '==', left: saddr, right: '10.60.0.1' } }
+  const rule = { family: 'inet', table: 'filter', chain: 'input', handle: 7, expr: [fromOne, { accept: null }] }
+  const some = { known: parseFirewall({ nftables: [chain('filter', 'input'), { rule }] }) }
+
+  test('that takes some is not certain, unless the senders are known', () => {
+    const messages = (source: string) =>
+      runChecks(readingsWith({ file: { state: 'valid', target: targetOf(source) }, firewall: some }))
+        .filter(({ id }) => id === 'firewall')
+        .map(({ result, message }) => `${result}: ${message}`)
+    const where = 'the chain input of the table inet filter'
+    expect(messages('vxlan: {id: 42}')).toEqual([
+      `unknown: whether ${where} lets in what comes to UDP port 4789 is not certain: see the rule with the handle 7 (nft -a list chain inet filter input)`
+    ])
+    expect(messages('vxlan: {id: 42}, from: [10.60.0.1, 10.60.0.2]')).toEqual([
+      expect.stringContaining(
+        `warning: ${where} drops what comes to UDP port 4789 from 10.60.0.2: span span0 gets nothing of that.`
+      )
+    ])
+    expect(messages('vxlan: {id: 42}, from: [10.60.0.1]')).toEqual([expect.stringMatching(/^ok: each chain of/)])
   })
 
   test('that cannot be read is not guessed', () => {

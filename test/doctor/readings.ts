@@ -1,6 +1,6 @@
 /** A host on which nothing is wrong, as the plan's fixture `converged` has it, for the doctor. */
 
-import { listModules } from '../../src/doctor/gather/kernel-modules.ts'
+import { neededModules } from '../../src/doctor/gather/needed-modules.ts'
 import type { DoctorReadings, Installation } from '../../src/doctor/readings.ts'
 import { parseFirewall } from '../../src/host/nftables/firewall.ts'
 import type { PlanView } from '../../src/plan/plan-view.ts'
@@ -39,7 +39,7 @@ export function readingsWith(more: Partial<DoctorReadings> = {}): DoctorReadings
     canAdminister: true,
     canCapture: true,
     programs: new Map(programs.map((name) => [name, { version: '1.0' }])),
-    modules: new Map(listModules(undefined).map((name) => [name, { known: 'loaded' }])),
+    modules: new Map(neededModules(undefined).map((name) => [name, { known: 'loaded' }])),
     docker: {
       state: 'answers',
       address: 'unix:///var/run/docker.sock',
@@ -87,7 +87,7 @@ export function reportOn(
   view: PlanView,
   traffic: Traffic = {},
   window: ReportInput['window'] = null
-): DoctorReadings['spans'] {
+): Extract<DoctorReadings['spans'], { readonly known: unknown }> {
   const samples = samplesOf(view, traffic)
   const report = makeReport({ view, pauses: [], watch, window, ...samples })
   const advise = () => ({ command: 'spanplan apply' })

@@ -237,6 +237,30 @@ export class Lab implements AsyncDisposable {
     await this.#replay(`/proc/${State.Pid}/ns/net`, device, file, frames.length)
   }
 
+  /** Sends the frames out of a container's interface as fast as it can, again and again, until the function that it gives is called. */
+  async floodFrom(
+    container: Docker.Container,
+    device: string,
+    frames: readonly Buffer[]
+  ): Promise<() => Promise<void>> {
+    const file = await this.#writeFrames(frames)
+    const { State } = await container.inspect()
+    const argv = [
+      `--net=/proc/${State.Pid}/ns/net`,
+      findProgram('tcpreplay'),
+      '--topspeed',
+      '--loop=0',
+      '-i',
+      device,
+      file
+    ]
+    const sending = execa(findProgram('nsenter'), argv, { env: privateEnvironment(this.name), extendEnv: false })
+    return async () => {
+      sending.kill('SIGKILL')
+      await sending.catch(() => undefined)
+    }
+  }
+
   async #countSent(device: string, on?: Side): Promise<number> {
     const argv = ['-n', basename(this.#namespaceOf(device, on)), '-j', '-s', 'link', 'show', 'dev', device]
     const { stdout } = await execa(findProgram('ip'), argv)

@@ -170,6 +170,18 @@ export async function expectFrames(capture: Capture, expected: Readonly<Record<s
   expect(dropped).toBe(0)
 }
 
+/** The same in any order, as where emulated processors share the packets of a tunnel. */
+export async function expectFramesInAnyOrder(
+  capture: Capture,
+  expected: Readonly<Record<string, Buffer>>
+): Promise<void> {
+  const names = new Map(Object.entries(expected).map(([name, frame]) => [frame.toString('hex'), name]))
+  const { frames, dropped } = await capture.stop({ count: names.size })
+  const heard = frames.map((frame) => names.get(frame.toString('hex')) ?? frame.toString('hex'))
+  expect(heard.sort()).toEqual([...names.values()].sort())
+  expect(dropped).toBe(0)
+}
+
 let sent = 0
 
 /** A frame that no other is like. */

@@ -1,4 +1,6 @@
 /** A Docker network as a source: every frame on it, once, whoever sends it, from containers that come later too. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
@@ -100,6 +102,18 @@ async function heard(network = networks.shop): Promise<string[]> {
 
 const all = ['container to container', 'container to host', 'container to all', 'host to container', 'host to all']
 
+test.each(['network: shop', 'network: bridge, direction: egress', 'container: web, direction: ingress'])(
+  'import finds { %s }',
+  async (source) => {
+    await write(source)
+    await spanplan(lab, ['apply', '--yes'])
+    const { stdout } = await spanplan(lab, ['import'])
+    await writeFile(join(lab.files, 'spans.yaml'), stdout)
+    expect(stdout).not.toMatch(/interface|# +it /)
+    await expectConverged(lab)
+  }
+)
+
 describe('every frame on the network', () => {
   test('arrives once, and nothing of the mirrors is left after a destroy', async () => {
     await write('network: shop')
@@ -137,6 +151,22 @@ describe('every frame on the network', () => {
   })
 })
 
+test('each frame arrives once while somebody has renamed the bridge, in a watch', async () => {
+  await write('network: shop')
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  const { shop } = networks
+  if (shop === undefined) throw new Error('there is no such network')
+  await lab.run(['ip', 'link', 'set', 'dev', 'shop0', 'name', 'shop1'])
+  await watch.expectTold(/ip link set dev shop1 name shop0/)
+  await watch.settle()
+  expect(await heard({ ...shop, bridge: 'shop1' })).toEqual(all)
+  await lab.run(['ip', 'link', 'set', 'dev', 'shop1', 'name', 'shop0'])
+  await watch.settle()
+  await expectConverged(lab)
+  expect(await heard()).toEqual(all)
+})
+
 test('each frame on the network that Docker makes itself arrives once', async () => {
   await write('network: bridge')
   await spanplan(lab, ['apply', '--yes'])
@@ -161,8 +191,8 @@ test('a bridge whose name tc misreads costs what the host sends alone', async ()
 test.each([
   ['shoop', 'waits for the Docker network shoop (did you mean "shop"?)'],
   ['Shop', 'waits for the Docker network Shop (did you mean "shop"?)'],
-  ['nonee', 'waits for the Docker network nonee'],
-  ['later', 'waits for the Docker network later']
+  ['sto', 'waits for the Docker network sto (there are: bridge, shop, slashed and stock)'],
+  ['later', 'waits for the Docker network later (there are: bridge, shop, slashed and stock)']
 ])('a network %s that is not there is waited for', async (name, said) => {
   await write(`network: ${name}`)
   const { stdout } = await spanplan(lab, ['plan'])

@@ -1,5 +1,6 @@
 /** The end of a VXLAN as a source: what somebody mirrors into it arrives once, whatever it is, and nothing else does. */
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { startWatch } from '../lab/commands/watch.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { arp, BROADCAST, ether, filler, ipv6Fragments, ipv6Udp, vxlanHeader } from '../lab/frames/frames.ts'
 import { expectConverged, expectFrames, listen, spanplan, writeSpans } from '../lab/spans.ts'
@@ -113,6 +114,27 @@ describe('senders', () => {
 })
 
 describe('the interface', () => {
+  test('stays as it is, and copied from, while a watch sees it or the card below it renamed; a destroy removes it', async () => {
+    const first = 'vxlan: {id: 42}, from: [10.50.0.0/24]'
+    const second = 'vxlan: {id: 44, group: 239.1.1.1, interface: ens192}'
+    await writeSpans(lab, `spans: {span0: {sources: [{${first}}, {${second}}], sensors: [suricata, zeek]}}`)
+    await using watch = await startWatch(lab)
+    await watch.settle()
+    for (const [name, other] of [
+      [tunnel, 'foo'],
+      ['ens192', 'bar']
+    ]) {
+      await onHost(`ip link set dev ${name} name ${other}`)
+      await watch.expectTold(new RegExp(`ip link set dev ${other} name ${name}`))
+      await watch.settle()
+      expect(await heardOf(['out', 'many'])).toEqual(twice('out', 'many'))
+    }
+    expect(watch.told).not.toMatch(/^\S* ?- (?:mirror|tunnel)/m)
+    await onHost('ip link set dev bar name ens192')
+    await watch.settle()
+    await watch.stop()
+  })
+
   test('is shared by spans, goes with the last one, and is made anew with other parameters', async () => {
     const both = (vxlan: string) =>
       writeSpans(

@@ -1,7 +1,7 @@
 /** A VXLAN as a source on a host that others use, too: its interface, its senders, and a firewall. */
 import { once } from 'node:events'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
-import { findClosedChains, parseFirewall } from '../../src/host/nftables/firewall.ts'
+import { findBarriers, parseFirewall } from '../../src/host/nftables/firewall.ts'
 import { examine, findingsOf } from '../lab/commands/doctor.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import {
@@ -57,19 +57,51 @@ describe('senders', () => {
     )
   const table = `inet spanplan_${tunnel}`
 
-  test('are not the host itself, whatever its addresses are, and may be many', async () => {
+  test('may be many', async () => {
     const many = Array.from({ length: 200 }, (_, index) => `10.${index}.0.0/25`)
     await write(`[10.50.0.0/24, ${many.join(', ')}]`)
     await spanplan(lab, ['apply', '--yes'])
     await expectConverged(lab)
-    const frame = ether(BROADCAST, stranger, filler(100))
-    const capture = await listen(lab, zeek)
-    const data = Buffer.concat([vxlanHeader(42), frame]).toString('hex')
-    const program = `require('node:dgram').createSocket('udp4').send(Buffer.from('${data}', 'hex'), 4789, '10.50.0.2', () => process.exit())`
-    await lab.run([process.execPath, '-e', program])
-    expect((await capture.stop({ seconds: 1 })).frames).toEqual([])
-    expect(await onHost(`nft list table ${table}`)).toContain('counter packets 1 bytes 136 drop')
     expect(await heardOf(['out'])).toEqual(twice('out'))
+  })
+
+  /** Sends a datagram as a user without any right: to this address, over IPv6 as if from that sender. */
+  const sender = `use Socket qw(:DEFAULT inet_pton pack_sockaddr_in6);
+    my ($data, $to, $port, $from, $index) = @ARGV;
+    if ($to =~ /:/) {
+      socket(S, AF_INET6, SOCK_DGRAM, 0) or die $!;
+      setsockopt(S, 41, 78, pack('i', 1)) or die "IPV6_FREEBIND: $!";
+      setsockopt(S, 41, 17, pack('i', $index)) or die "IPV6_MULTICAST_IF: $!";
+      bind(S, pack_sockaddr_in6(0, inet_pton(AF_INET6, $from))) or die $!;
+      send(S, pack('H*', $data), 0, pack_sockaddr_in6($port, inet_pton(AF_INET6, $to))) or die $!;
+    } else {
+      socket(S, AF_INET, SOCK_DGRAM, 0) or die $!;
+      setsockopt(S, SOL_SOCKET, SO_BROADCAST, pack('i', 1)) or die $!;
+      setsockopt(S, 0, 32, inet_aton('10.50.0.2')) or die "IP_MULTICAST_IF: $!";
+      send(S, pack('H*', $data), 0, pack_sockaddr_in($port, inet_aton($to))) or die $!;
+    }`
+
+  test.each([
+    { vxlan: 'id: 42', from: '10.50.0.0/24', to: ['10.50.0.2', '10.50.0.255', '224.0.0.1'], by: 'out' },
+    { vxlan: 'id: 42, local: "fd50::2"', from: '"fd50::1"', to: ['fd50::2', 'ff02::1'], by: 'six' },
+    { vxlan: 'id: 44, group: 239.1.1.1, interface: ens192', from: '10.50.0.0/24', to: ['239.1.1.1'], by: 'many' }
+  ] as const)('are no users of the host, wherever they send it to: $vxlan', async ({ vxlan, from, to, by }) => {
+    await writeSpans(
+      lab,
+      `spans: {span0: {sources: [{vxlan: {${vxlan}}, from: [${from}]}], sensors: [suricata, zeek]}}`
+    )
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    const [{ ifindex }] = JSON.parse(await onHost('ip -j link show dev ens192'))
+    const data = Buffer.concat([vxlanHeader(by === 'many' ? 44 : 42), ether(BROADCAST, stranger, filler(100))])
+    const capture = await listen(lab, zeek)
+    const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] as const
+    for (const one of to) {
+      await lab.run([...asNobody, 'perl', '-e', sender, data.toString('hex'), one, '4789', 'fd50::1', String(ifindex)])
+    }
+    expect((await capture.stop({ seconds: 1 })).frames).toEqual([])
+    expect(await onHost('nft list ruleset inet')).toContain(`counter packets ${to.length} bytes`)
+    expect(await heardOf([by])).toEqual(twice(by))
   })
 
   test('are as they were after a rollback, also where somebody has added a rule', async () => {
@@ -171,7 +203,16 @@ describe('the interface', () => {
     await onHost(`ip addr add 10.99.0.1/24 dev ${tunnel}`)
     await onHost('ip link add dev guest type bridge')
     await onHost(`ip link set dev ${tunnel} master guest`)
+    await onHost(`ip link add dev ov type vxlan id 7 dev ${tunnel} remote 10.50.0.1 dstport 4799`)
+    await onHost(`ip route add 10.97.0.0/24 dev ${tunnel}`)
     const said = await expectRefusal(lab, ['destroy', '--all', '--yes'])
+    expect(said).toContain(`the tunnel ${tunnel} cannot be removed: the vxlan ov is built on it`)
+    expect(said).toContain(`the tunnel ${tunnel} cannot be removed: the host has a route through it: 10.97.0.0/24`)
+    expect(said).toContain(`if nothing needs it: ip route del 10.97.0.0/24 dev ${tunnel}`)
+    await write('id: 42, local: 10.50.0.2')
+    expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('the vxlan ov is built on it')
+    await onHost('ip link del dev ov')
+    await onHost(`ip route del 10.97.0.0/24 dev ${tunnel}`)
     expect(said).toContain(`the tunnel ${tunnel} cannot be removed: it has the address 10.99.0.1/24`)
     expect(said).toContain(`if nothing needs it: ip addr del 10.99.0.1/24 dev ${tunnel}`)
     expect(said).toContain(`the tunnel ${tunnel} cannot be removed: it is a port of guest`)
@@ -191,7 +232,7 @@ describe('the interface', () => {
     await onHost(`ip link set dev ${tunnel} down`)
     await onHost(`ip link set dev ${tunnel} name renamed`)
     const refusal = await expectRefusal(lab, ['apply', '--yes'])
-    const [, rename = 'false'] = /give it its name back: (.*)/.exec(refusal) ?? []
+    const [, rename = 'false'] = /give it its name back \(.*\): (.*)/.exec(refusal) ?? []
     await lab.run(['sh', '-c', rename])
     await spanplan(lab, ['apply', '--yes'])
     await spanplan(lab, ['destroy', '--all', '--yes'])
@@ -297,6 +338,9 @@ describe('what keeps the kernel from the tunnel', () => {
     )
     expect((await lab.spanplan(['apply', '--yes'])).stdout).toContain('Applied and verified: nothing; 1 failed.')
     expect(stderr.match(/mirror|qdisc|nothing comes out of vxlan 42/g)).toEqual(['nothing comes out of vxlan 42'])
+    expect(stderr).toContain(
+      'is in another network namespace now: find it, and delete it there or take it back, with: ip -all netns'
+    )
     expect(await onHost('nft list tables inet')).toBe('')
     expect((await lab.spanplan(['plan', '--span', 'span1'])).stdout).toContain('No changes')
     await onSwitch('ip link del dev vx0')
@@ -326,6 +370,20 @@ const rulesets = {
     'policy accept; udp dport 4789 accept',
     false,
     'table ip raw { chain early { type filter hook prerouting priority raw; udp dport 4000-5000 drop; }; }'
+  ],
+  'drops what the card gets': [
+    'policy accept',
+    false,
+    'table netdev early { chain early { type filter hook ingress device "ens192" priority 0; udp dport 4789 drop; }; }'
+  ],
+  'takes what the sender sends': ['policy drop; ip saddr 10.50.0.0/24 accept', true],
+  'drops what the sender sends': ['ip saddr 10.50.0.1 drop', false],
+  'takes what others send': ['policy drop; ip saddr 10.60.0.0/16 accept', false],
+  'takes groups': ['policy drop; meta pkttype multicast accept; fib daddr type != local accept', false],
+  'takes what it has tracked': ['policy drop; ct state established accept; ct status dnat accept', false],
+  'drops what is none of it': [
+    'tcp flags & (fin | syn) == 0 drop; ip saddr 127.0.0.0/8 drop; fib saddr . iif oif missing drop; tcp dport != 22 drop',
+    true
   ]
 } as const
 
@@ -352,7 +410,11 @@ describe('a firewall of the host', () => {
     for (const [name, rules] of Object.entries(rulesets)) {
       await lab.run(['nft', '-f', '-'], { input: `flush ruleset\n${writeRuleset(rules)}` })
       const firewall = parseFirewall(JSON.parse(await onHost('nft -j list ruleset')))
-      if (findClosedChains(firewall, { family: 'inet', protocol: 'udp', port: 4789 }).length === 0) open.push(name)
+      const place = { receivers: ['10.50.0.2'], interfaces: ['ens192'], devices: ['ens192'] }
+      const arrival = { family: 'inet', protocol: 'udp', port: 4789, sender: '10.50.0.1', ...place } as const
+      const barriers = findBarriers(firewall, arrival)
+      expect(barriers.filter(({ isClosed }) => !isClosed)).toEqual([])
+      if (barriers.length === 0) open.push(name)
       const earlier = await received()
       await lab.send([ether(BROADCAST, stranger, filler(100))], 'out', 'switch')
       // A second datagram, which no ruleset drops, is the last.

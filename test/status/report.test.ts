@@ -192,6 +192,20 @@ describe('what is healthy', () => {
     ])
   })
 
+  test('of a tunnel, the interface that its packets come on has the carrier, and senders are asked about', () => {
+    const folder = join(casesFolder, 'vxlan-source-in-sync')
+    const text = readFileSync(join(folder, 'spans.yaml'), 'utf8').replace('filter: not port 22', 'max_idle: 5m')
+    const view = see(readSnapshot(folder, 'host.json'), text)
+    const [span] = report(view, { carrier: false }).spans
+    expect(span?.unhealthy.map(({ code, message }) => `${code} ${message}`)).toContain(
+      'CARRIER_LOST vxlan 42 gets nothing: the interface below it is down, or has no carrier (ens192)'
+    )
+    const all = report(view, { idle: 300, frames: 0 }).spans.flatMap(({ unhealthy }) => unhealthy)
+    expect(all.find(({ code }) => code === 'SOURCE_IDLE')).toMatchObject({
+      hint: expect.stringMatching(/firewall.*"from".*spanplan doctor/)
+    })
+  })
+
   test('frames that are lost', () => expect(codes(see(), { lost: 1 })).toEqual(['FRAMES_LOST']))
 
   test('a span that the watch cannot keep in sync', () => {
@@ -199,6 +213,22 @@ describe('what is healthy', () => {
     const degraded = [{ span: 'span0', reason: 'contested', diagnostic, until: '2026-01-01T00:00:02.000Z' }] as const
     expect(codes(see(), {}, { watch: { ...watch, degraded } })).toEqual(['NOT_CONVERGED'])
   })
+})
+
+test('numbers stand in columns beside titles of any width, and a row of a difference says nothing of what a plan asks for', () => {
+  const tunnel = '- {gretap: {local: 10.0.3.7, remote: 198.51.100.129, key: 4294967295}}'
+  const address = { family: 'inet', address: '10.0.3.7', prefix: 24, automatic: false } as const
+  const links = converged.links.map((link) => (link.name === 'ens192' ? { ...link, addresses: [address] } : link))
+  const host = { ...converged, links }
+  const text = renderReport(
+    report(see(host, fixture('spans.yaml').replace('sources:\n', `sources:\n      ${tunnel}\n`)), {}),
+    plain
+  )
+  const rows = text.split('\n').filter((line) => /^ {2}(?:interface|mirror|bridge|port|sensor) |frames\/s/.test(line))
+  expect(new Set(rows.filter((line) => !line.includes('gone')).map((line) => line.length)).size).toBe(1)
+  expect(text).toContain('mirror    gretap 10.0.3.7 key 4294967295 remote 198.51.100.129 ingress')
+  expect(text).toMatch(/\+ tunnel gretap-\w+ \(gretap, local/)
+  expect(text).not.toContain('firewall')
 })
 
 test('as a person reads it', () => {

@@ -4,9 +4,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { keysOf } from '../../src/keys.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { BROADCAST, ether, filler, ipv4Gre } from '../lab/frames/frames.ts'
-import type { Capture } from '../lab/frames/tcpdump.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, expectRefusal, expectRestored, listen, macOf, spanplan, writeSpans } from '../lab/spans.ts'
+import {
+  expectConverged,
+  expectFramesInAnyOrder,
+  expectRefusal,
+  expectRestored,
+  listen,
+  macOf,
+  spanplan,
+  writeSpans
+} from '../lab/spans.ts'
 
 let lab: Lab
 let suricata: Docker.Container
@@ -64,15 +72,6 @@ afterEach(async () => {
   await expectRestored(lab, before)
 })
 
-/** Each frame once, in any order: the emulated processors share the packets of a tunnel. */
-async function expectEach(capture: Capture, expected: Readonly<Record<string, Buffer>>): Promise<void> {
-  const names = new Map(Object.entries(expected).map(([name, frame]) => [frame.toString('hex'), name]))
-  const { frames, dropped } = await capture.stop({ count: names.size })
-  const heard = frames.map((frame) => names.get(frame.toString('hex')) ?? frame.toString('hex'))
-  expect(heard.sort()).toEqual([...names.values()].sort())
-  expect(dropped).toBe(0)
-}
-
 const write = (...sources: string[]) =>
   writeSpans(lab, `spans: {span0: {sources: [${sources.map((one) => `{${one}}`)}], sensors: [suricata, zeek]}}`)
 
@@ -103,7 +102,7 @@ test('each frame of each kind arrives once, byte for byte, and what is for no so
   for (const sender of ['plain', 'key7', 'one', 'two', 'three'] as const) {
     const captures = await Promise.all([suricata, zeek].map((sensor) => listen(lab, sensor)))
     await lab.send(Object.values(frames), sender, 'switch')
-    for (const capture of captures) await expectEach(capture, frames)
+    for (const capture of captures) await expectFramesInAnyOrder(capture, frames)
   }
   const heard = ['plain', 'other', 'key7', 'one', 'two', 'three']
   expect(await heardOf(everybody)).toEqual(heard)
@@ -191,4 +190,23 @@ test('an interface of somebody for the same packets stays, and is named', async 
     'erspan 10.50.0.2 session 5 already ends in the interface theirs'
   )
   await on('host', 'ip link del dev theirs')
+  // Bound to an interface, the kernel has both, and prefers that one.
+  await on('host', 'ip link add dev theirs type erspan local 10.50.0.2 key 5 oseq erspan_ver 1 dev ens192')
+  await on('host', 'ip link set dev theirs up')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('the kernel prefers that')
+  await on('host', 'ip link del dev theirs')
+})
+
+test('of somebody, an interface for one sender and one for all the rest keep what no source gets', async () => {
+  await on('host', 'ip link add dev one type gretap remote 10.50.0.1; ip link set dev one up')
+  await on('host', 'ip link add dev rest type gretap external; ip link set dev rest up')
+  await write('gretap: {local: 10.50.0.2}')
+  const { stderr } = await spanplan(lab, ['apply', '--yes'])
+  expect(stderr).toContain('what 10.50.0.1 sends comes out of the interface one')
+  expect(stderr).toContain('takes its packets from the interface rest')
+  expect(await heardOf(['plain', 'other', 'key7'])).toEqual(['other'])
+  await write('gretap: {local: 10.50.0.2, remote: 10.50.0.1}')
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('would take what comes out of the interface one')
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await on('host', 'ip link del dev one; ip link del dev rest')
 })

@@ -1,14 +1,11 @@
 /** What else is at work on a host, and what only Debian's own kernel has of it: Open vSwitch and br_netfilter. */
-import { existsSync } from 'node:fs'
-import { access, mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
 import { ether, filler, ipv4Udp } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { privateEnvironment, privateRoot } from '../lab/programs.ts'
 import { expectFrames, listenBeside, spanplan, until, writeSpans } from '../lab/spans.ts'
+import { startOpenVSwitch } from '../lab/system/open-vswitch.ts'
 
 const STRANGER = '02:00:00:00:0a:01'
 const NOBODY = '02:00:00:00:0a:02'
@@ -74,31 +71,7 @@ NFT`)
 })
 
 test('a port of Open vSwitch is mirrored; that switch goes on, restarts, and loses and gets the port, and is never touched', async () => {
-  const folder = join(lab.files, 'ovs')
-  await mkdir(folder)
-  const database = `unix:${folder}/db.sock`
-  const variables = Object.entries({ ...privateEnvironment(lab.name), OVS_RUNDIR: folder, OVS_LOGDIR: folder })
-  const env = ['env', ...variables.map(([name, value]) => `${name}=${value}`)] as const
-  const usr = join(existsSync(join(privateRoot, 'usr/bin/ovs-vsctl')) ? privateRoot : '/', 'usr')
-  const program = (name: string) => join(usr, name)
-  const vsctl = (...words: string[]) =>
-    lab.run([...env, program('bin/ovs-vsctl'), `--db=${database}`, '--timeout=60', ...words])
-  const schema = program('share/openvswitch/vswitch.ovsschema')
-  await lab.run([...env, program('bin/ovsdb-tool'), 'create', `${folder}/conf.db`, schema])
-  const server = lab.start([...env, program('sbin/ovsdb-server'), `${folder}/conf.db`, `--remote=p${database}`])
-  // ovs-vsctl gives up at once where there is no socket yet: only a lost connection is tried again.
-  await until('the database answers', () =>
-    access(`${folder}/db.sock`).then(
-      () => true,
-      () => false
-    )
-  )
-  const startSwitch = () => lab.start([...env, program('lib/openvswitch-switch/ovs-vswitchd'), database])
-  let vswitchd = startSwitch()
-  const stop = async (one: typeof server) => {
-    one.kill('SIGTERM')
-    await one.catch(() => undefined)
-  }
+  const ovs = await startOpenVSwitch(lab)
   /** What comes in at one port goes out at the other, once, and a copy to the sensor. */
   const expectSwitched = async () => {
     await until('the switch forwards', async () => {
@@ -115,23 +88,20 @@ test('a port of Open vSwitch is mirrored; that switch goes on, restarts, and los
     await expectFrames(capture, named(frames))
   }
   try {
-    await vsctl('init')
-    await vsctl('add-br', 'ovs0', '--', 'add-port', 'ovs0', 'ens192', '--', 'add-port', 'ovs0', 'ens224')
-    const ports = await vsctl('list-ports', 'ovs0')
+    await ovs.vsctl('add-br', 'ovs0', '--', 'add-port', 'ovs0', 'ens192', '--', 'add-port', 'ovs0', 'ens224')
+    const ports = await ovs.vsctl('list-ports', 'ovs0')
     await apply()
     await using watch = await startWatch(lab)
     await expectSwitched()
-    await stop(vswitchd)
-    vswitchd = startSwitch()
-    await vsctl('del-port', 'ovs0', 'ens192', '--', 'add-port', 'ovs0', 'ens192')
+    await ovs.restart()
+    await ovs.vsctl('del-port', 'ovs0', 'ens192', '--', 'add-port', 'ovs0', 'ens192')
     // Its policer needs the place of the mirrors' qdisc: nothing else is to suffer from that.
-    await vsctl('set', 'interface', 'ens224', 'ingress_policing_rate=1000000')
+    await ovs.vsctl('set', 'interface', 'ens224', 'ingress_policing_rate=1000000')
     await watch.settle()
     await expectSwitched()
-    expect((await vsctl('list-ports', 'ovs0')).split('\n').sort()).toEqual(ports.split('\n').sort())
+    expect((await ovs.vsctl('list-ports', 'ovs0')).split('\n').sort()).toEqual(ports.split('\n').sort())
   } finally {
-    await vsctl('del-br', 'ovs0').catch(() => '')
-    await stop(vswitchd)
-    await stop(server)
+    await ovs.vsctl('del-br', 'ovs0').catch(() => '')
+    await ovs.stop()
   }
 })

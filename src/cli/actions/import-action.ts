@@ -9,7 +9,13 @@ import { type Session, warn } from '../session.ts'
 /** `spanplan import`: writes a spans.yaml for the mirrors found on this host, and changes nothing. */
 export async function importCommand(session: Session): Promise<ExitCode> {
   const none = new Set<string>()
-  const nothing = { programmed: () => [], routed: () => [], removable: () => false, senders: () => true }
+  const nothing = {
+    programmed: () => [],
+    routed: () => [],
+    removable: () => false,
+    senders: () => true,
+    modules: () => []
+  }
   const request = { networks: none, sourceNetworks: none, bridges: none, containers: [], tables: false, ...nothing }
   const first = await readSnapshot({ ...request, deferDocker: true })
   const bridges = discoverBridges(indexHost(first))

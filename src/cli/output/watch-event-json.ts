@@ -29,6 +29,8 @@ export function eventFields(event: WatchEvent): object {
       return { trigger: event.trigger, wait: waitDocument(event.wait) }
     case 'source_gone':
       return { trigger: event.trigger, span: event.span, source: event.source }
+    case 'source_renamed':
+      return { trigger: event.trigger, span: event.span, source: event.source, before: event.before }
     case 'warning':
     case 'warning_over':
       return { diagnostic: diagnosticDocument(event.diagnostic) }

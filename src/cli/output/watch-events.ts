@@ -34,6 +34,7 @@ const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
   paused: 'info',
   resumed: 'info',
   source_gone: 'info',
+  source_renamed: 'info',
   wait_over: 'info',
   recovered: 'info',
   docker_back: 'info',
@@ -123,6 +124,14 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     }
     case 'source_gone':
       return row(event.trigger, event.span, `- source ${printable(event.source)}: it has stopped, or matches no more`)
+    case 'source_renamed': {
+      const [before, source] = [event.before, event.source].map(printable)
+      return row(
+        event.trigger,
+        event.span,
+        `~ source ${before}: its name is ${source} now, and it is mirrored as before`
+      )
+    }
     case 'warning':
       return row('warning', '', sentence(event.diagnostic))
     case 'warning_over':

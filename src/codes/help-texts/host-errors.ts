@@ -52,12 +52,12 @@ export const hostErrors = {
     'Remove the source, or copy from the bridge of that span with "interface".'
   ],
   TUNNEL_TAKEN: [
-    'The host has another interface for what senders send to a source that is a tunnel, and the kernel has one for both: for the id and the port of a VXLAN, or for every id of that port.',
+    'The host has another interface for what senders send to a source that is a tunnel, and one of the two would get nothing, or lose frames. The kernel has one interface for the id and the port of a VXLAN, or for every id of that port; of GRE, it has one for the addresses and the key or session, and prefers one of more addresses, or of one interface.',
     'Copy from that interface with "interface", or remove it if nothing needs it.'
   ],
   TUNNEL_FAILED: [
     'The interface that a tunnel ends in could not be made or started, or did not stay so. Its mirrors get nothing; everything else was done.',
-    'See which program has the port of the tunnel, and whether an interface of that id is in another network namespace; then apply again.'
+    'See whether the kernel has the module of the tunnel, and of a VXLAN which program has the port, and whether an interface of that id is in another network namespace; then apply again.'
   ],
   ADDRESS_MISSING: [
     'The host does not have the address that is "local" of a source that is a tunnel. Nothing that is sent to that address arrives.',

@@ -2,7 +2,7 @@
 export const problems = {
   SOURCE_IDLE: [
     'The source has had no frame for as long as its "max_idle".',
-    'Check the mirror session of the switch, then the cable, then the filter of the source.'
+    'Check the mirror session of the switch, then the cable, then the filter of the source; of a tunnel, who sends, "from", and the host\'s firewall (spanplan doctor).'
   ],
   SENSOR_STOPPED: ['A sensor is not running.', 'Start the container.'],
   SENSOR_PAUSED: [

@@ -125,7 +125,7 @@ export const specErrors = {
   SPAN_NOT_LIVE: ['The span is in the file, and not on this host yet.', 'Run spanplan apply first.'],
   SPAN_GONE: ['The span was removed or recreated while it was being captured.', 'Start the capture again.'],
   TUNNEL_DIFFERS: [
-    'Two sources end in one interface, for the kernel has one for both: for an id and a port of a VXLAN. They differ in something else.',
+    'Two sources end in one interface, for the kernel has one for both: for an id and a port of a VXLAN, or for the addresses and the key or session of a tunnel of GRE. They differ in something else.',
     'Write the same in both, or have the senders send to two.'
   ]
 } as const

@@ -4,6 +4,10 @@ export const waits = {
     'A hook has reported that the interface is being taken down. spanplan leaves the interface alone.',
     'Nothing. It is used again as soon as it is up, as with ifup. If it is to stay up, run spanplan apply.'
   ],
+  MODULE_MISSING: [
+    'A tunnel needs it, and the kernel lacks the module that makes its interface, or does not load it: vxlan of a VXLAN, ip_gre of gretap and erspan. Everything else is done.',
+    'Load the module with modprobe, or install a kernel that has it: the message says which. Then apply again; a watch does so by itself.'
+  ],
   OUTPUT_COPIED: [
     'A mirror into the span does not leave out what the tunnel of an output sends: each frame would be sent again and again. Or an interface was a source until now and becomes an output, or the other way round: it is given back as it was first.',
     'Nothing, where the mirror is spanplan’s: an apply changes it, and attaches the output then. Take off the mirror of another program.'

@@ -68,6 +68,10 @@ export const warnings = {
     'An eBPF program (tcx, XDP), as of Cilium, comes before the mirrors and may hide frames from them. One of generic XDP makes the kernel copy frames without their Ethernet header.',
     'Check whether sensors get all frames, and whole; if not, mirror another interface.'
   ],
+  TUNNEL_OVERLAPS: [
+    'The host has another interface for a part of what senders send to a source that is a tunnel of GRE: for one sender, or for all that no other tunnel takes. The kernel gives each frame to one of the two.',
+    'Copy from both where you need both, or have the senders use another key or session.'
+  ],
   OFFLOAD_FIXED: [
     'The driver does not allow an offload to be switched off, so sensors get merged frames.',
     'Let the sensors accept large frames, or use another interface.'

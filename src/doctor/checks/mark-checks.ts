@@ -2,7 +2,7 @@ import { label } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { readTableMark } from '../../resources/marks.ts'
-import { destroyOf, markOf } from '../../resources/ownership.ts'
+import { destroyOf, markOf, tunnelOwner } from '../../resources/ownership.ts'
 import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
 import type { DoctorReadings } from '../readings.ts'
 
@@ -41,6 +41,7 @@ function knownNames({ file, otherNames, watches }: DoctorReadings): ReadonlySet<
 function findMarked(host: HostIndex): Map<string, Set<string>> {
   const found = [
     ...host.links.map((link) => [markOf(host, link)?.owner, `the bridge ${link.name}`] as const),
+    ...host.links.map((link) => [tunnelOwner(host, link, '') ?? undefined, `the interface ${link.name}`] as const),
     ...host.networks.map(({ name, labels }) => [labels[label.name], `the Docker network ${name}`] as const),
     ...host.tables.map((table) => [readTableMark(table) ?? undefined, `the table ${table.name}`] as const)
   ]

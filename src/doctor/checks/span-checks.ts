@@ -9,7 +9,13 @@ import type { WindowTime } from '../../run-dir/window-time.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import { type Advice, writeAdvice } from '../../status/advice.ts'
 import type { FramePath } from '../../status/counters/frame-path.ts'
-import { isIdle, readIdleness } from '../../status/counters/idleness.ts'
+import {
+  askOfSilence,
+  isIdle,
+  readIdleness,
+  type SourceIdleness,
+  writeIdleSource
+} from '../../status/counters/idleness.ts'
 import type { SpanReport } from '../../status/report.ts'
 import type { SensorCause, SensorHealth } from '../../status/sensor-health.ts'
 import { type Check, type Finding, orOk, orOkOf, problem, unknown, warning, whenKnown } from '../finding.ts'
@@ -17,7 +23,7 @@ import type { SpansReading } from '../readings.ts'
 import { sentenceOf } from '../wording.ts'
 
 /** What other checks find, with commands of their own. */
-const isFoundElsewhere = isAbout('changes', 'carriers', 'idleness', 'docker', 'sensors', 'offloads', 'mtu')
+const isFoundElsewhere = isAbout('changes', 'carriers', 'idleness', 'docker', 'sensors', 'offloads', 'mtu', 'modules')
 
 export const spans: Check = (readings) =>
   whenKnown(readings.spans, (known) => {
@@ -147,18 +153,21 @@ export const silence: Check = (readings) =>
 
 function findSilent({ name: span, sources, flowReport }: SpanReport, { mirrors }: FramePath, { sample }: SpansReading) {
   const limited = new Set(sources.filter(isIdle).map(({ points: [first] }) => first.item))
-  return [...groupsOf(mirrors, ({ point }) => point.device.name)].flatMap(([device, own]): Finding[] => {
+  return [...groupsOf(mirrors, ({ point }) => point.item).values()].flatMap((own): Finding[] => {
     const idleness = readIdleness(own, sample)
     if (idleness === null) return []
     const { idle, heard } = idleness
     const since = writeDuration(idle)
-    const passes = flowReport.hops.some((hop) => hop.kind === 'interface' && hop.device === device && hop.frames)
-    const why = passes
-      ? 'the interface itself receives frames: the filter leaves them all out'
-      : "is the switch's mirror session still there?"
-    if (own.some(({ point }) => limited.has(point.item)))
-      return [problem(`span ${span}: no frame has come from ${device} for ${since}; ${why}`)]
+    const [first, ...others] = own
+    const points: SourceIdleness['points'] = [first.point, ...others.map(({ point }) => point)]
+    const passes = flowReport.hops.some(
+      (hop) => hop.kind === 'interface' && hop.frames && points.some(({ device }) => device.name === hop.device)
+    )
+    const why = passes ? 'the interface itself receives frames: the filter leaves them all out' : askOfSilence(points)
+    const source = writeIdleSource(points)
+    if (limited.has(first.point.item))
+      return [problem(`span ${span}: no frame has come from ${source} for ${since}; ${why}`)]
     if (heard || idle < patience) return []
-    return [warning(`span ${span}: no frame has ever come from ${device}, in ${since}; ${why}`)]
+    return [warning(`span ${span}: no frame has ever come from ${source}, in ${since}; ${why}`)]
   })
 }

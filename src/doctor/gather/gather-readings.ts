@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import { hasCapability, isRoot } from '../../host/process/process-rights.ts'
+import { ownArchitecture } from '../../host/tunnels/kernel-modules.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import { type HostReading, planTarget } from '../../plan/plan-view.ts'
@@ -16,8 +17,8 @@ import type { DockerReading, DoctorReadings, DoctorRequest, SpansReading, WatchR
 import { spanplanLine } from '../wording.ts'
 import { doctorLimits, filterPatience } from './doctor-limits.ts'
 import { findInstallations } from './installations.ts'
-import { listModules, readModule } from './kernel-modules.ts'
 import { readManagers } from './managers.ts'
+import { readModules } from './needed-modules.ts'
 import { isPodmanWithoutSpans, readDockerDaemon } from './read-docker-daemon.ts'
 import { readFirewall } from './read-firewall.ts'
 import { readPacketListeners } from './read-packet-listeners.ts'
@@ -28,16 +29,13 @@ import { findLeftFiles, readWatches } from './watches.ts'
 /** Milliseconds between the two samples of the counters. */
 const sampleTime = 200
 
-/** Node's names of processors, and Debian's. */
-const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
-
 /** Gathers all that the checks rest on. It changes nothing, and whatever hangs is given up after some seconds. */
 export async function gatherReadings(request: DoctorRequest): Promise<DoctorReadings> {
   const target = request.file.state === 'valid' ? request.file.target : null
   const [{ docker, planned }, programs, modules, units, watches, otherFiles, firewall, listeners] = await Promise.all([
     readPlanned(target),
     readPrograms(),
-    Promise.all(listModules(target?.spec).map(async (name) => [name, await readModule(name)] as const)),
+    readModules(target?.spec),
     readUnits(),
     readWatches(target?.spec.name ?? null),
     target === null ? null : findOtherFiles(target),
@@ -47,7 +45,7 @@ export async function gatherReadings(request: DoctorRequest): Promise<DoctorRead
   return {
     ...request,
     node: process.versions.node,
-    architecture: architectures[process.arch] ?? process.arch,
+    architecture: ownArchitecture,
     isRoot: isRoot(),
     canAdminister: hasCapability('CAP_NET_ADMIN'),
     canCapture: hasCapability('CAP_NET_RAW'),

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
 import type { Argv } from '../exec.ts'
 import type { NftTable } from '../snapshot.ts'
-import { headerField, type TunnelPackets } from '../tunnels/tunnel-kind.ts'
+import { equals, headerField, type TunnelPackets } from '../tunnels/tunnel-kind.ts'
 import { transaction } from './seal-table.ts'
 
 /** A table of nftables that drops what others than some senders send into a tunnel. */
@@ -37,13 +37,25 @@ export function senderTableName(link: string): string {
  * behind one that names a protocol is printed in that protocol's words, which versions of nft have different ones of: so what tells the
  * tunnel from others is in a chain of its own. Each sender has a rule: the kernel takes 128 expressions in one.
  *
- * The host itself is no sender, whatever its addresses are: what a user of the host sends comes by the loopback interface.
+ * The host itself is no sender, whatever its addresses are: what a user of the host sends comes by the loopback interface. What it sends
+ * to all or to a group comes back as if by the interface that it left by, over IPv6 even with an address of somebody else
+ * (IPV6_FREEBIND): so only what was sent to this host alone is let through, and of a group what has no address of the host.
  */
-function tableObjects({ link, mark, packets: { addresses, all, layouts }, senders: chosen }: SenderTable): object[] {
+function tableObjects({
+  link,
+  mark,
+  packets: { addresses, multicast, all, layouts },
+  senders: chosen
+}: SenderTable): object[] {
   const name = senderTableName(link)
   const place = { family, table: name }
   const rule = (chain: string, ...expr: readonly object[]) => ({ rule: { ...place, chain, expr } })
-  const fromOthers = { match: { op: '!=', left: { meta: { key: 'iif' } }, right: 'lo' } }
+  const fromOthers = [
+    { match: { op: '!=', left: { meta: { key: 'iif' } }, right: 'lo' } },
+    multicast
+      ? { match: { op: '!=', left: { fib: { result: 'type', flags: ['saddr'] } }, right: 'local' } }
+      : equals({ meta: { key: 'pkttype' } }, 'host')
+  ]
   const sentBy = (sender: string) => {
     const [addr = '', len] = sender.split('/')
     const right = len === undefined ? addr : { prefix: { addr, len: Number(len) } }
@@ -56,7 +68,7 @@ function tableObjects({ link, mark, packets: { addresses, all, layouts }, sender
     { chain: { ...place, name: senders } },
     { chain: { ...place, name: 'input', type: 'filter', hook: 'input', prio: priority, policy: 'accept' } },
     ...(addresses === 'ip6' ? [rule(whole, ...defragment)] : []),
-    ...chosen.map((sender) => rule(senders, fromOthers, sentBy(sender), { return: null })),
+    ...chosen.map((sender) => rule(senders, ...fromOthers, sentBy(sender), { return: null })),
     ...layouts.map((layout) => rule(senders, ...layout, { counter: { packets: 0, bytes: 0 } }, { drop: null })),
     rule('input', ...all, { jump: { target: senders } })
   ]

@@ -1,8 +1,10 @@
 import * as z from 'zod'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { erspanName } from '../../spec/sources/erspan.ts'
 import { gretapName } from '../../spec/sources/gretap.ts'
 import { plainTunnel, type TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
-import { option } from '../quote-command.ts'
+import { option, shellLine } from '../quote-command.ts'
+import type { Link, TunnelEnd } from '../snapshot.ts'
 import { bitsAt, equals, flag, headerField, type Match, type TunnelKind } from './tunnel-kind.ts'
 
 const address = z.string().transform((text) => (text === 'any' ? null : text))
@@ -32,7 +34,12 @@ const output = z
     options: [...(iseq ? ['iseq'] : []), ...(icsum ? ['icsum'] : [])]
   }))
 
-const identity = ({ local, remote, identifier }: TunnelSpec) => [local, remote, identifier]
+const identity = ({ local, remote, identifier, interface: bound }: TunnelSpec) => [
+  local,
+  remote,
+  identifier,
+  ...(bound === null ? [] : [bound])
+]
 
 /** The flags that the header begins with, and the protocol of what is in the packet, as nft calls the bits at their places. */
 const [flags, inner] = [headerField('th', 'sport'), headerField('th', 'dport')]
@@ -48,6 +55,73 @@ const hasFlags = (mask: number, values: readonly number[]): Match => {
   return equals({ '&': [flags, mask] }, more.length === 0 ? only : { set: values })
 }
 
+/**
+ * Which of two tunnels the kernel prefers where both are up and match (measured with Linux 6.12): one that is bound to the interface that
+ * the packet comes on, then one of both addresses, of the sender's, of the local one, of the key alone, and one of every key.
+ */
+const rank = ({ local, remote, interface: bound }: TunnelSpec) =>
+  (bound === null ? 4 : 0) + (remote === null ? 2 : 0) + (local === null ? 1 : 0)
+
+type Overlapping = Link & { readonly tunnel: TunnelEnd }
+
+/** The links of others that are up and match packets which the tunnel matches, too. */
+function findOverlapping({ protocol, local, remote, identifier }: TunnelSpec, others: readonly Link[]): Overlapping[] {
+  return others.filter((link): link is Overlapping => {
+    const { up, tunnel: end } = link
+    if (!up || end?.protocol !== protocol) return false
+    if (end.external) return true
+    const ends = (theirs: string | null, own: string | null) => theirs === null || own === null || theirs === own
+    return end.identifier === identifier && ends(end.local, local) && ends(end.remote, remote)
+  })
+}
+
+/** What a tunnel gets besides what its key matches: all that no other takes. */
+const takesRest = ({ external, local, remote, identifier }: TunnelEnd) =>
+  external || (local === null && remote === null && identifier === null)
+
+/** The link of another has what one sender sends, and the tunnel has what the others do. */
+const takesPart = (end: TunnelEnd, tunnel: TunnelSpec) =>
+  end.remote !== null && tunnel.remote === null && rank(end) < rank(tunnel)
+
+const findObstacle =
+  (name: (tunnel: TunnelSpec) => string) =>
+  (tunnel: TunnelSpec, others: readonly Link[]): Diagnostic | undefined => {
+    const other = findOverlapping(tunnel, others).find(
+      (link) => !takesRest(link.tunnel) && !takesPart(link.tunnel, tunnel)
+    )
+    if (other === undefined) return undefined
+    const { interface: bound } = other.tunnel
+    const what =
+      bound === null
+        ? `${name(tunnel)} would take what comes out of the interface ${other.name}: the kernel prefers the tunnel of more addresses`
+        : `${name(tunnel)} already ends in the interface ${other.name}: the kernel prefers that, at least for what comes on ${bound}`
+    const remove = shellLine(['ip', 'link', 'del', 'dev', other.name])
+    return diagnostic(
+      'TUNNEL_TAKEN',
+      what,
+      `copy from that interface: "interface: ${other.name}"; or, if nothing needs it: ${remove}`
+    )
+  }
+
+const findOverlaps =
+  (name: (tunnel: TunnelSpec) => string) =>
+  (tunnel: TunnelSpec, others: readonly Link[]): Diagnostic[] =>
+    findOverlapping(tunnel, others).flatMap(({ name: other, tunnel: end }) => {
+      if (takesRest(end)) {
+        const what = `${name(tunnel)} takes its packets from the interface ${other}, which gets what no other tunnel does`
+        return [
+          diagnostic(
+            'TUNNEL_OVERLAPS',
+            what,
+            `if something needs them there, copy from that interface: "interface: ${other}"`
+          )
+        ]
+      }
+      if (!takesPart(end, tunnel)) return []
+      const what = `what ${end.remote} sends comes out of the interface ${other}, and not of ${name(tunnel)}`
+      return [diagnostic('TUNNEL_OVERLAPS', what, `to have it here, add a source: "interface: ${other}"`)]
+    })
+
 const gre = {
   output,
   identity,
@@ -58,6 +132,7 @@ const gre = {
 
 const packetsOf = (local: string | null, layouts: readonly (readonly Match[])[]) => ({
   addresses: 'ip' as const,
+  multicast: false,
   all: [equals({ meta: { key: 'l4proto' } }, 'gre'), equals(headerField('ip', 'daddr'), local)],
   layouts
 })
@@ -69,6 +144,8 @@ const ethernet = 0x6558
 export const gretapTunnel: TunnelKind = {
   ...gre,
   name: gretapName,
+  findObstacle: findObstacle(gretapName),
+  findOverlaps: findOverlaps(gretapName),
   linkWords: ({ local, remote, identifier }) => [
     ...option('local', local),
     ...option('remote', remote),
@@ -103,6 +180,8 @@ const sessionAt = (headerBytes: number) => bitsAt(headerBytes * 8 + 22, 10)
 export const erspanTunnel: TunnelKind = {
   ...gre,
   name: erspanName,
+  findObstacle: findObstacle(erspanName),
+  findOverlaps: findOverlaps(erspanName),
   linkWords: ({ local, remote, identifier, type }) => [
     ...option('local', local),
     ...option('remote', remote),

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { Diagnostic } from '../../errors.ts'
 import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
 import type { Argv } from '../exec.ts'
-import type { Datagram } from '../nftables/firewall.ts'
+import type { Datagram } from '../nftables/arrival.ts'
 import type { Link, TunnelEnd } from '../snapshot.ts'
 
 /** A module of the kernel that tunnels need. */
@@ -15,6 +15,8 @@ export type Match = Readonly<Record<string, unknown>>
 export interface TunnelPackets {
   /** What nft calls the protocol of the packets' addresses. */
   readonly addresses: 'ip' | 'ip6'
+  /** They may be sent to a multicast group. */
+  readonly multicast: boolean
   /** What all of them have. */
   readonly all: readonly Match[]
   /** What those of each layout have besides: one or more layouts. */
@@ -34,15 +36,17 @@ export interface TunnelKind {
   /** What a plan says of the tunnel. */
   facts(tunnel: TunnelSpec): readonly string[]
   /** What senders send to this host. */
-  datagram(tunnel: TunnelSpec): Datagram
+  datagram(tunnel: TunnelSpec): Pick<Datagram, 'family' | 'protocol' | 'port'>
   /** What the host's firewall has to let in, after a plan's row with the facts. */
   readonly letIn: string
   /** Shows which program has the tunnel's port. Missing: there is no port. */
   portCommand?(tunnel: TunnelSpec): Argv
   readonly modules: readonly TunnelModule[]
   packets(tunnel: TunnelSpec): TunnelPackets
-  /** A link of another tunnel because of which the kernel does not start this one's. Missing: there is no such. */
-  findObstacle?(tunnel: TunnelSpec, links: readonly Link[]): Diagnostic | undefined
+  /** A link of others because of which this one's does not start, gets nothing, or takes what they get. Missing: there is no such. */
+  findObstacle?(tunnel: TunnelSpec, others: readonly Link[]): Diagnostic | undefined
+  /** What a tunnel and the links of others share, so that either lacks a part. Missing: none share. */
+  findOverlaps?(tunnel: TunnelSpec, others: readonly Link[]): readonly Diagnostic[]
 }
 
 /** A match of what is equal. */

@@ -62,12 +62,13 @@ export const vxlanTunnel: TunnelKind = {
   modules: ['vxlan'],
   packets: (tunnel) => ({
     addresses: tunnelFamily(tunnel) === 'inet' ? 'ip' : 'ip6',
+    multicast: tunnel.group !== null,
     all: [equals(headerField('udp', 'dport'), tunnel.port)],
     layouts: [[equals(idPlace, tunnel.identifier)]]
   }),
-  findObstacle({ identifier, port }, links) {
+  findObstacle({ identifier, port }, others) {
     // As Open vSwitch has it: such a link shares its port with none.
-    const other = links.find(({ up, tunnel }) => up && tunnel?.external && tunnel.port === port)
+    const other = others.find(({ up, tunnel }) => up && tunnel?.external && tunnel.port === port)
     if (other === undefined) return undefined
     return diagnostic(
       'TUNNEL_TAKEN',

@@ -20,7 +20,7 @@ export function renderPlan(plan: Plan, files: readonly string[], paint: Paint): 
   const groups = [...plan.spans, { name: null, description: null }].map(({ name, description }) => ({
     heading: name === null ? 'of spans that no longer exist' : description === null ? name : `${name} · ${description}`,
     rows: [
-      ...plan.changes.filter((change) => change.span === name).map(changeRow),
+      ...plan.changes.filter((change) => change.span === name).map(planRow),
       ...plan.waiting.filter((wait) => wait.span === name).map(waitRow)
     ]
   }))
@@ -107,6 +107,12 @@ function changeRow(change: PlannedChange): Row {
     title: printable(change.title),
     detail: oneLine(detail)
   }
+}
+
+/** The row of a plan, which also says what whoever applies it has to do. */
+function planRow(change: PlannedChange): Row {
+  const row = changeRow(change)
+  return { ...row, detail: join(row.detail, oneLine(change.todo ?? '')) }
 }
 
 function join(...parts: readonly string[]): string {

@@ -3,9 +3,9 @@ import { callCommand, type DockerCall } from '../../host/docker/docker-calls.ts'
 import { referTo } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Address, DockerNetwork, Filter, Link } from '../../host/snapshot.ts'
+import type { Address, DockerNetwork, Filter, Link, Route } from '../../host/snapshot.ts'
 import type { ObservedState } from '../kind.ts'
-import { destroyOf, markOf, ownsNetwork } from '../ownership.ts'
+import { destroyOf, isOwnTunnel, markOf, ownsNetwork } from '../ownership.ts'
 import { isAttached } from '../port-role.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
 import { isClosing } from '../settings.ts'
@@ -39,10 +39,7 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
     ...foreignAddresses(link, networks)
       .map(writeAddress)
       .map((address) => addressUser(address, bridge)),
-    ...host.routesOf(link).map((route) => ({
-      words: `the host has a route through it: ${route.text}`,
-      removal: [route.removal]
-    })),
+    ...host.routesOf(link).map(routeUser),
     ...foreignFilters(now, bridge).map((filter) => ({
       words: `it has an ${filter.tcHook} filter at preference ${filter.pref}: ${filterWords(filter)}`,
       removal: [removalOf(filter)]
@@ -68,9 +65,12 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
 export function findTunnelUsers(tunnel: string, { host }: ObservedState): Diagnostic[] {
   const link = host.linkOf(tunnel)
   if (link === undefined) return []
+  // Of a VXLAN, the kernel does not name the interface below as it does of other links, and removes it with that all the same.
+  const isBoundTo = (one: Link) => one.tunnel?.interface === tunnel && !isOwnTunnel(host, one)
   const guests = [
-    ...host.uppersOf(link).map(upperUser),
+    ...[...new Set([...host.uppersOf(link), ...host.links.filter(isBoundTo)])].map(upperUser),
     ...foreignAddresses(link, []).map((address) => addressUser(writeAddress(address), tunnel)),
+    ...host.routesOf(link).map(routeUser),
     // Of an output, the bridge of its span needs nothing.
     ...(link.master === null || isAttached(host, link, link.master) ? [] : [masterUser(link.master, tunnel)])
   ]
@@ -114,6 +114,10 @@ function takeOff(port: string): readonly string[] {
 
 function masterUser(master: string, device: string) {
   return { words: `it is a port of ${master}`, removal: [takeOff(device)] }
+}
+
+function routeUser({ text, removal }: Route) {
+  return { words: `the host has a route through it: ${text}`, removal: [removal] }
 }
 
 function addressUser(address: string, device: string) {

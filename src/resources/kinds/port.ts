@@ -4,8 +4,8 @@ import { isSealProgram } from '../../host/xdp/seal-program.ts'
 import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource } from '../kind.ts'
-import { isOwnTunnel, type PortOrigin, readPortClass, readTunnelOwner, sealHandle } from '../marks.ts'
-import { markOf, ownsBridge } from '../ownership.ts'
+import { type PortOrigin, readPortClass, sealHandle } from '../marks.ts'
+import { isOwnTunnel, markOf, ownsBridge, tunnelOwner } from '../ownership.ts'
 import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
 import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
 import {
@@ -57,7 +57,7 @@ export const port: Kind<Port> = {
         host
           .portsOf(id)
           // That is taken off the bridge.
-          .filter((link) => !isOwnTunnel(link))
+          .filter((link) => !isOwnTunnel(host, link))
           .map((link) => observePort(state, link, id, owner === 'adopted'))
       ),
       ...orphans.map((link) => observePort(state, link, null, link.port !== null))
@@ -112,7 +112,7 @@ function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => bool
   const mayBeSensors = sensorPorts(desired, host)
   return (link) => {
     const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
-    if (!isMarked || link.bridge !== null || readTunnelOwner(link, desired.owner) !== null) return false
+    if (!isMarked || link.bridge !== null || tunnelOwner(host, link, desired.owner) !== null) return false
     const master = host.linkOf(link.master)
     const isOfSpan =
       master !== undefined &&

@@ -95,7 +95,7 @@ function judgeQdisc(state: ObservedState, { device, block }: Qdisc): Adoption {
   )
   const [other] = state.host.filtersOf(device).filter((filter) => !foreignMirrors.includes(filter))
   return other
-    ? adoptUnless(`it holds a ${other.kind} filter at preference ${other.pref} that does other work`)
+    ? adoptUnless(`it holds a ${other.kind} filter at preference ${other.pref} that no span takes over`)
     : judgeForeignMirrors(foreignMirrors)
 }
 

@@ -16,8 +16,17 @@ import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
 import { findTunnelUsers } from '../foreign/bridge-users.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
-import { ownMark, readTableMark, readTunnelOwner, writeTableMark, writeTunnelMark } from '../marks.ts'
-import { coversEverySpan, isInScope, markOf } from '../ownership.ts'
+import {
+  isTunnelName,
+  ownMark,
+  readTableMark,
+  readTunnelMark,
+  sealHandle,
+  tunnelName,
+  writeTableMark,
+  writeTunnelMark
+} from '../marks.ts'
+import { coversEverySpan, firstTunnelName, isInScope, markOf, tunnelOwner } from '../ownership.ts'
 import { readSeal, type Seal, sealCommands, sealField } from '../seal-commands.ts'
 import { type InterfaceSetting, onOff, sourceSettings } from '../settings.ts'
 
@@ -103,8 +112,9 @@ export const tunnel: Kind<Tunnel> = {
     return [
       ...host.links.flatMap((link) => observeTunnel(state, wanted, link)),
       ...leftTables(desired, host).map((table) => observeLeft(table)),
+      // The kernel makes no link with another's altname.
       ...tunnelsOf(desired)
-        .filter(({ name }) => host.findOpaque(name) !== undefined)
+        .filter(({ name }) => host.linkOf(name) === undefined && (host.findLink(name) ?? host.findOpaque(name)))
         .map((one): Tunnel => ({ ...desireTunnel(desired, [{ ...one, span: '' }]), spans: [], owner: 'foreign' }))
     ]
   }),
@@ -141,8 +151,13 @@ function tunnelsOf({ spans }: DesiredState): Use[] {
 }
 
 /** Whose the tunnel is, as its mark says. */
-function ownerOf({ id: name, mark: alias, ...tunnel }: Tunnel): string | null {
-  return readTunnelOwner({ name, alias, tunnel }, '')
+function ownerOf(tunnel: Tunnel): string | null {
+  return readTunnelMark(tunnel.mark, tunnel)
+}
+
+/** The link of the tunnel as its table names it, whatever somebody has called the link since. */
+function firstNameOf(tunnel: Tunnel): string {
+  return tunnel.isGone || isTunnelName(tunnel.id, tunnel) ? tunnel.id : tunnelName(ownerOf(tunnel) ?? '', tunnel)
 }
 
 function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, ...Use[]]): Tunnel {
@@ -170,9 +185,10 @@ function observeTunnel(
   link: Link
 ): Tunnel | [] {
   const { scope } = desired
-  const owner = readTunnelOwner(link, scope.name ?? desired.owner)
+  const owner = tunnelOwner(host, link, scope.name ?? desired.owner)
   const isOurs = owner !== null && (scope.name === null || owner === scope.name)
   if (!isOurs && !wanted.has(link.name)) return []
+  const firstName = owner === null ? link.name : firstTunnelName(host, link, owner)
   const uses = host.filtersOf(link.name).flatMap((filter) => marks.mirrors.get(filter) ?? [])
   const bridge = host.linkOf(link.master)
   const feeding = bridge === undefined ? undefined : markOf(host, bridge)?.owner
@@ -194,31 +210,47 @@ function observeTunnel(
     master: link.master,
     arp: link.arp,
     ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
-    from: observeSenders(host, link, wanted.get(link.name)?.from ?? []),
-    seal: readSeal(host, link.name)
+    from: observeSenders(host, link, owner, firstName, wanted.get(link.name)?.from ?? []),
+    seal: readSeal(host, link.name, firstName)
   }
 }
 
-/** @param unread what they are taken for where nobody has read them, so that they stay. */
-function observeSenders(host: HostIndex, { name, tunnel }: Link, unread: readonly string[]): Tunnel['from'] {
+/**
+ * Who may send into a tunnel, as its table says. A table without the owner's mark says nothing of that, and stays.
+ *
+ * @param link the name that the link was made with.
+ * @param unread what they are taken for where nobody has read them, so that they stay.
+ */
+function observeSenders(
+  host: HostIndex,
+  { tunnel }: Link,
+  owner: string | null,
+  link: string,
+  unread: readonly string[]
+): Tunnel['from'] {
   if (host.senderTables?.state !== 'usable' || tunnel === undefined || tunnel.external) return unread
-  const table = findTable(host, name)
-  if (table === undefined) return []
+  const table = findTable(host, link)
+  if (table === undefined || owner === null || readTableMark(table) !== owner) return []
   const senders = readSenders(table)
-  const mark = writeTableMark(readTableMark(table) ?? '')
+  const mark = writeTableMark(owner)
   const packets = tunnelKindOf(tunnel).packets(tunnel)
-  return isSenderTable(table, { link: name, mark, packets, senders }) ? senders : null
+  return isSenderTable(table, { link, mark, packets, senders }) ? senders : null
 }
 
 /** The names of the links whose tables are left, where the links have gone and no span needs them. */
-function leftTables(desired: DesiredState, { senderTables, mayExist }: HostIndex): string[] {
+function leftTables(desired: DesiredState, host: HostIndex): string[] {
+  const { senderTables, mayExist } = host
   if (senderTables?.state !== 'usable' || !coversEverySpan(desired)) return []
-  const wanted = new Set(tunnelsOf(desired).map(({ name }) => name))
+  const renamed = host.links.flatMap((link) => {
+    const owner = tunnelOwner(host, link, '')
+    return owner === null ? [] : [firstTunnelName(host, link, owner)]
+  })
+  const needed = new Set([...tunnelsOf(desired).map(({ name }) => name), ...renamed])
   return senderTables.tables.flatMap((table) => {
     const [, link] = /^spanplan_([a-z]+-[0-9a-f]{8})$/.exec(table.name) ?? []
     const owner = readTableMark(table)
     const isOurs = owner !== null && (desired.scope.name === null || owner === desired.scope.name)
-    return link !== undefined && isOurs && !wanted.has(link) && !mayExist(link) ? [link] : []
+    return link !== undefined && isOurs && !needed.has(link) && !mayExist(link) ? [link] : []
   })
 }
 
@@ -232,7 +264,7 @@ function rollbackTunnels(tunnels: readonly Tunnel[], { host }: ObservedState): T
   return tunnels
     .filter(({ isGone }) => !isGone)
     .map((one) => {
-      const table = findTable(host, one.id)
+      const table = findTable(host, firstNameOf(one))
       return one.from === null && table !== undefined ? { ...one, from: readSenders(table) } : one
     })
 }
@@ -246,9 +278,10 @@ function findTable({ senderTables }: HostIndex, link: string): NftTable | undefi
 function setSenders(tunnel: Tunnel): Step[] {
   const { id, from: senders } = tunnel
   if (senders === null) return []
+  const link = firstNameOf(tunnel)
   const mark = writeTableMark(ownerOf(tunnel) ?? '')
   const packets = tunnelKindOf(tunnel).packets(tunnel)
-  const argv = senders.length === 0 ? removeSenderTable(id) : writeSenderTable({ link: id, mark, packets, senders })
+  const argv = senders.length === 0 ? removeSenderTable(link) : writeSenderTable({ link, mark, packets, senders })
   return [{ summary: `choose the senders of the tunnel ${id}`, argv }]
 }
 
@@ -280,7 +313,11 @@ function updateTunnel(before: Tunnel, after: Tunnel): Step[] {
     ...(settings.length > 0 ? [step(after, 'set', ['ip', 'link', 'set', 'dev', id, ...settings])] : []),
     ...(differs('ipv6') && !after.ipv6 && before.up ? [step(after, 'clear', flush)] : []),
     // Before it is up, and gets frames.
-    ...(differs('seal') ? sealCommands(id, before.seal, after.seal).map((argv) => step(after, 'seal', argv)) : []),
+    ...(differs('seal')
+      ? sealCommands(id, before.seal, after.seal, { handle: sealHandle(firstNameOf(after)) }).map((argv) =>
+          step(after, 'seal', argv)
+        )
+      : []),
     ...(differs('up')
       ? [step(after, after.up ? 'start' : 'stop', ['ip', 'link', 'set', 'dev', id, after.up ? 'up' : 'down'])]
       : [])
@@ -291,22 +328,43 @@ function step({ id }: Tunnel, verb: string, argv: readonly [string, ...string[]]
   return { summary: `${verb} the tunnel ${id}`, argv }
 }
 
+/** What ip and older ones say where no module makes such links. */
+const noSuchKind = /Unknown device type|Operation not supported/
+
+/** What ip says where the kernel has such a link, and no reading shows it. */
+const isElsewhere = /already exists|File exists/
+
 /** A program may have the port, and the kernel may lack what the link needs: nothing but its mirrors depends on that. */
 function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
   const kind = tunnelKindOf(tunnel)
+  const way = tunnel.way === 'out' ? 'leaves by' : 'comes out of'
+  const message = `nothing ${way} ${kind.name(tunnel)} (${tunnel.id}): ${reason}`
+  if (noSuchKind.test(reason)) {
+    const load = `load what the kernel needs with: modprobe ${kind.modules.join(' ')}`
+    return diagnostic('TUNNEL_FAILED', message, `${load}; then apply again; if there is none: spanplan doctor`)
+  }
+  if (isElsewhere.test(reason)) {
+    const find = shellLine(['ip', '-all', 'netns', 'exec', 'ip', '-details', 'link', 'show', 'type', tunnel.protocol])
+    const hint = `an interface that was made here is in another network namespace now: find it, and delete it there or take it back, with: ${find}`
+    return diagnostic('TUNNEL_FAILED', message, hint)
+  }
   const whose = kind.portCommand?.(tunnel)
   const port = whose === undefined ? '' : `whether a program has its port with: ${shellLine(whose)}; and `
-  return diagnostic(
-    'TUNNEL_FAILED',
-    `nothing ${tunnel.way === 'out' ? 'leaves by' : 'comes out of'} ${kind.name(tunnel)} (${tunnel.id}): ${reason}`,
-    `see ${port}what the host lacks with: spanplan doctor`
-  )
+  return diagnostic('TUNNEL_FAILED', message, `see ${port}what the host lacks with: spanplan doctor`)
 }
 
 function explainConflict({ id }: Tunnel, wanted: Tunnel, host: HostIndex): Diagnostic {
   const name = tunnelKindOf(wanted).name(wanted)
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the source ${name} needs that name for its interface`)
+  const link = host.findLink(id)
+  if (link !== undefined && link.name !== id) {
+    return diagnostic(
+      'LINK_FOREIGN',
+      `the interface ${link.name} has ${id} as another name (altname): the source ${name} needs that name`,
+      `take it off the interface: ${shellLine(['ip', 'link', 'property', 'del', 'dev', link.name, 'altname', id])}`
+    )
+  }
   return diagnostic(
     'LINK_FOREIGN',
     `an interface ${id} already exists, and spanplan did not create it: the source ${name} needs that name`,

@@ -5,8 +5,8 @@ import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { DesiredOutput, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
-import { isOutputOf, isOwnTunnel, outputHandle, type PortOrigin } from '../marks.ts'
-import { coversEverySpan, isInScope, markOf } from '../ownership.ts'
+import { isOutputOf, outputHandle, type PortOrigin } from '../marks.ts'
+import { coversEverySpan, isInScope, isOwnTunnel, markOf } from '../ownership.ts'
 import { isAttached, readPortMark } from '../port-role.ts'
 import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
 import {
@@ -112,11 +112,9 @@ const ownBits = (host: HostIndex, { name }: Link) => ({
   wasPort: false
 })
 
-const isMade = (link: Link) => isOwnTunnel(link)
-
 /** What a live output is called: an interface, or the tunnel that a link of spanplan's is. */
-export function outputName(link: Link): string {
-  return link.tunnel !== undefined && isMade(link) ? tunnelKindOf(link.tunnel).name(link.tunnel) : link.name
+export function outputName(host: HostIndex, link: Link): string {
+  return link.tunnel !== undefined && isOwnTunnel(host, link) ? tunnelKindOf(link.tunnel).name(link.tunnel) : link.name
 }
 
 function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link, original: PortOrigin): Output {
@@ -124,8 +122,8 @@ function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link,
   return {
     kind: 'output',
     id,
-    name: outputName(link),
-    isMade: isMade(link),
+    name: outputName(host, link),
+    isMade: isOwnTunnel(host, link),
     spans: [],
     owner: 'shared',
     master,
@@ -156,7 +154,7 @@ function observeOutput({ desired, host }: ObservedState, link: Link): Output | [
   const isRemovable = on !== null || wanted !== undefined || isStray(desired, host, link)
   return {
     ...readOutput(desired, host, link, original),
-    name: wanted?.name ?? outputName(link),
+    name: wanted?.name ?? outputName(host, link),
     spans: span === undefined ? [] : [span],
     owner: obstacle !== null ? 'foreign' : isRemovable ? 'adopted' : 'shared',
     attached: on !== null,

@@ -8,7 +8,7 @@ import type { DesiredTunnel } from '../desired-state.ts'
 import { tunnelKinds } from '../interface-use.ts'
 import { tunnelName } from '../marks.ts'
 import { nothingResolved } from '../sources/host-source-kind.ts'
-import { explainLocal, explainTaken } from '../sources/tunnel-source.ts'
+import { explainLacking, explainLocal, explainTaken } from '../sources/tunnel-source.ts'
 import { type HostOutputKind, waitForOutput } from './host-output-kind.ts'
 
 /** An output that is a tunnel, of whatever protocol. */
@@ -27,7 +27,10 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const [device, name] = [tunnelName(spec.name, written), kind.name(written)]
     const tunnel: DesiredTunnel = { ...written, name: device, way: 'out', from: [], item, origin }
     const wait = (found: Diagnostic) => [waitForOutput(span.name, name, output, found)]
-    const problem = explainTaken(tunnel, host) ?? kind.findObstacle?.(tunnel, host.links) ?? explainLocal(tunnel, host)
+    const lacking = host.linkOf(device) === undefined ? explainLacking(written, host) : undefined
+    if (lacking !== undefined) return { ...nothingResolved, waits: wait(lacking) }
+    const problem =
+      explainTaken(tunnel, spec, host) ?? kind.findObstacle?.(tunnel, host.links) ?? explainLocal(tunnel, host)
     if (problem !== undefined) {
       if (patient) return { ...nothingResolved, waits: wait(problem), untouched: [device] }
       return { ...nothingResolved, errors: [{ ...problem, message: `span ${span.name}: ${problem.message}`, origin }] }

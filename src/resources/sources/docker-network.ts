@@ -4,6 +4,7 @@ import { composeLabel, dockerBridge, label } from '../../host/docker/docker-name
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { DockerNetwork, Link } from '../../host/snapshot.ts'
+import { quote } from '../../printable.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
@@ -11,6 +12,7 @@ import type { Spec } from '../../spec/spec.ts'
 import type { Direction } from '../../spec/values/direction.ts'
 import { listNames } from '../../text-lines.ts'
 import type { SourceId } from '../desired-state.ts'
+import { dockerAddress } from '../foreign/bridge-adoption.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { markOf } from '../ownership.ts'
 import { waitForDocker } from '../unread.ts'
@@ -26,6 +28,7 @@ import {
   type SourceHook,
   waitForMirrors
 } from './host-source-kind.ts'
+import { findRenamedLink, sayRenamed } from './renamed-link.ts'
 
 /**
  * Each frame on a Docker network, once: what a container or another port of the network's bridge sends is copied where it enters the
@@ -37,18 +40,25 @@ export const networkSource: HostSourceKind<SourceOf<'network'>> = {
   isDevice: () => false,
   resolve(source, span, context) {
     const found = findBridge(source, span, context)
-    return 'link' in found ? { ...resolvePorts(source, found.link, context), isUnread: found.isUnread } : found
+    return 'link' in found ? { ...resolvePorts(source, found, context), isUnread: found.isUnread } : found
   },
   recall: (span, context) => recallMirrors(span, context, (link) => link.bridge !== null || link.master !== null),
   // What a container sends is that, whichever source of the file asks for it.
   identify: () => null
 }
 
+/** The bridge of a network, or what it was before somebody has renamed it: then the mirror on it waits, and those on its ports do not. */
+interface NetworkBridge {
+  readonly link: Link
+  readonly isUnread: boolean
+  readonly problem?: Diagnostic
+}
+
 function findBridge(
   source: SourceOf<'network'>,
   span: SpanSpec,
   { spec, host, patient }: Context
-): ResolvedSource | { readonly link: Link; readonly isUnread: boolean } {
+): ResolvedSource | NetworkBridge {
   const { network: name, origin } = source
   const wait = (found: Diagnostic, isUnread = false): ResolvedSource => ({
     ...nothingResolved,
@@ -77,21 +87,29 @@ function findBridge(
     const message = `the network ${name} hands out the span ${owner}: its frames are copies`
     return refuse('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${bridge}"`)
   }
-  const link = host.linkOf(bridge)
-  if (link !== undefined) {
-    const isUnread = host.opaque.some(({ master }) => master === bridge)
-    // A bridge without ports has no carrier, and that is no fault of it.
-    const isEmpty = host.membersOf(bridge).length === 0 && !isUnread
-    return isEmpty
-      ? wait(diagnostic('SOURCE_MISSING', `waits for a container on the network ${name}`))
-      : { link, isUnread }
-  }
   const opaque = host.findOpaque(bridge)
   if (opaque !== undefined) {
     return wait(explainOpaque(opaque, `it is the bridge of a network that the span ${span.name} mirrors`), true)
   }
-  const hint = `Docker makes it when it starts: ${shellLine(['systemctl', 'restart', 'docker'])}`
-  return wait(diagnostic('SOURCE_NETWORK_BRIDGE', `waits for the bridge ${bridge} of the network ${name}`, hint))
+  const named = host.linkOf(bridge)
+  const link = named ?? findRenamedLink(bridge, span, { spec, host }) ?? findByAddress(network, host)
+  const missing = (hint: string) =>
+    diagnostic('SOURCE_NETWORK_BRIDGE', `waits for the bridge ${bridge} of the network ${name}`, hint, origin)
+  if (link === undefined) {
+    return wait(missing(`Docker makes it when it starts: ${shellLine(['systemctl', 'restart', 'docker'])}`))
+  }
+  const isUnread = host.opaque.some(({ master }) => master === link.name)
+  if (link !== named) return { link, isUnread, problem: missing(sayRenamed(link, bridge)) }
+  // A bridge without ports has no carrier, and that is no fault of it.
+  const isEmpty = host.membersOf(bridge).length === 0 && !isUnread
+  return isEmpty
+    ? wait(diagnostic('SOURCE_MISSING', `waits for a container on the network ${name}`))
+    : { link, isUnread }
+}
+
+/** The bridge on which the host has the address that Docker has given it for a network. */
+function findByAddress(network: DockerNetwork, { links }: HostIndex): Link | undefined {
+  return links.find((link) => link.bridge !== null && dockerAddress(link, network) !== undefined)
 }
 
 /**
@@ -105,11 +123,13 @@ function suggestNetwork(name: string, { spans }: Spec, { networks }: HostIndex):
   )
   const composed = others.filter(({ labels }) => labels[composeLabel.network] === name).map((one) => one.name)
   if (composed.length > 0) return ` (Compose calls ${listNames(composed)} that: write Docker's name)`
-  const hint = suggestSlips(
-    name,
-    others.map((one) => one.name)
-  )
-  return hint === undefined ? '' : ` (${hint})`
+  const names = others.map((one) => one.name)
+  // Compose puts a project's name before those of its networks.
+  const ofProject = others
+    .filter((one) => one.labels[composeLabel.project] === name || one.name.startsWith(`${name}_`))
+    .map((one) => quote(one.name))
+  const hint = ofProject.length > 0 ? `did you mean ${listNames(ofProject)}?` : suggestSlips(name, names)
+  return names.length === 0 ? '' : ` (${hint ?? `there are: ${listNames(names)}`})`
 }
 
 /** The live span that a network hands out. */
@@ -117,7 +137,11 @@ function spanOf({ labels }: DockerNetwork, bridge: string, host: HostIndex): str
   return labels[label.span] ?? (markOf(host, host.linkOf(bridge)) === null ? undefined : bridge)
 }
 
-function resolvePorts(source: SourceOf<'network'>, bridge: Link, { host }: Context): Resolved<SourceHook> {
+function resolvePorts(
+  source: SourceOf<'network'>,
+  { link: bridge, problem }: NetworkBridge,
+  { host }: Context
+): Resolved<SourceHook> {
   const ports = host.membersOf(bridge.name)
   const ends: Readonly<Record<Direction, readonly Link[]>> = { received: [bridge], sent: ports }
   const containerOf = (link: Link) => host.attachmentOf(link)?.container.name ?? null
@@ -129,7 +153,7 @@ function resolvePorts(source: SourceOf<'network'>, bridge: Link, { host }: Conte
     ...nothingResolved,
     items: source.directions.flatMap((direction) =>
       ends[direction].map((link): SourceHook => {
-        const found = checkInterface(link, false)
+        const found = (link === bridge ? problem : undefined) ?? checkInterface(link, false)
         const id: SourceId =
           link === bridge
             ? [source.network]
@@ -141,7 +165,10 @@ function resolvePorts(source: SourceOf<'network'>, bridge: Link, { host }: Conte
           tcHook: peerHooks[direction],
           direction,
           settings: [],
-          problem: found === undefined ? null : { ...found, ...(link === bridge && { hint }), origin: source.origin }
+          problem:
+            found === undefined
+              ? null
+              : { ...found, ...(link === bridge && found !== problem && { hint }), origin: source.origin }
         }
       })
     )

@@ -1,6 +1,6 @@
 import { type Diagnostic, nowhere } from '../../errors.ts'
 import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
-import type { Datagram } from '../../host/nftables/firewall.ts'
+import type { Datagram } from '../../host/nftables/arrival.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Filter, HookPlace, IpLink, Link, TcHook } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'
@@ -10,6 +10,7 @@ import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import type { Scope } from '../../spec/scope.ts'
 import { endOf } from '../../spec/sources/registry.ts'
+import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
@@ -79,6 +80,8 @@ interface SourceNeeds {
   readonly networks?: readonly string[]
   /** What senders send to this host, which its firewall has to let in. */
   readonly datagrams?: readonly Datagram[]
+  /** The tunnels that end on this host. */
+  readonly tunnels?: readonly TunnelSpec[]
   /** The kernel's modules that no other source needs. */
   readonly modules?: readonly TunnelModule[]
 }

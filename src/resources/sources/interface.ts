@@ -9,8 +9,7 @@ import { everySpan, matchesSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Device } from '../desired-state.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
-import { readTunnelOwner } from '../marks.ts'
-import { isInScope, markOf, ownsBridge } from '../ownership.ts'
+import { isInScope, markOf, ownsBridge, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
 import {
   columnOf,
@@ -42,6 +41,7 @@ import {
   type SourceHook,
   waitForMirrors
 } from './host-source-kind.ts'
+import { findRenamedLink, sayRenamed } from './renamed-link.ts'
 
 /** An interface of the host. Its directions are those that the host sees. */
 export const interfaceSource: HostSourceKind<SourceOf<'interface'>> = {
@@ -75,8 +75,14 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
     return { ...nothingResolved, items: hooksOf(source, device, everyInterfaceSettings, null) }
   }
   if ('code' in link) {
+    const named = 'name' in match && link.code === 'INTERFACE_MISSING' ? match.name : null
+    const renamed = named === null ? undefined : findRenamedLink(named, span, context)
+    const back = named === null || renamed === undefined ? {} : { hint: sayRenamed(renamed, named) }
     if (!patient) {
-      return { ...nothingResolved, errors: [{ ...link, message: `span ${span.name}: ${link.message}`, origin }] }
+      return {
+        ...nothingResolved,
+        errors: [{ ...link, ...back, message: `span ${span.name}: ${link.message}`, origin }]
+      }
     }
     if (link.code !== 'INTERFACE_MISSING') {
       const candidates = findCandidates(match, host)
@@ -86,7 +92,12 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
       return { ...nothingResolved, items: hooks }
     }
     const hint = suggestInterface(match, spec, host)
-    const missing = diagnostic(link.code, `waits for the interface ${writeMatchWords(match)}`, hint)
+    const missing = { ...diagnostic(link.code, `waits for the interface ${writeMatchWords(match)}`, hint), ...back }
+    if (renamed !== undefined) {
+      // What is live on it stays.
+      const device = { name: renamed.name, link: renamed }
+      return { ...nothingResolved, items: hooksOf(source, device, [], { ...missing, origin }, source.interface) }
+    }
     return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], missing) }
   }
   const { name } = link
@@ -102,7 +113,7 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
   const { dedicated, settings, warnings } = settingsOf(link, spec, host)
   const found =
     checkInterface(link, dedicated) ??
-    explainOwnTunnel(link, spec) ??
+    explainOwnTunnel(link, spec, host) ??
     output ??
     (dedicated ? checkDedicated(link, spec, host) : undefined)
   const problem = found === undefined ? null : { ...found, origin }
@@ -143,8 +154,8 @@ function settingsOf(link: Link, spec: Spec, host: HostIndex) {
 }
 
 /** An interface that this file's tunnel ends in goes with that source, and all that copies from the interface with it. */
-function explainOwnTunnel(link: Link, { name }: Spec): Diagnostic | undefined {
-  if (link.tunnel === undefined || readTunnelOwner(link, '') !== name) return undefined
+function explainOwnTunnel(link: Link, { name }: Spec, host: HostIndex): Diagnostic | undefined {
+  if (link.tunnel === undefined || tunnelOwner(host, link, '') !== name) return undefined
   const tunnel = tunnelKindOf(link.tunnel).name(link.tunnel)
   return diagnostic(
     'INTERFACE_OF_TUNNEL',
@@ -167,10 +178,11 @@ function hooksOf(
   source: SourceOf<'interface'>,
   device: Device,
   settings: readonly InterfaceSetting[],
-  problem: Diagnostic | null
+  problem: Diagnostic | null,
+  name = device.name
 ): SourceHook[] {
   return source.directions.map((direction) => ({
-    source: [device.name],
+    source: [name],
     serves: null,
     device,
     tcHook: hostHooks[direction],

@@ -1,16 +1,20 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
+import { senderTableName } from '../../host/nftables/sender-table.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
+import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import type { Spec } from '../../spec/spec.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
-import { isOwnTunnel, readTunnelOwner, tunnelName } from '../marks.ts'
+import { readTableMark, tunnelName } from '../marks.ts'
+import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { findInterface, isMeant, matchOf } from './find-interface.ts'
 import {
   directionAt,
@@ -20,15 +24,24 @@ import {
   type SourceHook,
   waitForMirrors
 } from './host-source-kind.ts'
+import { giveNameBack, sayRenamed } from './renamed-link.ts'
 
 /** A source that is a tunnel, of whatever protocol. */
 type TunnelSourceSpec = Extract<SourceSpec, { readonly tunnel: TunnelSpec }>
 
 /** What comes out of a tunnel that ends on this host, in a link which spanplan makes. */
 export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
-  needs: ({ tunnel }, { name }) => ({
+  needs: ({ tunnel, from }, { name }) => ({
     devices: [tunnelName(name, tunnel)],
-    datagrams: [tunnelKindOf(tunnel).datagram(tunnel)],
+    tunnels: [tunnel],
+    datagrams: [
+      {
+        ...tunnelKindOf(tunnel).datagram(tunnel),
+        receiver: tunnel.group ?? tunnel.local,
+        senders: tunnel.remote === null ? from : [tunnel.remote],
+        interface: tunnel.interface
+      }
+    ],
     modules: tunnelKindOf(tunnel).modules
   }),
   // Nothing comes out of it before the interface that its packets come on is there.
@@ -40,18 +53,25 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     const { tunnel: written, origin } = source
     const id: SourceId = [tunnelKindOf(written).name(written)]
     const inSpan = (found: Diagnostic) => ({ ...found, message: `span ${span.name}: ${found.message}`, origin })
-    const joined = written.interface === null ? null : findInterface(matchOf(spec, written.interface), host)
-    if (joined !== null && !('code' in joined) && goingDown.has(joined.name)) {
-      const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${joined.name}, which is going down`)
+    const name = tunnelName(spec.name, written)
+    const link = host.linkOf(name) ?? findRenamed(name, spec, host)
+    const lacking = link === undefined ? explainLacking(written, host) : undefined
+    if (lacking !== undefined) return { ...nothingResolved, waits: waitForMirrors(span, source, id, lacking) }
+    const match = written.interface === null ? null : matchOf(spec, written.interface)
+    const matched = match === null ? null : findInterface(match, host)
+    if (matched !== null && !('code' in matched) && goingDown.has(matched.name)) {
+      const going = diagnostic('INTERFACE_GOING_DOWN', `waits for ${matched.name}, which is going down`)
       return { ...nothingResolved, waits: waitForMirrors(span, source, id, going) }
     }
-    if (joined !== null && 'code' in joined) {
-      const missing = { ...joined, message: `waits for the interface ${written.interface}` }
+    // The kernel knows the interface under any name.
+    const below = host.linkOf(link?.tunnel?.interface ?? null)
+    const lost = matched !== null && 'code' in matched ? explainLost(matched, match, below) : undefined
+    if (lost !== undefined && !(patient && below !== undefined)) {
+      const missing = { ...lost, message: `waits for the interface ${written.interface}` }
       if (patient) return { ...nothingResolved, waits: waitForMirrors(span, source, id, missing) }
-      return { ...nothingResolved, errors: [inSpan(joined)] }
+      return { ...nothingResolved, errors: [inSpan(lost)] }
     }
-    const name = tunnelName(spec.name, written)
-    const link = host.linkOf(name)
+    const joined = matched === null ? null : 'code' in matched ? (below ?? null) : matched
     const tunnel: DesiredTunnel = {
       ...written,
       interface: joined?.name ?? null,
@@ -61,18 +81,21 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
       item: source.id,
       origin
     }
+    const others = host.links.filter((one) => one !== link && !isOwnTunnel(host, one))
     const found =
-      explainTaken(tunnel, host) ??
-      tunnelKindOf(tunnel).findObstacle?.(tunnel, host.links) ??
+      (lost && { ...lost, message: `waits for the interface ${written.interface}` }) ??
+      explainTaken(tunnel, spec, host) ??
+      tunnelKindOf(tunnel).findObstacle?.(tunnel, others) ??
       explainLocal(tunnel, host) ??
       explainSenders(tunnel, host) ??
+      explainTable(tunnel, spec, host) ??
       explainOverlap(tunnel, host)
     const problem = found === undefined ? null : { ...found, origin }
     const items = source.directions.map(
       (direction): SourceHook => ({
         source: id,
         serves: null,
-        device: link === undefined ? { name, planned: plannedTunnel } : { name, link },
+        device: link === undefined ? { name, planned: plannedTunnel } : { name: link.name, link },
         tcHook: hostHooks[direction],
         direction,
         settings: [],
@@ -83,18 +106,31 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     return {
       ...nothingResolved,
       items,
-      tunnels: [tunnel],
-      warnings: warnOfUnread(tunnel, host).map(inSpan),
+      tunnels: [{ ...tunnel, name: link?.name ?? name }],
+      warnings: [...warnOfUnread(tunnel, host), ...(tunnelKindOf(tunnel).findOverlaps?.(tunnel, others) ?? [])].map(
+        inSpan
+      ),
       errors: problem === null || patient ? [] : [inSpan(problem)]
     }
   },
   recall: () => [],
   identify({ device, tcHook }, host) {
     const link = host.linkOf(device)
-    if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
+    if (link?.tunnel === undefined || !isOwnTunnel(host, link)) return null
     const source: SourceId = [tunnelKindOf(link.tunnel).name(link.tunnel)]
     return { source, serves: null, direction: directionAt(hostHooks, tcHook) }
   }
+}
+
+/** The link that was made for a tunnel of this name, and that somebody has renamed. */
+function findRenamed(name: string, { name: owner }: Spec, host: HostIndex): Link | undefined {
+  return host.links.find((link) => tunnelOwner(host, link, '') === owner && firstTunnelName(host, link, owner) === name)
+}
+
+/** Why an interface is missing: the one that the tunnel was made with may have another name now. */
+function explainLost(missing: Diagnostic, match: InterfaceMatch | null, now: Link | undefined): Diagnostic {
+  if (now === undefined || match === null || !('name' in match)) return missing
+  return { ...missing, hint: sayRenamed(now, match.name) }
 }
 
 /** Bytes: Ethernet's own MTU (RFC 894). */
@@ -111,8 +147,15 @@ function largestFrame({ local }: TunnelSpec, joined: Link | null, { links }: Hos
   return Math.max(ethernetMtu, ...below.map(({ mtu }) => mtu))
 }
 
+/** The kernel makes no link of this kind. */
+export function explainLacking(tunnel: TunnelSpec, { lacking }: HostIndex): Diagnostic | undefined {
+  const { modules } = tunnelKindOf(tunnel)
+  const found = lacking?.find(({ name }) => modules.some((one) => one === name))
+  return found && diagnostic('MODULE_MISSING', found.message, found.command)
+}
+
 /** Why the kernel does not make the link. */
-export function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic | undefined {
+export function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIndex): Diagnostic | undefined {
   const kind = tunnelKindOf(tunnel)
   const identityOf = (one: TunnelSpec) => [one.protocol, tunnelFamily(one), ...kind.identity(one)]
   const other = host.links.find(
@@ -128,12 +171,10 @@ export function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic
       hint
     )
   }
-  const setOther = (...words: string[]) => shellLine(['ip', 'link', 'set', 'dev', other.name, ...words])
-  if (isOwnTunnel({ ...other, name: tunnel.name })) {
-    const rename = `${setOther('down')} && ${setOther('name', tunnel.name)}`
-    return taken(', which spanplan has made, and somebody has renamed', `give it its name back: ${rename}`)
+  const owner = tunnelOwner(host, other, '')
+  if (owner === name) {
+    return taken(', which spanplan has made, and somebody has renamed', giveNameBack(other, tunnel.name))
   }
-  const owner = readTunnelOwner(other, '')
   const copy = `copy from that interface: "interface: ${other.name}"`
   if (owner !== null) return taken(`, which belongs to another spans.yaml (name: ${owner})`, copy)
   return taken('', `${copy}; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`)
@@ -154,6 +195,19 @@ function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Dia
   const { message, hint } = senderTables.reason
   const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} needs nftables, which this host does not have: ${message}`
   return diagnostic('SENDERS_UNSUPPORTED', what, hint ?? 'install nftables, or take "from" out')
+}
+
+/** The table of somebody else has the name of the one that chooses the senders. */
+function explainTable({ name, from }: DesiredTunnel, { name: owner }: Spec, { senderTables }: HostIndex) {
+  const tables = senderTables?.state === 'usable' && from.length > 0 ? senderTables.tables : []
+  const table = tables.find((one) => one.name === senderTableName(name))
+  if (table === undefined || readTableMark(table) === owner) return undefined
+  const command = (verb: string) => shellLine(['nft', verb, 'table', 'inet', table.name])
+  return diagnostic(
+    'TABLE_FOREIGN',
+    `an nftables table ${table.name} already exists, and spanplan did not create it`,
+    `see what it does with: ${command('list')}; if nothing needs it: ${command('delete')}`
+  )
 }
 
 /** What one sender sends into a tunnel of its own looks like what it would send into the tunnel of all, and the table would drop it. */

@@ -53,7 +53,7 @@ export function erspanName({ local, remote, identifier }: Pick<TunnelSpec, 'loca
   return [
     `erspan ${local}`,
     ...(identifier === null ? [] : [`session ${identifier}`]),
-    ...(remote === null ? [] : [`from ${remote}`])
+    ...(remote === null ? [] : [`remote ${remote}`])
   ].join(' ')
 }
 

@@ -31,7 +31,7 @@ export function gretapName({ local, remote, identifier }: Pick<TunnelSpec, 'loca
   return [
     `gretap ${local}`,
     ...(identifier === null ? [] : [`key ${identifier}`]),
-    ...(remote === null ? [] : [`from ${remote}`])
+    ...(remote === null ? [] : [`remote ${remote}`])
   ].join(' ')
 }
 

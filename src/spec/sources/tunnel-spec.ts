@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { quote } from '../../printable.ts'
 import { itemKeys } from '../items/item-key.ts'
-import { text } from '../schema/rules.ts'
+import { type Rule, text } from '../schema/rules.ts'
 import { directionKeys } from '../values/direction.ts'
 import { type Family, familyOf, isMulticast, normalizeAddress } from '../values/ip-address.ts'
 import type { SourceSummary, TunnelSummary } from './source-syntax.ts'
@@ -82,8 +82,9 @@ export const tunnelKey = <Key extends string, Data>(key: Key, schema: z.ZodType<
   })
 
 /** The schema of an address, which is written as ip prints it. */
-export const address = (what: string, isRight: (address: string) => boolean) =>
+export const address = (what: string, isRight: (address: string) => boolean, more: readonly Rule[] = []) =>
   text(what, [
+    ...more,
     {
       broken: (value) => {
         const found = normalizeAddress(value)
@@ -101,17 +102,30 @@ export const isUnicast = (one: string) => !isMulticast(one) && !noAddress.test(o
 
 const isUnicastIpv4 = (one: string) => isUnicast(one) && familyOf(one) === 'inet'
 
+/** The kernel has other interfaces (ip6gretap, ip6erspan) for the same over IPv6. */
+const overIpv4 = (what: string) =>
+  address(what, isUnicastIpv4, [
+    {
+      broken: (value) => {
+        const found = normalizeAddress(value)
+        return found !== undefined && familyOf(found) === 'inet6'
+      },
+      message: `must be ${what}`,
+      hint: 'spanplan takes gretap and ERSPAN over IPv4 alone; of tunnels over IPv6, it takes vxlan'
+    }
+  ])
+
 /** The keys that say between which hosts GRE is sent: over IPv4 alone. */
 export const greEnds = {
   local: tunnelKey(
     'local',
-    address('an IPv4 address of this host, such as 10.0.3.7', isUnicastIpv4).describe(
+    overIpv4('an IPv4 address of this host, such as 10.0.3.7').describe(
       'The address of this host that the sender sends to'
     )
   ),
   remote: tunnelKey(
     'remote',
-    address('an IPv4 address of the sender, such as 10.0.3.9', isUnicastIpv4)
+    overIpv4('an IPv4 address of the sender, such as 10.0.3.9')
       .optional()
       .describe('The address of the only sender. Default: anybody can send')
   )

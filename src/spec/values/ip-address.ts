@@ -44,13 +44,31 @@ export function parsePrefix(text: string): { readonly prefix: string } | { reado
   return { prefix: length === bits ? address : `${address}/${length}` }
 }
 
+/** The addresses from one to another. */
+export interface AddressRange {
+  readonly family: Family
+  readonly first: bigint
+  readonly last: bigint
+}
+
+/** The addresses of a prefix, or the one address, that {@link parsePrefix} has written. */
+export function rangeOf(prefix: string): AddressRange {
+  const [address = '', digits] = prefix.split('/')
+  const family = familyOf(address)
+  const bits = family === 'inet' ? 32 : 128
+  const others = (1n << BigInt(bits - Number(digits ?? bits))) - 1n
+  const first = readBits(address) & ~others
+  return { family, first, last: first | others }
+}
+
+/** Whether all addresses of one range are in another. */
+export function isInRange(one: AddressRange, other: AddressRange): boolean {
+  return one.family === other.family && other.first <= one.first && one.last <= other.last
+}
+
 /** Whether a prefix that {@link parsePrefix} has written has an address. */
 export function isWithin(address: string, prefix: string): boolean {
-  const [first = '', digits] = prefix.split('/')
-  if (familyOf(address) !== familyOf(first)) return false
-  const bits = familyOf(first) === 'inet' ? 32 : 128
-  const others = BigInt(bits - Number(digits ?? bits))
-  return readBits(address) >> others === readBits(first) >> others
+  return isInRange(rangeOf(address), rangeOf(prefix))
 }
 
 /** Whether many hosts may listen to an address at once: 224.0.0.0/4 (RFC 5771) or ff00::/8 (RFC 4291). */

@@ -42,6 +42,12 @@ export const causes = {
     clause: 'is a bridge of which no port is up',
     hint: 'start a container on that bridge, or set one of its ports up: the kernel copies nothing to or from a bridge without a running port'
   },
+  underlay_down: {
+    counted: 'none',
+    text: 'the interface below it is down, or has no carrier',
+    clause: 'gets nothing: the interface below it is down, or has no carrier',
+    hint: "set that interface up; if it is up, look at its cable and at the switch's port"
+  },
   carrier_flap: {
     counted: 'none',
     text: 'its carrier was gone for a moment',

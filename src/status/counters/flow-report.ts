@@ -7,6 +7,7 @@ import {
   type CounterDelta,
   type CounterPair,
   counterDelta,
+  findLink,
   findListener,
   findMirror,
   frameDelta,
@@ -40,7 +41,7 @@ export type Hop = HopCounts & {
   /** Where it counts: of a sensor, the host's end of its interface. */
   readonly device: string
 } & (
-    | { readonly kind: 'interface'; readonly point: CopyPoint }
+    | { readonly kind: 'interface'; readonly point: CopyPoint; readonly underlay: PathMirror['underlay'] }
     | {
         readonly kind: 'mirror'
         readonly point: CopyPoint
@@ -108,8 +109,8 @@ function countsOf(frames: CounterDelta, bytes: CounterDelta, losses: readonly Lo
 }
 
 function interfaceHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop {
-  const { point } = mirror
-  const hop = { kind: 'interface', device: point.device.name, point } as const
+  const { point, underlay } = mirror
+  const hop = { kind: 'interface', device: point.device.name, point, underlay } as const
   // By index: a new device of the same name is another one.
   const pair = pairLinks(linkOf(point.device)?.index ?? null, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
@@ -119,6 +120,9 @@ function interfaceHop(path: FramePath, mirror: PathMirror, interval: Interval): 
   const overrun = Math.max(delta('over').count, delta('fifo').count)
   const losses = [
     ...(lostCarrier(pair) ? [{ cause: causeOfCarrier(point, pair.later), frames: null }] : []),
+    ...(findLink(underlay?.index ?? null, interval[1])?.running === false
+      ? [{ cause: 'underlay_down', frames: null } as const]
+      : []),
     ...loss('ring_overrun', delta('missed').count + overrun),
     ...loss(linkOf(point.device)?.tunnel ? 'malformed' : 'damaged', delta('errors').count),
     ...lossBeforeMirror(path, mirror, received, interval)

@@ -1,13 +1,15 @@
 import { readSample, type Sample } from '../../host/read-counters.ts'
 import { type ContainerInterface, hookKey, type Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import { type CopyPoint, type DesiredSpan, placeOf } from '../../resources/desired-state.ts'
+import { type CopyPoint, type DesiredSpan, linkOf, placeOf } from '../../resources/desired-state.ts'
 import { handleOf } from '../../resources/sources/host-source-kind.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
 export interface PathMirror {
   readonly point: CopyPoint
   readonly handle: number
+  /** The interface that the packets of a tunnel come on; null: it is no tunnel, or they may come on any. */
+  readonly underlay: Pick<Link, 'name' | 'index'> | null
 }
 
 /** A port of a span's bridge. */
@@ -52,7 +54,11 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
   return {
     span: span.name,
     wire: span.wire,
-    mirrors: span.mirrors.map((point) => ({ point, handle: handleOf(span, point) })),
+    mirrors: span.mirrors.map((point) => ({
+      point,
+      handle: handleOf(span, point),
+      underlay: findUnderlay(point, host) ?? null
+    })),
     bridge: bridge?.bridge ? bridge.index : null,
     ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) })),
     outputs: span.outputs.map(({ device, name }) => {
@@ -60,6 +66,13 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
       return { name, device, index: link?.master === span.name ? link.index : null }
     })
   }
+}
+
+/** The interface that the packets of a tunnel come on: the one that the file names, or that has the address which they are sent to. */
+export function findUnderlay({ device }: CopyPoint, host: PlanView['host']): Link | undefined {
+  const { interface: bound, local } = linkOf(device)?.tunnel ?? { interface: null, local: null }
+  if (bound !== null) return host.linkOf(bound)
+  return host.links.find(({ addresses }) => addresses.some(({ address }) => address === local))
 }
 
 function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): PathPort['sensor'] {

@@ -1,6 +1,6 @@
 import { groupsOf } from '../../host/host-index.ts'
 import type { Sample } from '../../host/read-counters.ts'
-import type { CopyPoint } from '../../resources/desired-state.ts'
+import { type CopyPoint, linkOf } from '../../resources/desired-state.ts'
 import { counted } from '../../text-lines.ts'
 import { findMirror } from './counter-delta.ts'
 import type { FramePath, PathMirror } from './frame-path.ts'
@@ -49,6 +49,14 @@ export function writeIdleSource([first, ...others]: SourceIdleness['points']): s
   const [name] = first.source
   const more = new Set(others.flatMap(({ source, device }) => (source[0] === name ? [] : [device.name]))).size
   return more === 0 ? name : `${name} or ${counted(more, 'other interface')}`
+}
+
+/** What may keep the frames of a source away. */
+export function askOfSilence(points: SourceIdleness['points']): string {
+  if (points.some(({ serves }) => serves !== null)) return 'do its containers still send anything?'
+  return points.some(({ device }) => linkOf(device)?.tunnel !== undefined)
+    ? 'do its senders still send? The host\'s firewall, or "from" in the file, may keep them out: see spanplan doctor'
+    : "is the switch's mirror session still there?"
 }
 
 /** Whether the source has been without a frame for as long as its max_idle. */

@@ -68,7 +68,10 @@ export const metrics = {
     'Since when the sensor is unhealthy, from Docker or from what the watch has seen.',
     'span sensor'
   ),
-  spanplan_source_carrier: gauge('Whether the interface is up and has a carrier.', 'interface'),
+  spanplan_source_carrier: gauge(
+    'Whether the interface, and the one that the packets of a tunnel come on, is up and has a carrier.',
+    'interface'
+  ),
   spanplan_source_idle_seconds: gauge(
     "Seconds since the span's mirrors last copied a frame from the interface, container, Docker network or tunnel, or since they were created.",
     'span interface'
@@ -206,14 +209,17 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
     counts === undefined ? [] : [{ labels, packets: counts.packets, bytes: counts.bytes }]
   const indexes = new Map(
     paths.flatMap(({ mirrors }) =>
-      mirrors.map(({ point: { source, device } }) => [writeSourceName(source), linkOf(device)?.index ?? null] as const)
+      mirrors.map(
+        ({ point: { source, device }, underlay }) =>
+          [writeSourceName(source), { index: linkOf(device)?.index ?? null, underlay }] as const
+      )
     )
   )
-  const sources = [...indexes].flatMap(([name, index]) => {
+  const sources = [...indexes].flatMap(([name, { index, underlay }]) => {
     const link = findLink(index, sample)
-    return link ? [{ labels: { interface: name }, link }] : []
+    return link ? [{ labels: { interface: name }, link, below: findLink(underlay?.index ?? null, sample) }] : []
   })
-  const carriers = sources.map(({ labels, link }) => truth(link.running, labels))
+  const carriers = sources.map(({ labels, link, below }) => truth(link.running && below?.running !== false, labels))
   const interfaces = sources.flatMap(({ labels, link }) => traffic(labels, link.rx))
   const mirrors = paths.flatMap(({ span, mirrors }) =>
     mirrors.flatMap((mirror) => {

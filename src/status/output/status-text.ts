@@ -6,7 +6,7 @@ import { oneLine, type Paint, printable, printableLines } from '../../printable.
 import { writeWait } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
-import { wrap } from '../../text-lines.ts'
+import { padTo, widthOf, wrap } from '../../text-lines.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
@@ -19,10 +19,12 @@ const isShownElsewhere = isAbout('changes', 'losses', 'carriers')
 /** The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it. */
 export function renderReport(report: Report, paint: Paint): string {
   const headline = makeHeadline(report).map((entry) => paint(entry.healthy ? 'create' : 'remove', renderEntry(entry)))
+  const titles = report.spans.flatMap(({ flowReport }) => flowReport.hops.map((hop) => printable(hopTitle(hop))))
+  const titleWidth = Math.max(leastTitleWidth, ...titles.map((title) => widthOf(title) + 1))
   const blocks = [
     headline.join('\n'),
     ...renderHost(report, paint),
-    ...report.spans.map((span) => renderSpan(span, paint)),
+    ...report.spans.map((span) => renderSpan(span, titleWidth, paint)),
     watchSentence(report)
   ]
   return `${blocks.join('\n\n')}\n`
@@ -45,14 +47,14 @@ function renderHost({ changes, unhealthy }: Report, paint: Paint): string[] {
   return lines.length === 0 ? [] : [[paint('title', 'host'), ...lines].join('\n')]
 }
 
-function renderSpan(span: SpanReport, paint: Paint): string {
+function renderSpan(span: SpanReport, titleWidth: number, paint: Paint): string {
   const { name, description, flowReport, changes, waiting, sensors, unhealthy } = span
   const awaited = new Set(waiting.map((wait) => wait.diagnostic.code))
   const title = description === null ? name : `${name} · ${description}`
   return [
     paint('title', oneLine(title)),
-    paint('wait', headings),
-    ...flowReport.hops.flatMap((hop) => renderHop(hop, flowReport.seconds, paint)),
+    paint('wait', row('', '', headings, titleWidth)),
+    ...flowReport.hops.flatMap((hop) => renderHop(hop, flowReport.seconds, titleWidth, paint)),
     ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
     ...waiting.map((wait) =>
       paint('wait', `  ${hang(`... ${wait.kind} ${printableLines(writeWait([wait.title], wait.diagnostic))}`)}`)
@@ -90,17 +92,17 @@ function hang(text: string): string {
 
 /** Widths, for a terminal of 80 columns. */
 const kindWidth = 10
-const titleWidth = 25
+const leastTitleWidth = 25
 const numberWidths = [10, 11, 11, 9] as const
 
-const headings = row('', '', ['frames', 'frames/s', 'bytes/s', 'lost'])
+const headings = ['frames', 'frames/s', 'bytes/s', 'lost'] as const
 
-function row(kind: string, title: string, numbers: readonly string[]): string {
+function row(kind: string, title: string, numbers: readonly string[], titleWidth: number): string {
   const columns = numberWidths.map((width, index) => (numbers[index] ?? '').padStart(width))
-  return `  ${kind.padEnd(kindWidth)}${title.padEnd(titleWidth)}${columns.join('')}`.trimEnd()
+  return `  ${kind.padEnd(kindWidth)}${padTo(titleWidth, title)}${columns.join('')}`.trimEnd()
 }
 
-function renderHop(hop: Hop, seconds: number, paint: Paint): string[] {
+function renderHop(hop: Hop, seconds: number, titleWidth: number, paint: Paint): string[] {
   const { kind, frames, bytes } = hop
   const lost = hop.losses.reduce((sum, loss) => sum + (loss.frames ?? 0), 0)
   const per = (count: number) => (seconds > 0 ? count / seconds : 0)
@@ -108,7 +110,7 @@ function renderHop(hop: Hop, seconds: number, paint: Paint): string[] {
     frames === null
       ? ['gone', '', '', lost === 0 ? '' : writeCount(lost)]
       : [writeCount(frames), writeCount(per(frames)), bytes === null ? '' : writeBytes(per(bytes)), writeCount(lost)]
-  const text = row(kind, printable(hopTitle(hop)), numbers)
+  const text = row(kind, printable(hopTitle(hop)), numbers, titleWidth)
   const notes = [...remarks(hop), ...hop.losses.map(lossNote)]
   const lines = notes.flatMap((note) => wrap(printable(note), width - indent.length))
   return [lost > 0 ? paint('remove', text) : text, ...lines.map((line) => paint('wait', `${indent}${line}`))]

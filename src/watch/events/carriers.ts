@@ -3,6 +3,7 @@ import type { PlanView } from '../../plan/plan-view.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import type { CarrierCause } from '../../status/counters/causes.ts'
 import { causeOfNoCarrier } from '../../status/counters/flow-report.ts'
+import { findUnderlay } from '../../status/counters/frame-path.ts'
 import { explainCarrier } from '../../status/health.ts'
 import type { EmitEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
@@ -16,6 +17,8 @@ interface Line {
   readonly device: string
   readonly name: string
   readonly cause: CarrierCause
+  /** The name of the interface that the packets of a tunnel come on; null: it is no tunnel, or not known. */
+  readonly underlay: string | null
 }
 
 /**
@@ -48,17 +51,23 @@ export function openCarrierRecorder(emit: EmitEvent) {
   return ({ desired, host }: Pick<PlanView, 'desired' | 'host'>): void => {
     // One that is missing or down is in the plan.
     const isUp = ({ device }: Line) => host.linkOf(device)?.up === true
-    const hasCarrier = ({ device }: Line) => host.linkOf(device)?.carrier === true
+    const isLinked = ({ device }: Pick<Line, 'device'>) => host.linkOf(device)?.carrier === true
+    const hasUnderlay = ({ underlay }: Line) => {
+      const link = host.linkOf(underlay)
+      return link === undefined || (link.up && link.carrier)
+    }
+    const hasCarrier = (line: Line) => isLinked(line) && hasUnderlay(line)
     const lines = desired.spans.flatMap(({ name: span, mirrors, outputs }) => {
       const points = new Map(mirrors.map((point) => [point.device.name, point]))
       return [
         ...[...points].map(
           ([device, point]): Line => ({
             ...{ span, device, name: writeSourceName(point.source) },
-            cause: causeOfNoCarrier(point)
+            cause: causeOfNoCarrier(point),
+            underlay: findUnderlay(point, host)?.name ?? null
           })
         ),
-        ...outputs.map(({ device, name }): Line => ({ span, device, name, cause: 'output_no_carrier' }))
+        ...outputs.map(({ device, name }): Line => ({ span, device, name, cause: 'output_no_carrier', underlay: null }))
       ]
     })
     // A span that is paused or waits is not in the plan.
@@ -67,7 +76,10 @@ export function openCarrierRecorder(emit: EmitEvent) {
       lines.filter((one) => isUp(one) && !hasCarrier(one)),
       (one) => !isPlanned(one)
     )
-    const eventOf = ({ cause, ...line }: Line) => ({ ...line, diagnostic: explainCarrier(line.name, cause) })
+    const eventOf = ({ span, device, name, cause, underlay }: Line) => {
+      const found = isLinked({ device }) && underlay !== null ? 'underlay_down' : cause
+      return { span, device, name, diagnostic: explainCarrier(name, found, underlay) }
+    }
     for (const one of started) emit({ type: 'carrier_lost', ...eventOf(one) })
     for (const one of ended) if (hasCarrier(one)) emit({ type: 'carrier_back', ...eventOf(one) })
   }

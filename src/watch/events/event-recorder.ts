@@ -37,6 +37,8 @@ function nameDegraded({ span, reason, diagnostic: { subject } }: Rest): string {
 interface Source {
   readonly span: string
   readonly source: string
+  /** An interface that it is mirrored at, or was; null: none is known. */
+  readonly device: string | null
   /** The file names it, as an interface. */
   readonly isNamed: boolean
 }
@@ -140,14 +142,19 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   }
   /** `made`: the changes of the run. A container may have started after the plan was made: the apply has mirrored it all the same. */
   const recordSources = (trigger: Trigger, view: PlanView, made: readonly PlannedChange[], isNewFile: boolean) => {
-    const late = made.flatMap(({ kind, action, span, serves }): Source[] =>
+    const late = made.flatMap(({ kind, action, span, serves, device }): Source[] =>
       kind === 'mirror' && action === 'create' && span !== null && serves !== null
-        ? [{ span, source: serves, isNamed: false }]
+        ? [{ span, source: serves, device, isNamed: false }]
         : []
     )
     const planned = view.desired.spans.flatMap(({ name, mirrors }) =>
       mirrors.map(
-        ({ serves, device }): Source => ({ span: name, source: serves ?? device.name, isNamed: serves === null })
+        ({ serves, device: { name: device } }): Source => ({
+          span: name,
+          source: serves ?? device,
+          device,
+          isNamed: serves === null
+        })
       )
     )
     const isWaitedFor = ({ span, source }: Source) =>
@@ -155,7 +162,10 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     const isUnknown = ({ span }: Source) => !isDockerRead(view) || view.desired.spanOf(span) === undefined
     for (const one of sources.update([...late, ...planned], isUnknown).ended) {
       if (isNewFile || one.isNamed || isWaitedFor(one)) continue
-      emit({ type: 'source_gone', trigger, span: one.span, source: one.source })
+      const { span, source: before, device } = one
+      const renamed = planned.find((other) => other.span === span && other.device === device && !other.isNamed)
+      if (renamed === undefined) emit({ type: 'source_gone', trigger, span, source: before })
+      else emit({ type: 'source_renamed', trigger, span, source: renamed.source, before })
     }
   }
   return {

@@ -34,6 +34,15 @@ export type WatchEvent =
   | { readonly type: 'wait' | 'wait_over'; readonly trigger: Trigger; readonly wait: Wait }
   /** A container that a label or a service selects is a source no longer. One that is named is waited for. */
   | { readonly type: 'source_gone'; readonly trigger: Trigger; readonly span: string; readonly source: string }
+  /** A container that is a source has another name now, and is mirrored as before. */
+  | {
+      readonly type: 'source_renamed'
+      readonly trigger: Trigger
+      readonly span: string
+      readonly source: string
+      /** The name that it had. */
+      readonly before: string
+    }
   | { readonly type: 'warning' | 'warning_over'; readonly diagnostic: Diagnostic }
   | { readonly type: 'degraded' | 'recovered'; readonly trigger: Trigger; readonly degraded: Rest }
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly diagnostic: Diagnostic }

@@ -65,5 +65,5 @@ function isMarkAlone(event: WatchEvent): boolean {
 function spanOf(event: WatchEvent): string | null {
   if ('change' in event) return event.change.span
   if ('wait' in event) return event.wait.span
-  return event.type === 'source_gone' ? event.span : null
+  return event.type === 'source_gone' || event.type === 'source_renamed' ? event.span : null
 }

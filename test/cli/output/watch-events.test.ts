@@ -150,6 +150,10 @@ describe('what happens in one run to one container is one line', () => {
 <6>docker   span0  - source front: it has stopped, or matches no more
 `
     )
+    const renamed = { ...gone, type: 'source_renamed', source: 'back', before: 'front' } as const
+    expect(tell('container-source-converged', [renamed])).toContain(
+      '<6>docker   span0  ~ source front: its name is back now, and it is mirrored as before\n'
+    )
   })
 })
 

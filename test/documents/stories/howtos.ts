@@ -6,6 +6,7 @@ import { expect } from 'vitest'
 import { parse } from 'yaml'
 import * as z from 'zod'
 import { type Stories, type Story, spansYaml } from './document.ts'
+import { moveToSpanplan } from './move-to-spanplan.ts'
 import { frame, type Reader } from './reader.ts'
 
 const manifest = z.object({ version: z.string() }).parse(JSON.parse(readFileSync('package.json', 'utf8')))
@@ -16,6 +17,8 @@ const showsFrames: Story<Reader> = async (reader, block = '') => {
 }
 
 export const howtos: Stories<Reader> = {
+  ...moveToSpanplan,
+
   'docs/howto/install.md': {
     'With npm': async (reader, install = '') => {
       const bin = join(reader.root, 'usr/bin')

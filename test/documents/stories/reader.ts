@@ -54,15 +54,15 @@ export class Reader {
     }
     await symlink(join(projectRoot, 'node_modules'), join(this.clone, 'node_modules'))
     await writeFile(join(this.clone, 'spans.yaml'), spansYaml)
-    await this.#standIn('sudo', 'exec "$@"')
+    await this.standIn('sudo', 'exec "$@"')
     await this.standInSpanplan()
-    await this.#standIn('docker', dockerStandIn(findProgram('docker'), composeCommands()))
-    await this.#standIn('systemctl', systemctlStandIn(this.root, this.#here()))
-    await this.#standIn('curl', curlStandIn)
-    await this.#standIn('ifup', ifupStandIn(this.root))
-    await this.#standIn('ssh', '[[ $1 == tap.example.com ]]; shift; exec "$@"')
-    await this.#standIn('wireshark', '[[ "$*" == "-k -i -" ]]; exec tcpdump -n -e -c 5 -r -')
-    await this.#standIn('as-hook', hookStandIn(this.root))
+    await this.standIn('docker', dockerStandIn(findProgram('docker'), composeCommands()))
+    await this.standIn('systemctl', systemctlStandIn(this.root, this.#here()))
+    await this.standIn('curl', curlStandIn)
+    await this.standIn('ifup', ifupStandIn(this.root))
+    await this.standIn('ssh', '[[ $1 == tap.example.com ]]; shift; exec "$@"')
+    await this.standIn('wireshark', '[[ "$*" == "-k -i -" ]]; exec tcpdump -n -e -c 5 -r -')
+    await this.standIn('as-hook', hookStandIn(this.root))
   }
 
   /** Does what a section says, and looks whether what it promises has come true. */
@@ -79,7 +79,7 @@ export class Reader {
   /** As if it were installed. */
   standInSpanplan(): Promise<void> {
     const folder = `export SPANPLAN_RUN_DIR="\${SPANPLAN_RUN_DIR:-${join(this.root, 'run/spanplan')}}"`
-    return this.#standIn('spanplan', `${folder}\nexec ${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} "$@"`)
+    return this.standIn('spanplan', `${folder}\nexec ${process.execPath} ${join(projectRoot, 'bin/spanplan.js')} "$@"`)
   }
 
   /** Runs a block as on a host with systemd, which mounts a BPF file system. */
@@ -186,7 +186,8 @@ export class Reader {
     }
   }
 
-  async #standIn(name: string, script: string): Promise<void> {
+  /** Has a script in the place of a program. */
+  async standIn(name: string, script: string): Promise<void> {
     const file = join(this.root, 'bin', name)
     await writeFile(file, `#!/bin/bash\nset -euo pipefail\n${script}\n`)
     await chmod(file, 0o755)

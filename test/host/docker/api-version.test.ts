@@ -80,6 +80,7 @@ test('is read, followed and changed', async () => {
     networks: new Set<string>(),
     sourceNetworks: new Set<string>(),
     senders: () => false,
+    modules: () => [],
     bridges: new Set<string>(),
     containers: [{ container: container.Name.slice(1) }],
     tables: false,

@@ -24,6 +24,7 @@ const request = {
   networks: new Set<string>(),
   sourceNetworks: new Set<string>(),
   senders: () => false,
+  modules: () => [],
   bridges: new Set<string>(),
   removable: () => false,
   containers: [{ container: running.Name.slice(1) }],

@@ -5,6 +5,9 @@ import { checksum } from './frames.ts'
 
 const PORT = 5000
 
+/** Where an end of a connection runs: a lab, or a container in it. */
+type Place = Pick<Lab, 'start'>
+
 /** Sends back what it receives; says when it listens. */
 const echo = `
 const server = require('node:net').createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket))
@@ -45,7 +48,7 @@ interface Exchange {
 }
 
 /** A server on the switch, or on the host, that sends back what it receives. */
-export async function startEcho(lab: Lab, on: Side = 'switch'): Promise<void> {
+export async function startEcho(lab: Place, on: Side = 'switch'): Promise<void> {
   const server = lab.start([process.execPath, '-e', echo, String(PORT)], { on })
   await new Promise<void>((resolve, reject) => {
     server.stdout?.once('data', () => resolve())
@@ -54,14 +57,14 @@ export async function startEcho(lab: Lab, on: Side = 'switch'): Promise<void> {
 }
 
 /** Has the lab's host exchange so many bytes with the server at this address, in one connection. */
-export async function exchange(lab: Lab, address: string, bytes: number): Promise<Exchange> {
+export async function exchange(lab: Place, address: string, bytes: number): Promise<Exchange> {
   const connection = await connect(lab, address, { bytes })
   return connection.end()
 }
 
 /** A connection, from the host or from the switch, that is busy until it is told to end. */
 export async function connect(
-  lab: Lab,
+  lab: Place,
   address: string,
   { bytes = 0, on = 'host' }: { readonly bytes?: number; readonly on?: Side } = {}
 ): Promise<{ end: () => Promise<Exchange> }> {

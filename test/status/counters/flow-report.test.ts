@@ -43,23 +43,23 @@ describe('what is lost at each hop, and why', () => {
   test('the interface is set down: no cable is at fault, also at the host end of a container', () => {
     const down = sampleOf({ ...all, links: { 2: { up: false, running: false } } })
     expect(count(none, down).lost).toEqual(['interface interface_down null'])
-    const mirrors = path.mirrors.map(({ point, handle }) => ({ handle, point: { ...point, serves: 'web' } }))
+    const mirrors = path.mirrors.map(({ point, ...more }) => ({ ...more, point: { ...point, serves: 'web' } }))
     expect(count(none, down, { ...path, mirrors }).lost).toEqual(['interface host_end_down null'])
   })
 
   test('a container’s interface has no cable', () => {
-    const mirrors = path.mirrors.map(({ point, handle }) => ({ handle, point: { ...point, serves: 'web' } }))
+    const mirrors = path.mirrors.map(({ point, ...more }) => ({ ...more, point: { ...point, serves: 'web' } }))
     const later = sampleOf({ ...all, links: { 2: { running: false } } })
     expect(count(none, later, { ...path, mirrors }).lost).toEqual(['interface source_down null'])
   })
 
   test('a bridge, as of another span, has no cable either', () => {
-    const mirrors = path.mirrors.map(({ point, handle }) => {
+    const mirrors = path.mirrors.map(({ point, ...more }) => {
       const link = linkOf(point.device)
       if (link === undefined) throw new Error('the interface is there')
       const options = { ageing: 0, forwardDelay: 0, groupForward: 0 }
       const bridge = { ...options, stp: false, snooping: false, vlanFiltering: false }
-      return { handle, point: { ...point, device: { name: link.name, link: { ...link, bridge } } } }
+      return { ...more, point: { ...point, device: { name: link.name, link: { ...link, bridge } } } }
     })
     const later = sampleOf({ ...all, links: { 2: { running: false } } })
     expect(count(none, later, { ...path, mirrors }).lost).toEqual(['interface ports_down null'])
@@ -69,7 +69,7 @@ describe('what is lost at each hop, and why', () => {
     const later = sampleOf({ ...all, mirror: 90, bridge: 90, ports: [90, 90] })
     expect(count(none, later).lost).toEqual(['interface unexplained 10'])
     const selection = { expression: 'tcp', everyFrame: false }
-    const mirrors = path.mirrors.map(({ point, handle }) => ({ handle, point: { ...point, selection } }))
+    const mirrors = path.mirrors.map(({ point, ...more }) => ({ ...more, point: { ...point, selection } }))
     expect(count(none, later, { ...path, mirrors }).lost).toEqual([])
   })
 

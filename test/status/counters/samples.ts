@@ -26,7 +26,8 @@ export const path: FramePath = {
         item: 'ens192',
         origin
       },
-      handle: 8
+      handle: 8,
+      underlay: null
     })),
   bridge: 4,
   outputs: [],

@@ -52,6 +52,7 @@ function change(
     reason: '',
     disconnects: [],
     notes: [],
+    todo: null,
     origin: undefined,
     stages: [],
     before: action === 'create' ? null : resource({}),

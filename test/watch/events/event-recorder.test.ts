@@ -195,6 +195,25 @@ test('a source that starts again while a run is made has not stopped', () => {
   expect(told).toEqual([[], [], ['web', 'front']])
 })
 
+test('a container that has another name is mirrored as before', () => {
+  const path = join(casesFolder, 'container-source-converged')
+  const host = readSnapshot(path, 'host.json')
+  const text = 'version: 1\nspans: {span0: {sources: [{network: shop}], sensors: [suricata]}}\n'
+  const { docker } = host
+  if (docker.state !== 'read') throw new Error('the fixture has changed')
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  const told = ['web', 'web3', 'web3'].map((name) => {
+    const containers = docker.containers.map((one) => (one.name === 'web' ? { ...one, name } : one))
+    const view = see({ ...host, docker: { ...docker, containers } }, text)
+    const outcome = { view, needed: [], done: [], leftOut: [], restarts: [], failures: [] }
+    recorder.run({ ...run, outcome, degraded: [] })
+    return events.splice(0).filter(({ type }) => type.startsWith('source'))
+  })
+  const renamed = { type: 'source_renamed', trigger: run.trigger, span: 'span0', source: 'web3', before: 'web' }
+  expect(told).toEqual([[], [renamed], []])
+})
+
 const copiedBetween = (one: string, other: string) => ({
   ...({ code: 'COPIED_TWICE', message: `each frame between ${one} and ${other} is copied twice` } as const),
   subject: { span: 'span0', kind: 'mirror', id: [] }

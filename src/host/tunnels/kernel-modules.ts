@@ -1,14 +1,11 @@
 import { release } from 'node:os'
 import { gunzipSync } from 'node:zlib'
-import { type Output, run } from '../../host/exec.ts'
-import { readOptional, readText } from '../../host/files/open-file.ts'
-import type { TunnelModule } from '../../host/tunnels/tunnel-kind.ts'
 import { keysOf } from '../../keys.ts'
-import { outputKindOf } from '../../resources/outputs/registry.ts'
-import { hostKindOf } from '../../resources/sources/registry.ts'
-import type { Spec } from '../../spec/spec.ts'
-import type { Known } from '../known.ts'
-import { programTime } from './doctor-limits.ts'
+import { type Output, run } from '../exec.ts'
+import { readOptional, readText } from '../files/open-file.ts'
+import { shellLine } from '../quote-command.ts'
+import type { LackingModule } from '../snapshot.ts'
+import type { TunnelModule } from './tunnel-kind.ts'
 
 /** The parts of the kernel that spans need, with the option that builds each, without its CONFIG_. */
 const options = {
@@ -26,12 +23,9 @@ export type ModuleName = keyof typeof options
 /** Those that only tunnels need. */
 const ofTunnels: ReadonlySet<string> = new Set<TunnelModule>(['vxlan', 'ip_gre'])
 
-/** The modules that the spans of a file need; without a file, those that each span needs. */
-export function listModules(spec: Spec | undefined): readonly ModuleName[] {
-  const needs = spec?.spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, spec)))
-  const sent = spec?.spans.flatMap(({ outputs }) => outputs.flatMap((output) => outputKindOf(output).modules(output)))
-  const used = new Set<string>([...(needs?.flatMap(({ modules = [] }) => modules) ?? []), ...(sent ?? [])])
-  return keysOf(options).filter((name) => !ofTunnels.has(name) || used.has(name))
+/** The modules that spans need which have these needs besides. */
+export function listModules(needed: ReadonlySet<string>): readonly ModuleName[] {
+  return keysOf(options).filter((name) => !ofTunnels.has(name) || needed.has(name))
 }
 
 /**
@@ -52,16 +46,17 @@ export interface ModuleEvidence {
   readonly modprobe: Pick<Output, 'stdout' | 'status'> | null
 }
 
-/** Finds whether the running kernel has a module. Nothing is loaded. */
-export async function readModule(name: ModuleName): Promise<Known<ModuleState>> {
+/** Milliseconds for modprobe, which reads an index. */
+const modprobeTime = 5000
+
+/** Finds whether the running kernel has a module. Nothing is loaded. null: nothing tells. */
+export async function readModule(name: ModuleName): Promise<ModuleState | null> {
   const argv = ['modprobe', '--show-depends', name] as const
-  const modprobe = await run(argv, '', { milliseconds: programTime }).catch(() => null)
+  const modprobe = await run(argv, '', { milliseconds: modprobeTime }).catch(() => null)
   const config = readOptional('/proc/config.gz') ?? readOptional(`/boot/config-${release()}`)
   const loaded = readText('/proc/modules')
   const locked = readText('/proc/sys/kernel/modules_disabled')?.trim() === '1'
-  const state = judgeModule(name, { loaded, config: config && decodeConfig(config), locked, modprobe })
-  if (state !== null) return { known: state }
-  return { unknown: `whether the kernel has ${name} is not known: neither modprobe nor its configuration is here` }
+  return judgeModule(name, { loaded, config: config && decodeConfig(config), locked, modprobe })
 }
 
 /** null: nothing tells. */
@@ -82,4 +77,47 @@ export function judgeModule(name: ModuleName, evidence: ModuleEvidence): ModuleS
 /** gzip's files begin with 1f 8b (RFC 1952). */
 function decodeConfig(bytes: Buffer): string {
   return (bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes).toString()
+}
+
+/** Node's names of processors, and Debian's. */
+const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
+
+/** The processor's name, as Debian has it. */
+export const ownArchitecture = architectures[process.arch] ?? process.arch
+
+type Fault = Omit<LackingModule, 'name'>
+
+const faults: Readonly<Record<ModuleState, ((name: ModuleName, architecture: string) => Fault) | null>> = {
+  'built in': null,
+  loaded: null,
+  loadable: null,
+  blocked: (name) => ({
+    message: `modprobe is configured not to load ${name}: see "install ${name}" in /etc/modprobe.d`,
+    command: `sed -i '/^ *install  *${name} /d' /etc/modprobe.d/*.conf`
+  }),
+  locked: (name) => ({
+    message: `the kernel no longer loads modules (kernel.modules_disabled), and ${name} is not loaded: load it at boot, and restart the host`,
+    command: `echo ${name} >>/etc/modules-load.d/spanplan.conf`
+  }),
+  missing: (name, architecture) => ({
+    message: `the running kernel has no ${name}: install a kernel that has it, and restart the host`,
+    command: shellLine(['apt-get', 'install', `linux-image-${architecture}`])
+  })
+}
+
+/** null: the kernel has it, or loads it. */
+export function findModuleFault(name: ModuleName, state: ModuleState, architecture: string): Fault | null {
+  return faults[state]?.(name, architecture) ?? null
+}
+
+/** Reads which of these modules the kernel surely lacks. */
+export async function readLacking(names: readonly TunnelModule[]): Promise<LackingModule[]> {
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const state = await readModule(name)
+      const fault = state && findModuleFault(name, state, ownArchitecture)
+      return fault ? [{ name, ...fault }] : []
+    })
+  )
+  return found.flat()
 }

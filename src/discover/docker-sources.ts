@@ -1,0 +1,117 @@
+import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Container, DockerNetwork, Link } from '../host/snapshot.ts'
+import { directionAt, hostHooks, peerHooks } from '../resources/sources/host-source-kind.ts'
+import { type Direction, directionKeys } from '../spec/values/direction.ts'
+
+/** What a source of a file is, by the key that the file has for it. */
+type SourceName = { readonly interface: string } | { readonly network: string } | { readonly container: string }
+
+/** A source of a discovered span, with remarks for the user. */
+export interface DiscoveredSource<Name extends SourceName = SourceName> {
+  readonly name: Name
+  readonly directions: readonly Direction[]
+  readonly filter: string | null
+  readonly remarks: readonly string[]
+}
+
+/** The mirrors at one hook of a device. */
+export interface HookSource extends DiscoveredSource<{ readonly interface: string }> {
+  readonly direction: Direction
+}
+
+/** The mirrors that one source of a file would make, by the directions of that source. */
+interface Candidate {
+  readonly name: SourceName
+  readonly ends: Readonly<Record<Direction, readonly Link[]>>
+  /** It is one only where frames of this direction are copied. */
+  readonly needs: Direction | null
+}
+
+/**
+ * Calls what Docker has made by Docker's names, which last: those of its interfaces change, and "interface" sets one promiscuous. Where
+ * that is no whole network and no whole container, a remark says so.
+ *
+ * @param isName whether a file can have it.
+ */
+export function nameDockerSources(
+  hooks: readonly HookSource[],
+  host: HostIndex,
+  isName: (name: SourceName) => boolean
+): DiscoveredSource[] {
+  let rest = hooks
+  const named: DiscoveredSource[] = []
+  for (const { name, ends, needs } of findCandidates(host).filter((one) => isName(one.name))) {
+    const found = directionKeys.both.flatMap((direction): DiscoveredSource[] => {
+      const own = ends[direction].map((link) => rest.find((one) => isAt(one, link, direction)))
+      const [first] = own
+      const isWhole = first !== undefined && own.every((one) => one?.filter === first.filter)
+      const remarks = own.flatMap((one) => one?.remarks ?? [])
+      return isWhole ? [{ name, directions: [direction], filter: first.filter, remarks: [...new Set(remarks)] }] : []
+    })
+    if (needs !== null && !found.some(({ directions }) => directions.includes(needs))) continue
+    const taken = found.flatMap(({ directions }) => directions)
+    rest = rest.filter((one) => !taken.some((direction) => ends[direction].some((link) => isAt(one, link, direction))))
+    named.push(...joinDirections(found))
+  }
+  const devices = [...new Set(rest.map((one) => one.name.interface))]
+  return [
+    ...named,
+    ...devices.flatMap((device) => {
+      const own = joinDirections(rest.filter((one) => one.name.interface === device))
+      return own.map((one) => ({ ...one, remarks: [...one.remarks, ...remarksOf(device, host)] }))
+    })
+  ]
+}
+
+/** Whether mirrors are at the hook where a link has what comes in this direction of the network or the container that it leads to. */
+function isAt(one: HookSource, { name }: Link, direction: Direction): boolean {
+  return one.name.interface === name && one.direction === directionAt(hostHooks, peerHooks[direction])
+}
+
+/** Joins both directions of a source into one item, where their filters are the same. */
+function joinDirections(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
+  const [one, other] = sources
+  if (one === undefined || other === undefined || one.filter !== other.filter) return [...sources]
+  return [{ ...one, directions: directionKeys.both, remarks: [...new Set([...one.remarks, ...other.remarks])] }]
+}
+
+function findCandidates(host: HostIndex): Candidate[] {
+  const networks = host.networks.flatMap((network): Candidate[] => {
+    const bridge = host.linkOf(dockerBridge(network))
+    if (bridge === undefined || isOfSpan(network)) return []
+    const name = { network: network.name }
+    return [{ name, ends: { received: [bridge], sent: host.membersOf(bridge.name) }, needs: 'sent' }]
+  })
+  const containers = host.containers.map((container): Candidate => {
+    const links = linksOf(container, host)
+    return { name: { container: container.name }, ends: { received: links, sent: links }, needs: null }
+  })
+  return [...networks, ...containers]
+}
+
+const isOfSpan = ({ labels }: DockerNetwork) => labels[label.span] !== undefined
+
+/** The host's ends of a container's interfaces, but for those by which it is a sensor. */
+function linksOf({ veths }: Container, host: HostIndex): Link[] {
+  return (veths ?? [])
+    .flatMap((pair) => host.linkAt(pair.host) ?? [])
+    .filter((link) => host.attachmentOf(link) !== undefined)
+    .filter(({ master }) => master === null || !host.networksOn(master).some(isOfSpan))
+}
+
+function remarksOf(device: string, host: HostIndex): string[] {
+  const link = host.linkOf(device)
+  const container = host.attachmentOf(link)?.container.name
+  const whole = 'is not copied whole. The name of this interface changes each time the container starts.'
+  if (container !== undefined) return [`it leads into the container ${container}, which ${whole}`]
+  if (link?.foreignPeer && isPortName(host.engine, device)) {
+    return ['it leads into a container perhaps. Which one is not known, and its name changes each time that starts.']
+  }
+  return host
+    .networksOn(device)
+    .filter((network) => !isOfSpan(network))
+    .map(
+      ({ name }) => `it is the bridge of the Docker network ${name}: "network: ${name}" copies each frame on that once.`
+    )
+}
