@@ -43,6 +43,12 @@ const [checksum, hasKey, sequence] = [0x8000, 0x2000, 0x1000]
 /** The bytes of each part of the header: the first, a checksum, a key, a sequence number. */
 const partBytes = 4
 
+/** Bytes: the MAC header of a frame. */
+const ethernetBytes = 14
+
+/** Bytes: the headers of GRE and ERSPAN of types I, II and III (draft-foschiano-erspan-03). */
+const erspanBytes = [partBytes, 2 * partBytes + 8, 2 * partBytes + 12]
+
 const hasFlags = (mask: number, values: readonly number[]): Match => {
   const [only, ...more] = values
   return equals({ '&': [flags, mask] }, more.length === 0 ? only : { set: values })
@@ -74,6 +80,7 @@ export const gretapTunnel: TunnelKind = {
     ...option('remote', remote),
     ...option('key', identifier)
   ],
+  headerBytes: ({ identifier }) => partBytes * (identifier === null ? 1 : 2) + ethernetBytes,
   facts: ({ local, remote, identifier }) => [
     `gretap, local ${local}`,
     ...(identifier === null ? [] : [`key ${identifier}`]),
@@ -109,6 +116,7 @@ export const erspanTunnel: TunnelKind = {
     ...(identifier === null ? [] : ['key', String(identifier), 'oseq']),
     ...['erspan_ver', String((type ?? 1) - 1)]
   ],
+  headerBytes: ({ type }) => (erspanBytes[(type ?? 1) - 1] ?? 0) + ethernetBytes,
   facts: ({ local, remote, identifier, type }) => [
     `erspan type ${type}, local ${local}`,
     ...(identifier === null ? [] : [`session ${identifier}`]),

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Diagnostic } from '../../errors.ts'
-import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
+import type { TunnelSpec, TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import type { Argv } from '../exec.ts'
 import type { Datagram } from '../nftables/firewall.ts'
 import type { Link, TunnelEnd } from '../snapshot.ts'
@@ -26,11 +26,13 @@ export interface TunnelKind {
   /** Reads what ip prints of a link of this kind as `info_data`. */
   readonly output: z.ZodType<Omit<TunnelEnd, 'protocol'>>
   /** What the tunnel is called. */
-  name(tunnel: TunnelSpec): string
+  name(tunnel: TunnelSpec, way: TunnelWay): string
   /** What tells the tunnel from all others of its protocol on this host. */
   identity(tunnel: TunnelSpec): readonly (string | number | null)[]
   /** ip's words for a new link, after its type. */
   linkWords(tunnel: TunnelSpec): readonly string[]
+  /** Bytes: what it adds to a frame, with the MAC header of that: all but the headers of IP. */
+  headerBytes(tunnel: TunnelSpec): number
   /** What a plan says of the tunnel. */
   facts(tunnel: TunnelSpec): readonly string[]
   /** What senders send to this host. */

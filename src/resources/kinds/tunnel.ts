@@ -298,13 +298,13 @@ function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
   const port = whose === undefined ? '' : `whether a program has its port with: ${shellLine(whose)}; and `
   return diagnostic(
     'TUNNEL_FAILED',
-    `nothing ${tunnel.way === 'out' ? 'leaves by' : 'comes out of'} ${kind.name(tunnel)} (${tunnel.id}): ${reason}`,
+    `nothing ${tunnel.way === 'out' ? 'leaves by' : 'comes out of'} ${kind.name(tunnel, tunnel.way)} (${tunnel.id}): ${reason}`,
     `see ${port}what the host lacks with: spanplan doctor`
   )
 }
 
 function explainConflict({ id }: Tunnel, wanted: Tunnel, host: HostIndex): Diagnostic {
-  const name = tunnelKindOf(wanted).name(wanted)
+  const name = tunnelKindOf(wanted).name(wanted, wanted.way)
   const opaque = host.findOpaque(id)
   if (opaque) return explainOpaque(opaque, `the source ${name} needs that name for its interface`)
   return diagnostic(

@@ -116,7 +116,7 @@ const isMade = (link: Link) => isOwnTunnel(link)
 
 /** What a live output is called: an interface, or the tunnel that a link of spanplan's is. */
 export function outputName(link: Link): string {
-  return link.tunnel !== undefined && isMade(link) ? tunnelKindOf(link.tunnel).name(link.tunnel) : link.name
+  return link.tunnel !== undefined && isMade(link) ? tunnelKindOf(link.tunnel).name(link.tunnel, 'out') : link.name
 }
 
 function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link, original: PortOrigin): Output {

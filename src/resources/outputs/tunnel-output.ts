@@ -24,7 +24,7 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const { tunnel: written, id: item, origin } = output
     const { remote } = written
     const kind = tunnelKindOf(written)
-    const [device, name] = [tunnelName(spec.name, written), kind.name(written)]
+    const [device, name] = [tunnelName(spec.name, written), kind.name(written, 'out')]
     const tunnel: DesiredTunnel = { ...written, name: device, way: 'out', from: [], item, origin }
     const wait = (found: Diagnostic) => [waitForOutput(span.name, name, output, found)]
     const problem = explainTaken(tunnel, host) ?? kind.findObstacle?.(tunnel, host.links) ?? explainLocal(tunnel, host)
@@ -53,14 +53,14 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const mtu = way?.mtu ?? below?.mtu
     const family = tunnelFamily(written)
     const fragments = family === 'inet'
-    const carried =
-      mtu === undefined ? {} : { below: { mtu, added: addedBytes[family], fragments, inside: carrierOf(below, host) } }
+    const added = ipBytes[family] + kind.headerBytes(written)
+    const carried = mtu === undefined ? {} : { below: { mtu, added, fragments, inside: carrierOf(below, host) } }
     return { ...nothingResolved, items: [{ device, name, ...carried, item, origin }], tunnels: [tunnel] }
   }
 }
 
-/** Bytes: the headers of IP, UDP and VXLAN, and the MAC header of the frame (RFC 7348). */
-const addedBytes = { inet: 20 + 8 + 8 + 14, inet6: 40 + 8 + 8 + 14 } as const
+/** Bytes: the headers of IP (RFC 791, RFC 8200). */
+const ipBytes = { inet: 20, inet6: 40 } as const
 
 /** A link of this host that puts packets into others, or hands them to containers, which may do that. */
 function carrierOf(link: Link | undefined, host: HostIndex): string | null {

@@ -38,7 +38,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
   },
   resolve(source, span, { spec, host, patient, goingDown }) {
     const { tunnel: written, origin } = source
-    const id: SourceId = [tunnelKindOf(written).name(written)]
+    const id: SourceId = [tunnelKindOf(written).name(written, 'in')]
     const inSpan = (found: Diagnostic) => ({ ...found, message: `span ${span.name}: ${found.message}`, origin })
     const joined = written.interface === null ? null : findInterface(matchOf(spec, written.interface), host)
     if (joined !== null && !('code' in joined) && goingDown.has(joined.name)) {
@@ -92,7 +92,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
   identify({ device, tcHook }, host) {
     const link = host.linkOf(device)
     if (link?.tunnel === undefined || !isOwnTunnel(link)) return null
-    const source: SourceId = [tunnelKindOf(link.tunnel).name(link.tunnel)]
+    const source: SourceId = [tunnelKindOf(link.tunnel).name(link.tunnel, 'in')]
     return { source, serves: null, direction: directionAt(hostHooks, tcHook) }
   }
 }
@@ -124,7 +124,7 @@ export function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic
     const where = `the interface ${other.name}${whose}`
     return diagnostic(
       'TUNNEL_TAKEN',
-      `${kind.name(tunnel)} already ends in ${where}: the kernel has one for both`,
+      `${kind.name(tunnel, tunnel.way)} already ends in ${where}: the kernel has one for both`,
       hint
     )
   }
@@ -144,7 +144,7 @@ export function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagn
   const { local } = tunnel
   const there = links.flatMap(({ addresses }) => addresses).map(({ address }) => address)
   if (local === null || there.includes(local)) return undefined
-  const message = `the host has no address ${local}, which is "local" of ${tunnelKindOf(tunnel).name(tunnel)}`
+  const message = `the host has no address ${local}, which is "local" of ${tunnelKindOf(tunnel).name(tunnel, tunnel.way)}`
   return diagnostic('ADDRESS_MISSING', message, suggestSlips(local, there) ?? `there are: ${there.join(', ')}`)
 }
 
@@ -152,7 +152,7 @@ export function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagn
 function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic | undefined {
   if (tunnel.from.length === 0 || senderTables?.state !== 'unusable') return undefined
   const { message, hint } = senderTables.reason
-  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} needs nftables, which this host does not have: ${message}`
+  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel, tunnel.way)} needs nftables, which this host does not have: ${message}`
   return diagnostic('SENDERS_UNSUPPORTED', what, hint ?? 'install nftables, or take "from" out')
 }
 
@@ -173,7 +173,7 @@ function explainOverlap(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic
   })
   const [first] = others
   if (first === undefined) return undefined
-  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} leaves out ${first.remote}, which sends into the interface ${first.other}: what it sends would be dropped`
+  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel, tunnel.way)} leaves out ${first.remote}, which sends into the interface ${first.other}: what it sends would be dropped`
   return diagnostic('SENDERS_OVERLAP', what, `add ${others.map(({ remote }) => remote).join(', ')} to "from"`)
 }
 
@@ -181,6 +181,6 @@ function explainOverlap(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic
 function warnOfUnread(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic[] {
   if (tunnel.from.length === 0 || senderTables?.state !== 'unread') return []
   const { message, hint } = senderTables.reason
-  const what = `who may send into ${tunnelKindOf(tunnel).name(tunnel)} is not checked: ${message}`
+  const what = `who may send into ${tunnelKindOf(tunnel).name(tunnel, tunnel.way)} is not checked: ${message}`
   return [diagnostic('TABLE_UNREAD', what, hint, tunnel.origin)]
 }

@@ -25,4 +25,9 @@ export interface OutputSyntax<Data, Output> {
   load(data: Data): Output | undefined
   print(output: Output): Data
   summary(output: Output, findInterface: FindInterface): OutputSummary
+  /**
+   * The pcap expressions of what it sends itself to carry the frames, and of what comes back about that: a span must not copy these, for
+   * each copy would be sent again. Missing: it sends the frames alone.
+   */
+  packets?(output: Output): readonly string[]
 }

@@ -34,6 +34,11 @@ export function printOutput<K extends keyof Kinds>(output: OutputOf<K>): DataOf<
   return kindOf[output.kind].print(output)
 }
 
+/** The pcap expressions of what an output sends itself, as {@link OutputSyntax} says. */
+export function packetsOf<K extends keyof Kinds>(output: OutputOf<K>): readonly string[] {
+  return kindOf[output.kind].packets?.(output) ?? []
+}
+
 /** What the files alone say of an output. */
 export function outputSummary<K extends keyof Kinds>(output: OutputOf<K>, findInterface: FindInterface): OutputSummary {
   return kindOf[output.kind].summary(output, findInterface)

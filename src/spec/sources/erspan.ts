@@ -4,10 +4,12 @@ import { mapping } from '../schema/rules.ts'
 import type { SourceSyntax } from './source-syntax.ts'
 import {
   greEnds,
+  greName,
   plainTunnel,
   summarizeTunnel,
   type TunnelSource,
   type TunnelSpec,
+  type TunnelWay,
   tunnelKey,
   wholeNumber
 } from './tunnel-spec.ts'
@@ -49,13 +51,7 @@ export const erspanMapping = mapping(shapeOf(keys)).check(({ value, issues }) =>
 })
 
 /** What a session of ERSPAN is called. */
-export function erspanName({ local, remote, identifier }: Pick<TunnelSpec, 'local' | 'remote' | 'identifier'>): string {
-  return [
-    `erspan ${local}`,
-    ...(identifier === null ? [] : [`session ${identifier}`]),
-    ...(remote === null ? [] : [`from ${remote}`])
-  ].join(' ')
-}
+export const erspanName = (tunnel: TunnelSpec, way: TunnelWay) => greName(tunnel, 'session', way)
 
 export const erspanSource = {
   end: 'tunnel',
@@ -71,5 +67,8 @@ export const erspanSource = {
   // The schema takes what its keys print.
   print: ({ tunnel }) => ({ erspan: erspanMapping.parse(printKeys(keys, tunnel)) }),
   summary: ({ tunnel }) =>
-    summarizeTunnel(tunnel, erspanName(tunnel), { sharedBy: 'two addresses and a session', apart: 'two sessions' })
+    summarizeTunnel(tunnel, erspanName(tunnel, 'in'), {
+      sharedBy: 'two addresses and a session',
+      apart: 'two sessions'
+    })
 } satisfies SourceSyntax<{ erspan?: z.output<typeof erspanMapping> | undefined }, TunnelSource<'erspan'>>
