@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { erspanName } from '../../spec/sources/erspan.ts'
 import { gretapName } from '../../spec/sources/gretap.ts'
-import { plainTunnel, type TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
+import { plainTunnel, type TunnelSpec, type TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import { option } from '../quote-command.ts'
 import { bitsAt, equals, flag, headerField, type Match, type TunnelKind } from './tunnel-kind.ts'
 
@@ -10,6 +10,9 @@ const address = z.string().transform((text) => (text === 'any' ? null : text))
 /** ip prints a key as if it were an IPv4 address. */
 const key = z.string().transform((text) => text.split('.').reduce((bits, byte) => bits * 256 + Number(byte), 0))
 
+/** The time to live that Linux gives packets of its own. Without it, a packet has that of the frame in it, which may be 1. */
+const sentTtl = 64
+
 const output = z
   .object({
     external: flag,
@@ -17,11 +20,16 @@ const output = z
     remote: address,
     link: z.string().optional(),
     ikey: key.optional(),
+    okey: key.optional(),
     iseq: flag,
     icsum: flag,
+    ocsum: flag,
+    ttl: z.number().default(0),
+    pmtudisc: flag,
+    ignore_df: flag,
     erspan_ver: z.number().optional()
   })
-  .transform(({ external, local, remote, link, ikey, iseq, icsum, erspan_ver: version }) => ({
+  .transform(({ external, local, remote, link, ikey, okey, iseq, icsum, ocsum, erspan_ver: version, ...sending }) => ({
     ...plainTunnel,
     external,
     local,
@@ -29,8 +37,21 @@ const output = z
     interface: link ?? null,
     identifier: ikey ?? null,
     type: version === undefined ? null : version + 1,
-    options: [...(iseq ? ['iseq'] : []), ...(icsum ? ['icsum'] : [])]
+    options: [...(iseq ? ['iseq'] : []), ...(icsum ? ['icsum'] : [])],
+    sendOptions: [
+      ...(okey === ikey ? [] : ['okey', String(okey)]),
+      ...(ocsum ? ['ocsum'] : []),
+      ...(sending.ttl === sentTtl ? [] : ['ttl', sending.ttl === 0 ? 'inherit' : String(sending.ttl)]),
+      ...(sending.pmtudisc ? ['pmtudisc'] : []),
+      ...(sending.ignore_df ? [] : ['noignore-df'])
+    ]
   }))
+
+/**
+ * What is too large for the way leaves in fragments, whatever the frame in it says (`df`): else, the kernel would drop it, and send ICMP to
+ * the host whose address is in the frame.
+ */
+const sendWords = ['ttl', String(sentTtl), 'nopmtudisc', 'ignore-df']
 
 const identity = ({ local, remote, identifier }: TunnelSpec) => [local, remote, identifier]
 
@@ -59,8 +80,17 @@ const gre = {
   identity,
   datagram: () => ({ family: 'inet', protocol: 'gre', port: null }),
   letIn: 'GRE (IP protocol 47)',
+  // The largest that the kernel lets each of these links have (measured, Linux 6.12). Of what is larger than the link's MTU, ERSPAN sends
+  // a part, also where a VLAN tag is what is too much, and gretap sends ICMP to the host whose address is in the frame.
+  sentMtu: 65481,
   modules: ['ip_gre']
 } as const satisfies Partial<TunnelKind>
+
+const endWords = ({ local, remote }: Pick<TunnelSpec, 'local' | 'remote'>, way: TunnelWay) => [
+  ...option('local', local),
+  ...option('remote', remote),
+  ...(way === 'out' ? sendWords : [])
+]
 
 const packetsOf = (local: string | null, layouts: readonly (readonly Match[])[]) => ({
   addresses: 'ip' as const,
@@ -75,14 +105,11 @@ const ethernet = 0x6558
 export const gretapTunnel: TunnelKind = {
   ...gre,
   name: gretapName,
-  linkWords: ({ local, remote, identifier }) => [
-    ...option('local', local),
-    ...option('remote', remote),
-    ...option('key', identifier)
-  ],
+  linkWords: (tunnel, way) => [...endWords(tunnel, way), ...option('key', tunnel.identifier)],
   headerBytes: ({ identifier }) => partBytes * (identifier === null ? 1 : 2) + ethernetBytes,
   facts: ({ local, remote, identifier }) => [
-    `gretap, local ${local}`,
+    'gretap',
+    ...(local === null ? [] : [`local ${local}`]),
     ...(identifier === null ? [] : [`key ${identifier}`]),
     ...(remote === null ? [] : [`remote ${remote}`])
   ],
@@ -110,15 +137,15 @@ const sessionAt = (headerBytes: number) => bitsAt(headerBytes * 8 + 22, 10)
 export const erspanTunnel: TunnelKind = {
   ...gre,
   name: erspanName,
-  linkWords: ({ local, remote, identifier, type }) => [
-    ...option('local', local),
-    ...option('remote', remote),
+  linkWords: ({ identifier, type, ...ends }, way) => [
+    ...endWords(ends, way),
     ...(identifier === null ? [] : ['key', String(identifier), 'oseq']),
     ...['erspan_ver', String((type ?? 1) - 1)]
   ],
   headerBytes: ({ type }) => (erspanBytes[(type ?? 1) - 1] ?? 0) + ethernetBytes,
   facts: ({ local, remote, identifier, type }) => [
-    `erspan type ${type}, local ${local}`,
+    `erspan type ${type}`,
+    ...(local === null ? [] : [`local ${local}`]),
     ...(identifier === null ? [] : [`session ${identifier}`]),
     ...(remote === null ? [] : [`remote ${remote}`])
   ],

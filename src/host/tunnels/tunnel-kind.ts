@@ -30,7 +30,9 @@ export interface TunnelKind {
   /** What tells the tunnel from all others of its protocol on this host. */
   identity(tunnel: TunnelSpec): readonly (string | number | null)[]
   /** ip's words for a new link, after its type. */
-  linkWords(tunnel: TunnelSpec): readonly string[]
+  linkWords(tunnel: TunnelSpec, way: TunnelWay): readonly string[]
+  /** Bytes: the MTU of the link of an output. Missing: that of the span. */
+  readonly sentMtu?: number
   /** Bytes: what it adds to a frame, with the MAC header of that: all but the headers of IP. */
   headerBytes(tunnel: TunnelSpec): number
   /** What a plan says of the tunnel. */

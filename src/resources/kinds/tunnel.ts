@@ -182,11 +182,14 @@ function observeTunnel(
   // Spans out of scope need it. Where no span copies from it, it may be of any: then it is of those that want it now.
   const isRemovable =
     needs.length > 0 ? needs.every((inScope) => inScope) : wanted.has(link.name) || coversEverySpan(desired)
+  const { sendOptions = [], ...end } = link.tunnel ?? noTunnel
+  const way = wanted.get(link.name)?.way ?? (ports.length > 0 ? 'out' : 'in')
   return {
-    ...(link.tunnel ?? noTunnel),
+    ...end,
+    options: way === 'out' ? [...end.options, ...sendOptions] : end.options,
     kind: 'tunnel',
     id: link.name,
-    way: wanted.get(link.name)?.way ?? (ports.length > 0 ? 'out' : 'in'),
+    way,
     spans: [...new Set([...uses.flatMap(({ span }) => span ?? []), ...(ports.length > 0 ? [link.master ?? ''] : [])])],
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
     mark: link.alias ?? '',
@@ -255,7 +258,7 @@ function setSenders(tunnel: Tunnel): Step[] {
 function createTunnel(after: Tunnel): Step[] {
   const { id, protocol } = after
   const made: Tunnel = { ...after, mark: '', up: false, arp: true, ipv6: true, from: [], seal: 'none' }
-  const words = tunnelKindOf(after).linkWords(after)
+  const words = tunnelKindOf(after).linkWords(after, after.way)
   return [
     step(after, 'create', ['ip', 'link', 'add', 'dev', id, 'type', protocol, ...words]),
     // Before it is up, and anybody can send into it.
@@ -304,12 +307,12 @@ function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
 }
 
 function explainConflict({ id }: Tunnel, wanted: Tunnel, host: HostIndex): Diagnostic {
-  const name = tunnelKindOf(wanted).name(wanted, wanted.way)
+  const subject = `the ${wanted.way === 'in' ? 'source' : 'output'} ${tunnelKindOf(wanted).name(wanted, wanted.way)}`
   const opaque = host.findOpaque(id)
-  if (opaque) return explainOpaque(opaque, `the source ${name} needs that name for its interface`)
+  if (opaque) return explainOpaque(opaque, `${subject} needs that name for its interface`)
   return diagnostic(
     'LINK_FOREIGN',
-    `an interface ${id} already exists, and spanplan did not create it: the source ${name} needs that name`,
+    `an interface ${id} already exists, and spanplan did not create it: ${subject} needs that name`,
     `see what it is with: ${shellLine(['ip', '-details', 'link', 'show', 'dev', id])}; if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', id])}`
   )
 }

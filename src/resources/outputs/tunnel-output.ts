@@ -1,12 +1,15 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
+import { outputSummary, takesPackets } from '../../spec/outputs/registry.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import type { Spec } from '../../spec/spec.ts'
 import type { DesiredTunnel } from '../desired-state.ts'
 import { tunnelKinds } from '../interface-use.ts'
-import { tunnelName } from '../marks.ts'
+import { readTunnelOwner, tunnelName } from '../marks.ts'
 import { nothingResolved } from '../sources/host-source-kind.ts'
 import { explainLocal, explainTaken } from '../sources/tunnel-source.ts'
 import { type HostOutputKind, waitForOutput } from './host-output-kind.ts'
@@ -27,7 +30,11 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const [device, name] = [tunnelName(spec.name, written), kind.name(written, 'out')]
     const tunnel: DesiredTunnel = { ...written, name: device, way: 'out', from: [], item, origin }
     const wait = (found: Diagnostic) => [waitForOutput(span.name, name, output, found)]
-    const problem = explainTaken(tunnel, host) ?? kind.findObstacle?.(tunnel, host.links) ?? explainLocal(tunnel, host)
+    const problem =
+      explainTaken(tunnel, host) ??
+      kind.findObstacle?.(tunnel, host.links) ??
+      explainRobbed(output, spec, host) ??
+      explainLocal(tunnel, host)
     if (problem !== undefined) {
       if (patient) return { ...nothingResolved, waits: wait(problem), untouched: [device] }
       return { ...nothingResolved, errors: [{ ...problem, message: `span ${span.name}: ${problem.message}`, origin }] }
@@ -57,6 +64,25 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const carried = mtu === undefined ? {} : { below: { mtu, added, fragments, inside: carrierOf(below, host) } }
     return { ...nothingResolved, items: [{ device, name, ...carried, item, origin }], tunnels: [tunnel] }
   }
+}
+
+/** What another tunnel of the host would not get any more. Of those of this file, the file has been checked. */
+function explainRobbed(output: TunnelOutputSpec, spec: Spec, { links }: HostIndex): Diagnostic | undefined {
+  const { tunnel } = output
+  const robbed = links.find((link) => {
+    const [end, owner] = [link.tunnel, readTunnelOwner(link, spec.name)]
+    if (end === undefined || !link.up || owner === spec.name) return false
+    // Outputs get nothing, so another name's lose nothing.
+    if (owner !== null && end.remote !== null) return false
+    return takesPackets(output, end.external ? { ...end, identifier: tunnel.identifier } : end)
+  })
+  if (robbed === undefined) return undefined
+  const name = tunnelKindOf(tunnel).name(tunnel, 'out')
+  return diagnostic(
+    'TUNNEL_TAKEN',
+    `${name} would take what ${tunnel.remote} sends to the interface ${robbed.name}, which would not get it any more`,
+    `use another ${outputSummary(output, () => undefined).apart}; or, if nothing needs ${robbed.name}: ${shellLine(['ip', 'link', 'del', 'dev', robbed.name])}`
+  )
 }
 
 /** Bytes: the headers of IP (RFC 791, RFC 8200). */

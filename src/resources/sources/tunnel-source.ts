@@ -134,7 +134,10 @@ export function explainTaken(tunnel: DesiredTunnel, host: HostIndex): Diagnostic
     return taken(', which spanplan has made, and somebody has renamed', `give it its name back: ${rename}`)
   }
   const owner = readTunnelOwner(other, '')
-  const copy = `copy from that interface: "interface: ${other.name}"`
+  const copy =
+    tunnel.way === 'in'
+      ? `copy from that interface: "interface: ${other.name}"`
+      : 'have the output use another id, key or session'
   if (owner !== null) return taken(`, which belongs to another spans.yaml (name: ${owner})`, copy)
   return taken('', `${copy}; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`)
 }

@@ -17,12 +17,13 @@ import {
 /** A key has 32 bits (RFC 2890). */
 const largestKey = 2 ** 32 - 1
 
+/** `key` of a source or an output. */
+export const greKey = (description: string) =>
+  tunnelKey('key', wholeNumber(0, largestKey).optional().describe(description))
+
 const keys = {
   ...greEnds,
-  identifier: tunnelKey(
-    'key',
-    wholeNumber(0, largestKey).optional().describe('The key that the sender writes. Default: packets without a key')
-  )
+  identifier: greKey('The key that the sender writes. Default: packets without a key')
 }
 
 /** `gretap` of a source. */

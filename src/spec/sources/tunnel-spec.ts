@@ -116,7 +116,8 @@ const noAddress = /^(?:0|127|24\d|25[0-5])\.|^::1?$|^fe[89ab]/
 /** Whether an address can be that of one host. */
 export const isUnicast = (one: string) => !isMulticast(one) && !noAddress.test(one)
 
-const isUnicastIpv4 = (one: string) => isUnicast(one) && familyOf(one) === 'inet'
+/** The same, of IPv4. */
+export const isUnicastIpv4 = (one: string) => isUnicast(one) && familyOf(one) === 'inet'
 
 /** The keys that say between which hosts GRE is sent: over IPv4 alone. */
 export const greEnds = {
