@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { keysOf } from '../../src/keys.ts'
 import { kindsFor } from '../lab/frames/every-kind.ts'
-import { BROADCAST, ether, filler, ipv4Udp, qinq, vlan } from '../lab/frames/frames.ts'
+import { BROADCAST, ether, filler, ipv4Ping, ipv4Udp, qinq, vlan } from '../lab/frames/frames.ts'
 import type { Capture } from '../lab/frames/tcpdump.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { expectConverged, expectRestored, macOf, spanplan, writeSpans } from '../lab/spans.ts'
@@ -141,7 +141,8 @@ test('frames as large as the span takes leave whole, with tags and DF, and the p
   const frames = {
     untagged: ether(nobody, stranger, largest),
     VLAN: ether(nobody, stranger, vlan(10, largest)),
-    QinQ: ether(nobody, stranger, qinq(100, 10, largest))
+    QinQ: ether(nobody, stranger, qinq(100, 10, largest)),
+    'ICMP without data': ether(nobody, stranger, ipv4Ping({ source: '192.0.2.1', destination: '192.0.2.2' }))
   }
   const captures = await captureAll()
   await lab.send(Object.values(frames), 'sw1', 'switch')

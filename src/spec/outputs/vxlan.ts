@@ -27,15 +27,18 @@ export const vxlanOutputMapping = mapping(shapeOf(keys)).check(({ value, issues 
   issues.push({ code: 'custom', input: local, path: ['local'], message, params: { hint: 'take "local" out' } })
 })
 
-/** Only the first fragment of a packet says which port it is for. */
+/**
+ * Only the first fragment of a packet says which port it is for. Where a program reads behind the end of a frame, the frame is not copied:
+ * shorter ones are none of these (`greater`).
+ */
 function packetsTo(remote: string, port: number | null): readonly string[] {
   const isIpv4 = familyOf(remote) === 'inet'
   const isFragment = isIpv4 ? 'ip[6:2] & 0x1fff != 0' : 'ip6[6] == 44'
   // Those who cannot deliver it say so, with its first bytes.
   const errors = isIpv4
-    ? `icmp[17] == 17 and icmp[30:2] == ${port} and (icmp[0] == 3 or icmp[0] == 11)`
-    : `icmp6 and ip6[40] < 128 and ip6[54] == 17 and ip6[90:2] == ${port}`
-  return [`dst host ${remote} and (udp dst port ${port} or ${isFragment})`, errors]
+    ? `greater 70 and icmp[17] == 17 and icmp[30:2] == ${port} and (icmp[0] == 3 or icmp[0] == 11)`
+    : `greater 110 and icmp6 and ip6[40] < 128 and ip6[54] == 17 and ip6[90:2] == ${port}`
+  return [`greater ${isIpv4 ? 35 : 63} and dst host ${remote} and (udp dst port ${port} or ${isFragment})`, errors]
 }
 
 export const vxlanOutput = {
