@@ -30,7 +30,7 @@ export const erspanOutput = {
     erspan && { kind: 'erspan', tunnel: { protocol: 'erspan', ...plainTunnel, ...readKeys(keys, erspan, undefined) } },
   // The schema takes what its keys print.
   print: ({ tunnel }) => ({ erspan: erspanOutputMapping.parse(printKeys(keys, tunnel)) }),
-  summary: ({ tunnel }) => summarizeSent(erspanName(tunnel, 'out'), erspanName(tunnel, 'in'), 'session'),
+  summary: ({ tunnel }) => summarizeSent(erspanName(tunnel, 'out'), 'session'),
   packets: ({ tunnel }) => grePackets(tunnel),
   takesPackets: ({ tunnel }, other) => takesPackets(tunnel, other)
 } satisfies OutputSyntax<{ erspan?: z.output<typeof erspanOutputMapping> | undefined }, TunnelOutput<'erspan'>>

@@ -22,10 +22,10 @@ export function grePackets({ remote }: SentTunnel): readonly string[] {
 
 /**
  * Whether the kernel takes what comes from the remote host of an output for that, where it would be another tunnel's: of those that a packet
- * could be of, it prefers one with both addresses, then one with the sender's.
+ * could be of, it prefers one with both addresses, then one with the sender's; and it has one for the same addresses.
  */
 export function takesPackets(output: SentTunnel, other: TunnelSpec): boolean {
   if (other.protocol !== output.protocol || other.identifier !== output.identifier) return false
-  if (other.remote !== null) return other.remote === output.remote && other.local === null && output.local !== null
-  return other.local === null || output.local === null || other.local === output.local
+  const isWithin = other.local === null || other.local === output.local
+  return other.remote === null ? isWithin || output.local === null : other.remote === output.remote && isWithin
 }

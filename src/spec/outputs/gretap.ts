@@ -24,7 +24,7 @@ export const gretapOutput = {
     gretap && { kind: 'gretap', tunnel: { protocol: 'gretap', ...plainTunnel, ...readKeys(keys, gretap, undefined) } },
   // The schema takes what its keys print.
   print: ({ tunnel }) => ({ gretap: gretapOutputMapping.parse(printKeys(keys, tunnel)) }),
-  summary: ({ tunnel }) => summarizeSent(gretapName(tunnel, 'out'), gretapName(tunnel, 'in'), 'key'),
+  summary: ({ tunnel }) => summarizeSent(gretapName(tunnel, 'out'), 'key'),
   packets: ({ tunnel }) => grePackets(tunnel),
   takesPackets: ({ tunnel }, other) => takesPackets(tunnel, other)
 } satisfies OutputSyntax<{ gretap?: z.output<typeof gretapOutputMapping> | undefined }, TunnelOutput<'gretap'>>

@@ -30,10 +30,7 @@ export const sentEnds = (kind: string, isRight: (address: string) => boolean) =>
   )
 })
 
-/**
- * @param name of the tunnel.
- * @param identity of the tunnel's interface, which a source would have, too.
- */
-export function summarizeSent(name: string, identity: string, apart: string): OutputSummary {
-  return { title: quote(name), identity, device: null, apart, isDedicated: false }
+/** @param name of the tunnel, which no other output has. */
+export function summarizeSent(name: string, apart: string): OutputSummary {
+  return { title: quote(name), identity: name, device: null, apart, isDedicated: false }
 }

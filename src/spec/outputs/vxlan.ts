@@ -57,6 +57,6 @@ export const vxlanOutput = {
       printKeys(keys, { identifier: identifier ?? 0, port: port ?? usualPort, local, remote })
     )
   }),
-  summary: ({ tunnel }) => summarizeSent(vxlanName(tunnel), vxlanName(tunnel), 'id or port'),
+  summary: ({ tunnel }) => summarizeSent(vxlanName(tunnel), 'id or port'),
   packets: ({ tunnel: { remote, port } }) => packetsTo(remote, port)
 } satisfies OutputSyntax<{ vxlan?: z.output<typeof vxlanOutputMapping> | undefined }, TunnelOutput<'vxlan'>>
