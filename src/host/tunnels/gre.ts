@@ -47,10 +47,7 @@ const output = z
     ]
   }))
 
-/**
- * What is too large for the way leaves in fragments, whatever the frame in it says (`df`): else, the kernel would drop it, and send ICMP to
- * the host whose address is in the frame.
- */
+/** What is too large for the way leaves in fragments, also where the frame in it says that it must not be fragmented: else, it is dropped. */
 const sendWords = ['ttl', String(sentTtl), 'nopmtudisc', 'ignore-df']
 
 const identity = ({ local, remote, identifier }: TunnelSpec) => [local, remote, identifier]
@@ -81,7 +78,7 @@ const gre = {
   datagram: () => ({ family: 'inet', protocol: 'gre', port: null }),
   letIn: 'GRE (IP protocol 47)',
   // The largest that the kernel lets each of these links have (measured, Linux 6.12). Of what is larger than the link's MTU, ERSPAN sends
-  // a part, also where a VLAN tag is what is too much, and gretap sends ICMP to the host whose address is in the frame.
+  // a part, also where a VLAN tag is what is too much, and gretap no IP packet.
   sentMtu: 65481,
   modules: ['ip_gre']
 } as const satisfies Partial<TunnelKind>
