@@ -132,7 +132,7 @@ test('each frame of each kind leaves once, byte for byte, and nothing of the hos
   await addReceivers()
 })
 
-test('frames as large as the span takes leave whole, with tags and DF, and the plan can be followed by another spanplan', async () => {
+test('frames as large as the span takes leave whole, with tags and DF, and another spanplan takes them', async () => {
   await write(', mtu: 1500')
   await spanplan(lab, ['apply', '--yes'])
   await expectConverged(lab)
