@@ -63,7 +63,7 @@ function writeSent(host: HostIndex, device: string): object | null {
   const link = host.linkOf(device)
   if (link?.tunnel === undefined || !isOwnTunnel(host, link)) return null
   const { protocol, remote } = link.tunnel
-  if (protocol !== 'vxlan' || remote === null) return null
+  if (remote === null) return null
   return printOutput({ kind: protocol, tunnel: { ...link.tunnel, remote } })
 }
 

@@ -62,6 +62,8 @@ export interface TunnelEnd extends TunnelSpec {
   readonly external: boolean
   /** ip's words for what else changes which frames arrive: the link learns MAC addresses, wants checksums, or packets in order. */
   readonly options: readonly string[]
+  /** ip's words for what changes how the frames of an output leave. Missing: nothing does. */
+  readonly sendOptions?: readonly string[]
 }
 
 /** A tool of network configuration. */

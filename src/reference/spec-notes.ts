@@ -22,7 +22,7 @@ export const specNotes: Sections = {
   ],
   Outputs: [
     'An output gets every frame of the span, beside the sensors or without them. Its interface becomes a port of the span’s bridge, and what comes in on it is dropped. It has to have no address, no route, no bridge or bond, and nothing built on it; it can be no source, not be `dedicated`, and be an output of one span alone. The span has to be sealed. An interface that is missing is an error in an apply, and waited for by a watch.',
-    'With `vxlan`, another host gets the frames. What the tunnels of the file send is left out of what is copied into such a span. An id and a port are those of one output, and of no source. Without a route to the host, the output waits.'
+    'With `vxlan`, `gretap` or `erspan`, another host gets the frames. What the tunnels of the file send is left out of what is copied into such a span. An id and a port are those of one output, and of no source; so are two addresses and a key or session. An output over GRE would also take what its `remote` sends to a source with the same key or session and no `remote`: that is refused. Without a route to the host, the output waits.'
   ],
   'Without Docker': [
     'With `--defer-docker`, or while Docker is away, a span that has or had a Docker network is not removed. It waits as a whole, and the plan says so. If Docker is gone for good, first apply a file without the network of the span, then destroy the span.'

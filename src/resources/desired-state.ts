@@ -2,7 +2,7 @@ import type { ItemId, Origin } from '../errors.ts'
 import type { Container, Filter, HookPlace, Link, Program, TcHook } from '../host/snapshot.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import type { Scope } from '../spec/scope.ts'
-import type { TunnelSpec } from '../spec/sources/tunnel-spec.ts'
+import type { TunnelSpec, TunnelWay } from '../spec/sources/tunnel-spec.ts'
 import type { Direction } from '../spec/values/direction.ts'
 import type { InterfaceMark } from './marks.ts'
 import type { InterfaceSetting } from './settings.ts'
@@ -78,8 +78,7 @@ export interface DesiredSensor {
 export interface DesiredTunnel extends TunnelSpec {
   /** The name of the link. */
   readonly name: string
-  /** Whether its frames are copied into spans, or frames of a span leave by it. */
-  readonly way: 'in' | 'out'
+  readonly way: TunnelWay
   /** The prefixes and addresses of those who may send into it; none: anybody may. */
   readonly from: readonly string[]
   readonly item: ItemId

@@ -233,18 +233,22 @@ describe('the file that is written', () => {
   })
 })
 
-test.each(['vxlan-senders-in-sync', 'gre-senders-in-sync', 'gre-source-in-sync'])(
-  'the tunnels that spanplan has made are sources as the file had them: %s',
-  (name) => {
-    const tunnelsOf = (text: string) =>
-      load(text).spans.map(({ sources }) =>
-        sources.flatMap((source) => ('tunnel' in source ? [{ ...source.tunnel, from: source.from }] : []))
-      )
-    const tunnels = tunnelsOf(readFileSync(fixture(`plan/${name}/spans.yaml`), 'utf8'))
-    expect(tunnels.flat()).not.toEqual([])
-    for (const [index, found] of tunnelsOf(write(hostOf(name))).entries()) {
-      expect(found).toHaveLength(tunnels[index]?.length ?? 0)
-      expect(found).toEqual(expect.arrayContaining(tunnels[index] ?? []))
-    }
+test.each([
+  'vxlan-senders-in-sync',
+  'gre-senders-in-sync',
+  'gre-source-in-sync',
+  'output-vxlan-converged',
+  'output-gre-in-sync'
+])('the tunnels that spanplan has made are sources and outputs as the file had them: %s', (name) => {
+  const tunnelsOf = (text: string) =>
+    load(text).spans.map(({ sources, outputs }) => [
+      ...sources.flatMap((source) => ('tunnel' in source ? [{ ...source.tunnel, from: source.from }] : [])),
+      ...outputs.flatMap((output) => ('tunnel' in output ? [output.tunnel] : []))
+    ])
+  const tunnels = tunnelsOf(readFileSync(fixture(`plan/${name}/spans.yaml`), 'utf8'))
+  expect(tunnels.flat()).not.toEqual([])
+  for (const [index, found] of tunnelsOf(write(hostOf(name))).entries()) {
+    expect(found).toHaveLength(tunnels[index]?.length ?? 0)
+    expect(found).toEqual(expect.arrayContaining(tunnels[index] ?? []))
   }
-)
+})

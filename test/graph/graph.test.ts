@@ -47,7 +47,9 @@ test('of the file alone, every source, filter, span and sensor as the file names
    ├─ role=ids (label)
    ├─ shop/ids (compose)
    ├─ ens256 (output)
-   └─ vxlan 44 (output)
+   ├─ vxlan 44 (output)
+   ├─ gretap 192.0.2.7 key 8 to 192.0.2.10 (output)
+   └─ erspan 192.0.2.7 session 6 to 192.0.2.10 (output)
 
 voice · SIP and RTP of VLAN 10 (network voice, sealed)
 ├─ from

@@ -1,7 +1,7 @@
 /** A VXLAN as an output: another host gets every frame of the span once, and never what the tunnel itself sends. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
-import { ALL_HOSTS_GROUP, BROADCAST, ether, filler, LLDP_GROUP, STP_GROUP } from '../lab/frames/frames.ts'
+import { ALL_HOSTS_GROUP, BROADCAST, ether, filler, ipv4Ping, LLDP_GROUP, STP_GROUP } from '../lab/frames/frames.ts'
 import { type Argv, createLab, type Lab } from '../lab/lab.ts'
 import { expectConverged, expectFrames, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
 
@@ -50,6 +50,7 @@ const frames = {
   multicast: ether(ALL_HOSTS_GROUP, stranger, filler(102)),
   LLDP: ether(LLDP_GROUP, stranger, filler(103)),
   STP: ether(STP_GROUP, stranger, filler(104)),
+  'ICMP without data': ether(nobody, stranger, ipv4Ping({ source: '192.0.2.1', destination: '192.0.2.2' })),
   '14 bytes': ether(nobody, stranger, filler(14)),
   '60 bytes': ether(nobody, stranger, filler(60)),
   '1464 bytes': ether(nobody, stranger, filler(1464)),
@@ -63,7 +64,7 @@ test('another host gets each frame once, also where the source carries the tunne
   const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'])
   expect(stdout).toMatch(/\+ +tunnel +vxlan-\w+ +vxlan 42, UDP port 4789, remote 10\.50\.0\.1; .* firewall .* out/)
   expect(stdout).toContain(
-    'not (dst host 10.50.0.1 and (udp dst port 4789 or ip[6:2] & 0x1fff != 0)) and not (icmp[17] == 17'
+    'not (greater 35 and dst host 10.50.0.1 and (udp dst port 4789 or ip[6:2] & 0x1fff != 0)) and not (greater 70 and icmp[17] == 17'
   )
   expect(stderr).toContain('frames of span0 with more than 1450 bytes leave by vxlan 42 in fragments')
   await expectConverged(lab)

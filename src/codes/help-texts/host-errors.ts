@@ -80,8 +80,8 @@ export const hostErrors = {
     'Remove one of the two, or make one span a source of the other.'
   ],
   OUTPUT_SOURCE: [
-    'One interface is an output and a source, also of two names: what leaves by it would be copied again.',
-    'Use another interface for one of the two. To copy what a span sends, make the span a source.'
+    'One interface is an output and a source, also of two names: what leaves by it would be copied again. Or an output over GRE would take what comes for a source: the kernel prefers the tunnel of one sender, and what comes by an output is dropped.',
+    'Use another interface, key or session for one of the two. To copy what a span sends, make the span a source.'
   ],
   OUTPUT_IN_USE: [
     'The interface cannot be an output: it has an address or a route, belongs to a bridge or a bond, carries a VLAN or the like, leads to a container, or is an output of another span. A port of a span’s bridge is closed to the host, so any other use would be cut off.',

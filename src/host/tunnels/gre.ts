@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { erspanName } from '../../spec/sources/erspan.ts'
 import { gretapName } from '../../spec/sources/gretap.ts'
-import { plainTunnel, type TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
+import { plainTunnel, type TunnelSpec, type TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import { option, shellLine } from '../quote-command.ts'
 import type { Link, TunnelEnd } from '../snapshot.ts'
 import { bitsAt, equals, flag, headerField, type Match, type TunnelKind } from './tunnel-kind.ts'
@@ -12,6 +12,9 @@ const address = z.string().transform((text) => (text === 'any' ? null : text))
 /** ip prints a key as if it were an IPv4 address. */
 const key = z.string().transform((text) => text.split('.').reduce((bits, byte) => bits * 256 + Number(byte), 0))
 
+/** The time to live that Linux gives packets of its own. Without it, a packet has that of the frame in it, which may be 1. */
+const sentTtl = 64
+
 const output = z
   .object({
     external: flag,
@@ -19,11 +22,16 @@ const output = z
     remote: address,
     link: z.string().optional(),
     ikey: key.optional(),
+    okey: key.optional(),
     iseq: flag,
     icsum: flag,
+    ocsum: flag,
+    ttl: z.number().default(0),
+    pmtudisc: flag,
+    ignore_df: flag,
     erspan_ver: z.number().optional()
   })
-  .transform(({ external, local, remote, link, ikey, iseq, icsum, erspan_ver: version }) => ({
+  .transform(({ external, local, remote, link, ikey, okey, iseq, icsum, ocsum, erspan_ver: version, ...sending }) => ({
     ...plainTunnel,
     external,
     local,
@@ -31,8 +39,18 @@ const output = z
     interface: link ?? null,
     identifier: ikey ?? null,
     type: version === undefined ? null : version + 1,
-    options: [...(iseq ? ['iseq'] : []), ...(icsum ? ['icsum'] : [])]
+    options: [...(iseq ? ['iseq'] : []), ...(icsum ? ['icsum'] : [])],
+    sendOptions: [
+      ...(okey === ikey ? [] : ['okey', String(okey)]),
+      ...(ocsum ? ['ocsum'] : []),
+      ...(sending.ttl === sentTtl ? [] : ['ttl', sending.ttl === 0 ? 'inherit' : String(sending.ttl)]),
+      ...(sending.pmtudisc ? ['pmtudisc'] : []),
+      ...(sending.ignore_df ? [] : ['noignore-df'])
+    ]
   }))
+
+/** What is too large for the way leaves in fragments, also where the frame in it says that it must not be fragmented: else, it is dropped. */
+const sendWords = ['ttl', String(sentTtl), 'nopmtudisc', 'ignore-df']
 
 const identity = ({ local, remote, identifier, interface: bound }: TunnelSpec) => [
   local,
@@ -49,6 +67,12 @@ const [checksum, hasKey, sequence] = [0x8000, 0x2000, 0x1000]
 
 /** The bytes of each part of the header: the first, a checksum, a key, a sequence number. */
 const partBytes = 4
+
+/** Bytes: the MAC header of a frame. */
+const ethernetBytes = 14
+
+/** Bytes: the headers of GRE and ERSPAN of types I, II and III (draft-foschiano-erspan-03). */
+const erspanBytes = [partBytes, 2 * partBytes + 8, 2 * partBytes + 12]
 
 const hasFlags = (mask: number, values: readonly number[]): Match => {
   const [only, ...more] = values
@@ -84,8 +108,10 @@ const takesPart = (end: TunnelEnd, tunnel: TunnelSpec) =>
   end.remote !== null && tunnel.remote === null && rank(end) < rank(tunnel)
 
 const findObstacle =
-  (name: (tunnel: TunnelSpec) => string) =>
-  (tunnel: TunnelSpec, others: readonly Link[]): Diagnostic | undefined => {
+  (name: TunnelKind['name']) =>
+  (tunnel: TunnelSpec, others: readonly Link[], way: TunnelWay): Diagnostic | undefined => {
+    // What an output gets is dropped: that others would lose it is another question.
+    if (way === 'out') return undefined
     const other = findOverlapping(tunnel, others).find(
       (link) => !takesRest(link.tunnel) && !takesPart(link.tunnel, tunnel)
     )
@@ -93,8 +119,8 @@ const findObstacle =
     const { interface: bound } = other.tunnel
     const what =
       bound === null
-        ? `${name(tunnel)} would take what comes out of the interface ${other.name}: the kernel prefers the tunnel of more addresses`
-        : `${name(tunnel)} already ends in the interface ${other.name}: the kernel prefers that, at least for what comes on ${bound}`
+        ? `${name(tunnel, way)} would take what comes out of the interface ${other.name}: the kernel prefers the tunnel of more addresses`
+        : `${name(tunnel, way)} already ends in the interface ${other.name}: the kernel prefers that, at least for what comes on ${bound}`
     const remove = shellLine(['ip', 'link', 'del', 'dev', other.name])
     return diagnostic(
       'TUNNEL_TAKEN',
@@ -104,11 +130,11 @@ const findObstacle =
   }
 
 const findOverlaps =
-  (name: (tunnel: TunnelSpec) => string) =>
+  (name: TunnelKind['name']) =>
   (tunnel: TunnelSpec, others: readonly Link[]): Diagnostic[] =>
     findOverlapping(tunnel, others).flatMap(({ name: other, tunnel: end }) => {
       if (takesRest(end)) {
-        const what = `${name(tunnel)} takes its packets from the interface ${other}, which gets what no other tunnel does`
+        const what = `${name(tunnel, 'in')} takes its packets from the interface ${other}, which gets what no other tunnel does`
         return [
           diagnostic(
             'TUNNEL_OVERLAPS',
@@ -118,7 +144,7 @@ const findOverlaps =
         ]
       }
       if (!takesPart(end, tunnel)) return []
-      const what = `what ${end.remote} sends comes out of the interface ${other}, and not of ${name(tunnel)}`
+      const what = `what ${end.remote} sends comes out of the interface ${other}, and not of ${name(tunnel, 'in')}`
       return [diagnostic('TUNNEL_OVERLAPS', what, `to have it here, add a source: "interface: ${other}"`)]
     })
 
@@ -127,8 +153,17 @@ const gre = {
   identity,
   datagram: () => ({ family: 'inet', protocol: 'gre', port: null }),
   letIn: 'GRE (IP protocol 47)',
+  // The largest that the kernel lets each of these links have (measured, Linux 6.12). Of what is larger than the link's MTU, ERSPAN sends
+  // a part, also where a VLAN tag is what is too much, and gretap no IP packet.
+  sentMtu: 65481,
   modules: ['ip_gre']
 } as const satisfies Partial<TunnelKind>
+
+const endWords = ({ local, remote }: Pick<TunnelSpec, 'local' | 'remote'>, way: TunnelWay) => [
+  ...option('local', local),
+  ...option('remote', remote),
+  ...(way === 'out' ? sendWords : [])
+]
 
 const packetsOf = (local: string | null, layouts: readonly (readonly Match[])[]) => ({
   addresses: 'ip' as const,
@@ -146,13 +181,11 @@ export const gretapTunnel: TunnelKind = {
   name: gretapName,
   findObstacle: findObstacle(gretapName),
   findOverlaps: findOverlaps(gretapName),
-  linkWords: ({ local, remote, identifier }) => [
-    ...option('local', local),
-    ...option('remote', remote),
-    ...option('key', identifier)
-  ],
+  linkWords: (tunnel, way) => [...endWords(tunnel, way), ...option('key', tunnel.identifier)],
+  headerBytes: ({ identifier }) => partBytes * (identifier === null ? 1 : 2) + ethernetBytes,
   facts: ({ local, remote, identifier }) => [
-    `gretap, local ${local}`,
+    'gretap',
+    ...(local === null ? [] : [`local ${local}`]),
     ...(identifier === null ? [] : [`key ${identifier}`]),
     ...(remote === null ? [] : [`remote ${remote}`])
   ],
@@ -182,14 +215,15 @@ export const erspanTunnel: TunnelKind = {
   name: erspanName,
   findObstacle: findObstacle(erspanName),
   findOverlaps: findOverlaps(erspanName),
-  linkWords: ({ local, remote, identifier, type }) => [
-    ...option('local', local),
-    ...option('remote', remote),
+  linkWords: ({ identifier, type, ...ends }, way) => [
+    ...endWords(ends, way),
     ...(identifier === null ? [] : ['key', String(identifier), 'oseq']),
     ...['erspan_ver', String((type ?? 1) - 1)]
   ],
+  headerBytes: ({ type }) => (erspanBytes[(type ?? 1) - 1] ?? 0) + ethernetBytes,
   facts: ({ local, remote, identifier, type }) => [
-    `erspan type ${type}, local ${local}`,
+    `erspan type ${type}`,
+    ...(local === null ? [] : [`local ${local}`]),
     ...(identifier === null ? [] : [`session ${identifier}`]),
     ...(remote === null ? [] : [`remote ${remote}`])
   ],

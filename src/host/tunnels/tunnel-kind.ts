@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Diagnostic } from '../../errors.ts'
-import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
+import type { TunnelSpec, TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import type { Argv } from '../exec.ts'
 import type { Datagram } from '../nftables/arrival.ts'
 import type { Link, TunnelEnd } from '../snapshot.ts'
@@ -28,11 +28,15 @@ export interface TunnelKind {
   /** Reads what ip prints of a link of this kind as `info_data`. */
   readonly output: z.ZodType<Omit<TunnelEnd, 'protocol'>>
   /** What the tunnel is called. */
-  name(tunnel: TunnelSpec): string
+  name(tunnel: TunnelSpec, way: TunnelWay): string
   /** What tells the tunnel from all others of its protocol on this host. */
   identity(tunnel: TunnelSpec): readonly (string | number | null)[]
   /** ip's words for a new link, after its type. */
-  linkWords(tunnel: TunnelSpec): readonly string[]
+  linkWords(tunnel: TunnelSpec, way: TunnelWay): readonly string[]
+  /** Bytes: the MTU of the link of an output. Missing: that of the span. */
+  readonly sentMtu?: number
+  /** Bytes: what it adds to a frame, with the MAC header of that: all but the headers of IP. */
+  headerBytes(tunnel: TunnelSpec): number
   /** What a plan says of the tunnel. */
   facts(tunnel: TunnelSpec): readonly string[]
   /** What senders send to this host. */
@@ -44,7 +48,7 @@ export interface TunnelKind {
   readonly modules: readonly TunnelModule[]
   packets(tunnel: TunnelSpec): TunnelPackets
   /** A link of others because of which this one's does not start, gets nothing, or takes what they get. Missing: there is no such. */
-  findObstacle?(tunnel: TunnelSpec, others: readonly Link[]): Diagnostic | undefined
+  findObstacle?(tunnel: TunnelSpec, others: readonly Link[], way: TunnelWay): Diagnostic | undefined
   /** What a tunnel and the links of others share, so that either lacks a part. Missing: none share. */
   findOverlaps?(tunnel: TunnelSpec, others: readonly Link[]): readonly Diagnostic[]
 }

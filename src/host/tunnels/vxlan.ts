@@ -49,6 +49,8 @@ export const vxlanTunnel: TunnelKind = {
     ...option('dstport', port),
     'nolearning'
   ],
+  // The headers of UDP and VXLAN, and the MAC header of the frame.
+  headerBytes: () => 8 + 8 + 14,
   facts: ({ identifier, port, local, remote, group, interface: joined }) => [
     `vxlan ${identifier}`,
     `UDP port ${port}`,

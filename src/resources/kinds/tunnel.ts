@@ -198,11 +198,14 @@ function observeTunnel(
   // Spans out of scope need it. Where no span copies from it, it may be of any: then it is of those that want it now.
   const isRemovable =
     needs.length > 0 ? needs.every((inScope) => inScope) : wanted.has(link.name) || coversEverySpan(desired)
+  const { sendOptions = [], ...end } = link.tunnel ?? noTunnel
+  const way = wanted.get(link.name)?.way ?? (ports.length > 0 ? 'out' : 'in')
   return {
-    ...(link.tunnel ?? noTunnel),
+    ...end,
+    options: way === 'out' ? [...end.options, ...sendOptions] : end.options,
     kind: 'tunnel',
     id: link.name,
-    way: wanted.get(link.name)?.way ?? (ports.length > 0 ? 'out' : 'in'),
+    way,
     spans: [...new Set([...uses.flatMap(({ span }) => span ?? []), ...(ports.length > 0 ? [link.master ?? ''] : [])])],
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
     mark: link.alias ?? '',
@@ -288,7 +291,7 @@ function setSenders(tunnel: Tunnel): Step[] {
 function createTunnel(after: Tunnel): Step[] {
   const { id, protocol } = after
   const made: Tunnel = { ...after, mark: '', up: false, arp: true, ipv6: true, from: [], seal: 'none' }
-  const words = tunnelKindOf(after).linkWords(after)
+  const words = tunnelKindOf(after).linkWords(after, after.way)
   return [
     step(after, 'create', ['ip', 'link', 'add', 'dev', id, 'type', protocol, ...words]),
     // Before it is up, and anybody can send into it.
@@ -338,7 +341,7 @@ const isElsewhere = /already exists|File exists/
 function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
   const kind = tunnelKindOf(tunnel)
   const way = tunnel.way === 'out' ? 'leaves by' : 'comes out of'
-  const message = `nothing ${way} ${kind.name(tunnel)} (${tunnel.id}): ${reason}`
+  const message = `nothing ${way} ${kind.name(tunnel, tunnel.way)} (${tunnel.id}): ${reason}`
   if (noSuchKind.test(reason)) {
     const load = `load what the kernel needs with: modprobe ${kind.modules.join(' ')}`
     return diagnostic('TUNNEL_FAILED', message, `${load}; then apply again; if there is none: spanplan doctor`)
@@ -354,20 +357,20 @@ function explainUndone(tunnel: Tunnel, reason: string): Diagnostic {
 }
 
 function explainConflict({ id }: Tunnel, wanted: Tunnel, host: HostIndex): Diagnostic {
-  const name = tunnelKindOf(wanted).name(wanted)
+  const subject = `the ${wanted.way === 'in' ? 'source' : 'output'} ${tunnelKindOf(wanted).name(wanted, wanted.way)}`
   const opaque = host.findOpaque(id)
-  if (opaque) return explainOpaque(opaque, `the source ${name} needs that name for its interface`)
+  if (opaque) return explainOpaque(opaque, `${subject} needs that name for its interface`)
   const link = host.findLink(id)
   if (link !== undefined && link.name !== id) {
     return diagnostic(
       'LINK_FOREIGN',
-      `the interface ${link.name} has ${id} as another name (altname): the source ${name} needs that name`,
+      `the interface ${link.name} has ${id} as another name (altname): ${subject} needs that name`,
       `take it off the interface: ${shellLine(['ip', 'link', 'property', 'del', 'dev', link.name, 'altname', id])}`
     )
   }
   return diagnostic(
     'LINK_FOREIGN',
-    `an interface ${id} already exists, and spanplan did not create it: the source ${name} needs that name`,
+    `an interface ${id} already exists, and spanplan did not create it: ${subject} needs that name`,
     `see what it is with: ${shellLine(['ip', '-details', 'link', 'show', 'dev', id])}; if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', id])}`
   )
 }

@@ -74,9 +74,14 @@ export const output: Kind<Output> = {
   removalNote: ({ isMade }) => (isMade ? '' : 'given back as it was')
 }
 
-/** Bytes: the MTU of a span as far as an output can have it. A VLAN or a macvlan takes none that is larger than that of its lower link. */
-export function outputMtu(mtu: number, { largestMtu = mtu, lower }: Link, host: HostIndex): number {
-  return Math.min(mtu, largestMtu, host.linkAt(lower)?.mtu ?? mtu)
+/**
+ * Bytes: the MTU of a span as far as an output can have it. A VLAN or a macvlan takes none that is larger than that of its lower link, and
+ * some tunnels need a larger one.
+ */
+export function outputMtu(mtu: number, link: Link, host: HostIndex): number {
+  const { tunnel, largestMtu = mtu, lower } = link
+  const sentMtu = tunnel !== undefined && isOwnTunnel(host, link) ? tunnelKindOf(tunnel).sentMtu : undefined
+  return sentMtu ?? Math.min(mtu, largestMtu, host.linkAt(lower)?.mtu ?? mtu)
 }
 
 function desireOutput(
@@ -114,7 +119,8 @@ const ownBits = (host: HostIndex, { name }: Link) => ({
 
 /** What a live output is called: an interface, or the tunnel that a link of spanplan's is. */
 export function outputName(host: HostIndex, link: Link): string {
-  return link.tunnel !== undefined && isOwnTunnel(host, link) ? tunnelKindOf(link.tunnel).name(link.tunnel) : link.name
+  const { tunnel, name } = link
+  return tunnel !== undefined && isOwnTunnel(host, link) ? tunnelKindOf(tunnel).name(tunnel, 'out') : name
 }
 
 function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link, original: PortOrigin): Output {

@@ -6,7 +6,9 @@ import { tunnelOutput } from './tunnel-output.ts'
 /** The kinds of output. */
 const kinds: { readonly [Kind in OutputSpec['kind']]: HostOutputKind<OutputOf<Kind>> } = {
   interface: interfaceOutput,
-  vxlan: tunnelOutput
+  vxlan: tunnelOutput,
+  gretap: tunnelOutput,
+  erspan: tunnelOutput
 }
 
 /** The kind of an output. */

@@ -1,12 +1,16 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
+import { outputSummary, takesPackets } from '../../spec/outputs/registry.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import type { Spec } from '../../spec/spec.ts'
 import type { DesiredTunnel } from '../desired-state.ts'
 import { tunnelKinds } from '../interface-use.ts'
 import { tunnelName } from '../marks.ts'
+import { tunnelOwner } from '../ownership.ts'
 import { nothingResolved } from '../sources/host-source-kind.ts'
 import { explainLacking, explainLocal, explainTaken } from '../sources/tunnel-source.ts'
 import { type HostOutputKind, waitForOutput } from './host-output-kind.ts'
@@ -24,13 +28,16 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const { tunnel: written, id: item, origin } = output
     const { remote } = written
     const kind = tunnelKindOf(written)
-    const [device, name] = [tunnelName(spec.name, written), kind.name(written)]
+    const [device, name] = [tunnelName(spec.name, written), kind.name(written, 'out')]
     const tunnel: DesiredTunnel = { ...written, name: device, way: 'out', from: [], item, origin }
     const wait = (found: Diagnostic) => [waitForOutput(span.name, name, output, found)]
     const lacking = host.linkOf(device) === undefined ? explainLacking(written, host) : undefined
     if (lacking !== undefined) return { ...nothingResolved, waits: wait(lacking) }
     const problem =
-      explainTaken(tunnel, spec, host) ?? kind.findObstacle?.(tunnel, host.links) ?? explainLocal(tunnel, host)
+      explainTaken(tunnel, spec, host) ??
+      kind.findObstacle?.(tunnel, host.links, 'out') ??
+      explainRobbed(output, spec, host) ??
+      explainLocal(tunnel, host)
     if (problem !== undefined) {
       if (patient) return { ...nothingResolved, waits: wait(problem), untouched: [device] }
       return { ...nothingResolved, errors: [{ ...problem, message: `span ${span.name}: ${problem.message}`, origin }] }
@@ -56,14 +63,33 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const mtu = way?.mtu ?? below?.mtu
     const family = tunnelFamily(written)
     const fragments = family === 'inet'
-    const carried =
-      mtu === undefined ? {} : { below: { mtu, added: addedBytes[family], fragments, inside: carrierOf(below, host) } }
+    const added = ipBytes[family] + kind.headerBytes(written)
+    const carried = mtu === undefined ? {} : { below: { mtu, added, fragments, inside: carrierOf(below, host) } }
     return { ...nothingResolved, items: [{ device, name, ...carried, item, origin }], tunnels: [tunnel] }
   }
 }
 
-/** Bytes: the headers of IP, UDP and VXLAN, and the MAC header of the frame (RFC 7348). */
-const addedBytes = { inet: 20 + 8 + 8 + 14, inet6: 40 + 8 + 8 + 14 } as const
+/** What another tunnel of the host would not get any more. Of those of this file, the file has been checked. */
+function explainRobbed(output: TunnelOutputSpec, spec: Spec, host: HostIndex): Diagnostic | undefined {
+  const { tunnel } = output
+  const robbed = host.links.find((link) => {
+    const [end, owner] = [link.tunnel, tunnelOwner(host, link, spec.name)]
+    if (end === undefined || !link.up || owner === spec.name) return false
+    // Outputs get nothing, so another name's lose nothing.
+    if (owner !== null && end.remote !== null) return false
+    return takesPackets(output, end.external ? { ...end, identifier: tunnel.identifier } : end)
+  })
+  if (robbed === undefined) return undefined
+  const name = tunnelKindOf(tunnel).name(tunnel, 'out')
+  return diagnostic(
+    'TUNNEL_TAKEN',
+    `${name} would take what ${tunnel.remote} sends to the interface ${robbed.name}, which would not get it any more`,
+    `use another ${outputSummary(output, () => undefined).apart}; or, if nothing needs ${robbed.name}: ${shellLine(['ip', 'link', 'del', 'dev', robbed.name])}`
+  )
+}
+
+/** Bytes: the headers of IP (RFC 791, RFC 8200). */
+const ipBytes = { inet: 20, inet6: 40 } as const
 
 /** A link of this host that puts packets into others, or hands them to containers, which may do that. */
 function carrierOf(link: Link | undefined, host: HostIndex): string | null {

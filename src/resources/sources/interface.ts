@@ -156,7 +156,7 @@ function settingsOf(link: Link, spec: Spec, host: HostIndex) {
 /** An interface that this file's tunnel ends in goes with that source, and all that copies from the interface with it. */
 function explainOwnTunnel(link: Link, { name }: Spec, host: HostIndex): Diagnostic | undefined {
   if (link.tunnel === undefined || tunnelOwner(host, link, '') !== name) return undefined
-  const tunnel = tunnelKindOf(link.tunnel).name(link.tunnel)
+  const tunnel = tunnelKindOf(link.tunnel).name(link.tunnel, 'in')
   return diagnostic(
     'INTERFACE_OF_TUNNEL',
     `${link.name} is the interface that spanplan has made for ${tunnel}, and goes with that source`,

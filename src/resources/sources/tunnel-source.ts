@@ -51,7 +51,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
   },
   resolve(source, span, { spec, host, patient, goingDown }) {
     const { tunnel: written, origin } = source
-    const id: SourceId = [tunnelKindOf(written).name(written)]
+    const id: SourceId = [tunnelKindOf(written).name(written, 'in')]
     const inSpan = (found: Diagnostic) => ({ ...found, message: `span ${span.name}: ${found.message}`, origin })
     const name = tunnelName(spec.name, written)
     const link = host.linkOf(name) ?? findRenamed(name, spec, host)
@@ -85,7 +85,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     const found =
       (lost && { ...lost, message: `waits for the interface ${written.interface}` }) ??
       explainTaken(tunnel, spec, host) ??
-      tunnelKindOf(tunnel).findObstacle?.(tunnel, others) ??
+      tunnelKindOf(tunnel).findObstacle?.(tunnel, others, 'in') ??
       explainLocal(tunnel, host) ??
       explainSenders(tunnel, host) ??
       explainTable(tunnel, spec, host) ??
@@ -117,7 +117,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
   identify({ device, tcHook }, host) {
     const link = host.linkOf(device)
     if (link?.tunnel === undefined || !isOwnTunnel(host, link)) return null
-    const source: SourceId = [tunnelKindOf(link.tunnel).name(link.tunnel)]
+    const source: SourceId = [tunnelKindOf(link.tunnel).name(link.tunnel, 'in')]
     return { source, serves: null, direction: directionAt(hostHooks, tcHook) }
   }
 }
@@ -167,7 +167,7 @@ export function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIn
     const where = `the interface ${other.name}${whose}`
     return diagnostic(
       'TUNNEL_TAKEN',
-      `${kind.name(tunnel)} already ends in ${where}: the kernel has one for both`,
+      `${kind.name(tunnel, tunnel.way)} already ends in ${where}: the kernel has one for both`,
       hint
     )
   }
@@ -175,7 +175,10 @@ export function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIn
   if (owner === name) {
     return taken(', which spanplan has made, and somebody has renamed', giveNameBack(other, tunnel.name))
   }
-  const copy = `copy from that interface: "interface: ${other.name}"`
+  const copy =
+    tunnel.way === 'in'
+      ? `copy from that interface: "interface: ${other.name}"`
+      : 'have the output use another id, key or session'
   if (owner !== null) return taken(`, which belongs to another spans.yaml (name: ${owner})`, copy)
   return taken('', `${copy}; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`)
 }
@@ -185,7 +188,7 @@ export function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagn
   const { local } = tunnel
   const there = links.flatMap(({ addresses }) => addresses).map(({ address }) => address)
   if (local === null || there.includes(local)) return undefined
-  const message = `the host has no address ${local}, which is "local" of ${tunnelKindOf(tunnel).name(tunnel)}`
+  const message = `the host has no address ${local}, which is "local" of ${tunnelKindOf(tunnel).name(tunnel, tunnel.way)}`
   return diagnostic('ADDRESS_MISSING', message, suggestSlips(local, there) ?? `there are: ${there.join(', ')}`)
 }
 
@@ -193,7 +196,7 @@ export function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagn
 function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic | undefined {
   if (tunnel.from.length === 0 || senderTables?.state !== 'unusable') return undefined
   const { message, hint } = senderTables.reason
-  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} needs nftables, which this host does not have: ${message}`
+  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel, tunnel.way)} needs nftables, which this host does not have: ${message}`
   return diagnostic('SENDERS_UNSUPPORTED', what, hint ?? 'install nftables, or take "from" out')
 }
 
@@ -227,7 +230,7 @@ function explainOverlap(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic
   })
   const [first] = others
   if (first === undefined) return undefined
-  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel)} leaves out ${first.remote}, which sends into the interface ${first.other}: what it sends would be dropped`
+  const what = `"from" of ${tunnelKindOf(tunnel).name(tunnel, tunnel.way)} leaves out ${first.remote}, which sends into the interface ${first.other}: what it sends would be dropped`
   return diagnostic('SENDERS_OVERLAP', what, `add ${others.map(({ remote }) => remote).join(', ')} to "from"`)
 }
 
@@ -235,6 +238,6 @@ function explainOverlap(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic
 function warnOfUnread(tunnel: DesiredTunnel, { senderTables }: HostIndex): Diagnostic[] {
   if (tunnel.from.length === 0 || senderTables?.state !== 'unread') return []
   const { message, hint } = senderTables.reason
-  const what = `who may send into ${tunnelKindOf(tunnel).name(tunnel)} is not checked: ${message}`
+  const what = `who may send into ${tunnelKindOf(tunnel).name(tunnel, tunnel.way)} is not checked: ${message}`
   return [diagnostic('TABLE_UNREAD', what, hint, tunnel.origin)]
 }

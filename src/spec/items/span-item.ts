@@ -72,7 +72,7 @@ const keys = {
       .array(output, { error: 'must be a list of outputs' })
       .default([])
       .describe(
-        'Further places that get every frame of the span, each with interface, a tool on a cable, or vxlan, another host'
+        'Further places that get every frame of the span, each with interface, a tool on a cable, or vxlan, gretap or erspan, another host'
       ),
     read: (items, { tree, findInterface }) =>
       items.flatMap((item, index) => readOutput(item, findValuePlace(tree, ['outputs', index]), findInterface)),

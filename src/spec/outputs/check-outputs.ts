@@ -4,19 +4,18 @@ import type { FindInterface } from '../interfaces.ts'
 import type { SpanSpec } from '../items/span-item.ts'
 import { checkRepeats, nameOf, placeFrom } from '../repeats.ts'
 import { sourceSummary } from '../sources/registry.ts'
-import { outputSummary } from './registry.ts'
+import { outputSummary, takesPackets } from './registry.ts'
 
 /** Finds what is wrong with outputs, as far as the files tell. */
 export function checkOutputs(spans: readonly SpanSpec[], findInterface: FindInterface): Diagnostic[] {
   const outputs = spans.flatMap((span) =>
-    span.outputs.map((output) => ({ ...outputSummary(output, findInterface), span, origin: output.origin }))
+    span.outputs.map((output) => ({ ...outputSummary(output, findInterface), output, span, origin: output.origin }))
   )
   const names = new Set(spans.map(nameOf))
-  const sources = new Map(
-    spans.flatMap(({ name: span, sources }) =>
-      sources.map((source) => [sourceSummary(source, findInterface).identity, { span, origin: source.origin }] as const)
-    )
+  const all = spans.flatMap(({ name: span, sources }) =>
+    sources.map((source) => ({ ...sourceSummary(source, findInterface), source, span, origin: source.origin }))
   )
+  const sources = new Map(all.map((source) => [source.identity, source] as const))
   const refuse = (title: string, why: string) => `output ${title} ${why}`
   return [
     ...checkRepeats(
@@ -27,12 +26,22 @@ export function checkOutputs(spans: readonly SpanSpec[], findInterface: FindInte
         return diagnostic('OUTPUT_TWICE', message, `remove one of the two, or use another ${apart}`, origin)
       }
     ),
-    ...outputs.flatMap(({ title, identity, device, apart, isDedicated, span, origin }): Diagnostic[] => {
+    ...outputs.flatMap(({ title, identity, device, apart, isDedicated, output, span, origin }): Diagnostic[] => {
       const source = sources.get(identity)
       if (source !== undefined) {
         const place = placeFrom(source.origin, origin)
         const message = refuse(title, `is also a source, of span ${quote(source.span)} (${place})`)
         return [diagnostic('OUTPUT_SOURCE', message, `use another ${apart} for one of the two`, origin)]
+      }
+      const robbed = all.find((one) => 'tunnel' in one.source && takesPackets(output, one.source.tunnel))
+      if (robbed !== undefined) {
+        const place = placeFrom(robbed.origin, origin)
+        const message = refuse(
+          title,
+          `takes what its "remote" sends to the source ${robbed.title} of span ${quote(robbed.span)} (${place})`
+        )
+        const hint = `use another ${apart} for one of the two, or, where another host sends to the source, name that as its "remote"`
+        return [diagnostic('OUTPUT_SOURCE', message, hint, origin)]
       }
       if (device !== null && names.has(device)) {
         const message = refuse(title, 'is a span, and the bridge of a span cannot be a port of another')

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { FindInterface } from '../interfaces.ts'
+import type { TunnelSpec } from '../sources/tunnel-spec.ts'
 
 /** What the files alone say of an output. */
 export interface OutputSummary {
@@ -25,4 +26,11 @@ export interface OutputSyntax<Data, Output> {
   load(data: Data): Output | undefined
   print(output: Output): Data
   summary(output: Output, findInterface: FindInterface): OutputSummary
+  /**
+   * The pcap expressions of what it sends itself to carry the frames, and of what comes back about that: a span must not copy these, for
+   * each copy would be sent again. Missing: it sends the frames alone.
+   */
+  packets?(output: Output): readonly string[]
+  /** Whether the kernel takes what comes from its other end for its own, where it would be that of another tunnel. Missing: of none. */
+  takesPackets?(output: Output, other: TunnelSpec): boolean
 }

@@ -1,11 +1,11 @@
 import type * as z from 'zod'
-import { quote } from '../../printable.ts'
-import { optionalKey, plainKey, printKeys, readKeys, shapeOf } from '../items/item-key.ts'
+import { plainKey, printKeys, readKeys, shapeOf } from '../items/item-key.ts'
 import { mapping } from '../schema/rules.ts'
-import { address, isUnicast, plainTunnel, type TunnelSpec, wholeNumber } from '../sources/tunnel-spec.ts'
+import { isUnicast, plainTunnel, wholeNumber } from '../sources/tunnel-spec.ts'
 import { vxlanName } from '../sources/vxlan.ts'
 import { familyOf } from '../values/ip-address.ts'
 import type { OutputSyntax } from './output-syntax.ts'
+import { sentEnds, summarizeSent, type TunnelOutput } from './tunnel-output.ts'
 
 /** A VXLAN network identifier has 24 bits (RFC 7348). */
 const largestId = 2 ** 24 - 1
@@ -15,16 +15,7 @@ const usualPort = 4789
 
 const keys = {
   identifier: plainKey('id', wholeNumber(0, largestId).describe('The VXLAN network identifier (VNI) of what is sent')),
-  remote: plainKey(
-    'remote',
-    address('an address of another host, such as 10.0.3.9', isUnicast).describe('The address of the host that gets it')
-  ),
-  local: optionalKey(
-    'local',
-    address('an address of this host, such as 10.0.3.7', isUnicast).describe(
-      'The address of this host that it is sent from. Default: as the route to the remote host says'
-    )
-  ),
+  ...sentEnds('an address', isUnicast),
   port: plainKey('port', wholeNumber(1, largestPort).default(usualPort).describe('The UDP port that it is sent to'))
 }
 
@@ -36,10 +27,18 @@ export const vxlanOutputMapping = mapping(shapeOf(keys)).check(({ value, issues 
   issues.push({ code: 'custom', input: local, path: ['local'], message, params: { hint: 'take "local" out' } })
 })
 
-/** A tunnel to another host. */
-export interface TunnelOutput {
-  readonly kind: 'vxlan'
-  readonly tunnel: TunnelSpec & { readonly remote: string }
+/**
+ * Only the first fragment of a packet says which port it is for. Where a program reads behind the end of a frame, the frame is not copied:
+ * shorter ones are none of these (`greater`).
+ */
+function packetsTo(remote: string, port: number | null): readonly string[] {
+  const isIpv4 = familyOf(remote) === 'inet'
+  const isFragment = isIpv4 ? 'ip[6:2] & 0x1fff != 0' : 'ip6[6] == 44'
+  // Those who cannot deliver it say so, with its first bytes.
+  const errors = isIpv4
+    ? `greater 70 and icmp[17] == 17 and icmp[30:2] == ${port} and (icmp[0] == 3 or icmp[0] == 11)`
+    : `greater 110 and icmp6 and ip6[40] < 128 and ip6[54] == 17 and ip6[90:2] == ${port}`
+  return [`greater ${isIpv4 ? 35 : 63} and dst host ${remote} and (udp dst port ${port} or ${isFragment})`, errors]
 }
 
 export const vxlanOutput = {
@@ -48,7 +47,7 @@ export const vxlanOutput = {
       .describe('A VXLAN to another host, which gets every frame of the span by it. spanplan makes its interface')
       .optional()
   },
-  load: ({ vxlan }): TunnelOutput | undefined => {
+  load: ({ vxlan }): TunnelOutput<'vxlan'> | undefined => {
     if (vxlan === undefined) return undefined
     return { kind: 'vxlan', tunnel: { protocol: 'vxlan', ...plainTunnel, ...readKeys(keys, vxlan, undefined) } }
   },
@@ -58,11 +57,6 @@ export const vxlanOutput = {
       printKeys(keys, { identifier: identifier ?? 0, port: port ?? usualPort, local, remote })
     )
   }),
-  summary: ({ tunnel }) => ({
-    title: quote(vxlanName(tunnel)),
-    identity: vxlanName(tunnel),
-    device: null,
-    apart: 'id or port',
-    isDedicated: false
-  })
-} satisfies OutputSyntax<{ vxlan?: z.output<typeof vxlanOutputMapping> | undefined }, TunnelOutput>
+  summary: ({ tunnel }) => summarizeSent(vxlanName(tunnel), 'id or port'),
+  packets: ({ tunnel: { remote, port } }) => packetsTo(remote, port)
+} satisfies OutputSyntax<{ vxlan?: z.output<typeof vxlanOutputMapping> | undefined }, TunnelOutput<'vxlan'>>

@@ -40,8 +40,6 @@ const missingKeyHints: ReadonlyMap<string, string> = new Map([
 /** Keys that are reserved for a later version, each after the kind of its place. */
 const unsupported: ReadonlyMap<string, string> = new Map([
   ['output filter', 'a filter of an output'],
-  ['output gretap', 'outputs over GRE'],
-  ['output erspan', 'outputs over ERSPAN'],
   ['sensor balance', 'balance among sensors']
 ])
 

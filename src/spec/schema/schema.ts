@@ -5,7 +5,7 @@ import { output } from '../items/output-item.ts'
 import { sensorMapping } from '../items/sensor-item.ts'
 import { source } from '../items/source-item.ts'
 import { span } from '../items/span-item.ts'
-import { vxlanOutputMapping } from '../outputs/vxlan.ts'
+import { tunnelOutputKeys } from '../outputs/registry.ts'
 import { tunnelKeys } from '../sources/registry.ts'
 import {
   dockerPattern,
@@ -71,7 +71,7 @@ export const levelKeys = {
   ...tunnelKeys,
   sensor: Object.keys(sensorMapping.shape),
   output: Object.keys(output.shape),
-  vxlan_output: Object.keys(vxlanOutputMapping.shape)
+  ...tunnelOutputKeys
 }
 
 /** The JSON Schema of spans.yaml, for editors. yaml-language-server supports draft 7 best. */

@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { keysOf } from '../../keys.ts'
 import { printable, quote } from '../../printable.ts'
+import { tunnelOutputKeys } from '../outputs/registry.ts'
 import { sourceKeys, tunnelKeys } from '../sources/registry.ts'
 import type { TunnelProtocol } from '../sources/tunnel-spec.ts'
 import type { MapTree, Path, ScalarTree, Tree } from '../yaml/tree.ts'
@@ -15,6 +16,15 @@ const tunnels = keysOf(tunnelKeys)
 const inTunnel = (protocol: TunnelProtocol) =>
   `under "${protocol}" of a source, as in: sources: [{${protocol}: {KEY: VALUE}}]`
 
+const inSent = (protocol: TunnelProtocol) =>
+  `under "${protocol}" of an output, as in: outputs: [{${protocol}: {KEY: VALUE}}]`
+
+/** The level of a mapping that is a tunnel. */
+const tunnelIn = (list: 'sources' | 'outputs', key: PropertyKey | undefined) => {
+  const protocol = tunnels.find((one) => one === key)
+  return protocol && list === 'outputs' ? (`${protocol}_output` as const) : protocol
+}
+
 /** Where a key of each level belongs. */
 const homes: Readonly<Record<Level, string>> = {
   span: 'in a span, as in: spans: {span0: {KEY: VALUE}}',
@@ -25,9 +35,11 @@ const homes: Readonly<Record<Level, string>> = {
   sensor: 'in an item of "sensors", as in: sensors: [{container: NAME, KEY: VALUE}]',
   output: 'in an item of "outputs", as in: outputs: [{interface: eth2, KEY: VALUE}]',
   vxlan: inTunnel('vxlan'),
-  vxlan_output: 'under "vxlan" of an output, as in: outputs: [{vxlan: {KEY: VALUE}}]',
   gretap: inTunnel('gretap'),
   erspan: inTunnel('erspan'),
+  vxlan_output: inSent('vxlan'),
+  gretap_output: inSent('gretap'),
+  erspan_output: inSent('erspan'),
   file: 'at the top of the file, in column 1'
 }
 
@@ -46,8 +58,7 @@ export function levelOf([group, ...path]: Path): Level | undefined {
   if (group !== 'spans' || path.length === 0) return undefined
   if (path.length === 1) return 'span'
   if (key === 'network' && path.length === 2) return 'network'
-  if (key === 'sources' && path.length === 4) return tunnels.find((one) => one === path[3])
-  if (key === 'outputs' && path.length === 4) return path[3] === 'vxlan' ? 'vxlan_output' : undefined
+  if ((key === 'sources' || key === 'outputs') && path.length === 4) return tunnelIn(key, path[3])
   if (path.length !== 3) return undefined
   return itemLevels.get(key)
 }
@@ -58,13 +69,20 @@ export function keysAt(path: Path): readonly string[] {
   return level === undefined ? [] : levelKeys[level]
 }
 
-/** The first level that has a key. */
-const homeOf = (key: string) => keysOf(homes).find((level) => levelKeys[level].includes(key))
+/** The list in whose items a mapping is a tunnel; undefined: it is none. */
+function listOf(level: Level): Level | undefined {
+  if (level in tunnelOutputKeys) return 'output'
+  return level in tunnelKeys ? 'source' : undefined
+}
+
+/** The first level that has a key. In the mapping of a tunnel, it belongs only beside that. */
+const homeOf = (key: string, level: Level | undefined) =>
+  keysOf(homes).find((one) => levelKeys[one].includes(key) && (listOf(one) ?? level) === level)
 
 /** The keys of a level that a key which does not belong there stands for: without the key, they would not be missing. */
 export function keysMeant(key: string, level: Level | undefined): readonly string[] {
   if (level === 'file') return ['spans']
-  const isOfSource = homeOf(key) === 'source' || filterWords.has(key) || key === 'interfaces'
+  const isOfSource = homeOf(key, level) === 'source' || filterWords.has(key) || key === 'interfaces'
   return level === 'span' && isOfSource ? ['sources'] : []
 }
 
@@ -117,10 +135,8 @@ const isSpan = (value: Tree | undefined): value is MapTree =>
   value?.kind === 'map' && [...value.entries.keys()].some((key) => levelKeys.span.includes(key))
 
 function suggestHome(key: string, level: Level | undefined, value: Tree | undefined): string | undefined {
-  const home = homeOf(key)
-  const isOfTunnel = tunnels.some((one) => one === home)
-  if (home === undefined || home === level || (isOfTunnel && level !== 'source')) return undefined
-  if (home === 'vxlan_output' && level !== 'output') return undefined
+  const home = homeOf(key, level)
+  if (home === undefined || home === level) return undefined
   const one = key in sourceKeys ? homes[home].replace('interface: eth1, ', '') : homes[home]
   const place = one.replaceAll(/\bKEY\b/g, () => key)
   return `it belongs ${place.replaceAll(/\bVALUE\b/g, () => (value?.kind === 'scalar' ? inFlow(value) : '…'))}`

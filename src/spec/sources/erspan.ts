@@ -4,10 +4,12 @@ import { mapping } from '../schema/rules.ts'
 import type { SourceSyntax } from './source-syntax.ts'
 import {
   greEnds,
+  greName,
   plainTunnel,
   summarizeTunnel,
   type TunnelSource,
   type TunnelSpec,
+  type TunnelWay,
   tunnelKey,
   wholeNumber
 } from './tunnel-spec.ts'
@@ -17,23 +19,17 @@ const largestSession = 2 ** 10 - 1
 /** What most switches send. */
 const usualType = 2
 
-const keys = {
-  ...greEnds,
-  identifier: tunnelKey(
-    'session',
-    wholeNumber(0, largestSession).optional().describe('The session (ERSPAN ID) of the switch; needed but for type 1')
-  ),
-  type: tunnelKey(
-    'type',
-    wholeNumber(1, 3).default(usualType).describe('The type of ERSPAN that the switch sends: 1 has no session')
-  )
-}
+/** The keys of a source or an output which say what its packets are. */
+export const erspanKeys = (session: string, type: string) => ({
+  identifier: tunnelKey('session', wholeNumber(0, largestSession).optional().describe(session)),
+  type: tunnelKey('type', wholeNumber(1, 3).default(usualType).describe(type))
+})
 
-/** `erspan` of a source. */
-export const erspanMapping = mapping(shapeOf(keys)).check(({ value, issues }) => {
+/** Finds a session where the type has none, and a type without the session that it needs. */
+export const checkSession: z.core.CheckFn<{ session?: number | undefined; type: number }> = ({ value, issues }) => {
   const { session, type } = value
   if (type === 1 && session !== undefined) {
-    const params = { hint: 'take "session" out, or write the type that the switch sends' }
+    const params = { hint: 'take "session" out, or write another "type"' }
     issues.push({
       code: 'custom',
       input: session,
@@ -43,19 +39,24 @@ export const erspanMapping = mapping(shapeOf(keys)).check(({ value, issues }) =>
     })
   }
   if (type !== 1 && session === undefined) {
-    const params = { hint: 'write the ERSPAN ID that the switch is given; only packets of type 1 have none' }
+    const params = { hint: 'write the ERSPAN ID; only packets of type 1 have none' }
     issues.push({ code: 'custom', input: value, path: [], message: 'needs "session"', params })
   }
-})
+}
+
+const keys = {
+  ...greEnds,
+  ...erspanKeys(
+    'The session (ERSPAN ID) of the switch; needed but for type 1',
+    'The type of ERSPAN that the switch sends: 1 has no session'
+  )
+}
+
+/** `erspan` of a source. */
+export const erspanMapping = mapping(shapeOf(keys)).check(checkSession)
 
 /** What a session of ERSPAN is called. */
-export function erspanName({ local, remote, identifier }: Pick<TunnelSpec, 'local' | 'remote' | 'identifier'>): string {
-  return [
-    `erspan ${local}`,
-    ...(identifier === null ? [] : [`session ${identifier}`]),
-    ...(remote === null ? [] : [`remote ${remote}`])
-  ].join(' ')
-}
+export const erspanName = (tunnel: TunnelSpec, way: TunnelWay) => greName(tunnel, 'session', way)
 
 export const erspanSource = {
   end: 'tunnel',
@@ -71,5 +72,8 @@ export const erspanSource = {
   // The schema takes what its keys print.
   print: ({ tunnel }) => ({ erspan: erspanMapping.parse(printKeys(keys, tunnel)) }),
   summary: ({ tunnel }) =>
-    summarizeTunnel(tunnel, erspanName(tunnel), { sharedBy: 'two addresses and a session', apart: 'two sessions' })
+    summarizeTunnel(tunnel, erspanName(tunnel, 'in'), {
+      sharedBy: 'two addresses and a session',
+      apart: 'two sessions'
+    })
 } satisfies SourceSyntax<{ erspan?: z.output<typeof erspanMapping> | undefined }, TunnelSource<'erspan'>>

@@ -4,10 +4,12 @@ import { mapping } from '../schema/rules.ts'
 import type { SourceSyntax } from './source-syntax.ts'
 import {
   greEnds,
+  greName,
   plainTunnel,
   summarizeTunnel,
   type TunnelSource,
   type TunnelSpec,
+  type TunnelWay,
   tunnelKey,
   wholeNumber
 } from './tunnel-spec.ts'
@@ -15,25 +17,20 @@ import {
 /** A key has 32 bits (RFC 2890). */
 const largestKey = 2 ** 32 - 1
 
+/** `key` of a source or an output. */
+export const greKey = (description: string) =>
+  tunnelKey('key', wholeNumber(0, largestKey).optional().describe(description))
+
 const keys = {
   ...greEnds,
-  identifier: tunnelKey(
-    'key',
-    wholeNumber(0, largestKey).optional().describe('The key that the sender writes. Default: packets without a key')
-  )
+  identifier: greKey('The key that the sender writes. Default: packets without a key')
 }
 
 /** `gretap` of a source. */
 export const gretapMapping = mapping(shapeOf(keys))
 
 /** What a tunnel of GRE with Ethernet in it is called. */
-export function gretapName({ local, remote, identifier }: Pick<TunnelSpec, 'local' | 'remote' | 'identifier'>): string {
-  return [
-    `gretap ${local}`,
-    ...(identifier === null ? [] : [`key ${identifier}`]),
-    ...(remote === null ? [] : [`remote ${remote}`])
-  ].join(' ')
-}
+export const gretapName = (tunnel: TunnelSpec, way: TunnelWay) => greName(tunnel, 'key', way)
 
 export const gretapSource = {
   end: 'tunnel',
@@ -49,5 +46,5 @@ export const gretapSource = {
   // The schema takes what its keys print.
   print: ({ tunnel }) => ({ gretap: gretapMapping.parse(printKeys(keys, tunnel)) }),
   summary: ({ tunnel }) =>
-    summarizeTunnel(tunnel, gretapName(tunnel), { sharedBy: 'two addresses and a key', apart: 'two keys' })
+    summarizeTunnel(tunnel, gretapName(tunnel, 'in'), { sharedBy: 'two addresses and a key', apart: 'two keys' })
 } satisfies SourceSyntax<{ gretap?: z.output<typeof gretapMapping> | undefined }, TunnelSource<'gretap'>>

@@ -9,6 +9,9 @@ import type { SourceSummary, TunnelSummary } from './source-syntax.ts'
 /** The protocols of tunnels that can end on this host, as the files and ip name them. */
 export type TunnelProtocol = 'vxlan' | 'gretap' | 'erspan'
 
+/** Whether what comes out of a tunnel is copied, or the frames of a span are sent into it. */
+export type TunnelWay = 'in' | 'out'
+
 /** A tunnel that ends on this host. What its protocol does not have is null. */
 export interface TunnelSpec {
   readonly protocol: TunnelProtocol
@@ -48,6 +51,20 @@ export interface TunnelSource<Protocol extends TunnelProtocol> {
 /** The family of a tunnel's packets: without an address, IPv4. */
 export function tunnelFamily({ local, remote, group }: Pick<TunnelSpec, 'local' | 'remote' | 'group'>): Family {
   return familyOf(local ?? remote ?? group ?? '')
+}
+
+/**
+ * What a tunnel of GRE is called.
+ *
+ * @param key what its protocol calls the identifier.
+ */
+export function greName({ protocol, local, remote, identifier }: TunnelSpec, key: string, way: TunnelWay): string {
+  return [
+    protocol,
+    ...(local === null ? [] : [local]),
+    ...(identifier === null ? [] : [`${key} ${identifier}`]),
+    ...(remote === null ? [] : [`${way === 'in' ? 'remote' : 'to'} ${remote}`])
+  ].join(' ')
 }
 
 /** @param name of the tunnel, which no other has. */
@@ -100,7 +117,8 @@ const noAddress = /^(?:0|127|24\d|25[0-5])\.|^::1?$|^fe[89ab]/
 /** Whether an address can be that of one host. */
 export const isUnicast = (one: string) => !isMulticast(one) && !noAddress.test(one)
 
-const isUnicastIpv4 = (one: string) => isUnicast(one) && familyOf(one) === 'inet'
+/** The same, of IPv4. */
+export const isUnicastIpv4 = (one: string) => isUnicast(one) && familyOf(one) === 'inet'
 
 /** The kernel has other interfaces (ip6gretap, ip6erspan) for the same over IPv6. */
 const overIpv4 = (what: string) =>

@@ -65,12 +65,13 @@ describe.each(['6.1', '6.15', '7.3'])('iproute2 %s', (version) => {
       { ...usual, external: true, identifier: null, port: 4791, options: [] },
       { ...usual, identifier: 44, port: 4792, remote: '2001:db8::2' }
     ])
-    const ofGre = { ...plainTunnel, external: false, local: '10.0.0.1' }
+    const sendOptions = ['ttl', 'inherit', 'pmtudisc', 'noignore-df']
+    const ofGre = { ...plainTunnel, external: false, local: '10.0.0.1', sendOptions }
     expect(['gretap1', 'erspan1', 'erspan2', 'gretap0'].map((name) => find(name)?.tunnel)).toEqual([
       { ...ofGre, protocol: 'gretap', remote: '10.0.0.2', options: [] },
       { ...ofGre, protocol: 'erspan', remote: '10.0.0.4', identifier: 7, type: 2, options: ['iseq'] },
       { ...ofGre, protocol: 'erspan', remote: '10.0.0.5', identifier: 8, type: 3, options: ['iseq'] },
-      { ...ofGre, protocol: 'gretap', local: null, options: [] }
+      { ...ofGre, protocol: 'gretap', local: null, options: [], sendOptions: ['ttl', 'inherit', 'noignore-df'] }
     ])
     // Two names that differ in bytes that are no UTF-8.
     expect([find('odd\udcff'), find('odd\udcfe"')]).toMatchObject([{ kind: 'dummy' }, { kind: 'dummy' }])

@@ -46,7 +46,7 @@ test('where nothing is refused and nothing is warned of, nobody loses a packet; 
       const end = { protocol, ...plainTunnel, ...external, options: [] }
       const other: Link = { ...first, name: 'theirs', up, tunnel: end }
       const kind = tunnelKindOf(tunnel)
-      const obstacle = kind.findObstacle?.(tunnel, [other])
+      const obstacle = kind.findObstacle?.(tunnel, [other], 'in')
       const overlaps = kind.findOverlaps?.(tunnel, [other]) ?? []
       if (!up) expect([obstacle, ...overlaps]).toEqual([undefined])
       if (!up || obstacle !== undefined) return

@@ -32,17 +32,22 @@ export async function everyKind(
   card = 'ens192'
 ): Promise<Record<string, Buffer>> {
   const taps = await Promise.all([suricata, zeek].map((sensor) => findTap(lab, sensor)))
+  const devices = [card, 'span0', ...taps.map(({ port }) => port)]
+  const macs = [...taps.map(({ mac }) => mac), ...(await Promise.all(devices.map((device) => macOf(lab, device))))]
+  const names = ["suricata's", "zeek's", "the card's", "the bridge's", "suricata's port's", "zeek's port's"]
+  return kindsFor(source, Object.fromEntries(macs.map((mac, index) => [`to ${names[index]} address`, mac])))
+}
+
+/** The same, to these addresses, by what each is. */
+export function kindsFor(source: string, addresses: Readonly<Record<string, string>>): Record<string, Buffer> {
   const data = Buffer.from(`from ${source}`)
   const udp = { source: '192.0.2.1', destination: '192.0.2.2', data }
   const udp6 = { source: '2001:db8::1', destination: '2001:db8::2', data }
   const question = { operation: 'request', senderMac: source, senderIp: '192.0.2.1', targetIp: '192.0.2.2' } as const
-  const devices = [card, 'span0', ...taps.map(({ port }) => port)]
-  const macs = [...taps.map(({ mac }) => mac), ...(await Promise.all(devices.map((device) => macOf(lab, device))))]
-  const names = ["suricata's", "zeek's", "the card's", "the bridge's", "suricata's port's", "zeek's port's"]
   return {
     'IGMP query': ether(ALL_HOSTS_GROUP, source, igmpQuery('192.0.2.1'), 60),
     'unknown unicast': ether(NOBODY, source, filler(100)),
-    ...Object.fromEntries(macs.map((mac, index) => [`to ${names[index]} address`, ether(mac, source, filler(100))])),
+    ...Object.fromEntries(Object.entries(addresses).map(([what, mac]) => [what, ether(mac, source, filler(100))])),
     broadcast: ether(BROADCAST, source, arp(question)),
     'IPv4 unicast': ether(NOBODY, source, ipv4Udp(udp)),
     'IPv6 unicast': ether(NOBODY, source, ipv6Udp(udp6)),

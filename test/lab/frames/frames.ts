@@ -119,6 +119,13 @@ export function ipv4Gre({ flags, protocol, data, ...ends }: GreOptions): Payload
   return ipv4(47, ends, Buffer.concat([uint16(flags), uint16(protocol), data]))
 }
 
+/** An ICMP echo request without data: nothing but its header (RFC 792). */
+export function ipv4Ping(ends: Pick<UdpOptions, 'source' | 'destination'>): Payload {
+  const message = Buffer.from([8, 0, 0, 0, 0, 0, 0, 1])
+  message.writeUInt16BE(checksum(message), 2)
+  return ipv4(1, ends, message)
+}
+
 export function ipv6Udp(options: UdpOptions): Payload {
   const addresses = [ipv6Address(options.source), ipv6Address(options.destination)]
   const datagram = udp(options, (length) => [...addresses, uint32(length), uint32(17)])
