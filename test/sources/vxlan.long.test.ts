@@ -62,6 +62,24 @@ describe('senders', () => {
     await write(`[10.50.0.0/24, ${many.join(', ')}]`)
     await spanplan(lab, ['apply', '--yes'])
     await expectConverged(lab)
+  })
+
+  test('who is left out is counted by status, and makes no span unhealthy', async () => {
+    await write('[10.50.0.0/24]')
+    await spanplan(lab, ['apply', '--yes'])
+    const data = Buffer.concat([vxlanHeader(42), ether(BROADCAST, stranger, filler(100))]).toString('hex')
+    const program = `require('node:dgram').createSocket('udp4').send(Buffer.from('${data}', 'hex'), 4789, '10.50.0.2', () => process.exit())`
+    let hasEnded = false
+    const status = lab.spanplan(['status', '--json', '--for', '3s']).finally(() => {
+      hasEnded = true
+    })
+    while (!hasEnded) await lab.run([process.execPath, '-e', program])
+    const { exitCode, stdout } = await status
+    expect(exitCode).toBe(0)
+    expect(JSON.parse(stdout).spans[0].hops[0]).toMatchObject({
+      kind: 'interface',
+      losses: [{ cause: 'refused', frames: expect.toSatisfy((frames) => frames > 0) }]
+    })
     expect(await heardOf(['out'])).toEqual(twice('out'))
   })
 
