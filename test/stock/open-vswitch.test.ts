@@ -4,7 +4,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { exchange, hashFlows, parseSegment, startEcho } from '../lab/frames/tcp.ts'
 import { type Argv, createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, expectFramesInAnyOrder, listenBeside, spanplan, writeSpans } from '../lab/spans.ts'
+import {
+  awaitNftables,
+  expectConverged,
+  expectFramesInAnyOrder,
+  listenBeside,
+  spanplan,
+  writeSpans
+} from '../lab/spans.ts'
 import { switchNamespace } from '../lab/sweep.ts'
 import { type OpenVSwitch, startOpenVSwitch } from '../lab/system/open-vswitch.ts'
 
@@ -102,6 +109,7 @@ afterAll(async () => {
 test('a mirror of all brings each frame of both ends once, byte for byte, and all of a connection, through each kind of tunnel', async () => {
   const sources = Object.values(tunnels).map(({ span }) => `{${span}}`)
   await writeSpans(lab, `spans: {span0: {sources: [${sources.join(', ')}], sensors: [suricata, zeek]}}`)
+  await awaitNftables(lab)
   const { stdout } = await spanplan(lab, ['apply', '--yes'])
   await expectConverged(lab)
   const [device = ''] = /\bvxlan-[0-9a-f]{8}/.exec(stdout) ?? []
