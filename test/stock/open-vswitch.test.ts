@@ -95,6 +95,12 @@ beforeAll(async () => {
   zeek = await lab.startListener('zeek')
   await lab.run(['ip', 'addr', 'add', '10.50.0.1/24', 'dev', 'sw0'], { on: 'switch' })
   await lab.run(['ip', 'addr', 'add', '10.50.0.2/24', 'dev', 'ens192'])
+  // The machine's own modules are not where spanplan would look for them.
+  const load = `for kind in 'vxlan id 1 dstport 4789' 'gretap local 10.50.0.1 remote 10.50.0.2'; do
+  ip link add dev load type $kind
+  ip link del dev load
+done`
+  await lab.run(['sh', '-ec', load], { on: 'switch' })
   ovs = await startOpenVSwitch(lab, 'switch')
   await ovs.vsctl('add-br', 'ovs0')
   client = await addGuest('client', 1)
