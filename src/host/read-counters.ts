@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { type Diagnostic, diagnostic, diagnosticOf } from '../errors.ts'
 import { isSandbox } from './docker/container-veths.ts'
 import { enterNamespace, mapConcurrently, run } from './exec.ts'
+import { type RefusedPackets, readRefusals } from './nftables/read-nftables.ts'
 import {
   type LinkCounters,
   type LinkTotals,
@@ -22,6 +23,8 @@ import type { ContainerInterface, HookPlace } from './snapshot.ts'
 export interface CounterRequest {
   readonly tcHooks: readonly HookPlace[]
   readonly interfaces: readonly ContainerInterface[]
+  /** The names of the tunnels' links that a table of senders is for. */
+  readonly senderTables: readonly string[]
 }
 
 /** The packet sockets of an interface in a container. */
@@ -43,20 +46,23 @@ export interface Sample {
   readonly mirrors: readonly MirrorCounters[]
   readonly listeners: readonly Listener[]
   readonly totals: readonly LinkTotals[]
+  /** What tables of senders have dropped. */
+  readonly refused: readonly RefusedPackets[]
 }
 
 /**
  * Reads the counters. They change while they are read: those of links are read before and after the others, which gives bounds for
- * their values at the moment in between. Two processes, and one for each container.
+ * their values at the moment in between. Two processes, one for each container, and one for all tables.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
-export async function readSample({ tcHooks, interfaces }: CounterRequest): Promise<Sample> {
+export async function readSample({ tcHooks, interfaces, senderTables }: CounterRequest): Promise<Sample> {
   const links = await readParsed(linksCommand, parseToolJson)
   const at = monotonicNow()
-  const [filters, sockets] = await Promise.all([
+  const [filters, sockets, refused] = await Promise.all([
     runJsonBatch(['tc', '-s', '-json'], tcHooks.map(mirrorsCommand)),
-    mapConcurrently(interfaces, readSockets)
+    mapConcurrently(interfaces, readSockets),
+    readRefusals(senderTables)
   ])
   const totals = parseTotals(readFileSync('/proc/self/net/dev', 'utf8'))
   return {
@@ -66,7 +72,8 @@ export async function readSample({ tcHooks, interfaces }: CounterRequest): Promi
       tcHooks.flatMap((place, index) => parseMirrorCounters(place, filters[index] ?? []))
     ),
     listeners: interfaces.map((inside) => ({ inside, sockets: null, ...sockets.get(inside) })),
-    totals
+    totals,
+    refused
   }
 }
 

@@ -2,7 +2,13 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import { type Filter, hookKey, type Link } from '../host/snapshot.ts'
-import { type CopyPoint, type DesiredOutput, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
+import {
+  type CopyPoint,
+  type DesiredOutput,
+  type DesiredSpan,
+  type Fragments,
+  placeOf
+} from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
 import { readCookie } from '../resources/marks.ts'
 import { type ResolvedOutput, waitForOutput } from '../resources/outputs/host-output-kind.ts'
@@ -24,15 +30,24 @@ export function resolveOutputs(span: SpanSpec, context: Context) {
   }
 }
 
+/** What becomes of frames that are too large for the way. */
+const leaving = {
+  all: { code: 'OUTPUT_FRAGMENTS', leave: (name: string) => `leave by ${name} in fragments` },
+  some: {
+    code: 'OUTPUT_MTU',
+    leave: (name: string) =>
+      `leave by ${name} in fragments, but for IPv6 and for IPv4 that must not be fragmented, which do not leave`
+  },
+  none: { code: 'OUTPUT_MTU', leave: (name: string) => `do not leave by ${name}` }
+} as const satisfies Readonly<Record<Fragments, unknown>>
+
 /** Warns of outputs that do not send the largest frames of their span. */
 export function warnOfOutputs({ name: span, mtu, outputs }: DesiredSpan, host: HostIndex): Diagnostic[] {
   return outputs.flatMap(({ device, name, below, item, origin }) => {
     const link = host.linkOf(device)
     if (below !== undefined && mtu + below.added > below.mtu) {
-      const [code, leave] = below.fragments
-        ? (['OUTPUT_FRAGMENTS', `leave by ${name} in fragments`] as const)
-        : (['OUTPUT_MTU', `do not leave by ${name}`] as const)
-      const message = `frames of ${span} with more than ${below.mtu - below.added} bytes ${leave}: with the ${below.added} bytes that it adds, they are larger than the mtu of ${below.mtu} on the way`
+      const { code, leave } = leaving[below.fragments]
+      const message = `frames of ${span} with more than ${below.mtu - below.added} bytes ${leave(name)}: with the ${below.added} bytes that it adds, they are larger than the mtu of ${below.mtu} on the way`
       const hint = `let that network take ${mtu + below.added} bytes, or write a smaller "mtu" for the span`
       const found = diagnostic(code, message, hint, origin)
       return [{ ...found, subject: { span, kind: 'output', id: [device], item } }]

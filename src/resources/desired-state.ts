@@ -85,6 +85,12 @@ export interface DesiredTunnel extends TunnelSpec {
   readonly origin: Origin
 }
 
+/**
+ * Which frames that are too large for the way leave in fragments. `some`: all but IPv6, and IPv4 that must not be fragmented. The kernel
+ * makes none of a tunnel's packets over IPv6 (measured, Linux 6.18).
+ */
+export type Fragments = 'all' | 'some' | 'none'
+
 /** A link that the frames of a span leave by. */
 export interface DesiredOutput {
   /** The name of the link. */
@@ -97,8 +103,7 @@ export interface DesiredOutput {
     readonly mtu: number
     /** Bytes: what the tunnel adds to a frame of the span, from the MAC header of that on. */
     readonly added: number
-    /** What is too large leaves in fragments. The kernel makes none of a tunnel's packets over IPv6 (measured, Linux 6.18). */
-    readonly fragments: boolean
+    readonly fragments: Fragments
     /** What carries them inside packets of its own, which nobody can tell from others; null: nothing of this host. */
     readonly inside: string | null
   }

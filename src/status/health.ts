@@ -193,8 +193,8 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
       const underlay = hop.kind === 'interface' ? (hop.underlay?.name ?? null) : null
       return [{ diagnostic: explainCarrier(hopTitle(hop), cause, underlay), isOwn }]
     }
-    // A span without a sensor is healthy. A listed sensor that is missing is a wait.
-    if (frames === null || cause === 'no_sensor') return []
+    // A span without a sensor is healthy. A listed sensor that is missing is a wait. Whoever is left out may send what he likes.
+    if (frames === null || cause === 'no_sensor' || cause === 'refused') return []
     const message = `${counted(frames, 'frame')} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`
     return [{ diagnostic: diagnostic('FRAMES_LOST', message, hint), isOwn }]
   })

@@ -73,6 +73,14 @@ export async function until(what: string, isSo: () => Promise<boolean>): Promise
   }
 }
 
+/**
+ * Has the kernel load nftables' modules, by a plan of the lab's file: on an emulated machine that may take longer than spanplan waits, and
+ * what is not read is left for a later run.
+ */
+export async function awaitNftables(lab: Lab): Promise<void> {
+  await until('nftables is read', async () => !(await lab.spanplan(['plan'])).stdout.includes('is not checked'))
+}
+
 /** Waits until the lab is as it was: addresses that the kernel gives back take it a second. */
 export async function expectRestored(lab: Lab, before: string): Promise<void> {
   let now = ''

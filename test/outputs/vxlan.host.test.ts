@@ -1,7 +1,17 @@
 /** A VXLAN as an output: another host gets every frame of the span once, and never what the tunnel itself sends. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
-import { ALL_HOSTS_GROUP, BROADCAST, ether, filler, ipv4Ping, LLDP_GROUP, STP_GROUP } from '../lab/frames/frames.ts'
+import {
+  ALL_HOSTS_GROUP,
+  BROADCAST,
+  ether,
+  filler,
+  ipv4Ping,
+  ipv4Udp,
+  ipv6Udp,
+  LLDP_GROUP,
+  STP_GROUP
+} from '../lab/frames/frames.ts'
 import { type Argv, createLab, type Lab } from '../lab/lab.ts'
 import { expectConverged, expectFrames, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
 
@@ -77,6 +87,28 @@ test('another host gets each frame once, also where the source carries the tunne
   const { stdout: status } = await spanplan(lab, ['status', '--for', '1s'])
   expect(status).toMatch(/ {2}output +vxlan 42 /)
   expect(status).toContain('span0: healthy')
+})
+
+test('of what is too large for the way, IPv6 and IPv4 that must not be fragmented do not leave, and the plan says so', async () => {
+  await write(usual)
+  const { stderr } = await spanplan(lab, ['apply', '--yes'])
+  expect(stderr).toContain(
+    'frames of span0 with more than 1450 bytes leave by vxlan 42 in fragments, but for IPv6 and for IPv4 that must not be fragmented, which do not leave'
+  )
+  const ends = { source: '192.0.2.1', sourcePort: 1, destination: '192.0.2.2', destinationPort: 9 }
+  const large = ether(nobody, stranger, ipv4Udp({ ...ends, data: Buffer.alloc(1472) }))
+  const whole = Buffer.from(large)
+  // The flag, and the checksum of the header.
+  whole.writeUInt16BE(0x4000, 20)
+  whole.writeUInt16BE((large.readUInt16BE(24) + 0xffff - 0x4000) % 0xffff, 24)
+  const ends6 = { ...ends, source: 'fd00::1', destination: 'fd00::2' }
+  const large6 = ether(nobody, stranger, ipv6Udp({ ...ends6, data: Buffer.alloc(1452) }))
+  const all = await heard()
+  const bridge = await lab.captureLink('span0', { expression: 'icmp or icmp6' })
+  await lab.send([large, whole, large6, frames.broadcast])
+  await expectFrames(all, { large, broadcast: frames.broadcast })
+  // The kernel's answers to these get nowhere.
+  expect((await bridge.stop({ seconds: 1 })).frames).toEqual([])
 })
 
 test('what comes back by the tunnel gets nowhere', async () => {

@@ -62,6 +62,24 @@ describe('senders', () => {
     await write(`[10.50.0.0/24, ${many.join(', ')}]`)
     await spanplan(lab, ['apply', '--yes'])
     await expectConverged(lab)
+  })
+
+  test('who is left out is counted by status, and makes no span unhealthy', async () => {
+    await write('[10.50.0.0/24]')
+    await spanplan(lab, ['apply', '--yes'])
+    const data = Buffer.concat([vxlanHeader(42), ether(BROADCAST, stranger, filler(100))]).toString('hex')
+    const program = `require('node:dgram').createSocket('udp4').send(Buffer.from('${data}', 'hex'), 4789, '10.50.0.2', () => process.exit())`
+    let hasEnded = false
+    const status = lab.spanplan(['status', '--json', '--for', '3s']).finally(() => {
+      hasEnded = true
+    })
+    while (!hasEnded) await lab.run([process.execPath, '-e', program])
+    const { exitCode, stdout } = await status
+    expect(exitCode).toBe(0)
+    expect(JSON.parse(stdout).spans[0].hops[0]).toMatchObject({
+      kind: 'interface',
+      losses: [{ cause: 'refused', frames: expect.toSatisfy((frames) => frames > 0) }]
+    })
     expect(await heardOf(['out'])).toEqual(twice('out'))
   })
 
@@ -295,6 +313,26 @@ test('100,000 forged packets, of odd frames, reach nothing of the host, and no o
   expect(stats64.tx.packets).toBe(0)
   await expectConverged(lab)
   expect(await heardOf(['out'])).toEqual(twice('out'))
+})
+
+test('the interface that its packets come on is down: watch, status and doctor name it', async () => {
+  await write('id: 42, local: 10.50.0.2')
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  // Else the kernel takes away the addresses of IPv6, which other tests need.
+  const keep = (value: 0 | 1) => onHost(`sysctl -qw net.ipv6.conf.ens192.keep_addr_on_down=${value}`)
+  await keep(1)
+  await onHost('ip link set dev ens192 down')
+  const said = 'vxlan 42 gets nothing: the interface below it is down, or has no carrier (ens192)'
+  await watch.expectTold(/vxlan 42 gets nothing: .*\(ens192\)/)
+  expect((await spanplan(lab, ['status'], 2)).stdout.replaceAll(/\s+/g, ' ')).toContain(said)
+  const [{ message } = { message: '' }] = findingsOf(await examine(lab), 'carrier', 'problem')
+  expect(message).toContain(said)
+  await onHost('ip link set dev ens192 up')
+  await keep(0)
+  await watch.settle()
+  expect((await spanplan(lab, ['status'])).stdout).toContain('span0: healthy')
+  await watch.stop()
 })
 
 describe('what keeps the kernel from the tunnel', () => {

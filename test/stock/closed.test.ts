@@ -9,7 +9,16 @@ import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { type AttackOptions, attack, NOTHING, openHost, type Reach, type Receiver } from '../lab/frames/attack.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { sampledByKind } from '../lab/sampled.ts'
-import { expectConverged, expectHeard, expectRestored, findTap, spanplan, until, writeSpans } from '../lab/spans.ts'
+import {
+  awaitNftables,
+  expectConverged,
+  expectHeard,
+  expectRestored,
+  findTap,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
 
 const span = 'span0: {sources: [{interface: ens192}], sensors: [zeek]}'
 
@@ -22,10 +31,8 @@ beforeAll(async () => {
   lab = await createLab({ docker: true, cables: [{ card: 'ens192' }, { card: 'ens224' }, { card: 'ens256' }] })
   receiver = await openHost(lab)
   zeek = await lab.startSensor('zeek')
-  // The first look has the kernel load nftables' modules. On an emulated machine that may take longer than spanplan waits: what is not
-  // read is left for a later run.
   await writeSpans(lab, `spans: {${span}}`)
-  await until('nftables is read', async () => !(await lab.spanplan(['plan'])).stdout.includes('is not checked'))
+  await awaitNftables(lab)
 })
 afterAll(() => lab?.close())
 

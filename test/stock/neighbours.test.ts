@@ -2,9 +2,18 @@
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
-import { ether, filler, ipv4Udp } from '../lab/frames/frames.ts'
+import { ether, filler, ipv4Udp, STP_GROUP, stp, vlan } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { expectFrames, listenBeside, spanplan, until, writeSpans } from '../lab/spans.ts'
+import {
+  awaitNftables,
+  expectConverged,
+  expectFrames,
+  expectFramesInAnyOrder,
+  listenBeside,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
 import { startOpenVSwitch } from '../lab/system/open-vswitch.ts'
 
 const STRANGER = '02:00:00:00:0a:01'
@@ -100,6 +109,49 @@ test('a port of Open vSwitch is mirrored; that switch goes on, restarts, and los
     await watch.settle()
     await expectSwitched()
     expect((await ovs.vsctl('list-ports', 'ovs0')).split('\n').sort()).toEqual(ports.split('\n').sort())
+  } finally {
+    await ovs.vsctl('del-br', 'ovs0').catch(() => '')
+    await ovs.stop()
+  }
+})
+
+/** From each of these, the frames arrive once. */
+async function expectOnceFrom(ends: readonly string[], sent: Readonly<Record<string, Buffer>>): Promise<void> {
+  for (const end of ends) {
+    const capture = await listenBeside(lab, zeek, { expression: `ether src ${STRANGER}` })
+    await lab.send(Object.values(sent), end)
+    await expectFramesInAnyOrder(capture, sent)
+  }
+}
+
+test('of Open vSwitch, each frame arrives once: from the internal port of its mirror, and from its ports without a mirror', async () => {
+  const ovs = await startOpenVSwitch(lab)
+  try {
+    const ports = ['ens192', 'ens224', 'mirror0'].flatMap((port) => ['--', 'add-port', 'ovs0', port])
+    await ovs.vsctl('add-br', 'ovs0', ...ports, '--', 'set', 'interface', 'mirror0', 'type=internal')
+    const mirror = ['create', 'mirror', 'name=all', 'select_all=true', 'output_port=@port']
+    const bridge = ['set', 'bridge', 'ovs0', 'mirrors=@mirror']
+    await ovs.vsctl('--id=@port', 'get', 'port', 'mirror0', '--', '--id=@mirror', ...mirror, '--', ...bridge)
+    await writeSpans(
+      lab,
+      'spans: {span0: {sources: [{interface: mirror0}], sensors: [zeek]}}\ninterfaces: {mirror0: {dedicated: true}}'
+    )
+    await awaitNftables(lab)
+    await spanplan(lab, ['apply', '--yes'])
+    const tagged = ether(NOBODY, STRANGER, vlan(10, filler(100), 5))
+    const switchOwn = ether(STP_GROUP, STRANGER, stp(STRANGER))
+    const sent = named([...frames, tagged, switchOwn])
+    await expectOnceFrom(['sw0', 'sw1'], sent)
+    await expectConverged(lab)
+
+    await ovs.vsctl('clear', 'bridge', 'ovs0', 'mirrors', '--', 'del-port', 'ovs0', 'mirror0')
+    await run('ip link set dev ovs0 up')
+    const received = ['ens192', 'ens224'].map((port) => `{interface: ${port}, direction: ingress}`)
+    const sources = [...received, '{interface: ovs0, direction: egress}']
+    await writeSpans(lab, `spans: {span0: {sources: [${sources.join(', ')}], sensors: [zeek]}}`)
+    await spanplan(lab, ['apply', '--yes'])
+    await expectOnceFrom(['sw0', 'sw1', 'ovs0'], sent)
+    await expectConverged(lab)
   } finally {
     await ovs.vsctl('del-br', 'ovs0').catch(() => '')
     await ovs.stop()

@@ -4,7 +4,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { exchange, hashFlows, parseSegment, startEcho } from '../lab/frames/tcp.ts'
 import { type Argv, createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, expectFramesInAnyOrder, listenBeside, spanplan, writeSpans } from '../lab/spans.ts'
+import {
+  awaitNftables,
+  expectConverged,
+  expectFramesInAnyOrder,
+  listenBeside,
+  spanplan,
+  writeSpans
+} from '../lab/spans.ts'
 import { switchNamespace } from '../lab/sweep.ts'
 import { type OpenVSwitch, startOpenVSwitch } from '../lab/system/open-vswitch.ts'
 
@@ -88,6 +95,12 @@ beforeAll(async () => {
   zeek = await lab.startListener('zeek')
   await lab.run(['ip', 'addr', 'add', '10.50.0.1/24', 'dev', 'sw0'], { on: 'switch' })
   await lab.run(['ip', 'addr', 'add', '10.50.0.2/24', 'dev', 'ens192'])
+  // The machine's own modules are not where spanplan would look for them.
+  const load = `for kind in 'vxlan id 1 dstport 4789' 'gretap local 10.50.0.1 remote 10.50.0.2'; do
+  ip link add dev load type $kind
+  ip link del dev load
+done`
+  await lab.run(['sh', '-ec', load], { on: 'switch' })
   ovs = await startOpenVSwitch(lab, 'switch')
   await ovs.vsctl('add-br', 'ovs0')
   client = await addGuest('client', 1)
@@ -102,6 +115,7 @@ afterAll(async () => {
 test('a mirror of all brings each frame of both ends once, byte for byte, and all of a connection, through each kind of tunnel', async () => {
   const sources = Object.values(tunnels).map(({ span }) => `{${span}}`)
   await writeSpans(lab, `spans: {span0: {sources: [${sources.join(', ')}], sensors: [suricata, zeek]}}`)
+  await awaitNftables(lab)
   const { stdout } = await spanplan(lab, ['apply', '--yes'])
   await expectConverged(lab)
   const [device = ''] = /\bvxlan-[0-9a-f]{8}/.exec(stdout) ?? []

@@ -17,7 +17,7 @@ export async function readModules(spec: Spec | undefined): Promise<(readonly [Mo
     neededModules(spec).map(async (name) => {
       const known = await readModule(name)
       if (known !== null) return [name, { known }] as const
-      const unknown = `whether the kernel has ${name} is not known: neither modprobe nor its configuration is here`
+      const unknown = `whether the kernel has ${name} is not known: neither modprobe with its modules nor its configuration is here`
       return [name, { unknown }] as const
     })
   )

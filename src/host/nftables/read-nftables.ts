@@ -6,7 +6,14 @@ import { parseToolJson } from '../parsers/tool-json.ts'
 import { parseOutput, type ReadCommand, readCommands, readOutput } from '../read-commands.ts'
 import type { Nftables } from '../snapshot.ts'
 import { drop } from './seal-table.ts'
-import { normalizeObjects } from './sender-table.ts'
+import { countRefused, normalizeObjects, senderTableName } from './sender-table.ts'
+
+/** What a table of senders has dropped since it was made. */
+export interface RefusedPackets {
+  /** The link that the tunnel ends in. */
+  readonly device: string
+  readonly packets: number
+}
 
 /** What nft says to a user who lacks CAP_NET_ADMIN. */
 const forbidden = 'Operation not permitted'
@@ -29,6 +36,18 @@ export async function readNftables(): Promise<Nftables> {
 export async function readSenderTables(): Promise<Nftables> {
   const read = await readTables(readCommands.senderTables)
   return read.state === 'usable' ? { ...read, tables: read.tables.map(normalizeObjects) } : read
+}
+
+/** Reads how many packets the tables of some links have dropped. A table that cannot be read has none here. */
+export async function readRefusals(links: readonly string[]): Promise<RefusedPackets[]> {
+  if (links.length === 0) return []
+  const read = await readTables(readCommands.senderTables)
+  const tables = read.state === 'usable' ? read.tables : []
+  return links.flatMap((device) =>
+    tables.flatMap((table) =>
+      table.name === senderTableName(device) ? [{ device, packets: countRefused(table) }] : []
+    )
+  )
 }
 
 /** Reads spanplan's tables of a family. Nothing depends on them so much that a failure would be one of the whole reading. */

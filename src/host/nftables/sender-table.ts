@@ -105,6 +105,15 @@ export function readSenders({ objects }: NftTable): string[] {
   return parts.flatMap((part) => senderMatch.safeParse(part).data ?? [])
 }
 
+const countedRule = z.object({ chain: z.literal(senders), expr: z.array(z.unknown()) })
+const counter = z.object({ counter: z.object({ packets: z.number() }) })
+
+/** How many packets a table, as nft prints it, has dropped: it counts nothing else. */
+export function countRefused({ objects }: NftTable): number {
+  const parts = objects.flatMap(({ rule }) => countedRule.safeParse(rule).data?.expr ?? [])
+  return parts.reduce<number>((total, part) => total + (counter.safeParse(part).data?.counter.packets ?? 0), 0)
+}
+
 /** A part of the last bits of a payload: nft 1.0 prints it so. */
 const maskedBits = z
   .object({

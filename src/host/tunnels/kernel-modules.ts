@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { release } from 'node:os'
 import { gunzipSync } from 'node:zlib'
 import { keysOf } from '../../keys.ts'
@@ -42,7 +43,7 @@ export interface ModuleEvidence {
   readonly config: string | null
   /** The kernel loads no further modules: kernel.modules_disabled. */
   readonly locked: boolean
-  /** What `modprobe --show-depends` said; null: modprobe is not there. */
+  /** What `modprobe --show-depends` said; null: modprobe is not there, or no modules of this kernel are. */
   readonly modprobe: Pick<Output, 'stdout' | 'status'> | null
 }
 
@@ -52,7 +53,10 @@ const modprobeTime = 5000
 /** Finds whether the running kernel has a module. Nothing is loaded. null: nothing tells. */
 export async function readModule(name: ModuleName): Promise<ModuleState | null> {
   const argv = ['modprobe', '--show-depends', name] as const
-  const modprobe = await run(argv, '', { milliseconds: modprobeTime }).catch(() => null)
+  // In a container or a chroot, the kernel's modules need not be where modprobe looks for them.
+  const modprobe = existsSync(`/lib/modules/${release()}`)
+    ? await run(argv, '', { milliseconds: modprobeTime }).catch(() => null)
+    : null
   const config = readOptional('/proc/config.gz') ?? readOptional(`/boot/config-${release()}`)
   const loaded = readText('/proc/modules')
   const locked = readText('/proc/sys/kernel/modules_disabled')?.trim() === '1'

@@ -7,7 +7,7 @@ import type { OutputSpec } from '../../spec/items/output-item.ts'
 import { outputSummary, takesPackets } from '../../spec/outputs/registry.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import type { Spec } from '../../spec/spec.ts'
-import type { DesiredTunnel } from '../desired-state.ts'
+import type { DesiredTunnel, Fragments } from '../desired-state.ts'
 import { tunnelKinds } from '../interface-use.ts'
 import { tunnelName } from '../marks.ts'
 import { tunnelOwner } from '../ownership.ts'
@@ -62,7 +62,7 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const below = host.linkOf(way?.device ?? null)
     const mtu = way?.mtu ?? below?.mtu
     const family = tunnelFamily(written)
-    const fragments = family === 'inet'
+    const fragments: Fragments = family === 'inet' ? kind.fragments : 'none'
     const added = ipBytes[family] + kind.headerBytes(written)
     const carried = mtu === undefined ? {} : { below: { mtu, added, fragments, inside: carrierOf(below, host) } }
     return { ...nothingResolved, items: [{ device, name, ...carried, item, origin }], tunnels: [tunnel] }

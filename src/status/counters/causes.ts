@@ -72,6 +72,12 @@ export const causes = {
     text: 'no packets of this tunnel, or damaged inside',
     hint: 'see what comes with tcpdump: the sender may use an extension (GBP), or others send to its port: "from" in the file chooses the senders'
   },
+  refused: {
+    counted: 'kernel',
+    isOwn: true,
+    text: 'sent by others than "from" in the file has',
+    hint: 'if they should be heard, add their addresses to "from"; tcpdump shows who sends'
+  },
   no_mirror: { counted: 'difference', text: 'there is no mirror', hint: planHint },
   target_gone: { counted: 'kernel', text: 'the bridge has gone', hint: planHint },
   no_sensor: {

@@ -125,9 +125,17 @@ function interfaceHop(path: FramePath, mirror: PathMirror, interval: Interval): 
       : []),
     ...loss('ring_overrun', delta('missed').count + overrun),
     ...loss(linkOf(point.device)?.tunnel ? 'malformed' : 'damaged', delta('errors').count),
+    ...lossBySenders(point.device.name, interval),
     ...lossBeforeMirror(path, mirror, received, interval)
   ]
   return { ...hop, ...countsOf(received, delta('bytes'), losses) }
+}
+
+/** What the table of a tunnel's senders has dropped. */
+function lossBySenders(device: string, interval: Interval): Loss[] {
+  const [first, later] = interval.map(({ refused }) => refused.find((one) => one.device === device))
+  if (first === undefined || later === undefined) return []
+  return loss('refused', counterDelta({ first, later }, ({ packets }) => packets).count)
 }
 
 /** Whether the interface has no carrier, or had none for a while. */

@@ -1,3 +1,4 @@
+import { senderTableName } from '../../host/nftables/sender-table.ts'
 import { readSample, type Sample } from '../../host/read-counters.ts'
 import { type ContainerInterface, hookKey, type Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
@@ -10,6 +11,8 @@ export interface PathMirror {
   readonly handle: number
   /** The interface that the packets of a tunnel come on; null: it is no tunnel, or they may come on any. */
   readonly underlay: Pick<Link, 'name' | 'index'> | null
+  /** A table of nftables drops what some send into the tunnel. */
+  readonly isGuarded: boolean
 }
 
 /** A port of a span's bridge. */
@@ -57,7 +60,8 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
     mirrors: span.mirrors.map((point) => ({
       point,
       handle: handleOf(span, point),
-      underlay: findUnderlay(point, host) ?? null
+      underlay: findUnderlay(point, host) ?? null,
+      isGuarded: hasSenderTable(point, host)
     })),
     bridge: bridge?.bridge ? bridge.index : null,
     ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) })),
@@ -75,6 +79,11 @@ export function findUnderlay({ device }: CopyPoint, host: PlanView['host']): Lin
   return host.links.find(({ addresses }) => addresses.some(({ address }) => address === local))
 }
 
+function hasSenderTable({ device }: CopyPoint, { senderTables }: PlanView['host']): boolean {
+  const tables = senderTables?.state === 'usable' ? senderTables.tables : []
+  return tables.some(({ name }) => name === senderTableName(device.name))
+}
+
 function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): PathPort['sensor'] {
   const { container, endpoint } = host.attachmentOf(link) ?? {}
   if (!container?.sandbox || !endpoint || endpoint.network !== span.network?.name || link.peer === null) return null
@@ -88,7 +97,9 @@ function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): Path
  */
 export function takeSample(paths: readonly FramePath[]): Promise<Sample> {
   const tcHooks = paths.flatMap(({ mirrors }) => mirrors.map(({ point }) => placeOf(point)))
+  const guarded = paths.flatMap(({ mirrors }) => mirrors.filter(({ isGuarded }) => isGuarded))
   return readSample({
+    senderTables: [...new Set(guarded.map(({ point }) => point.device.name))],
     // Several spans may mirror one tc hook.
     tcHooks: [...new Map(tcHooks.map((one) => [hookKey(one), one])).values()],
     interfaces: paths.flatMap(({ ports }) => ports.flatMap(({ sensor }) => sensor?.inside ?? []))

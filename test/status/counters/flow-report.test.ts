@@ -73,6 +73,15 @@ describe('what is lost at each hop, and why', () => {
     expect(count(none, later, { ...path, mirrors }).lost).toEqual([])
   })
 
+  test('what a table of senders has dropped; one that is made again counts from 0', () => {
+    const refused = (packets: number) => [{ device: 'ens192', packets }]
+    const lost = (first: number, later: number) =>
+      count({ ...none, refused: refused(first) }, { ...sampleOf(all), refused: refused(later) }).lost
+    expect(lost(3, 3)).toEqual([])
+    expect(lost(3, 10)).toEqual(['interface refused 7'])
+    expect(lost(10, 2)).toEqual(['interface refused 2'])
+  })
+
   test('without a mirror', () => {
     const { frames, lost } = count(sampleOf({ filter: null }), sampleOf({ at: 1, received: 100, filter: null }))
     expect(frames).toMatchObject({ interface: 100, mirror: null, bridge: 0 })

@@ -27,7 +27,8 @@ export const path: FramePath = {
         origin
       },
       handle: 8,
-      underlay: null
+      underlay: null,
+      isGuarded: false
     })),
   bridge: 4,
   outputs: [],
@@ -81,7 +82,8 @@ export function sampleOf(counts: Counts): Sample {
     links,
     mirrors: filter === null ? [] : [{ ...mirrorOf(mirror, at), ...filter }],
     listeners: counts.listeners ?? [],
-    totals: links.map(({ name, rx, tx }) => ({ name, rx: rx.packets + inFlight, tx: tx.packets + inFlight }))
+    totals: links.map(({ name, rx, tx }) => ({ name, rx: rx.packets + inFlight, tx: tx.packets + inFlight })),
+    refused: []
   }
 }
 
