@@ -199,6 +199,18 @@ test.each([
   expect(stdout.replaceAll(/ +/g, ' ')).toContain(` ... mirror ${name} ingress → span0 ${said}\n`)
 })
 
+test('while Docker is not read, an interface that is a source no more is given back, and that is all', async () => {
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}, {network: shop}], sensors: [suricata]}}')
+  await spanplan(lab, ['apply', '--yes'])
+  await writeSpans(lab, 'spans: {span0: {sources: [{network: shop}], sensors: [suricata]}}')
+  const { stdout } = await spanplan(lab, ['apply', '--yes', '--defer-docker'])
+  expect(stdout).toMatch(/- +interface +ens192 +promiscuous: on → off/)
+  const again = await spanplan(lab, ['plan', '--defer-docker', '--detailed-exitcode'])
+  expect(again.stdout).toContain('No changes')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+})
+
 test('a network without a bridge, and one of a span, are refused', async () => {
   await lab.docker.createNetwork({ Name: 'above', Driver: 'macvlan', Options: { parent: 'ens192' } })
   await write('network: above')

@@ -1,6 +1,6 @@
 import type { Argv } from '../../host/exec.ts'
-import { tableOf } from '../../keys.ts'
-import { linkOf, type MarkedInterface } from '../desired-state.ts'
+import { keysOf, tableOf } from '../../keys.ts'
+import { type DesiredState, linkOf, type MarkedInterface } from '../desired-state.ts'
 import { type Fields, type Kind, type ObservedState, type Resource, type Step, setSysctl } from '../kind.ts'
 import {
   closingSettings,
@@ -35,16 +35,15 @@ export const sourceInterface: Kind<SourceInterface> = {
     [...marks.interfaces.values()]
       .filter((marked) => marked.desired.size > 0 && hasSettings(marked))
       .map((marked) => build(marked, 'ours', (setting) => desiredSetting(marked, setting))),
-  observe: ({ marks }) =>
-    [...marks.interfaces.values()].filter(hasSettings).map((marked) => ({
-      ...build(marked, marked.ours ? 'ours' : 'shared', (setting) => marked.now.has(setting)),
-      giveBack: Object.fromEntries(
-        settings.flatMap(([setting]) => {
-          const before = desiredSetting({ ...marked, desired: new Set() }, setting)
-          return before === marked.now.has(setting) ? [] : [[setting, before]]
-        })
-      )
-    })),
+  observe: ({ desired, marks }) =>
+    [...marks.interfaces.values()]
+      .filter(hasSettings)
+      .map((marked) => ({ marked, giveBack: readGiveBack(marked) }))
+      .filter(({ marked, giveBack }) => keysOf(giveBack).length > 0 || !staysRemembered(desired, marked))
+      .map(({ marked, giveBack }) => ({
+        ...build(marked, marked.ours ? 'ours' : 'shared', (setting) => marked.now.has(setting)),
+        giveBack
+      })),
   rollbackTarget: rollbackInterfaces,
   update: (_, after, fields) => {
     const changed = settings.filter(([, field]) => fields.includes(field))
@@ -61,6 +60,20 @@ export const sourceInterface: Kind<SourceInterface> = {
   },
   device: ({ id }) => id,
   removalNote: (resource) => sourceInterface.summary(resource)
+}
+
+/** What the interface is given back that it had before. */
+function readGiveBack(marked: MarkedInterface): Values {
+  const owed = settings.flatMap(([setting]) => {
+    const before = desiredSetting({ ...marked, desired: new Set() }, setting)
+    return before === marked.now.has(setting) ? [] : [[setting, before] as const]
+  })
+  return Object.fromEntries(owed)
+}
+
+/** Whether a bridge goes on remembering an interface that no span copies from: a source that was not read may be on it. */
+function staysRemembered(desired: DesiredState, { desired: wanted, spans }: MarkedInterface): boolean {
+  return wanted.size === 0 && spans.some((span) => desired.spanOf(span)?.isUnread === true)
 }
 
 /** Of a container's interface, spans have charge of its clsact alone: there is nothing to set on it, or to give back. */
