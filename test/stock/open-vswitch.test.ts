@@ -1,7 +1,7 @@
-/** Mirrors that Open vSwitch sends through a tunnel to the host of the sensors: with Debian's own kernel, it switches in the kernel. */
+/** Mirrors that Open vSwitch sends through a tunnel to the host of the sensors, and spans that it gets through one: with Debian's own kernel, it switches in the kernel. */
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { everyKind } from '../lab/frames/every-kind.ts'
+import { everyKind, kindsFor } from '../lab/frames/every-kind.ts'
 import { exchange, hashFlows, parseSegment, startEcho } from '../lab/frames/tcp.ts'
 import { type Argv, createLab, type Lab } from '../lab/lab.ts'
 import {
@@ -15,13 +15,22 @@ import {
 import { switchNamespace } from '../lab/sweep.ts'
 import { type OpenVSwitch, startOpenVSwitch } from '../lab/system/open-vswitch.ts'
 
-/** Tunnels: as Open vSwitch has them, and as spanplan has them. */
+/** Tunnels: as Open vSwitch has them, and as spanplan has them: as sources, and some as outputs. */
 const tunnels = {
-  VXLAN: { port: 'type=vxlan options:key=42', span: 'vxlan: {id: 42, local: 10.50.0.2}' },
-  gretap: { port: 'type=gre options:key=7', span: 'gretap: {local: 10.50.0.2, key: 7}' },
+  VXLAN: {
+    port: 'type=vxlan options:key=42',
+    span: 'vxlan: {id: 42, local: 10.50.0.2}',
+    output: 'vxlan: {id: 42, remote: 10.50.0.1}'
+  },
+  gretap: {
+    port: 'type=gre options:key=7',
+    span: 'gretap: {local: 10.50.0.2, key: 7}',
+    output: 'gretap: {remote: 10.50.0.1, key: 7}'
+  },
   'ERSPAN type II': {
     port: 'type=erspan options:key=5 options:erspan_ver=1 options:erspan_idx=9',
-    span: 'erspan: {local: 10.50.0.2, session: 5}'
+    span: 'erspan: {local: 10.50.0.2, session: 5}',
+    output: 'erspan: {remote: 10.50.0.1, session: 5}'
   },
   'ERSPAN type III': {
     port: 'type=erspan options:key=6 options:erspan_ver=2 options:erspan_dir=1 options:erspan_hwid=4',
@@ -90,7 +99,7 @@ const mirrorAll = () =>
   )
 
 beforeAll(async () => {
-  lab = await createLab({ docker: true })
+  lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'tap0' }], docker: true })
   suricata = await lab.startListener('suricata')
   zeek = await lab.startListener('zeek')
   await lab.run(['ip', 'addr', 'add', '10.50.0.1/24', 'dev', 'sw0'], { on: 'switch' })
@@ -145,4 +154,26 @@ test('a mirror of all brings each frame of both ends once, byte for byte, and al
     await ovs.vsctl('clear', 'bridge', 'ovs0', 'mirrors')
     await removeTunnel()
   }
+})
+
+test('it gets each frame of a span once, byte for byte', async () => {
+  const frames = kindsFor('02:00:00:00:67:01', {})
+  for (const tunnel of [tunnels.VXLAN, tunnels['ERSPAN type II']]) {
+    await addTunnel(tunnel)
+    // What comes out of the tunnel goes to the server, and nothing else does.
+    await ovs.vsctl(
+      ...['--id=@out', 'get', 'port', 'out', '--', '--id=@server', 'get', 'port', 'server', '--', '--id=@m'],
+      ...['create', 'mirror', 'name=in', 'select_src_port=@out', 'output_port=@server', '--'],
+      ...['set', 'bridge', 'ovs0', 'mirrors=@m']
+    )
+    await writeSpans(lab, `spans: {span0: {sources: [{interface: tap0}], outputs: [{${tunnel.output}}]}}`)
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    const capture = await lab.captureBeside(server.container, 'net0', { direction: 'in' })
+    await lab.send(Object.values(frames), 'sw1', 'switch')
+    await expectFramesInAnyOrder(capture, frames)
+    await ovs.vsctl('clear', 'bridge', 'ovs0', 'mirrors')
+    await removeTunnel()
+  }
+  await spanplan(lab, ['destroy', '--all', '--yes'])
 })

@@ -1,10 +1,13 @@
-/** Files of spans with Docker networks and sensors, as data. */
+/** Files of spans with Docker networks, sensors and outputs, as data. */
 import fc from 'fast-check'
 
 export const names = ['a', 'b'] as const
 export type Name = (typeof names)[number]
 
 export const interfaces = ['ens192', 'ens224'] as const
+
+/** The Docker network that is none of spanplan's. */
+export const otherNetwork = 'other'
 
 /** The names that containers have, or get when they are renamed. */
 export const containerNames = ['suricata', 'zeek', 'arkime', 'snort'] as const
@@ -18,6 +21,10 @@ export type SensorSpec = { readonly container: ContainerName } | { readonly labe
 export interface SpanSpec {
   readonly number: 0 | 1
   readonly source: (typeof interfaces)[number]
+  /** The frames on {@link otherNetwork} are copied, too. */
+  readonly copiesNetwork: boolean
+  /** The frames of the span leave by an interface of its own, which takes the MTU of `auto`. A span that is not sealed cannot have one. */
+  readonly hasOutput: boolean
   readonly mtu: number | 'auto'
   readonly sealed: boolean
   /** `named`: of another name than the span's. */
@@ -37,6 +44,8 @@ const sensor: fc.Arbitrary<SensorSpec> = fc.oneof(
 const span: fc.Arbitrary<SpanSpec> = fc.record({
   number: fc.constantFrom(0, 1),
   source: fc.constantFrom(...interfaces),
+  copiesNetwork: fc.constantFrom(false, false, true),
+  hasOutput: fc.constantFrom(false, false, true),
   mtu: fc.constantFrom<SpanSpec['mtu'][]>('auto', 'auto', 1500, 8000),
   sealed: fc.constantFrom(true, true, false),
   network: fc.constantFrom('default', 'default', 'named', 'with a subnet', 'none'),
@@ -52,6 +61,9 @@ export const spanName = (name: Name, { number }: SpanSpec) => `${name}${number}`
 /** The bridges of all spans that a file may have. */
 export const allSpans = names.flatMap((name) => [0, 1].map((number) => `${name}${number}`))
 
+/** The interface that a span's frames may leave by. */
+export const outputOf = (span: string) => `out-${span}`
+
 /** What the span's Docker network is called; null for a span without one, which has no sensors. */
 export function networkName(name: Name, spec: SpanSpec): string | null {
   if (spec.network === 'none') return null
@@ -65,8 +77,13 @@ export function writeFileSpec(name: Name, { spans }: FileSpec): string {
 }
 
 function writeSpan(name: Name, spec: SpanSpec): object {
-  const { source, mtu, sealed, sensors } = spec
-  const common = { sources: [{ interface: source }], mtu, sealed }
+  const { source, copiesNetwork, hasOutput, mtu, sealed, sensors } = spec
+  const common = {
+    sources: [{ interface: source }, ...(copiesNetwork ? [{ network: otherNetwork }] : [])],
+    ...(hasOutput && sealed && mtu === 'auto' && { outputs: [{ interface: outputOf(spanName(name, spec)) }] }),
+    mtu,
+    sealed
+  }
   const network = networkName(name, spec)
   if (network === null) return common
   return {

@@ -50,10 +50,13 @@ const turns = {
     if (endpoints.has('none')) await world.run(`docker network disconnect none ${name}`)
     await world.attempt(`docker network connect ${network.name} ${name}`)
   },
-  'is disconnected by hand': async (world, { name, endpoints }, choice) => {
+  'is disconnected by hand': async (world, { name, mode, endpoints }, choice) => {
     const places = [...endpoints.keys()].filter((network) => network !== 'none')
     const network = places[choice % places.length]
-    if (network !== undefined) await world.attempt(`docker network disconnect ${network} ${name}`)
+    if (network === undefined) return
+    await world.attempt(`docker network disconnect ${network} ${name}`)
+    // Whoever takes a container off a network that spanplan has not put it on gives it another place.
+    if (mode === 'none' && endpoints.size === 1) await world.attempt(`docker network connect none ${name}`)
   }
 } as const satisfies Record<string, Turn>
 

@@ -11,15 +11,14 @@ import {
   type FileSpec,
   interfaces,
   type Name,
+  otherNetwork,
+  outputOf,
   type Role,
   spanName
 } from './specs.ts'
 
 /** Where a container is before it is connected: on Docker's network "none", or on the foreign one. */
 export type Place = 'none' | 'other'
-
-/** The foreign network, on a bridge of its own. */
-const otherNetwork = 'other'
 
 interface NameModel {
   /** As it was last applied. */
@@ -79,7 +78,10 @@ export class World {
   }
 
   static async create(): Promise<World> {
-    const lab = await createLab({ cables: interfaces.map((card) => ({ card })), docker: true })
+    const lab = await createLab({
+      cables: [...interfaces, ...allSpans.map(outputOf)].map((card) => ({ card })),
+      docker: true
+    })
     return new World(lab, await lab.snapshotText())
   }
 
