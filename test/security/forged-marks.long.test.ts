@@ -171,7 +171,7 @@ describe('the cookie of a filter', () => {
 
 test('the class of a filter that is not quite ours is no mark of a port', async () => {
   const filters = [
-    "pref 9 bpf classid 5dc:5400 da bytecode '1,6 0 0 2'",
+    "pref 9 bpf classid 5dc:5500 da bytecode '1,6 0 0 2'",
     "pref 10 bpf classid 5dc:5300 da bytecode '1,6 0 0 2'",
     "pref 9 bpf classid 5dc:5300 da bytecode '1,6 0 0 0'",
     "pref 9 bpf classid 5dc:5300 bytecode '1,6 0 0 2'"
