@@ -25,6 +25,7 @@ const erspan = { ...gretap, protocol: 'erspan' } as const
 test.each([
   { ...plainTunnel, protocol: 'vxlan', identifier: 42, port: 4789 } as const,
   { ...plainTunnel, protocol: 'vxlan', identifier: 0, port: 4790, local: '2001:db8::7' } as const,
+  { ...plainTunnel, protocol: 'vxlan', identifier: 44, port: 4789, group: '239.1.1.1', interface: 'ens192' } as const,
   gretap,
   { ...gretap, identifier: 0 },
   { ...gretap, identifier: 2 ** 32 - 1 },
