@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { everyKind, kindsFor } from '../lab/frames/every-kind.ts'
 import { exchange, hashFlows, parseSegment, startEcho } from '../lab/frames/tcp.ts'
 import { type Argv, createLab, type Lab } from '../lab/lab.ts'
+import { sampled } from '../lab/sampled.ts'
 import {
   awaitNftables,
   expectConverged,
@@ -135,7 +136,7 @@ test('a mirror of all brings each frame of both ends once, byte for byte, and al
       Object.entries(frames).map(([name, frame]) => [`${name} from ${index === 0 ? 'client' : 'server'}`, frame])
     )
   )
-  for (const tunnel of Object.values(tunnels)) {
+  for (const tunnel of sampled(Object.values(tunnels), 2)) {
     await addTunnel(tunnel)
     await mirrorAll()
     const captures = await Promise.all([suricata, zeek].map((sensor) => listenBeside(lab, sensor)))
@@ -158,7 +159,7 @@ test('a mirror of all brings each frame of both ends once, byte for byte, and al
 
 test('it gets each frame of a span once, byte for byte', async () => {
   const frames = kindsFor('02:00:00:00:67:01', {})
-  for (const tunnel of [tunnels.VXLAN, tunnels['ERSPAN type II']]) {
+  for (const tunnel of sampled([tunnels['ERSPAN type II'], tunnels.VXLAN], 2)) {
     await addTunnel(tunnel)
     // What comes out of the tunnel goes to the server, and nothing else does.
     await ovs.vsctl(
