@@ -71,7 +71,7 @@ const noneOf = (value: string | number | null) => String(value ?? 'none')
 const mostSenders = 8
 
 function writeSenders(from: Tunnel['from']): string {
-  if (from === null) return 'a table that somebody has changed'
+  if (from === null) return 'a table unlike what this version writes'
   const more = from.length > mostSenders ? [`${from.length - mostSenders} more`] : []
   return [...from.slice(0, mostSenders), ...more].join(', ') || 'anybody'
 }
