@@ -73,7 +73,7 @@ export function joinSpan(
   })
 }
 
-/** The settings of a port that the kernel makes anew whenever a link joins a bridge. */
+/** The settings that the kernel gives each link that joins a bridge. */
 const freshPort = { isolated: false, learning: true, flooding: true, ownMacEntry: true } as const
 
 /**

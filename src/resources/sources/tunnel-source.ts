@@ -175,10 +175,13 @@ export function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIn
   if (owner === name) {
     return taken(', which spanplan has made, and somebody has renamed', giveNameBack(other, tunnel.name))
   }
+  const isOutput = owner !== null && other.master !== null
   const copy =
-    tunnel.way === 'in'
-      ? `copy from that interface: "interface: ${other.name}"`
-      : 'have the output use another id, key or session'
+    tunnel.way === 'out'
+      ? 'have the output use another id, key or session'
+      : isOutput
+        ? 'that is an output there: have the senders use another id, key or session'
+        : `copy from that interface: "interface: ${other.name}"`
   if (owner !== null) return taken(`, which belongs to another spans.yaml (name: ${owner})`, copy)
   return taken('', `${copy}; or, if nothing needs it: ${shellLine(['ip', 'link', 'del', 'dev', other.name])}`)
 }
