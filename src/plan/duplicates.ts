@@ -18,9 +18,10 @@ interface Pair {
 
 /**
  * Warns of two sources of one span that copy the same frame: where a port of a bridge sends it and another receives it, at an
- * interface and again at the VLAN, bond or bridge above. No copy is left out: a source address can be forged, which would hide
- * frames from the sensors, and u32's `indev`, which does tell the port that a frame came from (measured, Linux 6.18), can only
- * leave a frame out by ending classification, which hides it from the mirrors of other spans and the filters of others.
+ * interface and again at the VLAN, bond or bridge above. No copy is left out. The kernel tells which port a frame came from (u32's
+ * `indev`, eBPF's `ingress_ifindex`; measured, Linux 6.18), and not whether it was copied there: what another's filter before that
+ * port's mirror passes or redirects would be copied nowhere, nor would anything where that mirror is gone. A mark that says so
+ * (`skb->tc_index`) would stay on the frame, and a container can forge it, as it can a source address.
  *
  * @returns one warning for each bridge whose ports are sources, and one for interfaces above or below others.
  */

@@ -1,4 +1,4 @@
-/** The tables of the hosts that tests run on. test/hosts/run has counted them. */
+/** The table of the hosts that tests run on. test/hosts/run has counted them. */
 import { readFileSync } from 'node:fs'
 import * as z from 'zod'
 
@@ -28,14 +28,8 @@ interface Found extends z.infer<typeof host> {
 
 const versions = ['kernel', 'Docker', 'iproute2', 'nftables', 'libpcap', 'Node.js']
 
-/** Of what no test runs: neither Debian nor Ubuntu has a package of it. */
-const notRun = ['docker-ce']
-
-/** The pages that have such a table, with the function that writes it. */
-const tables = { 'README.md': writeSummary, 'docs/howto/install.md': writeAreas } as const
-
-/** The pages as they are, with today's tables in place of those between the two comments. */
-export function writeHostPages(): [path: string, page: string][] {
+/** docs/howto/install.md as it is, with today's table in place of the one between the two comments. */
+export function writeInstallPage(): string {
   const counted = results.parse(JSON.parse(readFileSync('test/hosts/results.json', 'utf8')))
   const found = readRows('test/hosts/hosts.tsv').map(
     ([name = '', other = '', ...more]): Found => ({
@@ -45,23 +39,11 @@ export function writeHostPages(): [path: string, page: string][] {
       ...(counted[name] ?? notCounted)
     })
   )
-  return Object.entries(tables).map(([path, write]) => {
-    const page = readFileSync(path, 'utf8')
-    return [path, page.replace(/(<!-- hosts: .*-->\n)[\s\S]*(<!-- end of hosts -->)/, `$1\n${write(found)}\n$2`)]
-  })
+  const page = readFileSync('docs/howto/install.md', 'utf8')
+  return page.replace(/(<!-- hosts: .*-->\n)[\s\S]*(<!-- end of hosts -->)/, `$1\n${writeTests(found)}\n$2`)
 }
 
-function writeSummary(found: readonly Found[]): string {
-  const rows = found.map(({ title, versions: known, tests }) => [
-    title,
-    ...versions.map((program) => known[program] ?? ''),
-    writeCount(Object.values(tests))
-  ])
-  const missing = notRun.map((name) => [name, ...versions.map(() => ''), 'not run'])
-  return writeTable(['host', ...versions, 'passed'], [...rows, ...missing])
-}
-
-function writeAreas(found: readonly Found[]): string {
+function writeTests(found: readonly Found[]): string {
   const listed = readRows('test/hosts/tests.tsv')
   const rows = [...new Set(listed.map(([area]) => area))].map((area = '') => [
     area,

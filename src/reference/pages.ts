@@ -1,7 +1,7 @@
 import { program } from '../cli/commands-and-flags.ts'
 import { jsonSchema } from '../spec/schema/schema.ts'
 import { writeCommandLine, writeManPages, writeSpecReference } from './command-pages.ts'
-import { writeHostPages } from './hosts.ts'
+import { writeInstallPage } from './hosts.ts'
 import { writeJsonReference } from './json-page.ts'
 import { writeExitReference, writeMessageReference, writeMetricReference } from './table-pages.ts'
 
@@ -16,7 +16,7 @@ export function writePages(): ReadonlyMap<string, string> {
     ['docs/reference/metrics.md', writeMetricReference()],
     ['docs/reference/spans-yaml.md', writeSpecReference()],
     ['schemas/spans.schema.json', `${JSON.stringify(jsonSchema(), null, 2)}\n`],
-    ...writeHostPages(),
+    ['docs/howto/install.md', writeInstallPage()],
     ...man
   ])
 }
