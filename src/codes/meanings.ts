@@ -88,6 +88,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   OUTPUT_TWICE: { endedBy: 'file' },
   OUTPUT_SOURCE: { endedBy: 'file' },
   OUTPUT_IN_USE: { endedBy: 'repair' },
+  REMOTE_BROADCAST: { endedBy: 'file' },
   REMOTE_OWN: { endedBy: 'file' },
   OUTPUT_COPIED: { endedBy: 'apply', isClause: true },
   REMOTE_UNREACHABLE: { endedBy: 'route', isClause: true },

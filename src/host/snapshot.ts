@@ -386,6 +386,8 @@ export interface Way extends Remote {
   readonly device: string | null
   /** Bytes: a smaller MTU than that of the device, if the route has one. Missing: it has none. */
   readonly mtu?: number
+  /** The address is the broadcast address of a network of this host. */
+  readonly broadcast?: true
 }
 
 /** A table of nftables of the bridge family in which something has a name with `spanplan`. */

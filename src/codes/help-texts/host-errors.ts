@@ -87,6 +87,10 @@ export const hostErrors = {
     'The interface cannot be an output: it has an address or a route, belongs to a bridge or a bond, carries a VLAN or the like, leads to a container, or is an output of another span. A port of a span’s bridge is closed to the host, so any other use would be cut off.',
     'Take away what the message names, if nothing needs it, or use another interface.'
   ],
+  REMOTE_BROADCAST: [
+    'The "remote" of an output is the broadcast address of a network of this host: every host there would get the packets.',
+    'Write the address of one host.'
+  ],
   REMOTE_OWN: [
     'The "remote" of an output is an address of this host: what is sent there comes back.',
     'Write the address of the other host.'

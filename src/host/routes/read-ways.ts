@@ -6,6 +6,7 @@ import type { Remote, Way } from '../snapshot.ts'
 
 const wayOutput = z.object({
   dev: z.string(),
+  type: z.string().optional(),
   metrics: z.array(z.object({ mtu: z.number().optional() })).default([])
 })
 
@@ -17,6 +18,13 @@ export async function readWays(remotes: readonly Remote[]): Promise<Way[]> {
     const [way] = parseRecords(wayOutput, documents[index] ?? [])
     if (way === undefined) return { remote, local, device: null }
     const mtu = way.metrics.find((one) => one.mtu !== undefined)?.mtu
-    return { remote, local, device: way.dev, ...(mtu !== undefined && { mtu }) }
+    const isBroadcast = way.type === 'broadcast'
+    return {
+      remote,
+      local,
+      device: way.dev,
+      ...(mtu !== undefined && { mtu }),
+      ...(isBroadcast && { broadcast: true })
+    }
   })
 }

@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
-import type { Link } from '../../host/snapshot.ts'
+import type { Link, Way } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
 import { outputSummary, takesPackets } from '../../spec/outputs/registry.ts'
@@ -53,11 +53,11 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
         ...(isThere && { items: [{ device, name, item, origin }], tunnels: [tunnel] })
       }
     }
-    if (isOwn(remote, host)) {
-      const own = diagnostic('REMOTE_OWN', `${remote}, the "remote" of ${name}, is an address of this host`, undefined)
+    const nobody = explainRemote(remote, name, way, host)
+    if (nobody !== undefined) {
       return patient
-        ? { ...nothingResolved, waits: wait(own) }
-        : { ...nothingResolved, errors: [{ ...own, message: `span ${span.name}: ${own.message}`, origin }] }
+        ? { ...nothingResolved, waits: wait(nobody) }
+        : { ...nothingResolved, errors: [{ ...nobody, message: `span ${span.name}: ${nobody.message}`, origin }] }
     }
     const below = host.linkOf(way?.device ?? null)
     const mtu = way?.mtu ?? below?.mtu
@@ -98,6 +98,16 @@ function carrierOf(link: Link | undefined, host: HostIndex): string | null {
   return isTunnel || host.networksOn(link.name).length > 0 ? link.name : null
 }
 
-function isOwn(remote: string, { links }: HostIndex): boolean {
-  return links.some(({ addresses }) => addresses.some(({ address }) => address === remote))
+/** Why an address is not that of one other host. */
+function explainRemote(
+  remote: string,
+  name: string,
+  way: Way | undefined,
+  { links }: HostIndex
+): Diagnostic | undefined {
+  const which = `${remote}, the "remote" of ${name}`
+  const isOwn = links.some(({ addresses }) => addresses.some(({ address }) => address === remote))
+  if (isOwn) return diagnostic('REMOTE_OWN', `${which}, is an address of this host`, undefined)
+  if (way?.broadcast === undefined) return undefined
+  return diagnostic('REMOTE_BROADCAST', `${which}, is the broadcast address of ${way.device}`, undefined)
 }
