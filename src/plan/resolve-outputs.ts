@@ -32,13 +32,14 @@ export function resolveOutputs(span: SpanSpec, context: Context) {
 
 /** What becomes of frames that are too large for the way. */
 const leaving = {
-  all: { code: 'OUTPUT_FRAGMENTS', leave: (name: string) => `leave by ${name} in fragments` },
+  all: { code: 'OUTPUT_FRAGMENTS', instead: '', leave: (name: string) => `leave by ${name} in fragments` },
   some: {
     code: 'OUTPUT_MTU',
+    instead: ', or send by "gretap", whose packets all leave in fragments',
     leave: (name: string) =>
       `leave by ${name} in fragments, but for IPv6 and for IPv4 that must not be fragmented, which do not leave`
   },
-  none: { code: 'OUTPUT_MTU', leave: (name: string) => `do not leave by ${name}` }
+  none: { code: 'OUTPUT_MTU', instead: '', leave: (name: string) => `do not leave by ${name}` }
 } as const satisfies Readonly<Record<Fragments, unknown>>
 
 /** Warns of outputs that do not send the largest frames of their span. */
@@ -46,9 +47,9 @@ export function warnOfOutputs({ name: span, mtu, outputs }: DesiredSpan, host: H
   return outputs.flatMap(({ device, name, below, item, origin }) => {
     const link = host.linkOf(device)
     if (below !== undefined && mtu + below.added > below.mtu) {
-      const { code, leave } = leaving[below.fragments]
+      const { code, instead, leave } = leaving[below.fragments]
       const message = `frames of ${span} with more than ${below.mtu - below.added} bytes ${leave(name)}: with the ${below.added} bytes that it adds, they are larger than the mtu of ${below.mtu} on the way`
-      const hint = `let that network take ${mtu + below.added} bytes, or write a smaller "mtu" for the span`
+      const hint = `let that network take ${mtu + below.added} bytes${instead}, or write a smaller "mtu" for the span`
       const found = diagnostic(code, message, hint, origin)
       return [{ ...found, subject: { span, kind: 'output', id: [device], item } }]
     }
