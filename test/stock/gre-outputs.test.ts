@@ -98,7 +98,7 @@ test('each frame of each kind leaves once, byte for byte, and nothing of the hos
   const { stdout } = await spanplan(lab, ['apply', '--yes'])
   expect(stdout).toMatch(/erspan type 3, session 6, remote 10\.50\.0\.1; .* let GRE \(IP protocol 47\) out/)
   expect(stdout).toContain(
-    'not (greater 35 and dst host 10.50.0.1 and ip proto 47) and not (greater 62 and icmp[17] == 47'
+    'not (greater 35 and ip[0] == 0x45 and ip dst host 10.50.0.1 and ip[9] == 47) and not (greater 62 and less 590 and'
   )
   await expectConverged(lab)
   const links = /(?:gretap|erspan)-\w{8}/g

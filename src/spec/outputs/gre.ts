@@ -1,4 +1,5 @@
 import { isUnicastIpv4, type TunnelSpec } from '../sources/tunnel-spec.ts'
+import { packetsTo } from './sent-packets.ts'
 import { type SentTunnel, sentEnds } from './tunnel-output.ts'
 
 /** The keys that say between which hosts GRE is sent: over IPv4 alone. */
@@ -7,17 +8,9 @@ export const greEnds = sentEnds('an IPv4 address', isUnicastIpv4)
 /** The number of GRE among the protocols of IP (RFC 2784). Each fragment of a packet has it. */
 const protocol = 47
 
-/**
- * GRE has no ports: all of it that is sent to the host is left out. Where a program reads behind the end of a frame, the frame is not copied:
- * shorter ones are none of these (`greater`).
- */
+/** GRE has no ports: all of it that is sent to the host is left out. */
 export function grePackets({ remote }: SentTunnel): readonly string[] {
-  const address = remote.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'))
-  return [
-    `greater 35 and dst host ${remote} and ip proto ${protocol}`,
-    // Those who cannot deliver it say so, with its first bytes.
-    `greater 62 and icmp[17] == ${protocol} and icmp[24:4] == 0x${address.join('')} and (icmp[0] == 3 or icmp[0] == 11)`
-  ]
+  return packetsTo({ remote, protocol, port: null })
 }
 
 /**

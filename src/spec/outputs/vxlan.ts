@@ -5,6 +5,7 @@ import { isUnicast, plainTunnel, wholeNumber } from '../sources/tunnel-spec.ts'
 import { vxlanName } from '../sources/vxlan.ts'
 import { familyOf } from '../values/ip-address.ts'
 import type { OutputSyntax } from './output-syntax.ts'
+import { packetsTo } from './sent-packets.ts'
 import { sentEnds, summarizeSent, type TunnelOutput } from './tunnel-output.ts'
 
 /** A VXLAN network identifier has 24 bits (RFC 7348). */
@@ -27,19 +28,8 @@ export const vxlanOutputMapping = mapping(shapeOf(keys)).check(({ value, issues 
   issues.push({ code: 'custom', input: local, path: ['local'], message, params: { hint: 'take "local" out' } })
 })
 
-/**
- * Only the first fragment of a packet says which port it is for. Where a program reads behind the end of a frame, the frame is not copied:
- * shorter ones are none of these (`greater`).
- */
-function packetsTo(remote: string, port: number | null): readonly string[] {
-  const isIpv4 = familyOf(remote) === 'inet'
-  const isFragment = isIpv4 ? 'ip[6:2] & 0x1fff != 0' : 'ip6[6] == 44'
-  // Those who cannot deliver it say so, with its first bytes.
-  const errors = isIpv4
-    ? `greater 70 and icmp[17] == 17 and icmp[30:2] == ${port} and (icmp[0] == 3 or icmp[0] == 11)`
-    : `greater 110 and icmp6 and ip6[40] < 128 and ip6[54] == 17 and ip6[90:2] == ${port}`
-  return [`greater ${isIpv4 ? 35 : 63} and dst host ${remote} and (udp dst port ${port} or ${isFragment})`, errors]
-}
+/** The number of UDP among the protocols of IP. */
+const udp = 17
 
 export const vxlanOutput = {
   keys: {
@@ -58,5 +48,5 @@ export const vxlanOutput = {
     )
   }),
   summary: ({ tunnel }) => summarizeSent(vxlanName(tunnel), 'id or port'),
-  packets: ({ tunnel: { remote, port } }) => packetsTo(remote, port)
+  packets: ({ tunnel: { remote, port } }) => packetsTo({ remote, protocol: udp, port })
 } satisfies OutputSyntax<{ vxlan?: z.output<typeof vxlanOutputMapping> | undefined }, TunnelOutput<'vxlan'>>

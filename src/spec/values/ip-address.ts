@@ -29,6 +29,12 @@ function readBits(address: string): bigint {
   return [...before, ...zeros, ...after].reduce((bits, word) => (bits << 16n) | BigInt(`0x${word}`), 0n)
 }
 
+/** The words of 32 bits of an address that {@link normalizeAddress} has written. */
+export function wordsOf(address: string): readonly number[] {
+  const shifts = familyOf(address) === 'inet' ? [0n] : [96n, 64n, 32n, 0n]
+  return shifts.map((shift) => Number(BigInt.asUintN(32, readBits(address) >> shift)))
+}
+
 /** A prefix as nft prints it, which is an address where it has but one; or what is wrong with the text. */
 export function parsePrefix(text: string): { readonly prefix: string } | { readonly problem: string } {
   const [written = '', digits] = text.split('/')

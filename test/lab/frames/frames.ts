@@ -126,6 +126,16 @@ export function ipv4Ping(ends: Pick<UdpOptions, 'source' | 'destination'>): Payl
   return ipv4(1, ends, message)
 }
 
+/** What a host or a router says of a packet that it does not deliver, with its first bytes (RFC 792). */
+export function icmpError(
+  ends: Pick<UdpOptions, 'source' | 'destination'>,
+  { type = 3, quoted, options }: { readonly type?: number; readonly quoted: Buffer; readonly options?: Buffer }
+): Payload {
+  const message = Buffer.concat([Buffer.from([type, 3, 0, 0, 0, 0, 0, 0]), quoted])
+  message.writeUInt16BE(checksum(message), 2)
+  return ipv4(1, ends, message, options && { options })
+}
+
 export function ipv6Udp(options: UdpOptions): Payload {
   const addresses = [ipv6Address(options.source), ipv6Address(options.destination)]
   const datagram = udp(options, (length) => [...addresses, uint32(length), uint32(17)])
