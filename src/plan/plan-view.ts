@@ -89,9 +89,13 @@ function warnOfUnreadContainers({ unreadContainers, engine }: HostIndex) {
   )
 }
 
-/** The indexes of the interfaces from which spans copy. */
-export function mirroredInterfaces({ desired }: PlanView): Set<number> {
-  return new Set(desired.spans.flatMap(({ mirrors }) => linksOf(mirrors).map(({ index }) => index)))
+/** The indexes of the interfaces that spans copy from, that their frames leave by, and on which the packets of their tunnels come. */
+export function usedInterfaces({ desired, host }: PlanView): Set<number> {
+  const links = desired.spans.flatMap(({ mirrors, outputs, tunnels }) => {
+    const names = [...outputs.map(({ device }) => device), ...tunnels.map((tunnel) => tunnel.interface)]
+    return [...linksOf(mirrors), ...names.flatMap((name) => host.linkOf(name) ?? [])]
+  })
+  return new Set(links.map(({ index }) => index))
 }
 
 /** Warns of what the host lacks for sealed spans. It is of the host and not of the plan: a watch does not repeat it. */

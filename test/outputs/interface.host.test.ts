@@ -36,6 +36,9 @@ beforeAll(async () => {
     docker: true,
     cables: [{ card: 'ens192' }, { card: 'ens224' }, { card: 'ens256', mtu: 1500 }]
   })
+  // As a VPN has it that is down: these are of no interface.
+  for (const type of ['blackhole', 'unreachable', 'prohibit', 'throw'])
+    await onHost(`ip route add ${type} 203.0.113.0/24 metric ${type.length}`)
   suricata = await lab.startListener('suricata')
   zeek = await lab.startListener('zeek')
 })
@@ -215,6 +218,27 @@ test('the status has its frames, and needs its carrier', async () => {
   expect(lost.stdout).toMatch(/span0: NOT HEALTHY, ens224 has no carrier/)
   expect((await spanplan(lab, ['import'])).stdout).toContain('    outputs:\n      - interface: ens224\n')
   expect(graph.stdout).toMatch(/span0[\s\S]*ens224 +.*output/)
+})
+
+test('what a hook has said of it is forgotten once a person applies the spans', async () => {
+  // Frames leave by one, and the packets of a tunnel come on the other.
+  const going = ['ens224', 'ens256'] as const
+  await writeSpans(
+    lab,
+    `spans: {span0: {sources: [{interface: ens192}, {vxlan: {id: 8, group: 239.1.1.1, interface: ens256}}], outputs: [${ens224}]}}`
+  )
+  await spanplan(lab, ['apply', '--yes'])
+  for (const name of going) {
+    await spanplan(lab, ['hook', '--strict', '-f', 'spans.yaml', '--interface', name, '--phase', 'down'])
+    await onHost(`ip link set dev ${name} down`)
+    const told = await lab.spanplan(['status', '--for', '10ms'])
+    expect(told.stdout).toContain(`waits for ${name}, which is going down`)
+    await onHost(`ip link set dev ${name} up`)
+    await spanplan(lab, ['apply', '--yes'])
+    const { stdout } = await lab.spanplan(['status', '--for', '10ms'])
+    expect(stdout).not.toContain('going down')
+    await expectConverged(lab)
+  }
 })
 
 test('the output takes the MTU of the span, or what it can have, and that is said', async () => {

@@ -1,6 +1,6 @@
 import { uptime } from 'node:os'
 import { type Diagnostic, diagnostic, Exit, type ExitCode, interruptedExit, messageOf } from '../../errors.ts'
-import { mirroredInterfaces, type PlanView } from '../../plan/plan-view.ts'
+import { type PlanView, usedInterfaces } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { forgetGoingDown } from '../../run-dir/hook-records.ts'
 import type { Lock } from '../../run-dir/lock.ts'
@@ -86,7 +86,7 @@ export async function confirmOrRollBack(
   const exit = ended === 'interrupted' ? interruptedExit(signal) : Exit.rolledBack
   const end = async () => {
     await carryOut(next({ phase: 'held' }, ended), install, (reason) => rollBack(reason, exit), onConfirmed)
-    forgetGoingDown(Date.now(), mirroredInterfaces(first), applied)
+    forgetGoingDown(Date.now(), usedInterfaces(first), applied)
   }
   try {
     await exclusively(end)

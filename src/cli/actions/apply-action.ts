@@ -6,7 +6,7 @@ import { type Diagnostic, diagnostic, Exit, type ExitCode, interruptedExit, Span
 import { type CallLimits, defaultLimits } from '../../host/docker/call-limits.ts'
 import { refreshAndCheckSpans, refreshUnchanged } from '../../look/refresh.ts'
 import { isDestructive } from '../../plan/plan.ts'
-import { mirroredInterfaces, type PlanView, warnOfHost } from '../../plan/plan-view.ts'
+import { type PlanView, usedInterfaces, warnOfHost } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { forgetGoingDown } from '../../run-dir/hook-records.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
@@ -191,7 +191,7 @@ async function lockAndApply(
       changes.length > 0 ? await ending.end(result, { progress, lock, signal }) : installNow(session, install)
     // A window forgets them once it is confirmed.
     if (changes.length === 0 || options.rollbackAfter === undefined) {
-      forgetGoingDown(Date.now(), mirroredInterfaces(result.last))
+      forgetGoingDown(Date.now(), usedInterfaces(result.last))
     }
     if (result.unverified !== null) throw result.unverified
     const failed = [...result.leftOut.map((one) => one.diagnostic), ...refusedParts(result)]

@@ -28,6 +28,9 @@ const routeOutput = z.object({
   metric: z.number().optional()
 })
 
+/** Routes by which nothing leaves: of IPv4, they have no device, and ip 6.15 lists them for each. */
+const deadEnds: ReadonlySet<string | undefined> = new Set(['blackhole', 'unreachable', 'prohibit', 'throw'])
+
 /** A route: null where it is not understood. */
 const recordOutput = z.union([
   routeOutput.transform((route) => ({ nhid: route.nhid, protocol: route.protocol, route })),
@@ -89,7 +92,7 @@ export function splitRoutes(document: unknown, nextHops: NextHops): ReadonlyMap<
 /**
  * Parses the output of {@link routesCommand}. The routes that the kernel itself adds (protocol `kernel`) are left out: those of the
  * device's addresses, and those to fe80::/64 and ff00::/8 that each device with IPv6 has. So are those by a next-hop object of other
- * devices.
+ * devices, and those that have no device.
  */
 export function parseRoutes(device: string, family: Route['family'], document: unknown, nextHops: NextHops): Route[] {
   const ip = ['ip', ...(family === 'inet6' ? ['-6'] : [])]
@@ -97,7 +100,7 @@ export function parseRoutes(device: string, family: Route['family'], document: u
   const mayUse = (nhid: number) => nextHops.get(nhid) === null || nextHops.get(nhid)?.includes(device)
   return parseRecords(recordOutput, document)
     .filter(({ protocol }) => protocol !== 'kernel')
-    .filter(({ nhid }) => nhid === undefined || mayUse(nhid))
+    .filter(({ nhid, route }) => (nhid === undefined || mayUse(nhid)) && !deadEnds.has(route?.type))
     .map(({ route }) => {
       if (route !== null) return { device, family, ...writeRoute(device, ip, route) }
       // It is somebody's use of the interface, as far as anybody can tell.

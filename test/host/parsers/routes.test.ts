@@ -41,6 +41,15 @@ test('the routes, as ip shows them, with the command that deletes each; less tho
   ])
 })
 
+test('a route without a device is none of this one', () => {
+  const routes = ['blackhole', 'unreachable', 'prohibit', 'throw'].map((type) => ({
+    type,
+    dst: '192.0.2.0/24',
+    flags: []
+  }))
+  expect(parseRoutes('v0', 'inet', routes, nextHops)).toEqual([])
+})
+
 test('the routes of all devices, split into those of each', () => {
   const [one, several] = [
     { dst: '203.0.113.0/24', dev: 'v0' },
