@@ -111,7 +111,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
     }
     const inside = findCopierOf(span, below?.inside ?? null, [...spans, ...others])
     if (inside !== null) {
-      const message = `${subject}: what ${name} sends leaves inside packets of ${below?.inside}, which ${inside.device.name} ${inside.tcHook} copies into the span again`
+      const message = `${subject}: what ${name} sends leaves inside packets of ${below?.inside}, which ${inside.device.name} ${inside.tcHook} may copy into the span again`
       const hint = `copy there only what comes in (direction: ingress), or send to a host that is reached without ${below?.inside}`
       return diagnostic('LOOP', message, hint, origin)
     }

@@ -1,6 +1,6 @@
 import { indexLinks } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
-import type { Link } from '../host/snapshot.ts'
+import type { Link, Remote } from '../host/snapshot.ts'
 import { routedLinks, routedTunnels } from '../resources/interface-use.ts'
 import { mayBeTunnel } from '../resources/marks.ts'
 import { outputKindOf } from '../resources/outputs/registry.ts'
@@ -66,6 +66,11 @@ export function expressionsOf(spec: Spec): string[] {
 }
 
 /** Whether a source of a file says who may send to it. */
+/** The hosts that these spans send their frames to. */
+export function remotesOf({ spans }: Pick<Spec, 'spans'>): Remote[] {
+  return spans.flatMap(({ outputs }) => outputs.flatMap((one) => outputKindOf(one).remotes(one)))
+}
+
 function choosesSenders({ spans }: Spec): boolean {
   return spans.some(({ sources }) => sources.some(({ from }) => from.length > 0))
 }
@@ -113,7 +118,7 @@ export function readRequestOf(target: Target): ReadRequest {
         ...new Set([...marked, ...dedicated, ...tunnels, ...links.filter(isNamed(outputs)).map(({ name }) => name)])
       ]
     },
-    remotes: spans.flatMap((span) => span.outputs.flatMap((one) => outputKindOf(one).remotes(one))),
+    remotes: remotesOf(target.spec),
     networks,
     sourceNetworks,
     bridges,

@@ -4,7 +4,7 @@ import { isHarmless } from '../codes/meanings.ts'
 import { SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
 import type { Sample } from '../host/read-counters.ts'
-import { expressionsOf, type Target } from '../plan/target.ts'
+import { expressionsOf, remotesOf, type Target } from '../plan/target.ts'
 import { forgetSettled } from '../run-dir/hook-records.ts'
 import { takeLock } from '../run-dir/lock.ts'
 import { lockPatience } from '../run-dir/lock-limits.ts'
@@ -170,6 +170,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       files: files.inForce(),
       refusals: files.diagnostics()
     }),
+    /** The addresses of the hosts that spans send their frames to. */
+    remotes: () => remotesOf(files.spec()).map(({ remote }) => remote),
     /** The absolute paths of the files and folders that it reads. */
     paths: () => [...config.paths, ...files.lastRead().map(({ path }) => path)].map((path) => resolve(path)),
     /**

@@ -105,7 +105,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   const files = watchFiles(onFileEvent)
   files.follow(reconciler.paths())
   wake('start')
-  followHost(wake, monitors, stop.signal)
+  followHost(wake, monitors, reconciler.remotes, stop.signal)
   followFilters(() => wake('retry'), stop.signal)
   return {
     wake,

@@ -14,7 +14,15 @@ import {
   STP_GROUP
 } from '../lab/frames/frames.ts'
 import { type Argv, createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, expectFrames, expectRefusal, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
+import {
+  expectConverged,
+  expectFrames,
+  expectRefusal,
+  expectRestored,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
 
 let lab: Lab
 let before: string
@@ -146,6 +154,24 @@ test('a remote host without a route is waited for; what is there stays', async (
   await watch.stop()
 })
 
+test('a watch sees at once that the way to the remote host now leads into a tunnel, whose packets would be copied again', async () => {
+  await onHost('ip route add 10.99.0.1 via 10.50.0.1')
+  await write('id: 42, remote: 10.99.0.1')
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await watch.settle()
+  const isAttached = async () => (await onHost('ip -o link show master span0')).includes('vxlan-')
+  expect(await isAttached()).toBe(true)
+  await onHost('ip tuntap add dev tun7 mode tun')
+  await onHost('ip link set dev tun7 up')
+  await onHost('ip route replace 10.99.0.1 dev tun7')
+  await until('it is taken off', async () => !(await isAttached()))
+  await onHost('ip route replace 10.99.0.1 via 10.50.0.1')
+  await until('it is back', isAttached)
+  await watch.stop()
+  await onHost('ip link del dev tun7')
+  await onHost('ip route del 10.99.0.1')
+})
+
 test('another remote host, a filter of the file, and what is refused', async () => {
   await write(usual, 'interface: ens192, filter: ether proto 0x88cc or ether broadcast')
   await spanplan(lab, ['apply', '--yes'])
@@ -160,6 +186,15 @@ test('another remote host, a filter of the file, and what is refused', async () 
   expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('is an address of this host')
   await write('id: 42, remote: 10.50.0.255')
   expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('is the broadcast address of ens192')
+  await write(usual)
+  await spanplan(lab, ['apply', '--yes'])
+  await onHost('ip addr add 192.0.2.1/24 dev vxlan-3d98b18a')
+  const used = 'vxlan-3d98b18a, the interface of vxlan 42, has the address 192.0.2.1/24, so the host uses it'
+  expect(await expectRefusal(lab, ['apply', '--yes'])).toContain(used)
+  const seen = await lab.spanplan(['status', '--for', '10ms'])
+  expect(seen.stdout.replace(/\s+/g, ' ')).toContain(used)
+  await onHost('ip addr del 192.0.2.1/24 dev vxlan-3d98b18a')
+  await expectConverged(lab)
   await write(`${usual}, local: 10.9.9.9`)
   expect(await expectRefusal(lab, ['apply', '--yes'])).toContain('the host has no address 10.9.9.9')
 })

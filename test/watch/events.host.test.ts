@@ -17,7 +17,7 @@ const script = `
 import { followHost } from './src/watch/triggers/host-events.ts'
 const stop = new AbortController()
 process.stdin.resume().once('end', () => stop.abort())
-followHost((trigger) => console.log(trigger), { onFail() {}, onListen() {} }, stop.signal)`
+followHost((trigger) => console.log(trigger), { onFail() {}, onListen() {} }, () => ['10.99.0.1'], stop.signal)`
 
 beforeAll(async () => {
   lab = await createLab({ docker: true })
@@ -131,10 +131,38 @@ test("Docker's networks and containers, also after dockerd was away", async () =
   await lab.docker.getContainer('suricata').remove({ force: true })
 })
 
+test('a route or a rule by which frames may be sent to another host, and no other route', async () => {
+  await using events = await startEvents()
+  await lab.run(['ip', 'addr', 'add', '10.50.0.2/24', 'dev', 'ens192'])
+  for (const words of [
+    'route add default',
+    'route replace 10.99.0.0/16',
+    'route del 10.99.0.0/16',
+    'route del default'
+  ]) {
+    const [object = '', verb = '', prefix = ''] = words.split(' ')
+    await events.expectWake('link', words, () =>
+      lab.run(['ip', object, verb, prefix, 'via', '10.50.0.1', 'dev', 'ens192'])
+    )
+  }
+  for (const verb of ['add', 'del']) {
+    await events.expectWake('link', `rule ${verb}`, () =>
+      lab.run(['ip', 'rule', verb, 'to', '10.99.0.1', 'lookup', '100'])
+    )
+  }
+  const before = events.countOf('link')
+  for (const verb of ['add', 'del']) await lab.run(['ip', 'route', verb, '10.98.0.0/16', 'dev', 'ens192'])
+  // What comes after is told of alone.
+  await events.expectWake('link', 'a link', () => lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'alias', 'other']))
+  expect(events.countOf('link')).toBe(before + 1)
+  await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'alias', ''])
+  await lab.run(['ip', 'addr', 'del', '10.50.0.2/24', 'dev', 'ens192'])
+})
+
 test('a monitor that ends is started again, and wakes for what came meanwhile', async () => {
   await using events = await startEvents()
   for (const [trigger, words, command] of [
-    ['link', 'ip -oneline monitor link address', ['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'on']],
+    ['link', 'ip -oneline monitor link address route rule', ['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'on']],
     ['filter', 'tc monitor', ['tc', 'qdisc', 'add', 'dev', 'ens192', 'clsact']]
   ] as const) {
     const [pid] = await findMonitors(words)
@@ -145,18 +173,18 @@ test('a monitor that ends is started again, and wakes for what came meanwhile', 
 
 test.each(['SIGTERM', 'SIGKILL'] as const)('after %s nothing goes on', async (signal) => {
   const { process } = await startEvents()
-  expect(await findMonitors('ip -oneline monitor link address')).toHaveLength(1)
+  expect(await findMonitors('ip -oneline monitor link address route rule')).toHaveLength(1)
   process.kill(signal)
   await expect(process).rejects.toMatchObject({ signal })
   await until(
     'they have ended',
-    async () => (await findMonitors('ip -oneline monitor link address', 'tc monitor')).length === 0
+    async () => (await findMonitors('ip -oneline monitor link address route rule', 'tc monitor')).length === 0
   )
 })
 
 test('with an end of its own, too', async () => {
   await (await startEvents())[Symbol.asyncDispose]()
-  expect(await findMonitors('ip -oneline monitor link address', 'tc monitor')).toEqual([])
+  expect(await findMonitors('ip -oneline monitor link address route rule', 'tc monitor')).toEqual([])
 })
 
 test('what happens all the time in containers with a health check is no event', async () => {

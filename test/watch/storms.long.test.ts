@@ -93,7 +93,7 @@ async function takeStorm(watch: Watch, storm: (isOver: () => boolean) => Promise
   // Between two runs; what has just ended has no command any more.
   await until('only its monitors run', async () => {
     const commands = (await processesOf(watch)).filter((command) => command !== '')
-    return commands.join() === 'ip -oneline monitor link address,nft monitor,tc monitor'
+    return commands.join() === 'ip -oneline monitor link address route rule,nft monitor,tc monitor'
   })
   expect(watch.told).not.toMatch(/ span1 +!| all +!/)
   return (seconds - busy) / runs

@@ -164,7 +164,7 @@ describe('a watch goes on', () => {
 
   test.each([
     [
-      'ip -oneline monitor link address',
+      'ip -oneline monitor link address route rule',
       'ip link set dev ens192 promisc off',
       / link +span0 +~ interface ens192 .*promiscuous/
     ],

@@ -18,7 +18,7 @@ export const firewall: Check = ({ file, firewall, host }) => {
       (hostKindOf(source).needs(source, spec).datagrams ?? []).map((datagram) => ({ span: name, datagram }))
     )
   )
-  if (needed.length === 0) return [ok('nothing to check: no source is a tunnel')]
+  if (needed.length === 0) return [ok('nothing to check: no source is a tunnel, and what outputs send is not checked')]
   return whenKnown(firewall, (known) => {
     const links = 'known' in host ? host.known : null
     const findings = needed.flatMap(({ span, datagram }) => checkDatagram(datagram, span, known, spec, links))

@@ -82,6 +82,12 @@ function findOwner({ name }: Link, own: string, host: HostIndex): Use | undefine
   return { words: `is an output of ${whose}, which somebody has taken off its bridge`, remedy }
 }
 
+/** What the host itself would send by the link of a tunnel that is an output, with what helps; undefined: nothing. */
+export function explainUse(link: Link, output: string, host: HostIndex): Diagnostic | undefined {
+  const use = findUse(link, host)
+  return use && diagnostic('OUTPUT_IN_USE', `${link.name}, the interface of ${output}, ${use.words}`, use.remedy)
+}
+
 function findUse(link: Link, host: HostIndex): Use | undefined {
   const { name, addresses } = link
   const address = addresses.find(({ automatic }) => !automatic)

@@ -10,9 +10,11 @@ import type { Spec } from '../../spec/spec.ts'
 import type { DesiredTunnel, Fragments } from '../desired-state.ts'
 import { tunnelKinds } from '../interface-use.ts'
 import { tunnelName } from '../marks.ts'
-import { tunnelOwner } from '../ownership.ts'
+import { isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { nothingResolved } from '../sources/host-source-kind.ts'
 import { explainLacking, explainLocal, explainTaken } from '../sources/tunnel-source.ts'
+import { waitForDocker } from '../unread.ts'
+import { explainUse } from './check-output.ts'
 import { type HostOutputKind, waitForOutput } from './host-output-kind.ts'
 
 /** An output that is a tunnel, of whatever protocol. */
@@ -60,12 +62,18 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
         : { ...nothingResolved, errors: [{ ...nobody, message: `span ${span.name}: ${nobody.message}`, origin }] }
     }
     const below = host.linkOf(way?.device ?? null)
+    if (mayBeDockers(below, host)) return { ...nothingResolved, waits: wait(waitForDocker()), untouched: [device] }
     const mtu = way?.mtu ?? below?.mtu
     const family = tunnelFamily(written)
     const fragments: Fragments = family === 'inet' ? kind.fragments : 'none'
     const added = ipBytes[family] + kind.headerBytes(written)
     const carried = mtu === undefined ? {} : { below: { mtu, added, fragments, inside: carrierOf(below, host) } }
-    return { ...nothingResolved, items: [{ device, name, ...carried, item, origin }], tunnels: [tunnel] }
+    const resolved = { ...nothingResolved, items: [{ device, name, ...carried, item, origin }], tunnels: [tunnel] }
+    const link = host.linkOf(device)
+    const use = link && isOwnTunnel(host, link) ? explainUse(link, name, host) : undefined
+    if (use === undefined) return resolved
+    // What somebody does to the link of an output does not open it.
+    return patient ? { ...resolved, waits: wait(use) } : { ...nothingResolved, errors: [{ ...use, origin }] }
   }
 }
 
@@ -96,6 +104,12 @@ function carrierOf(link: Link | undefined, host: HostIndex): string | null {
   if (link === undefined) return null
   const isTunnel = tunnelKinds.has(link.kind) || link.kind === 'tun' || link.type !== 'ether'
   return isTunnel || host.networksOn(link.name).length > 0 ? link.name : null
+}
+
+/** Whether a bridge may be that of a Docker network that nobody has read: one that has a port of the host's hardware is none. */
+function mayBeDockers(link: Link | undefined, host: HostIndex): boolean {
+  if (host.docker.state === 'read' || link === undefined || link.bridge === null) return false
+  return host.membersOf(link.name).every(({ kind }) => kind === 'veth')
 }
 
 /** Why an address is not that of one other host. */

@@ -96,7 +96,9 @@ function findBridge(
   const missing = (hint: string) =>
     diagnostic('SOURCE_NETWORK_BRIDGE', `waits for the bridge ${bridge} of the network ${name}`, hint, origin)
   if (link === undefined) {
-    return wait(missing(`Docker makes it when it starts: ${shellLine(['systemctl', 'restart', 'docker'])}`))
+    const restart = shellLine(['systemctl', 'restart', 'docker'])
+    const hint = `Docker makes it with the network: remove that and make it again; or when it starts: ${restart}, which stops containers, but for live-restore`
+    return wait(missing(hint))
   }
   const isUnread = host.opaque.some(({ master }) => master === link.name)
   if (link !== named) return { link, isUnread, problem: missing(sayRenamed(link, bridge)) }

@@ -8,7 +8,7 @@ import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
-import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
+import { isUnicast, type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
@@ -189,10 +189,15 @@ export function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIn
 /** The kernel makes the link all the same, and nothing comes. */
 export function explainLocal(tunnel: DesiredTunnel, { links }: HostIndex): Diagnostic | undefined {
   const { local } = tunnel
-  const there = links.flatMap(({ addresses }) => addresses).map(({ address }) => address)
-  if (local === null || there.includes(local)) return undefined
+  const all = links.flatMap(({ addresses }) => addresses).map(({ address }) => address)
+  if (local === null || all.includes(local)) return undefined
+  const there = all.filter(isUnicast)
   const message = `the host has no address ${local}, which is "local" of ${tunnelKindOf(tunnel).name(tunnel, tunnel.way)}`
-  return diagnostic('ADDRESS_MISSING', message, suggestSlips(local, there) ?? `there are: ${there.join(', ')}`)
+  return diagnostic(
+    'ADDRESS_MISSING',
+    message,
+    suggestSlips(local, there) ?? `there are: ${there.join(', ') || 'none'}`
+  )
 }
 
 /** Nothing but nftables can tell who has sent what comes out of the link, and touch nothing of others. */

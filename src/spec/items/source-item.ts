@@ -57,7 +57,9 @@ const key = itemKeys<SourceContext>()
 
 const listOfNames = "must be a list of containers' names, one or more"
 
-const listOfPrefixes = 'must be a list of prefixes such as 10.0.0.0/8, one or more'
+/** A rule each, which nft takes in one argument of 128 KiB at most (MAX_ARG_STRLEN of execve(2)): with more than some 320, it takes none. */
+const mostPrefixes = 256
+const listOfPrefixes = `must be a list of prefixes such as 10.0.0.0/8, one to ${mostPrefixes}`
 
 const prefix = z.string({ error: 'must be a prefix such as 10.0.0.0/8' }).transform((value, { issues }) => {
   const result = parsePrefix(value)
@@ -106,6 +108,7 @@ const options = {
     schema: z
       .array(prefix, { error: listOfPrefixes })
       .min(1, { error: listOfPrefixes })
+      .max(mostPrefixes, { error: listOfPrefixes })
       .optional()
       .describe(
         'Who may send into the tunnel, beside vxlan, gretap or erspan: prefixes or addresses. Default: anybody'

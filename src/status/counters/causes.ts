@@ -113,8 +113,8 @@ export const causes = {
   output_dropped: {
     counted: 'kernel',
     isOwn: true,
-    text: 'dropped by the interface or its driver',
-    hint: 'its line may be slower than what is copied: use a faster one, or copy less; ethtool -S shows what the driver counts'
+    text: 'dropped on the way out',
+    hint: 'the line may be slower than what is copied: ethtool -S shows what the driver counts; what a tunnel sends needs a route, a firewall of this host that lets it out, and an mtu on the way that it fits'
   },
   socket_full: {
     counted: 'kernel',

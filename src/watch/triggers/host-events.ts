@@ -5,6 +5,7 @@ import { diagnosticOf, type SpanplanError } from '../../errors.ts'
 import { connectDocker, dockerFailed, followEvents, type WantedEvents } from '../../host/docker/docker-client.ts'
 import { type Argv, follow, run } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
+import { isWithin } from '../../spec/values/ip-address.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
 import type { EmitEvent } from '../events/event.ts'
 
@@ -17,6 +18,8 @@ interface MonitorListener {
   readonly wake: () => void
   /** From now on, the monitor misses nothing. */
   readonly onListen: () => void
+  /** The addresses of the hosts that frames are sent to, as the files have them now. */
+  readonly remotes: () => readonly string[]
 }
 
 /** Milliseconds before a monitor that has ended is started again; doubled after each failure to start. */
@@ -34,14 +37,36 @@ interface Monitor {
   readonly what: string
   /** The program, or one that shows the same. */
   readonly argv: Argv
-  /** Whether a whole line of the program's output is a change that matters. Missing: each output is. */
-  readonly counts?: (line: string) => boolean
+  /**
+   * Whether a whole line of the program's output is a change that matters. Missing: each output is.
+   *
+   * @param remotes the addresses of the hosts that frames are sent to.
+   */
+  readonly counts?: (line: string, remotes: readonly string[]) => boolean
   /** Listens until it ends; gives the reason, or null where the end is no failure. Missing: to the program. */
   readonly listen?: (monitor: Monitor, listener: MonitorListener, signal: AbortSignal) => Promise<unknown>
 }
 
 /** An address that routers renew every few seconds, in a line of `ip -oneline monitor`. Tunnels end at others. */
 const renewedAddress = /^(Deleted )?\d+: \S+ +inet6 (?!fe80:).* dynamic /
+
+/** A link, or one of its addresses, in such a line. */
+const linkOrAddress = /^(?:Deleted )?\d+: /
+
+/** Where a route leads, in such a line. Those that the kernel makes for an address of the host have another type. */
+const routeTo = /^(?:Deleted )?(?:(?:unicast|blackhole|unreachable|prohibit|throw) )?(default|[\da-f.:]+(?:\/\d+)?) /
+
+/** A rule of the policy by which routes are chosen, in such a line. */
+const ruleOfRouting = /^(?:Deleted )?\d+:\t/
+
+/** Routers of the Internet change hundreds of routes a second: those count by which frames may be sent to other hosts. */
+function countsOfHost(line: string, remotes: readonly string[]): boolean {
+  if (linkOrAddress.test(line)) return !renewedAddress.test(line)
+  if (ruleOfRouting.test(line)) return remotes.length > 0
+  const [, prefix] = routeTo.exec(line) ?? []
+  if (prefix === undefined) return false
+  return remotes.some((remote) => prefix === 'default' || isWithin(remote, prefix))
+}
 
 /** A table that may be spanplan's in a line of `nft monitor`. Docker changes tables of other families with each container. */
 const ownTable = /^\w+ \w+ (?:bridge |inet spanplan_)/
@@ -65,8 +90,8 @@ const monitors: readonly Monitor[] = [
   {
     trigger: 'link',
     what: 'interfaces and ports',
-    argv: ['ip', '-oneline', 'monitor', 'link', 'address'],
-    counts: (line) => line !== '' && !renewedAddress.test(line)
+    argv: ['ip', '-oneline', 'monitor', 'link', 'address', 'route', 'rule'],
+    counts: countsOfHost
   },
   { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'] },
   {
@@ -83,16 +108,24 @@ const monitors: readonly Monitor[] = [
  * Wakes when links, filters, or Docker's networks and containers change; also each time that a monitor has begun to listen or
  * has ended, as when Docker goes, for what had no event until then. A monitor that cannot listen at all is reported.
  *
+ * @param remotes gives the addresses of the hosts that frames are sent to now.
  * @param signal ends it.
  */
-export function followHost(wake: (trigger: Trigger) => void, tracker: MonitorTracker, signal: AbortSignal): void {
-  for (const monitor of monitors) void repeat(monitor, () => wake(monitor.trigger), tracker, signal)
+export function followHost(
+  wake: (trigger: Trigger) => void,
+  tracker: MonitorTracker,
+  remotes: () => readonly string[],
+  signal: AbortSignal
+): void {
+  for (const monitor of monitors) {
+    void repeat(monitor, { wake: () => wake(monitor.trigger), remotes }, tracker, signal)
+  }
 }
 
 /** Starts a monitor again each time that it has ended, with pauses. */
 async function repeat(
   monitor: Monitor,
-  wake: () => void,
+  { wake, remotes }: Pick<MonitorListener, 'wake' | 'remotes'>,
   { onFail, onListen }: MonitorTracker,
   signal: AbortSignal
 ): Promise<void> {
@@ -106,7 +139,7 @@ async function repeat(
       onListen(trigger)
       wake()
     }
-    const error = await listen(monitor, { wake, onListen: onSuccess }, signal)
+    const error = await listen(monitor, { wake, remotes, onListen: onSuccess }, signal)
     if (succeeded && !signal.aborted) wake()
     pause = succeeded ? shortestPause : Math.min(2 * pause, longestPause)
     failures = succeeded || error === null ? 0 : failures + 1
@@ -141,7 +174,7 @@ export function trackFailedMonitors(emit: EmitEvent) {
 
 async function followProgram(
   { argv, counts }: Monitor,
-  { wake, onListen }: MonitorListener,
+  { wake, onListen, remotes }: MonitorListener,
   signal: AbortSignal
 ): Promise<SpanplanError> {
   const ended = new AbortController()
@@ -154,7 +187,7 @@ async function followProgram(
   const onOutput = (text: string) => {
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
-    if (counts === undefined || lines.some(counts)) wake()
+    if (counts === undefined || lines.some((line) => counts(line, remotes()))) wake()
   }
   const reason = await follow(argv, { onStart, onOutput }, signal)
   ended.abort()

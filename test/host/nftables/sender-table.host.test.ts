@@ -43,3 +43,29 @@ test.each([
   expect(found && readSenders(found)).toEqual(senders)
   expect(found && isSenderTable(found, table)).toBe(true)
 })
+
+test('of as many senders as a file may name, however long their prefixes are, nft takes all', async () => {
+  const tunnel = {
+    ...plainTunnel,
+    protocol: 'vxlan',
+    identifier: 2 ** 24 - 1,
+    port: 65535,
+    group: 'ff0e::7',
+    interface: 'ens192'
+  } as const
+  const senders = Array.from(
+    { length: 256 },
+    (_, index) => `2001:db8:ffff:ffff:ffff:ffff:${(0xff00 + index).toString(16)}:0/112`
+  )
+  const table = {
+    link: 'vxlan-ffffffff',
+    mark: `spanplan.name.${'n'.repeat(63)}`,
+    packets: tunnelKindOf(tunnel).packets(tunnel),
+    senders
+  }
+  await lab.run(writeSenderTable(table))
+  const listing = await lab.run(['nft', '-j', 'list', 'ruleset', 'inet'])
+  const [found] = parseTables(parseToolJson(listing)).map(normalizeObjects)
+  await lab.run(removeSenderTable('vxlan-ffffffff'))
+  expect(found && readSenders(found)).toEqual(senders)
+})
