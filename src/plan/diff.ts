@@ -40,7 +40,7 @@ export function diff<R extends Resource>(
   }
   for (const before of live) {
     if (desiredIds.has(before.id)) continue
-    const fate = fateOf(kind, before, fates)
+    const fate = fateOf(kind.hangsOn, before, fates)
     if (before.owner === 'ours' || before.owner === 'adopted')
       changes.push({ action: 'remove', before, reason: 'no longer needed' })
     else if (fate !== undefined) changes.push({ action: 'remove', before, reason: 'what it depends on is removed' })
@@ -54,7 +54,7 @@ function differing<R extends Resource>(kind: Kind<R>, before: R, after: R): (key
 
 function compare<R extends Resource>(kind: Kind<R>, before: R, after: R, fates: Fates): Change<R> | null {
   const fields = differing(kind, before, after)
-  const isLost = fateOf(kind, before, fates) !== undefined
+  const isLost = fateOf(kind.hangsOn, before, fates) !== undefined
   if (isLost) return { action: 'replace', before, after, fields, reason: 'what it depends on is recreated' }
   if (fields.some((key) => kind.fields[key]?.immutable)) {
     return { action: 'replace', before, after, fields, reason: 'it cannot be changed in place' }
@@ -67,6 +67,7 @@ export function comparedFields<R extends Resource>(kind: Kind<R>): (keyof R & st
   return keysOf(kind.fields)
 }
 
-function fateOf<R extends Resource>(kind: Kind<R>, resource: R, fates: Fates) {
-  return kind.hangsOn && fates.get(`${kind.hangsOn.kind} ${kind.hangsOn.id(resource)}`)
+/** What happens to the resource that another one is on, or hangs on; undefined: nothing does, or there is no such. */
+export function fateOf<R extends Resource>(on: Kind<R>['hangsOn' | 'follows'], resource: R, fates: Fates) {
+  return on && fates.get(`${on.kind} ${on.id(resource)}`)
 }

@@ -1,6 +1,14 @@
-import { diagnostic, type Origin, type Subject } from '../errors.ts'
-import { type Wait, waitFor } from '../resources/kind.ts'
+import { type Diagnostic, diagnostic, type Origin, type Subject } from '../errors.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import { shellLine } from '../host/quote-command.ts'
+import { type Filter, hookKey } from '../host/snapshot.ts'
+import { type DesiredOutput, type DesiredSpan, type DesiredState, placeOf } from '../resources/desired-state.ts'
+import { type ObservedState, type Resource, type Wait, waitFor } from '../resources/kind.ts'
+import { filterId, isMirror, type Mirror } from '../resources/kinds/mirror.ts'
 import { findListeners } from '../resources/kinds/network.ts'
+import { readCookie } from '../resources/marks.ts'
+import { waitForOutput } from '../resources/outputs/host-output-kind.ts'
+import { isOutput } from '../resources/outputs/output-port.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import type { Context } from '../resources/sources/host-source-kind.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
@@ -51,4 +59,64 @@ export function holdNetwork(span: SpanSpec, recreate: boolean, { host, spec, sco
   const hint = `write network: ${live.name}, or recreate the container`
   const found = diagnostic('SENSOR_NETWORK_LOST', message, hint, network.origin)
   return { span: held, wait: waitFor(subject, row.title, found) }
+}
+
+/** What has to be known of a change to find what it waits for. */
+interface Row {
+  readonly before: Resource | null
+  readonly after: Resource | null
+  readonly stages: readonly unknown[]
+}
+
+/**
+ * The changes without the outputs that wait for a mirror: one that copies from the interface itself, or one into the span that does not
+ * leave out what its tunnels send, and would copy each copy again. Where the plan changes or removes all of these mirrors, the output is
+ * attached in a later round, which has read that they are so.
+ */
+export function holdCopied<Change extends Row>(changes: readonly Change[], { desired, host }: ObservedState) {
+  const isSame = (live: Mirror, after: Resource | null) => after && isMirror(after) && after.program === live.program
+  const going = new Set(
+    changes.flatMap(({ before, after }) => (before && isMirror(before) && !isSame(before, after) ? before.id : []))
+  )
+  const parts = changes.map((change) => {
+    const joined = findJoined(change, desired)
+    const copying = joined === null ? [] : findCopying(joined, host)
+    if (joined === null || copying.length === 0) return { changes: [change], waits: [] }
+    const staying = copying.find((filter) => !going.has(filterId(filter)))
+    if (staying === undefined) return { changes: [{ ...change, stages: [] }], waits: [] }
+    const { span, output } = joined
+    return {
+      changes: [],
+      waits: [waitForOutput(span.name, output.name, { id: output.item, ...output }, explainCopying(staying))]
+    }
+  })
+  return { changes: parts.flatMap((part) => part.changes), waits: parts.flatMap((part) => part.waits) }
+}
+
+/** The output that a change puts on the bridge of its span; null: the change does not do that. */
+function findJoined({ before, after }: Row, desired: DesiredState) {
+  if (after === null || !isOutput(after)) return null
+  if (before !== null && isOutput(before) && before.master === after.master) return null
+  const span = desired.spanOf(after.spans[0] ?? '')
+  const output = span?.outputs.find(({ device }) => device === after.id)
+  return span && output ? { span, output } : null
+}
+
+/** The live mirrors that an output has to wait for. */
+function findCopying({ span, output: { device } }: { span: DesiredSpan; output: DesiredOutput }, host: HostIndex) {
+  const programs = new Map(span.mirrors.map((point) => [hookKey(placeOf(point)), point.program]))
+  const isTunnel = span.tunnels.some(({ name }) => name === device)
+  return host.filters.filter(
+    (filter) =>
+      (filter.device === device && readCookie(filter.mirror?.cookie ?? null) !== null) ||
+      (isTunnel &&
+        filter.copies.some(({ target }) => target === span.name) &&
+        filter.program !== programs.get(hookKey(filter)))
+  )
+}
+
+function explainCopying({ device, tcHook, pref }: Filter): Diagnostic {
+  const message = `waits until no mirror copies what it sends: the one at ${device} ${tcHook}, preference ${pref} does`
+  const hint = `see it with: ${shellLine(['tc', 'filter', 'show', 'dev', device, tcHook])}`
+  return diagnostic('OUTPUT_COPIED', message, hint)
 }

@@ -17,8 +17,8 @@ import { isMirror } from '../resources/kinds/mirror.ts'
 import { type KindName, kindOf, kinds, type RegisteredKind, turnOf } from '../resources/registry.ts'
 import { explainUnread } from '../resources/unread.ts'
 import { everySpan, matchesSpan } from '../spec/scope.ts'
-import { type Conflict, comparedFields, diff } from './diff.ts'
-import { waitForPerson } from './hold.ts'
+import { type Conflict, comparedFields, diff, type Fates, fateOf } from './diff.ts'
+import { holdCopied, waitForPerson } from './hold.ts'
 import { findOnLoops } from './loops.ts'
 import type { Resolution } from './resolve.ts'
 import type { Resting, Target } from './target.ts'
@@ -146,13 +146,13 @@ export function makePlan(state: Resolution, { adopt, recreate, patient, resting 
   const distinct = [...groupsOf(refusals, ({ message }) => message).values()].map(([first]) => first)
   if (distinct.length > 0) throw new SpanplanError(distinct)
   const missing = alone.filter(({ costs }) => costs === 'dependants')
-  const possible = leaveDependants(changes, missing)
+  const possible = holdCopied(leaveDependants(changes, missing), state)
   const waiting = sortByKind([
-    ...[...waits, ...held, ...withheld.map(({ wait }) => wait)],
+    ...[...waits, ...held, ...possible.waits, ...withheld.map(({ wait }) => wait)],
     ...alone.flatMap((conflict) => conflict.waits)
   ])
-  const headed = headings(desired, [...possible, ...waiting])
-  return { spans: headed, changes: breakLiveLoops(possible, host), waiting, warnings }
+  const headed = headings(desired, [...possible.changes, ...waiting])
+  return { spans: headed, changes: breakLiveLoops(possible.changes, host), waiting, warnings }
 }
 
 /** What cannot be made while a resource of a kind is missing. */
@@ -317,7 +317,7 @@ function planKinds(
     }
     return [
       ...changes.map((change) => ({
-        change: planChange(kind, change, state.host),
+        change: planChange(kind, change, state.host, fates),
         conflict: [],
         withheld:
           change.action === 'create'
@@ -414,7 +414,7 @@ export function isDestructive({ action }: Pick<PlannedChange, 'action'>): boolea
   return action === 'remove' || action === 'replace' || action === 'adopt'
 }
 
-function planChange(kind: RegisteredKind, change: Change, host: HostIndex): PlannedChange {
+function planChange(kind: RegisteredKind, change: Change, host: HostIndex, fates: Fates): PlannedChange {
   const resource = change.action === 'remove' ? change.before : change.after
   const span = resource.spans[0] ?? null
   const device = kind.device?.(resource) ?? null
@@ -449,7 +449,7 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex): Plan
     todo: created ?? null,
     notes: [recreated, adopted].filter((note) => note !== undefined),
     origin: resource.origin,
-    stages: stagesOf(kind, change).map((stage) => ({ ...stage, steps: stage.steps.map(forEngine) }))
+    stages: stagesOf(kind, change, fates).map((stage) => ({ ...stage, steps: stage.steps.map(forEngine) }))
   }
 }
 
@@ -481,13 +481,18 @@ function factsOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Fact[] {
   })
 }
 
-function stagesOf(kind: RegisteredKind, change: Change): Stage[] {
+function stagesOf(kind: RegisteredKind, change: Change, fates: Fates): Stage[] {
   const stage = (phase: 'make' | 'remove', steps: readonly Step[] = []) => ({
     turn: turnOf(`${phase} ${kind.kind}`),
     steps
   })
+  if (change.action === 'remove') {
+    const removal = stage('remove', kind.remove?.(change.before))
+    const goes = kind.hangsOn?.goesWith === true && fateOf(kind.hangsOn, change.before, fates) === 'replace'
+    return [goes ? { ...removal, turn: turnOf('leave link') } : removal]
+  }
+  if (fateOf(kind.follows, change.after, fates) === 'replace') return []
   if (change.action === 'create') return [stage('make', kind.create?.(change.after))]
-  if (change.action === 'remove') return [stage('remove', kind.remove?.(change.before))]
   const { before, after, fields } = change
   if (isRecreated(kind, change)) {
     const [removal, creation] = [kind.remove?.(before) ?? [], kind.create?.(after) ?? []]

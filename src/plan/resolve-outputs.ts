@@ -1,7 +1,6 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
-import { shellLine } from '../host/quote-command.ts'
-import { type Filter, hookKey, type Link } from '../host/snapshot.ts'
+import { hookKey, type Link } from '../host/snapshot.ts'
 import {
   type CopyPoint,
   type DesiredOutput,
@@ -10,11 +9,10 @@ import {
   placeOf
 } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
-import { readCookie } from '../resources/marks.ts'
 import { type ResolvedOutput, waitForOutput } from '../resources/outputs/host-output-kind.ts'
 import { outputMtu } from '../resources/outputs/output-port.ts'
 import { outputKindOf } from '../resources/outputs/registry.ts'
-import { isAttached, readPortMark } from '../resources/port-role.ts'
+import { readPortMark } from '../resources/port-role.ts'
 import { type Context, joinResolved } from '../resources/sources/host-source-kind.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import { placeFrom } from '../spec/repeats.ts'
@@ -79,10 +77,8 @@ interface Refused {
  * @param others the live spans beside these, which stay as they are.
  */
 export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Feeding[], host: HostIndex) {
-  if (spans.every(({ outputs }) => outputs.length === 0)) return { spans, refused: [], held: [] }
+  if (spans.every(({ outputs }) => outputs.length === 0)) return { spans, refused: [] }
   const refused: Refused[] = []
-  const held: Wait[] = []
-  const copying = findCopying(spans, host)
   const taken = new Map<string, DesiredOutput & { readonly span: string }>()
   const points = new Map(
     [...others, ...spans].flatMap(({ name: span, mirrors }) =>
@@ -128,17 +124,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
   for (const [at, span] of spans.entries()) {
     for (const one of span.outputs) {
       const found = find(span, one)
-      const waiting = copying !== null && isTunnel(span, one) && host.linkOf(one.device)?.master !== span.name
-      if (waiting && host.linkOf(one.device) !== undefined) {
-        held.push(waitForOutput(span.name, one.name, { id: one.item, ...one }, explainCopying(copying)))
-      } else if (found === undefined && isLeaving(one.device, span.name, host)) {
-        const reason = diagnostic(
-          'OUTPUT_COPIED',
-          'waits until it is no source any more: its mirrors go first',
-          'apply again'
-        )
-        held.push(waitForOutput(span.name, one.name, { id: one.item, ...one }, reason))
-      } else if (found === undefined) {
+      if (found === undefined) {
         taken.set(one.device, { ...one, span: span.name })
         open[at] = { ...span, outputs: [...(open[at]?.outputs ?? []), one] }
       } else {
@@ -146,7 +132,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
       }
     }
   }
-  return { spans: open, refused, held }
+  return { spans: open, refused }
 }
 
 /**
@@ -165,39 +151,6 @@ function findCopierOf(span: DesiredSpan, inside: string | null, all: readonly Fe
     }
   }
   return null
-}
-
-/** Whether spanplan copies from an interface that no span has as a source any more, and that is not yet an output. */
-function isLeaving(device: string, span: string, host: HostIndex): boolean {
-  const link = host.linkOf(device)
-  if (link === undefined || isAttached(host, link, span)) return false
-  return host.filtersOf(device).some(({ mirror }) => readCookie(mirror?.cookie ?? null) !== null)
-}
-
-const isTunnel = ({ tunnels }: DesiredSpan, { device }: DesiredOutput) => tunnels.some(({ name }) => name === device)
-
-/**
- * A live mirror that does not leave out what the tunnels send by which spans' frames leave; null: there is none. With a tunnel on the
- * span's bridge, it would copy each copy again.
- */
-function findCopying(spans: readonly DesiredSpan[], host: HostIndex): Filter | null {
-  for (const span of spans) {
-    if (span.outputs.every((one) => !isTunnel(span, one))) continue
-    const programs = new Map(span.mirrors.map((point) => [hookKey(placeOf(point)), point.program]))
-    const copying = host.filters.find(
-      (filter) =>
-        filter.copies.some(({ target }) => target === span.name) && filter.program !== programs.get(hookKey(filter))
-    )
-    if (copying !== undefined) return copying
-  }
-  return null
-}
-
-function explainCopying(filter: Filter): Diagnostic {
-  const place = `${filter.device} ${filter.tcHook}, preference ${filter.pref}`
-  const message = `waits until no mirror copies what it sends: the one at ${place} does`
-  const hint = `an apply repairs a mirror of its own; see another with: ${shellLine(['tc', 'filter', 'show', 'dev', filter.device, filter.tcHook])}`
-  return diagnostic('OUTPUT_COPIED', message, hint)
 }
 
 /** The names of what the frames of a span pass from an output back to the span; null: they do not come back. */

@@ -72,7 +72,7 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   }
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
   const others = findOtherSpans(resolved.items, scope, host)
-  const { spans: beside, refused, held } = refuseOutputs(resolved.items, others, host)
+  const { spans: beside, refused } = refuseOutputs(resolved.items, others, host)
   const { spans: open, loops } = breakLoops(beside, others, withOutputs(host, beside, others))
   const shared = findSharedNames(open)
   const spans = patient ? leaveNames(open, shared) : open
@@ -91,11 +91,7 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   )
   return {
     ...state,
-    waits: [
-      ...resolved.waits,
-      ...held,
-      ...(patient ? [...leftOut, ...[...refused, ...shared].map(({ wait }) => wait)] : [])
-    ],
+    waits: [...resolved.waits, ...(patient ? [...leftOut, ...[...refused, ...shared].map(({ wait }) => wait)] : [])],
     warnings: [
       ...resolved.warnings,
       ...warnOfChains(spans, others),

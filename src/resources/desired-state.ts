@@ -174,7 +174,7 @@ export function indexDesired(desired: DesiredSpans) {
 /** What the host's marks say, compared with the desired spans. */
 export interface MarkInventory {
   /** Every mirror that bears a mark. */
-  readonly mirrors: ReadonlyMap<Filter, OwnedMark>
+  readonly mirrors: ReadonlyMap<Filter, MirrorMark>
   /** Every interface that a desired mirror copies from or a mark describes, by name. */
   readonly interfaces: ReadonlyMap<string, MarkedInterface>
 }
@@ -201,6 +201,12 @@ export interface MarkedInterface {
   readonly desired: ReadonlySet<InterfaceSetting>
   /** The settings that foreign things have come to depend on: they are not switched off. */
   readonly needed: ReadonlySet<InterfaceSetting>
+}
+
+/** The mark of a mirror. */
+export interface MirrorMark extends OwnedMark {
+  /** The hash of the owner. */
+  readonly owner: number
 }
 
 /** A mark of any owner: the cookie of a mirror, or what a bridge remembers of an interface. */

@@ -164,6 +164,11 @@ export interface Kind<R extends Resource = Resource> {
     readonly goesWith?: true
   }
   /**
+   * The resource that this one is on, where its steps depend on how the kernel has made that. When that is recreated, this one is made in
+   * a later round, which has read it. None: all steps are known before.
+   */
+  readonly follows?: { readonly kind: string; id(resource: R): string }
+  /**
    * The inputs, besides the kernel, that have to be read to know whether a resource exists, or whose it is. While an input is
    * not read, the resource is neither created nor removed, and is no conflict. None: the kernel alone tells.
    */

@@ -8,6 +8,7 @@ import type {
   DesiredState,
   MarkedInterface,
   MarkInventory,
+  MirrorMark,
   OwnedMark
 } from './desired-state.ts'
 import { isInUse } from './interface-use.ts'
@@ -95,7 +96,7 @@ function readMirror(
   findName: NameFinder,
   filter: Filter,
   likely: readonly string[]
-): (readonly [Filter, OwnedMark])[] {
+): (readonly [Filter, MirrorMark])[] {
   const { mirror, handle, pref, chain } = filter
   if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
   // Where its target is gone, a mirror is most likely of a span that is to copy from its device: else all are tried.
@@ -106,7 +107,8 @@ function readMirror(
   if (cookie === null) return []
   const span = named?.span ?? known.find((candidate) => candidate === mirror.target) ?? null
   const owned = scope.name === null || cookie.owner === hashOf(scope.name)
-  return [[filter, { mark: cookie.source, span, inScope: owned && matchesSpan(scope.spans, span) }]]
+  const inScope = owned && matchesSpan(scope.spans, span)
+  return [[filter, { mark: cookie.source, span, inScope, owner: cookie.owner }]]
 }
 
 type NameFinder = ReturnType<typeof nameFinder>

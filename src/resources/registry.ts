@@ -48,8 +48,11 @@ const byName = tableOf(kinds.map((one) => [one.kind, one] as const))
 /** The kind of this name. */
 export const kindOf = (name: KindName): RegisteredKind => byName[name]
 
-/** What is done to resources of a kind, and to mirrors that would close a loop with those that are made. To make is also to change. */
-type Turn = `${'make' | 'remove'} ${KindName}` | 'break loop'
+/**
+ * What is done to resources of a kind, to mirrors that would close a loop with those that are made, and to what is on a link that is
+ * recreated. To make is also to change.
+ */
+type Turn = `${'make' | 'remove'} ${KindName}` | 'break loop' | 'leave link'
 
 /** The order in which a plan is carried out: that of the keys. Changes that have one turn do not depend on each other. */
 const order: readonly string[] = Object.keys({
@@ -66,6 +69,8 @@ const order: readonly string[] = Object.keys({
   'make bridge': true,
   // Before mirrors copy what an output sends.
   'remove output': true,
+  // While the link is there that it is on.
+  'leave link': true,
   // Before what is on its link.
   'make tunnel': true,
   'make qdisc': true,

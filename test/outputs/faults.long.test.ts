@@ -56,3 +56,46 @@ describe.each(['fail', 'kill before', 'kill after'] as const)('%s', (how) => {
     }
   })
 })
+
+/** The kernel has one link for both: the way there makes it again, and so does the way back. */
+describe.each([
+  { from: 'source', to: 'output' },
+  { from: 'output', to: 'source' }
+] as const)('a tunnel: $from to $to', ({ from, to }) => {
+  const write = (way: 'source' | 'output') =>
+    writeSpans(
+      lab,
+      way === 'source'
+        ? 'spans: {span0: {sources: [{interface: ens192}, {vxlan: {id: 7}}]}}'
+        : 'spans: {span0: {sources: [{interface: ens192}], outputs: [{vxlan: {id: 7, remote: 10.50.0.1}}]}}'
+    )
+
+  test('each step that fails is done later, or all is as it was', async () => {
+    await lab.run(['ip', 'addr', 'replace', '10.50.0.2/24', 'dev', 'ens192'])
+    await write(from)
+    await spanplan(lab, ['apply', '--yes'])
+    const first = await programs.prepare()
+    await write(to)
+    await spanplan(lab, ['apply', '--yes'], 0, { env: first.env })
+    const steps = (await first.calls()).flatMap(({ tool, first: at, lines: all }) =>
+      all.map((text, index) => ({ tool, line: at + index, text }))
+    )
+    expect(steps.length).toBeGreaterThan(8)
+    for (const { tool, line, text } of steps) {
+      await write(from)
+      await spanplan(lab, ['apply', '--yes'])
+      await write(to)
+      const run = await programs.prepare({ tool, line, how: 'fail' })
+      const { exitCode, stdout, stderr } = await lab.spanplan(['apply', '--yes'], { env: run.env })
+      const said = `${text}\n${stdout}\n${stderr}`
+      // What fails once is done in the next round; a tunnel that cannot be had costs nothing else.
+      const isRolledBack = exitCode !== 0 && !stderr.includes('Everything else was done')
+      if (isRolledBack) expect(stderr, said).toMatch(/Nothing was changed|Everything was rolled back/)
+      if (isRolledBack) await write(from)
+      if (exitCode !== 4) await expectConverged(lab)
+    }
+    await spanplan(lab, ['destroy', '--all', '--yes'])
+    await lab.run(['ip', 'addr', 'del', '10.50.0.2/24', 'dev', 'ens192'])
+    await expectRestored(lab, before)
+  })
+})

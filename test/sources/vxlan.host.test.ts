@@ -3,7 +3,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { arp, BROADCAST, ether, filler, ipv6Fragments, ipv6Udp, vxlanHeader } from '../lab/frames/frames.ts'
-import { expectConverged, expectFrames, listen, spanplan, writeSpans } from '../lab/spans.ts'
+import { expectConverged, expectFrames, expectRefusal, listen, spanplan, writeSpans } from '../lab/spans.ts'
 import { createTunnelLab, stranger, tunnel, twice } from '../lab/tunnels.ts'
 
 const tunnels = await createTunnelLab()
@@ -156,5 +156,40 @@ describe('the interface', () => {
     await spanplan(lab, ['destroy', '--span', 'span1', '--name', 'default', '--yes'])
     expect(await onHost('ip -br link show type vxlan')).toMatch(/^vxlan-3d98b18a [^\n]*$/)
     expect(await heardOf(['out'])).toEqual(twice('out'))
+  })
+
+  test('is not taken from a span of another name that copies from it, which is said', async () => {
+    await writeSpans(
+      lab,
+      'spans: {span0: {sources: [{vxlan: {id: 42}, from: [10.50.0.1]}], sensors: [suricata, zeek]}}'
+    )
+    await spanplan(lab, ['apply', '--yes'])
+    await writeSpans(lab, `name: other\nspans: {span1: {sources: [{interface: ${tunnel}}]}}`)
+    await spanplan(lab, ['apply', '--yes'])
+    const said = `the tunnel ${tunnel} cannot be removed: span span1 copies from it
+  take the source off, or remove that span: spanplan destroy --name other --span span1`
+    expect(await expectRefusal(lab, ['destroy', '--name', 'default', '--yes'])).toContain(said)
+    await writeSpans(lab, 'spans: {}')
+    expect(await expectRefusal(lab, ['apply', '--allow-empty', '--yes'])).toContain(said)
+    expect(await heardOf(['out'])).toEqual(twice('out'))
+    await spanplan(lab, ['destroy', '--name', 'other', '--yes'])
+    await spanplan(lab, ['apply', '--allow-empty', '--yes'])
+    expect(await onHost('ip -br link show type vxlan')).toBe('')
+    expect(await onHost('nft list tables')).toBe('')
+  })
+
+  test('is taken away later where it was left, once the other name is gone', async () => {
+    await write('id: 42')
+    await spanplan(lab, ['apply', '--yes'])
+    await writeSpans(lab, `name: other\nspans: {span1: {sources: [{interface: ${tunnel}}]}}`)
+    await spanplan(lab, ['apply', '--yes'])
+    // As a destroy by an earlier version left it.
+    await onHost('ip link del dev span0')
+    await onHost(`tc filter del dev ${tunnel} ingress pref 8`)
+    await spanplan(lab, ['apply', '--yes'])
+    expect(await expectRefusal(lab, ['destroy', '--name', 'default', '--yes'])).toContain('span span1 copies from it')
+    await spanplan(lab, ['destroy', '--name', 'other', '--yes'])
+    await spanplan(lab, ['destroy', '--name', 'default', '--yes'])
+    expect(await onHost('ip -br link show type vxlan')).toBe('')
   })
 })

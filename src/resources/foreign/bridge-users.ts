@@ -5,7 +5,8 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link, Route } from '../../host/snapshot.ts'
 import type { ObservedState } from '../kind.ts'
-import { destroyOf, isOwnTunnel, markOf, ownsNetwork } from '../ownership.ts'
+import { hashOf } from '../marks.ts'
+import { destroyOf, isOwnTunnel, markOf, ownsNetwork, tunnelOwner } from '../ownership.ts'
 import { isAttached } from '../port-role.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
 import { isClosing } from '../settings.ts'
@@ -62,7 +63,8 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
 }
 
 /** What uses the link of a tunnel and stays without it. */
-export function findTunnelUsers(tunnel: string, { host }: ObservedState): Diagnostic[] {
+export function findTunnelUsers(tunnel: string, now: ObservedState): Diagnostic[] {
+  const { host } = now
   const link = host.linkOf(tunnel)
   if (link === undefined) return []
   // Of a VXLAN, the kernel does not name the interface below as it does of other links, and removes it with that all the same.
@@ -74,13 +76,28 @@ export function findTunnelUsers(tunnel: string, { host }: ObservedState): Diagno
     // Of an output, the bridge of its span needs nothing.
     ...(link.master === null || isAttached(host, link, link.master) ? [] : [masterUser(link.master, tunnel)])
   ]
-  return guests.map(({ words, removal }) =>
-    diagnostic(
-      'BRIDGE_IN_USE',
-      `the tunnel ${tunnel} cannot be removed: ${words}`,
-      `if nothing needs it: ${removal.map(shellLine).join('; ')}`
-    )
-  )
+  const inUse = (words: string, hint: string) =>
+    diagnostic('BRIDGE_IN_USE', `the tunnel ${tunnel} cannot be removed: ${words}`, hint)
+  return [
+    ...guests.map(({ words, removal }) => inUse(words, `if nothing needs it: ${removal.map(shellLine).join('; ')}`)),
+    ...findOtherNames(link, now).map(({ words, hint }) => inUse(words, hint))
+  ]
+}
+
+/** What copies from a tunnel with another name than the tunnel's, in words, and what helps. */
+function findOtherNames(link: Link, now: ObservedState) {
+  const owner = tunnelOwner(now.host, link, now.desired.scope.name ?? now.desired.owner)
+  const users = now.host.filtersOf(link.name).flatMap((filter) => {
+    const mark = now.marks.mirrors.get(filter)
+    if (mark === undefined || mark.inScope || owner === null || mark.owner === hashOf(owner)) return []
+    const other = otherSpan(now, filter)
+    if (other === null) {
+      const words = `a mirror of another name copies from it, at ${placeOf(filter)} and preference ${filter.pref}`
+      return { words, hint: `if nothing needs it: ${shellLine(removalOf(filter))}` }
+    }
+    return { words: `span ${other.span} copies from it`, hint: `take the source off, or ${removeSpan(other)}` }
+  })
+  return [...new Map(users.map((user) => [user.words, user])).values()]
 }
 
 /**
@@ -95,9 +112,15 @@ function findCopiers(bridge: string, now: ObservedState) {
     return point ? { span, instead: `put the span ${bridge} into the file again`, origin: point.origin } : []
   })
   const others = host.filtersOf(bridge).flatMap((filter) => otherSpan(now, filter) ?? [])
-  const ownerOf = new Map(others.map(({ span, owner }) => [span, owner]))
-  const removal = (span: string, owner: string) => `remove that span: ${shellLine(destroyOf(owner, span))}`
-  return [...own, ...[...ownerOf].map(([span, owner]) => ({ span, instead: removal(span, owner), origin: undefined }))]
+  const bySpan = new Map(others.map((other) => [other.span, other]))
+  return [
+    ...own,
+    ...[...bySpan.values()].map((other) => ({ span: other.span, instead: removeSpan(other), origin: undefined }))
+  ]
+}
+
+function removeSpan({ span, owner }: { readonly span: string; readonly owner: string }): string {
+  return `remove that span: ${shellLine(destroyOf(owner, span))}`
 }
 
 /** The live span out of scope that a filter is a mirror of, and its owner; null: the filter is no such mirror. */

@@ -259,7 +259,8 @@ function nameMirror({ point, target, spans }: Mirror): string {
   return writeMirrorTitle(point, spans[0] ?? nameTarget(target))
 }
 
-function filterId(filter: Filter): string {
+/** The id of the mirror that a filter is. */
+export function filterId(filter: Filter): string {
   return idOf(filter.device, filter.tcHook, filter.handle ?? 0)
 }
 

@@ -11,12 +11,13 @@ import {
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, NftTable, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
-import { plainTunnel } from '../../spec/sources/tunnel-spec.ts'
+import { plainTunnel, type TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
 import { findTunnelUsers } from '../foreign/bridge-users.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import {
+  hashOf,
   isTunnelName,
   ownMark,
   readTableMark,
@@ -27,6 +28,7 @@ import {
   writeTunnelMark
 } from '../marks.ts'
 import { coversEverySpan, firstTunnelName, isInScope, markOf, tunnelOwner } from '../ownership.ts'
+import { readPortMark } from '../port-role.ts'
 import { readSeal, type Seal, sealCommands, sealField } from '../seal-commands.ts'
 import { type InterfaceSetting, onOff, sourceSettings } from '../settings.ts'
 
@@ -37,7 +39,9 @@ import { type InterfaceSetting, onOff, sourceSettings } from '../settings.ts'
 export interface Tunnel extends Resource, TunnelEnd {
   readonly kind: 'tunnel'
   /** Whether its frames are copied into spans, or frames of a span leave by it. */
-  readonly way: DesiredTunnel['way']
+  readonly way: TunnelWay
+  /** What its mirrors or its seal tell of that; null: neither tells anything, so it may be made for either. */
+  readonly use: TunnelWay | null
   /** The alias of the link. */
   readonly mark: string
   readonly up: boolean
@@ -70,6 +74,10 @@ const noneOf = (value: string | number | null) => String(value ?? 'none')
 /** Senders in a plan's row: of hundreds, the first show which list it is. */
 const mostSenders = 8
 
+function writeUse(use: TunnelWay | null): string {
+  return use === null ? 'none' : use === 'in' ? 'source' : 'output'
+}
+
 function writeSenders(from: Tunnel['from']): string {
   if (from === null) return 'a table unlike what this version writes'
   const more = from.length > mostSenders ? [`${from.length - mostSenders} more`] : []
@@ -86,6 +94,7 @@ export const tunnel: Kind<Tunnel> = {
     group: { label: 'group', words: noneOf, immutable: true },
     interface: { label: 'interface', words: noneOf, immutable: true },
     type: { label: 'type', words: String, immutable: true },
+    use: { label: 'use', words: writeUse, immutable: true },
     options: { label: 'options', words: (options) => options.join(', ') || 'none', immutable: true },
     mark: {
       label: 'mark',
@@ -101,9 +110,11 @@ export const tunnel: Kind<Tunnel> = {
   desire: ({ desired }, live) => {
     const liveById = new Map(live.map((one) => [one.id, one]))
     return [...groupsOf(tunnelsOf(desired), ({ name }) => name).values()].map((uses) => {
+      const live = liveById.get(uses[0].name)
       const tunnel = desireTunnel(desired, uses)
       // Of an output, that is the bridge of its span, which the kind of outputs puts it on.
-      return tunnel.way === 'out' ? { ...tunnel, master: liveById.get(tunnel.id)?.master ?? null } : tunnel
+      const master = tunnel.way === 'out' ? (live?.master ?? null) : null
+      return { ...tunnel, master, use: live?.use === null ? null : tunnel.way }
     })
   },
   observe: memoized((state) => {
@@ -168,6 +179,7 @@ function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, 
     id: name,
     spans: [...new Set([first, ...more].map(({ span }) => span))],
     owner: 'ours',
+    use: tunnel.way,
     external: false,
     options: [],
     mark: writeTunnelMark(owner, tunnel.protocol),
@@ -194,18 +206,22 @@ function observeTunnel(
   const feeding = bridge === undefined ? undefined : markOf(host, bridge)?.owner
   // A span whose frames leave by it needs it, too.
   const ports = feeding === undefined || bridge === undefined ? [] : [isInScope(desired, feeding, bridge.name)]
-  const needs = [...uses.map(({ inScope }) => inScope), ...ports]
-  // Spans out of scope need it. Where no span copies from it, it may be of any: then it is of those that want it now.
+  // What copies from it with another name has no say: that is in the way of a removal.
+  const own = uses.filter((use) => owner === null || use.owner === hashOf(owner))
+  const needs = [...own.map(({ inScope }) => inScope), ...ports]
+  // Spans out of scope need it. Where none of its name copies from it, it may be of any: then it is of those that want it now.
   const isRemovable =
     needs.length > 0 ? needs.every((inScope) => inScope) : wanted.has(link.name) || coversEverySpan(desired)
   const { sendOptions = [], ...end } = link.tunnel ?? noTunnel
-  const way = wanted.get(link.name)?.way ?? (ports.length > 0 ? 'out' : 'in')
+  const use = readPortMark(host, link)?.wasPort === false ? 'out' : uses.length > 0 ? 'in' : null
+  const way = wanted.get(link.name)?.way ?? use ?? (ports.length > 0 ? 'out' : 'in')
   return {
     ...end,
     options: way === 'out' ? [...end.options, ...sendOptions] : end.options,
     kind: 'tunnel',
     id: link.name,
-    way,
+    way: use ?? way,
+    use,
     spans: [...new Set([...uses.flatMap(({ span }) => span ?? []), ...(ports.length > 0 ? [link.master ?? ''] : [])])],
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
     mark: link.alias ?? '',
@@ -258,17 +274,36 @@ function leftTables(desired: DesiredState, host: HostIndex): string[] {
 }
 
 function observeLeft(id: string): Tunnel {
-  const rest = { mark: '', up: false, master: null, arp: false, ipv6: false, from: null, seal: 'none' } as const
+  const rest = {
+    mark: '',
+    use: null,
+    up: false,
+    master: null,
+    arp: false,
+    ipv6: false,
+    from: null,
+    seal: 'none'
+  } as const
   return { ...noTunnel, kind: 'tunnel', id, way: 'in', spans: [], owner: 'ours', ...rest, isGone: true }
 }
 
-/** What a table says of senders that somebody has changed otherwise is given back: without any table, everybody may send. */
-function rollbackTunnels(tunnels: readonly Tunnel[], { host }: ObservedState): Tunnel[] {
+/**
+ * What a table says of senders that somebody has changed otherwise is given back: without any table, everybody may send. What somebody has
+ * made of how the link sends is not: spanplan has no words for that.
+ */
+function rollbackTunnels(tunnels: readonly Tunnel[], { host }: ObservedState, now: ObservedState): Tunnel[] {
+  const liveById = new Map(tunnel.observe(now).map((one) => [one.id, one]))
   return tunnels
     .filter(({ isGone }) => !isGone)
     .map((one) => {
       const table = findTable(host, firstNameOf(one))
-      return one.from === null && table !== undefined ? { ...one, from: readSenders(table) } : one
+      const { options = one.options, use = one.use } = liveById.get(one.id) ?? {}
+      return {
+        ...one,
+        options,
+        use: one.use === null || use === null ? use : one.use,
+        ...(one.from === null && table !== undefined && { from: readSenders(table) })
+      }
     })
 }
 

@@ -37,6 +37,11 @@ export interface Output extends Resource, LivePort {
   readonly master: string | null
 }
 
+/** Whether a resource is an output. */
+export function isOutput(resource: Resource): resource is Output {
+  return resource.kind === 'output'
+}
+
 /** How outputs are attached, observed and given back. */
 export const output: Kind<Output> = {
   kind: 'output',
@@ -68,6 +73,8 @@ export const output: Kind<Output> = {
   title: ({ name, spans: [span] }) => (span === undefined ? name : writeOutputTitle(name, span)),
   summary: ({ mtu }) => `every frame, mtu ${mtu}; what comes in is dropped`,
   device: ({ id }) => id,
+  // The kernel gives a link of its own the MAC address that has to be taken out of the bridge's table.
+  follows: { kind: 'tunnel', id: ({ id }) => id },
   conflict: ({ id }, _, host) => sealConflict(host, id, 'use another interface'),
   undone: ({ id }, reason) =>
     diagnostic('OUTPUT_FAILED', `the frames of the span do not leave by ${id}: ${reason}`, 'use another interface'),

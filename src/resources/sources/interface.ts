@@ -107,7 +107,12 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
   const output = explainOutput(link, context)
   if (output === undefined && readPortMark(host, link)?.wasPort === false) {
     const message = 'waits until it is no output any more: it is given back first'
-    const waits = waitForMirrors(span, source, [name], diagnostic('OUTPUT_COPIED', message, 'apply again'))
+    const waits = waitForMirrors(
+      span,
+      source,
+      [name],
+      diagnostic('OUTPUT_COPIED', message, 'the same apply makes the mirror then')
+    )
     return { ...nothingResolved, waits }
   }
   const { dedicated, settings, warnings } = settingsOf(link, spec, host)
