@@ -12,7 +12,7 @@ test(
     expect([sources, outputs]).toMatchObject([{ length: 6 }, { length: 5 }])
     const isNew = (one: string) => /gretap|erspan|interface/.test(one)
     const alphabet = { sources: sources.filter(isNew), outputs: outputs.filter(isNew) }
-    await takeWalks(sampledCount(1, 10), 27597, alphabet, 4)
+    await takeWalks(sampledCount(1, 10), 39960, alphabet, 3)
   },
   WALK_MS
 )
