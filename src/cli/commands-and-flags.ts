@@ -248,6 +248,9 @@ program.commandsGroup('Integrate:')
 program
   .command('import')
   .description('write a spans.yaml for the mirrors found on this host')
+  .addOption(
+    new Option('--name <name>', 'only the spans of this name').default(undefined, 'the first, and what has none')
+  )
   .addOption(shared.colorOption())
   .action((options) => run('import', options))
 

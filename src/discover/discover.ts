@@ -1,50 +1,22 @@
+import { diagnosticOf } from '../errors.ts'
 import { sharesNetwork } from '../host/docker/container-match.ts'
 import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import type { ClassFilter, Filter, Link, MirrorAction, TcFilter, TcHook } from '../host/snapshot.ts'
+import type { CompiledFilters } from '../host/parsers/pcap.ts'
+import type { Link, TcFilter } from '../host/snapshot.ts'
 import { placeOf } from '../resources/foreign/filter-words.ts'
 import { findMismatches } from '../resources/kinds/network.ts'
-import { hashOf, readCookie } from '../resources/marks.ts'
-import { markOf } from '../resources/ownership.ts'
-import { readPortMark } from '../resources/port-role.ts'
 import { checkInterface } from '../resources/sources/check-interface.ts'
 import { hostHooks } from '../resources/sources/host-source-kind.ts'
-import { checkData } from '../spec/load.ts'
+import { sendsPackets } from '../spec/outputs/left-out-packets.ts'
 import { directionKeys } from '../spec/values/direction.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
-import type { Data } from '../spec/yaml/tree.ts'
-import { type DiscoveredSource, type HookSource, nameDockerSources } from './docker-sources.ts'
+import type { AnyFilter, Copy, DiscoveredSpan, Discovery } from './discovery.ts'
+import { type HookSource, nameDockerSources } from './docker-sources.ts'
 import { filterToPcap, joinParts, type PcapPart } from './filter-to-pcap.ts'
-
-/** A bridge that mirrors feed, as a span of a file. */
-export interface DiscoveredSpan {
-  readonly name: string
-  readonly remarks: readonly string[]
-  readonly sources: readonly DiscoveredSource[]
-  readonly network: { readonly name: string; readonly subnet: string | null } | null
-  readonly sensors: readonly string[]
-  /** The interfaces that its frames leave by. */
-  readonly outputs: readonly string[]
-  readonly mtu: number | null
-}
-
-/** The mirrors of a host, of spanplan and of others. */
-export interface Discovery {
-  /** The name in the marks; null: there is no mark, or there are marks of several names. */
-  readonly owner: string | null
-  readonly spans: readonly DiscoveredSpan[]
-  /** What the file cannot express. */
-  readonly remarks: readonly string[]
-}
-
-type AnyFilter = Filter | ClassFilter
-
-/** A mirror action that is reached: one filter, one target. */
-interface Copy {
-  readonly filter: AnyFilter
-  readonly tcHook: TcHook
-  readonly action: MirrorAction
-}
+import { chooseName, type OwnedSpan, type Owner, ownerOf } from './owners.ts'
+import { problemOf } from './refusal.ts'
+import { findLeftOut, findSent, isOutput } from './tunnels.ts'
 
 /** The names of the bridges that mirrors of this host feed, and of those whose frames they copy, or whose ports'. */
 export function discoverBridges(host: HostIndex): string[] {
@@ -57,11 +29,16 @@ export function discoverBridges(host: HostIndex): string[] {
   return [...new Set([...fed, ...devices.filter(isBridge)])]
 }
 
-/** Discovers the spans that the mirrors of a host make. */
-export function discoverSpans(host: HostIndex): Discovery {
+/**
+ * Discovers the spans that the mirrors of a host make.
+ *
+ * @param name whose spans are wanted; null: those of the first name that there is, and those that have none.
+ * @param filters what {@link findAllLeftOut} gives, compiled.
+ */
+export function discoverSpans(host: HostIndex, name: string | null, filters: CompiledFilters): Discovery {
   const copies = findCopies(host)
   const remarks = unreachedRemarks(host)
-  const spans: DiscoveredSpan[] = []
+  const found: OwnedSpan[] = []
   for (const target of new Set(copies.map(({ action }) => action.target))) {
     const bridge = host.linkOf(target)
     const problem = bridge?.kind === 'bridge' ? problemOf(target) : noBridgeReason(target, bridge)
@@ -70,12 +47,25 @@ export function discoverSpans(host: HostIndex): Discovery {
       remarks.push(...[...new Set(places)].map((place) => `${place}: copies to ${target}: ${problem}`))
       continue
     }
-    const span = discoverSpan(bridge, copies, host)
-    if (span.sources.length > 0) spans.push(span)
+    const own = copies.filter(({ action }) => action.target === target)
+    const owner = ownerOf(bridge, own, host, name)
+    const span = discoverSpan(bridge, copies, host, leftOutProgram(owner, host, filters))
+    if (span.sources.length > 0) found.push({ span, owner })
     else remarks.push(...span.remarks.map((remark) => `span ${target}: ${remark}`))
   }
-  const found = findOwner(spans, copies, host)
-  return { owner: found.owner, spans, remarks: [...remarks, ...found.remarks] }
+  const chosen = chooseName(found, name)
+  return { ...chosen, remarks: [...remarks, ...chosen.remarks] }
+}
+
+/** The program of a mirror that leaves out what tunnels send, and nothing else; a text: why it is not known; null: there is none. */
+type LeftOut = { readonly program: string } | string | null
+
+function leftOutProgram(owner: Owner, host: HostIndex, filters: CompiledFilters): LeftOut {
+  const expression = typeof owner === 'string' ? findLeftOut(host, owner) : null
+  if (expression === null) return null
+  const compiled = filters.get(expression)
+  if (compiled?.state === 'compiled') return compiled
+  return compiled?.state === 'unavailable' ? diagnosticOf(compiled.error).message : 'tcpdump has not compiled that'
 }
 
 function findCopies(host: HostIndex): Copy[] {
@@ -103,7 +93,9 @@ function noBridgeReason(target: string, link: Link | undefined): string {
   return `it is not a bridge but ${link.kind === null ? 'a physical interface' : `an interface of the kind ${link.kind}`}, which a span cannot be`
 }
 
-function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): DiscoveredSpan {
+function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex, leftOut: LeftOut): DiscoveredSpan {
+  const outputs = host.portsOf(bridge.name).filter((port) => isOutput(host, port))
+  const sends = outputs.flatMap((port) => findSent(host, port) ?? []).some(sendsPackets)
   const { network, sensors, remarks: networkRemarks } = discoverNetwork(bridge.name, host)
   const remarks: string[] = []
   const hooks: HookSource[] = []
@@ -118,12 +110,11 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): D
       remarks.push(`${device}: ${problem}`)
       continue
     }
-    hooks.push(...hooksOf(device, bridge.name, copies, host))
+    hooks.push(...hooksOf(device, bridge.name, copies, host, sends ? leftOut : null))
     largest = Math.max(largest, link.mtu)
   }
   const sources = nameDockerSources(hooks, host, (name) => problemOf(bridge.name, { sources: [name] }) === null)
   remarks.push(...networkRemarks)
-  const outputs = host.portsOf(bridge.name).filter((port) => readPortMark(host, port)?.wasPort === false)
   const left = outputs.flatMap(({ name }) => {
     const problem = problemOf(bridge.name, { outputs: [{ interface: name }] })
     return problem === null ? [] : [{ name, problem }]
@@ -140,7 +131,13 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex): D
 }
 
 /** One for each tc hook that is mirrored. */
-function hooksOf(device: string, target: string, copies: readonly Copy[], host: HostIndex): HookSource[] {
+function hooksOf(
+  device: string,
+  target: string,
+  copies: readonly Copy[],
+  host: HostIndex,
+  leftOut: LeftOut
+): HookSource[] {
   return directionKeys.both.flatMap((direction): HookSource[] => {
     const tcHook = hostHooks[direction]
     const onHook = copies.filter((copy) => copy.filter.device === device && copy.tcHook === tcHook)
@@ -149,7 +146,7 @@ function hooksOf(device: string, target: string, copies: readonly Copy[], host: 
     const parts: PcapPart[] = []
     const problems: string[] = []
     for (const { filter } of own) {
-      const part = expressFilter(filter, host)
+      const part = expressFilter(filter, host, leftOut)
       if (typeof part === 'string') problems.push(`${filterPlace(filter)}: ${part}.`)
       else parts.push(part)
     }
@@ -157,6 +154,8 @@ function hooksOf(device: string, target: string, copies: readonly Copy[], host: 
     const filter = isEvery || problems.length > 0 ? null : joinParts(parts)
     if (filter === null && !isEvery) {
       if (problems.length === 0) problems.push('its filters look for frames with and without a VLAN tag.')
+      if (typeof leftOut === 'string')
+        problems.push(`whether it leaves out what the outputs send, and no more, is not known: ${leftOut}.`)
       problems.push('THIS COPIES EVERY FRAME: put your expression here, as "filter: …".')
     }
     const remarks = [...problems, ...remarksOf(own, onHook)]
@@ -164,13 +163,18 @@ function hooksOf(device: string, target: string, copies: readonly Copy[], host: 
   })
 }
 
+const everyPart: PcapPart = { text: '', tag: 'any', reach: 0 }
+
 /** A filter on another chain, or in a class, gets only what other filters send there: its own match is not all. */
-function expressFilter(filter: AnyFilter, host: HostIndex): PcapPart | string {
+function expressFilter(filter: AnyFilter, host: HostIndex, leftOut: LeftOut): PcapPart | string {
   if (filter.chain !== 0) return `it sees only frames that are sent on to chain ${filter.chain}`
   const inner =
     'parent' in filter &&
     host.qdiscs.some((one) => one.device === filter.device && one.handle === filter.parent && !one.root)
-  return inner ? 'it sees only frames that are sorted into its class' : filterToPcap(filter)
+  if (inner) return 'it sees only frames that are sorted into its class'
+  // With these outputs, a source without a filter gets the same.
+  const isLeftOut = leftOut !== null && typeof leftOut !== 'string' && filter.program === leftOut.program
+  return isLeftOut && !filter.directAction ? everyPart : filterToPcap(filter)
 }
 
 /** Remarks on frames that several filters match, and on what the filters do besides copying. */
@@ -239,40 +243,6 @@ function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 
     else remarks.push(`the container ${name} cannot be a sensor: ${reason}`)
   }
   return { network: { name: network.name, subnet }, sensors: sensors.sort(), remarks }
-}
-
-/** Why the rules of spans.yaml refuse this part of a span, in their own message; null: they do not. */
-function problemOf(span: string, part: Readonly<Record<string, Data>> = {}): string | null {
-  return refusalOf({ spans: { [span]: { sources: [{ interface: 'eth0' }], ...part } } })
-}
-
-function refusalOf(file: Readonly<Record<string, Data>>): string | null {
-  const problems = checkData({ version: 1, ...file })
-  return problems.length === 0 ? null : problems.map(({ message }) => message).join('; ')
-}
-
-/** The owner's name, from the bridges' aliases. The mirrors' cookies have a hash of it only. */
-function findOwner(
-  spans: readonly DiscoveredSpan[],
-  copies: readonly Copy[],
-  host: HostIndex
-): Pick<Discovery, 'owner' | 'remarks'> {
-  const names = new Set(spans.map(({ name }) => name))
-  const bridges = host.links.filter(({ name }) => names.has(name))
-  const owners = [...new Set(bridges.flatMap((link) => markOf(host, link)?.owner ?? []))]
-  const [owner = 'default'] = owners
-  const isForeign = ({ action }: Copy) => {
-    const hash = readCookie(action.cookie)?.owner
-    return names.has(action.target) && hash !== undefined && hash !== hashOf(owner)
-  }
-  if (owners.length > 1 || copies.some(isForeign)) {
-    const several = owners.join(', ') || 'unknown'
-    return { owner: null, remarks: [`the spans of this host are marked with several names: ${several}`] }
-  }
-  const problem = refusalOf({ name: owner, spans: {} })
-  if (problem !== null)
-    return { owner: null, remarks: [`the name that these spans are marked with is left out: ${problem}`] }
-  return { owner: owners[0] ?? null, remarks: [] }
 }
 
 function filterPlace(filter: AnyFilter): string {

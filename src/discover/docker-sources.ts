@@ -24,8 +24,8 @@ export interface HookSource extends DiscoveredSource<{ readonly interface: strin
 interface Candidate {
   readonly name: SourceName
   readonly ends: Readonly<Record<Direction, readonly Link[]>>
-  /** It is one only where frames of this direction are copied. */
-  readonly needs: Direction | null
+  /** It is one only where frames of all these directions are copied. */
+  readonly needs: readonly Direction[]
 }
 
 /**
@@ -49,7 +49,11 @@ export function nameDockerSources(
       const remarks = own.flatMap((one) => one?.remarks ?? [])
       return isWhole ? [{ name, directions: [direction], filter: first.filter, remarks: [...new Set(remarks)] }] : []
     })
-    if (needs !== null && !found.some(({ directions }) => directions.includes(needs))) continue
+    const isMeant = needs.every((one) => found.some(({ directions }) => directions.includes(one)))
+    if (!isMeant) {
+      rest = remarkOnNetwork(rest, name, ends)
+      continue
+    }
     const taken = found.flatMap(({ directions }) => directions)
     rest = rest.filter((one) => !taken.some((direction) => ends[direction].some((link) => isAt(one, link, direction))))
     named.push(...joinDirections(found))
@@ -62,6 +66,20 @@ export function nameDockerSources(
       return own.map((one) => ({ ...one, remarks: [...one.remarks, ...remarksOf(device, host)] }))
     })
   ]
+}
+
+/** Says where all that is sent on a network is copied, and nothing that is received: the network may have been meant. */
+function remarkOnNetwork(
+  hooks: readonly HookSource[],
+  name: SourceName,
+  ends: Candidate['ends']
+): readonly HookSource[] {
+  const isCopied = (direction: Direction) => (link: Link) => hooks.some((one) => isAt(one, link, direction))
+  const [first] = ends.sent
+  if (first === undefined || !ends.sent.every(isCopied('sent')) || ends.sent.some(isCopied('received'))) return hooks
+  const network = 'network' in name ? name.network : ''
+  const remark = `each port of the network ${network} has this mirror; one that comes later has none. "network: ${network}" copies each frame on it once.`
+  return hooks.map((one) => (isAt(one, first, 'sent') ? { ...one, remarks: [...one.remarks, remark] } : one))
 }
 
 /** Whether mirrors are at the hook where a link has what comes in this direction of the network or the container that it leads to. */
@@ -81,11 +99,12 @@ function findCandidates(host: HostIndex): Candidate[] {
     const bridge = host.linkOf(dockerBridge(network))
     if (bridge === undefined || isOfSpan(network)) return []
     const name = { network: network.name }
-    return [{ name, ends: { received: [bridge], sent: host.membersOf(bridge.name) }, needs: 'sent' }]
+    // What its containers send alone may be copied of each container: that the network was meant, the mirror on its bridge tells.
+    return [{ name, ends: { received: [bridge], sent: host.membersOf(bridge.name) }, needs: directionKeys.both }]
   })
   const containers = host.containers.map((container): Candidate => {
     const links = linksOf(container, host)
-    return { name: { container: container.name }, ends: { received: links, sent: links }, needs: null }
+    return { name: { container: container.name }, ends: { received: links, sent: links }, needs: [] }
   })
   return [...networks, ...containers]
 }

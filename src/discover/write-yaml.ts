@@ -1,22 +1,30 @@
 import { Document, type Node, Scalar } from 'yaml'
 import type { HostIndex } from '../host/host-index.ts'
 import { readSenders, senderTableName } from '../host/nftables/sender-table.ts'
+import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { printable } from '../printable.ts'
-import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../resources/ownership.ts'
+import { firstTunnelName, tunnelOwner } from '../resources/ownership.ts'
 import { printOutput } from '../spec/outputs/registry.ts'
 import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
-import { type DiscoveredSpan, type Discovery, discoverSpans } from './discover.ts'
+import { discoverSpans } from './discover.ts'
+import type { DiscoveredSpan, Discovery } from './discovery.ts'
 import type { DiscoveredSource } from './docker-sources.ts'
+import { findSent } from './tunnels.ts'
 
 /**
  * Writes a spans.yaml for the mirrors of a host, of spanplan and of others. What the file cannot express is in comments. The
  * file is valid, whatever names the host has.
  *
+ * @param name whose spans, as {@link discoverSpans} takes it.
+ * @param filters what {@link findAllLeftOut} gives, compiled.
  * @param created the time, as people read it.
  */
-export function writeImport(host: HostIndex, created: string): string {
-  const discovery = discoverSpans(host)
+export function writeImport(
+  host: HostIndex,
+  { name, filters, created }: { name: string | null; filters: CompiledFilters; created: string }
+): string {
+  const discovery = discoverSpans(host, name, filters)
   // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
   const source = ({ name, directions, filter, remarks }: DiscoveredSource) =>
@@ -60,11 +68,8 @@ function writeTunnel(host: HostIndex, name: DiscoveredSource['name']): object | 
 
 /** The keys of an output that spanplan has made this interface for; null: it has not made it. */
 function writeSent(host: HostIndex, device: string): object | null {
-  const link = host.linkOf(device)
-  if (link?.tunnel === undefined || !isOwnTunnel(host, link)) return null
-  const { protocol, remote } = link.tunnel
-  if (remote === null) return null
-  return printOutput({ kind: protocol, tunnel: { ...link.tunnel, remote } })
+  const output = findSent(host, host.linkOf(device))
+  return output && printOutput(output)
 }
 
 function remarked<Remarked extends Node>(node: Remarked, remarks: readonly string[]): Remarked {

@@ -137,9 +137,9 @@ async function addBridges(names: readonly string[]): Promise<void> {
 }
 
 /** Imports, and checks that the file is valid, and nothing changed. */
-async function importSpans(): Promise<{ text: string; spans: readonly SpanSpec[] }> {
+async function importSpans(...options: string[]): Promise<{ text: string; spans: readonly SpanSpec[] }> {
   const before = await lab.snapshotText()
-  const { stdout } = await spanplan(lab, ['import'])
+  const { stdout } = await spanplan(lab, ['import', ...options])
   expect(await lab.snapshotText()).toBe(before)
   await writeFile(join(lab.files, 'imported.yaml'), stdout)
   await spanplan(lab, ['validate', '-f', 'imported.yaml'])
@@ -294,6 +294,45 @@ test('what spanplan made itself, with its name', async () => {
   expect(text).toMatch(/^name: sensor-7$/m)
   expect(spans).toMatchObject([
     { name: 'span0', sources: [{ interface: 'ens192', directions: ['received', 'sent'], filter: null }] }
+  ])
+  await spanplan(lab, ['plan', '-f', 'imported.yaml', '--detailed-exitcode'])
+})
+
+test('what spanplan made for several names: a file for each, which changes nothing', async () => {
+  await writeSpans(lab, 'name: a\nspans: {a0: {sources: [{interface: ens192}]}}')
+  await spanplan(lab, ['apply'])
+  await writeSpans(lab, 'name: b\nspans: {b0: {sources: [{interface: ens192}, {interface: ens224}]}}')
+  await spanplan(lab, ['apply'])
+  const { text, spans } = await importSpans()
+  expect(spans.map(({ name }) => name)).toEqual(['a0'])
+  const [command = ''] = /spanplan import --name \S+/.exec(text) ?? []
+  await spanplan(lab, ['plan', '-f', 'imported.yaml', '--detailed-exitcode'])
+  const [, ...args] = command.split(' ')
+  const others = await importSpans(...args.slice(1))
+  expect(others.spans.map(({ name }) => name)).toEqual(['b0'])
+  await spanplan(lab, ['plan', '-f', 'imported.yaml', '--detailed-exitcode'])
+})
+
+test('what spanplan made with outputs: what its tunnels send is no filter of a source', async () => {
+  await lab.run(['ip', 'addr', 'add', '10.50.0.2/24', 'dev', 'ens192'])
+  await writeSpans(
+    lab,
+    `spans:
+  span0:
+    sources: [{interface: ens192}, {interface: ens224, direction: ingress}]
+    outputs: [{vxlan: {id: 42, remote: 10.50.0.9}}, {vxlan: {id: 7, remote: 10.50.0.1, port: 4790}}]`
+  )
+  await spanplan(lab, ['apply'])
+  const { text, spans } = await importSpans()
+  expect(text).not.toContain('THIS COPIES EVERY FRAME')
+  expect(spans).toMatchObject([
+    {
+      sources: [
+        { interface: 'ens192', filter: null },
+        { interface: 'ens224', filter: null }
+      ],
+      outputs: [{ kind: 'vxlan' }, { kind: 'vxlan' }]
+    }
   ])
   await spanplan(lab, ['plan', '-f', 'imported.yaml', '--detailed-exitcode'])
 })

@@ -2,14 +2,18 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { filterToPcap, joinParts } from '../../src/discover/filter-to-pcap.ts'
+import { findAllLeftOut } from '../../src/discover/tunnels.ts'
 import { writeImport } from '../../src/discover/write-yaml.ts'
+import { SpanplanError } from '../../src/errors.ts'
 import { run } from '../../src/host/exec.ts'
 import { indexHost } from '../../src/host/host-index.ts'
 import { parseFilters } from '../../src/host/parsers/filters.ts'
-import { compileCommand, parseCompiled } from '../../src/host/parsers/pcap.ts'
+import { type CompiledFilters, compileCommand, parseCompiled } from '../../src/host/parsers/pcap.ts'
 import { parseQdiscs } from '../../src/host/parsers/qdiscs.ts'
 import { parseToolJson } from '../../src/host/parsers/tool-json.ts'
 import type { Snapshot } from '../../src/host/snapshot.ts'
+import { expressionsOf } from '../../src/plan/target.ts'
+import { bridgeMac, writeCookie } from '../../src/resources/marks.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { readHostFile } from '../lab/fixtures/host-file.ts'
 import { unprintable } from '../lab/fixtures/unprintable.ts'
@@ -18,7 +22,10 @@ const fixture = (path: string) => new URL(`../fixtures/${path}`, import.meta.url
 const captured = (name: string) => parseToolJson(readFileSync(fixture(`host/${name}.json`), 'utf8'))
 const hostOf = (name: string) => readHostFile(readFileSync(fixture(`plan/${name}/host.json`), 'utf8'))
 const load = (text: string) => loadSpec([{ path: 'imported.yaml', bytes: Buffer.from(text) }])
-const write = (host: Snapshot) => writeImport(indexHost(host), '2026-01-01T00:00:00.000Z')
+const created = '2026-01-01T00:00:00.000Z'
+const write = (host: Snapshot, name: string | null = null, filters: CompiledFilters = new Map()) =>
+  writeImport(indexHost(host), { name, filters, created })
+const compile = async (expression: string) => parseCompiled(expression, await run(compileCommand(expression)))
 
 /** The host of a case, less what its fixture says, with all filters that the stock kernel was given. */
 function stockHost(): Snapshot {
@@ -56,6 +63,59 @@ function dockerNetworkHost(): Snapshot {
   return { ...host, filters: places.map((place) => ({ ...filter, ...place })) }
 }
 
+/** A host where all that is sent on the network shop by its containers is copied, and nothing else. */
+function sentOnNetworkHost(): Snapshot {
+  const host = dockerNetworkHost()
+  return { ...host, filters: host.filters.filter(({ tcHook }) => tcHook === 'ingress') }
+}
+
+/** A host whose network shop has one container, of which all is copied. */
+function oneContainerHost(): Snapshot {
+  const host = hostOf('container-source-converged')
+  const copying = host.filters.filter(({ mirror }) => mirror !== null)
+  const device = copying.find(({ tcHook }) => tcHook === 'ingress')?.device
+  const bridge = host.links.find(({ name }) => name === device)?.master
+  if (device === undefined || bridge == null) throw new Error('the fixture has changed')
+  return {
+    ...host,
+    links: host.links.filter(({ name, master }) => master !== bridge || name === device),
+    filters: copying
+      .filter((filter) => filter.device === device)
+      .map((filter) => ({ ...filter, selects: { kind: 'matchall' } }))
+  }
+}
+
+/**
+ * Two spans on one card, each of another name, and a third of none.
+ *
+ * @param lost of the bridge of the second.
+ */
+function hostOfNames(lost: 'nothing' | 'alias' | 'alias and address' = 'nothing'): Snapshot {
+  const host = hostOf('two-spans-converged')
+  const [owner, span] = ['b', 'dns']
+  const alias = lost === 'nothing' ? `spanplan:${owner}:owned:` : null
+  const mac = lost === 'alias and address' ? '02:00:00:00:00:99' : bridgeMac(owner, span)
+  const web = host.links.find(({ name }) => name === 'web')
+  const [filter] = host.filters.filter(({ mirror }) => mirror?.target === 'web')
+  if (web === undefined || filter?.mirror == null) throw new Error('the fixture has changed')
+  const own = { ...filter.mirror, target: 'own', cookie: null }
+  return {
+    ...host,
+    links: [
+      ...host.links.map((link) => (link.name === span ? { ...link, alias, mac } : link)),
+      { ...web, index: 77, name: 'own', alias: null, mac: '02:00:00:00:00:77' }
+    ],
+    filters: [
+      ...host.filters.map((one) => {
+        if (one.mirror?.target !== span) return one
+        const mirror = { ...one.mirror, cookie: writeCookie(owner, { before: new Set(), managed: new Set() }) }
+        return { ...one, mirror, copies: [mirror] }
+      }),
+      { ...filter, pref: 20, handle: 1, mirror: own, copies: [own] }
+    ]
+  }
+}
+
 /** Each filter of the stock kernel alone, so that the expression of each is seen. */
 function oneByOne(): string[] {
   const host = stockHost()
@@ -78,6 +138,9 @@ const cases: Readonly<Record<string, () => Snapshot>> = {
   'bridge-gone': () => hostOf('drift-bridge-gone'),
   containers: () => hostOf('container-source-converged'),
   'docker-network': dockerNetworkHost,
+  'docker-network-sent': sentOnNetworkHost,
+  'docker-network-of-one-container': oneContainerHost,
+  'two-names': hostOfNames,
   'docker-network-without-docker': () => ({
     ...dockerNetworkHost(),
     docker: { state: 'unreachable', reason: { code: 'DOCKER_UNREACHABLE', message: 'Docker is away' } }
@@ -110,7 +173,7 @@ test.each([
   const result = filterToPcap({ ...filter, protocol, selects: { kind: 'flower', keys } })
   const text = typeof result === 'string' ? null : joinParts([result])
   expect(text).toBe(expression)
-  if (text !== null) expect(parseCompiled(text, await run(compileCommand(text)))).toMatchObject({ state: 'compiled' })
+  if (text !== null) expect(await compile(text)).toMatchObject({ state: 'compiled' })
 })
 
 describe('the file that is written', () => {
@@ -126,7 +189,7 @@ describe('the file that is written', () => {
     const texts = parts.flatMap((one) => (typeof one === 'string' || one.text === '' ? [] : (joinParts([one]) ?? [])))
     expect(texts.length).toBeGreaterThan(10)
     for (const text of texts) {
-      const compiled = parseCompiled(text, await run(compileCommand(text)))
+      const compiled = await compile(text)
       expect({ text, state: compiled.state }).toEqual({ text, state: 'compiled' })
     }
   })
@@ -251,4 +314,91 @@ test.each([
     expect(found).toHaveLength(tunnels[index]?.length ?? 0)
     expect(found).toEqual(expect.arrayContaining(tunnels[index] ?? []))
   }
+})
+
+/** The name, spans and comments of the file for a name. */
+function readNamed(host: Snapshot, name: string | null) {
+  const text = write(host, name)
+  const spec = load(text)
+  const remarks = text.split('\n').flatMap((line) => /^# (.*(?:name|mark).*)$/.exec(line)?.[1] ?? [])
+  return { name: spec.name, spans: spec.spans.map((span) => span.name), remarks }
+}
+
+test('a file has the spans of one name, and says how to have those of the others', () => {
+  const left = 'left out, for a file has one name:'
+  expect(readNamed(hostOfNames(), null)).toEqual({
+    name: 'b',
+    spans: ['dns', 'own'],
+    remarks: [`${left} web, of the name default. For a file of that: spanplan import --name default`]
+  })
+  const nameless = 'left out, for it bears no name: own. Without --name, it is in the file.'
+  expect(readNamed(hostOfNames(), 'default')).toEqual({
+    name: 'default',
+    spans: ['web'],
+    remarks: [`${left} dns, of the name b. For a file of that: spanplan import --name b`, nameless]
+  })
+  expect(readNamed(hostOfNames(), 'c')).toMatchObject({ name: 'c', spans: [] })
+  expect(write(hostOfNames(), 'c')).toContain('# nothing on this host bears the name c')
+  expect(readNamed(hostOfNames(), 'no name')).toMatchObject({ name: 'default', spans: [] })
+})
+
+test('without its alias, a span is known by the name that somebody tells', () => {
+  for (const lost of ['alias', 'alias and address'] as const) {
+    expect(readNamed(hostOfNames(lost), 'b')).toMatchObject({ name: 'b', spans: ['dns'] })
+    expect(readNamed(hostOfNames(lost), null)).toMatchObject({
+      spans: ['web', 'own'],
+      remarks: [
+        expect.stringMatching(/^left out: dns, of a name that is not known\..*run: spanplan import --name NAME$/)
+      ]
+    })
+  }
+})
+
+test.each([
+  ['output-vxlan-converged', ['vxlan: {id: 42, remote: 10.50.0.1}']],
+  ['output-gre-in-sync', ['gretap: {remote: 10.50.0.1, key: 7}']]
+])('that a span leaves out what its own tunnels send is no filter of a source: %s', async (name, outputs) => {
+  const host = hostOf(name)
+  const [expression = '', ...more] = findAllLeftOut(indexHost(host))
+  expect(more).toEqual([])
+  const compiled = await compile(expression)
+  if (compiled.state !== 'compiled') throw new Error(`${expression} is not compiled`)
+  const { program } = compiled
+  const only = { ...host, filters: host.filters.map((one) => (one.mirror === null ? one : { ...one, program })) }
+  const text = write(only, null, new Map([[expression, compiled]]))
+  const file = load(
+    `version: 1\nspans: {span0: {sources: [interface: ens192], outputs: [${outputs.map((one) => `{${one}}`)}]}}`
+  )
+  const [span] = file.spans
+  expect(expressionsOf(file)).toEqual([expression])
+  expect(load(text).spans).toMatchObject([
+    {
+      name: 'span0',
+      sources: [{ interface: 'ens192', filter: null }],
+      outputs: span?.outputs.map(({ kind }) => ({ kind }))
+    }
+  ])
+  expect(text).not.toContain('THIS COPIES EVERY FRAME')
+
+  // With an expression of its own, or where tcpdump is missing, nothing else tells what it copies.
+  expect(write(host, null, new Map([[expression, compiled]]))).toContain('THIS COPIES EVERY FRAME')
+  const error = new SpanplanError({ code: 'PROGRAM_MISSING', message: 'there is no tcpdump' })
+  const unknown = write(only, null, new Map([[expression, { state: 'unavailable', error }]]))
+  expect(unknown).toContain(
+    'whether it leaves out what the outputs send, and no more, is not known: there is no tcpdump.'
+  )
+  expect(unknown).toContain('THIS COPIES EVERY FRAME')
+})
+
+test('what tunnels send is left out by the same program, in whatever order a file has them', () => {
+  const vxlan = '{vxlan: {id: 42, remote: 10.50.0.1}}'
+  const gretap = '{gretap: {remote: 10.50.0.9}}'
+  const programs = [
+    [vxlan, gretap],
+    [gretap, vxlan]
+  ].map((outputs) =>
+    expressionsOf(load(`version: 1\nspans: {span0: {sources: [interface: ens192], outputs: [${outputs}]}}`))
+  )
+  expect(programs[0]).toHaveLength(1)
+  expect(programs[1]).toEqual(programs[0])
 })

@@ -6,7 +6,7 @@ import type { SpanSpec } from '../../src/spec/items/span-item.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { BROADCAST, ether, filler, ipv4Udp } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, listen, spanplan } from '../lab/spans.ts'
+import { expectConverged, listen, spanplan, writeSpans } from '../lab/spans.ts'
 
 const STRANGER = '02:00:00:00:0a:01'
 
@@ -63,6 +63,22 @@ test('who may not ask Docker is told, and gets the rest', async () => {
   expect(stdout).toContain('# Docker was not asked, so networks and sensors are missing here')
   expect(stdout).toContain('interface: ens192')
   expect(stdout).not.toContain('network: ')
+})
+
+test('a container is one, also where its network has no other', async () => {
+  await using host = await createLab({ docker: true })
+  await host.docker.createNetwork({ Name: 'shop' })
+  await host.startSensor('web', { NetworkMode: 'shop' })
+  for (const source of ['container: web', 'container: web, direction: egress', 'network: shop']) {
+    await writeSpans(host, `spans: {span0: {sources: [{${source}}]}}`)
+    await spanplan(host, ['apply', '--yes'])
+    const { stdout } = await spanplan(host, ['import'])
+    await writeFile(join(host.files, 'imported.yaml'), stdout)
+    const [key = '', name] = source.split(/[:,] /)
+    const [span] = loadSpec([{ path: 'imported.yaml', bytes: Buffer.from(stdout) }]).spans
+    expect(span?.sources).toMatchObject([{ [key]: name }])
+    await spanplan(host, ['plan', '-f', 'imported.yaml', '--detailed-exitcode'])
+  }
 })
 
 test('what import writes and --adopt takes over, the sensors go on to see as before', async () => {

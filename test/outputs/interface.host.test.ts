@@ -110,6 +110,15 @@ describe('each frame of each kind', () => {
   })
 })
 
+test('an output of a span with a small mtu is given back with what was set of its IPv6', async () => {
+  await write(ens224, '', ', mtu: 576')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  await expectHeard()
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, before)
+})
+
 test('nothing that the tool sends gets anywhere', async () => {
   await write(ens224, 'suricata, zeek')
   await spanplan(lab, ['apply', '--yes'])

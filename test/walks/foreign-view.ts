@@ -163,7 +163,7 @@ function cutIpv6(body: string, { spans, cards }: Ours): string {
 }
 
 function cutTables(body: string): string {
-  return body.replace(/^table inet spanplan_[\s\S]*?^}\n?/gm, '')
+  return body.replace(/^table (?:inet|bridge) spanplan_[\s\S]*?^}\n?/gm, '')
 }
 
 const lines = (text: string) => text.split('\n').filter((line) => line !== '')

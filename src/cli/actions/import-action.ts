@@ -1,13 +1,21 @@
 import { meaningOf } from '../../codes/meanings.ts'
 import { discoverBridges } from '../../discover/discover.ts'
+import { findAllLeftOut } from '../../discover/tunnels.ts'
 import { writeImport } from '../../discover/write-yaml.ts'
 import { Exit, type ExitCode } from '../../errors.ts'
+import { compileFilters } from '../../host/compile-filters.ts'
 import { indexHost } from '../../host/host-index.ts'
+import { timeLimit } from '../../host/process/run-limits.ts'
 import { readSnapshot } from '../../host/read-snapshot.ts'
 import { type Session, warn } from '../session.ts'
 
+/** The flags of `spanplan import`. */
+interface ImportOptions {
+  readonly name?: string | undefined
+}
+
 /** `spanplan import`: writes a spans.yaml for the mirrors found on this host, and changes nothing. */
-export async function importCommand(session: Session): Promise<ExitCode> {
+export async function importCommand(session: Session, { name }: ImportOptions): Promise<ExitCode> {
   const none = new Set<string>()
   const nothing = {
     programmed: () => [],
@@ -26,6 +34,7 @@ export async function importCommand(session: Session): Promise<ExitCode> {
   if (host.docker.state === 'unreachable' && meaningOf(host.docker.reason).lacksRight) {
     warn(session, [host.docker.reason])
   }
-  process.stdout.write(writeImport(host, new Date().toISOString()))
+  const filters = await compileFilters(findAllLeftOut(host), timeLimit)
+  process.stdout.write(writeImport(host, { name: name ?? null, filters, created: new Date().toISOString() }))
   return Exit.done
 }

@@ -130,7 +130,8 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
   import: {
     examples: [
       ['Write a file for the mirrors that are there:', 'sudo spanplan import >spans.yaml'],
-      ['Then look at what would be taken over:', 'sudo spanplan plan -f spans.yaml --adopt']
+      ['Then look at what would be taken over:', 'sudo spanplan plan -f spans.yaml --adopt'],
+      ['Write a file for the spans of one name:', 'sudo spanplan import --name b >b.yaml']
     ],
     exits: [missingRight],
     environment: ['DOCKER_HOST', ...colours]

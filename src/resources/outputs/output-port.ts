@@ -18,7 +18,7 @@ import {
   sealField,
   sealObstacle
 } from '../seal-commands.ts'
-import { portSettings, readPort } from '../settings.ts'
+import { portSettings, readPort, smallestIpv6Mtu } from '../settings.ts'
 import { writeOutputTitle } from './host-output-kind.ts'
 
 /**
@@ -83,12 +83,14 @@ export const output: Kind<Output> = {
 
 /**
  * Bytes: the MTU of a span as far as an output can have it. A VLAN or a macvlan takes none that is larger than that of its lower link, and
- * some tunnels need a larger one.
+ * some tunnels need a larger one. An interface keeps enough for IPv6: with less, the kernel forgets all that was set of IPv6 there, and
+ * with it, that the interface makes itself no address.
  */
 export function outputMtu(mtu: number, link: Link, host: HostIndex): number {
-  const { tunnel, largestMtu = mtu, lower } = link
+  const { tunnel, largestMtu = Number.POSITIVE_INFINITY, lower } = link
   const sentMtu = tunnel !== undefined && isOwnTunnel(host, link) ? tunnelKindOf(tunnel).sentMtu : undefined
-  return sentMtu ?? Math.min(mtu, largestMtu, host.linkAt(lower)?.mtu ?? mtu)
+  const enough = Math.max(mtu, smallestIpv6Mtu)
+  return sentMtu ?? Math.min(enough, largestMtu, host.linkAt(lower)?.mtu ?? enough)
 }
 
 function desireOutput(

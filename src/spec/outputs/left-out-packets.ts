@@ -1,7 +1,7 @@
 import type { SourceSpec } from '../items/source-item.ts'
 import type { SpanSpec } from '../items/span-item.ts'
 import type { Spec } from '../spec.ts'
-import { packetsOf } from './registry.ts'
+import { type OutputByKind, packetsOf } from './registry.ts'
 
 /**
  * The pcap expression of what is copied of a source; null: every frame. A span that sends its frames out by a tunnel leaves out what any
@@ -9,9 +9,22 @@ import { packetsOf } from './registry.ts'
  */
 export function copiedOf({ filter }: SourceSpec, { outputs }: SpanSpec, { spans }: Spec): string | null {
   const own = filter?.expression ?? null
-  if (outputs.every((output) => packetsOf(output).length === 0)) return own
-  const packets = spans.flatMap((span) => span.outputs.flatMap(packetsOf))
+  if (!outputs.some(sendsPackets)) return own
+  const others = leaveOut(spans.flatMap((span) => span.outputs))
   // Before the filter of the file: what stands right of "vlan" is looked for behind the tag.
-  const others = [...new Set(packets)].map((one) => `not (${one})`).join(' and ')
   return own === null ? others : `${others} and (${own})`
+}
+
+/** Whether an output sends packets of its own, which carry the frames. */
+export function sendsPackets(output: OutputByKind): boolean {
+  return packetsOf(output).length > 0
+}
+
+/** The pcap expression of all frames but what outputs send themselves: the same in whatever order a file, or the host, has them. */
+export function leaveOut(outputs: readonly OutputByKind[]): string {
+  const packets = new Set(outputs.flatMap(packetsOf))
+  return [...packets]
+    .sort()
+    .map((one) => `not (${one})`)
+    .join(' and ')
 }

@@ -1,7 +1,8 @@
 /** What happens to spans between applies. Never is all lost that tells what a card was like before: nobody could know. */
 import { type Card, words } from './host.ts'
-import { cardsOf, type Name, names } from './specs.ts'
-import { type Loss, liveSpans, liveTunnels, type World } from './world.ts'
+import { cardsOf } from './specs.ts'
+import { type Name, names } from './tunnels.ts'
+import { type Loss, liveOutputs, liveSpans, liveTunnels, type World } from './world.ts'
 
 type Drift = (world: World, name: Name, choice: number) => Promise<void>
 
@@ -62,6 +63,12 @@ export const drifts = {
   ),
   'mirror: no cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', null)}`),
   'mirror: another cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', 'deadbeef')}`),
+  'output: off its bridge': onLink(liveOutputs, (link) => [`ip link set dev ${link} nomaster`]),
+  'output: as any port': onLink(liveOutputs, (link) => [
+    `ip link set dev ${link} type bridge_slave isolated off learning on flood off`
+  ]),
+  'output: down, small': onLink(liveOutputs, (link) => [`ip link set dev ${link} down mtu 1280`]),
+  'output: IPv6': onLink(liveOutputs, (link) => [`sysctl -q -w net/ipv6/conf/${link}/disable_ipv6=0`]),
   'tunnel: gone': onTunnel((link) => [`ip link del dev ${link}`]),
   'tunnel: down, open': onTunnel((link) => [`ip link set dev ${link} down arp on`, `tc qdisc del dev ${link} clsact`]),
   'tunnel: its senders': onTunnel((link) => [`nft flush table inet spanplan_${link}`]),
@@ -89,8 +96,17 @@ function onBridge(commands: (span: string) => string[], effect?: Loss | 'visit')
 
 /** Does it to the link of one of the name's tunnels. */
 function onTunnel(commands: (link: string) => string[], effect?: Loss): Drift {
+  return onLink(liveTunnels, commands, effect)
+}
+
+/** Does it to one of these links of the name. */
+function onLink(
+  linksOf: (world: World, name: Name) => readonly string[],
+  commands: (link: string) => string[],
+  effect?: Loss
+): Drift {
   return async (world, name, choice) => {
-    const links = liveTunnels(world, name)
+    const links = linksOf(world, name)
     const link = links[choice % links.length]
     if (link === undefined || (effect !== undefined && !world.lose([name], effect))) return
     world.names[name].clean = false

@@ -1,7 +1,8 @@
 /** What others hang on a span's bridge, or on what hangs there: until somebody takes it off, or the bridge goes. */
 
 import { filterCommand, macvlanOf, type Port } from './ports.ts'
-import { allSpans, names } from './specs.ts'
+import { allSpans } from './specs.ts'
+import { names } from './tunnels.ts'
 import { guestLinks, liveSpans, type World } from './world.ts'
 
 /** Before the filter that seals, at its side, and behind it. */

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type { Argv } from '../../lab/lab.ts'
 import { type Port, type PortState, portState } from './ports.ts'
+import type { Name } from './tunnels.ts'
 
 export const cards = ['ens192', 'ens224', 'ens256'] as const
 /** No span ever copies from it. */
@@ -59,6 +60,8 @@ export interface HostState {
   readonly bystanderIngress: boolean
   /** What others may put on the bridges of spans. */
   readonly ports: Readonly<Record<Port, PortState>>
+  /** What the frames of each name may leave by. */
+  readonly outputs: Readonly<Record<Name, CardState>>
 }
 
 const mostly = (value: boolean) => fc.oneof({ weight: 4, arbitrary: fc.constant(value) }, fc.constant(!value))
@@ -89,11 +92,23 @@ const cardState: fc.Arbitrary<CardState> = fc.record({
   mtu: fc.oneof(fc.constantFrom(9000, 1500), fc.constantFrom(9000, 1500), fc.constantFrom(1280, 1279, 576, 68))
 })
 
+/** Whom the host has no other use for: it would be refused. */
+const outputState: fc.Arbitrary<CardState> = cardState.map((state) => ({
+  ...state,
+  filters: state.filters.filter(({ hook }) => hook === 'egress'),
+  address4: false,
+  address6: false,
+  unnumbered: false,
+  bridged: false,
+  macvlan: false
+}))
+
 export const hostState: fc.Arbitrary<HostState> = fc.record({
   cards: fc.record({ ens192: cardState, ens224: cardState, ens256: cardState }),
   bystander: cardState,
   bystanderIngress: mostly(false),
-  ports: fc.record({ ext0: portState, near0: portState })
+  ports: fc.record({ ext0: portState, near0: portState }),
+  outputs: fc.record({ a: outputState, b: outputState })
 })
 
 /** Splits at spaces, less those between single quotes. */
@@ -113,7 +128,9 @@ export const firstCommands = [
     `ip link set dev ${device} addrgenmode none`,
     `ip link set dev ${device} up`
   ]),
-  'ip link set dev port0 master br0'
+  'ip link set dev port0 master br0',
+  // What leaves by tunnels.
+  'ip addr add 10.97.0.1/24 dev own0'
 ]
 
 const subnet = (card: string) => Number(card.slice(3)) - 100

@@ -1,7 +1,8 @@
 /** What old scripts have made where a span is to be, and into its bridge: an apply with --adopt takes it over. */
 import fc from 'fast-check'
 import type { Card } from './host.ts'
-import { type FileSpec, hooksOf, type Name } from './specs.ts'
+import { type FileSpec, hooksOf } from './specs.ts'
+import type { Name } from './tunnels.ts'
 import type { World } from './world.ts'
 
 /** A bridge of a span's name, without spanplan's mark. Times are in hundredths of a second, as ip has them. */

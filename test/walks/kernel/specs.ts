@@ -1,11 +1,17 @@
 /** Files of spans, as data. */
 import fc from 'fast-check'
-import { tunnelName } from '../../../src/resources/marks.ts'
-import { plainTunnel } from '../../../src/spec/sources/tunnel-spec.ts'
 import { type Card, cards } from './host.ts'
-
-export const names = ['a', 'b'] as const
-export type Name = (typeof names)[number]
+import {
+  type Alphabet,
+  type Name,
+  names,
+  type Output,
+  outputLink,
+  type Source,
+  sourceLink,
+  writeOutput,
+  writeTunnel
+} from './tunnels.ts'
 
 /** The bridges of all spans that a file may have. */
 export const allSpans = names.flatMap((name) => [0, 1, 2].map((number) => `${name}${number}`))
@@ -16,14 +22,10 @@ interface SourceSpec {
   readonly filter: string | null
 }
 
-/** The tunnels that a file may have, as sources of any of its spans. */
-const tunnels = [0, 1] as const
-export type Tunnel = (typeof tunnels)[number]
-
 interface SpanSpec {
   readonly number: 0 | 1 | 2
   readonly sources: readonly SourceSpec[]
-  readonly tunnels: readonly Tunnel[]
+  readonly tunnels: readonly Source[]
   readonly mtu: number | 'auto'
   readonly wire: boolean
   readonly sealed: boolean
@@ -34,7 +36,15 @@ export interface FileSpec {
   /** Unless they have an address. */
   readonly dedicated: readonly Card[]
   readonly byAddress: readonly Card[]
-  readonly senders: Readonly<Record<Tunnel, readonly string[]>>
+  /** Of its tunnels; where it names none, anybody. */
+  readonly senders: Readonly<Partial<Record<Source, readonly string[]>>>
+  readonly outputs: readonly OutputSpec[]
+}
+
+interface OutputSpec {
+  readonly output: Output
+  /** Of which of the spans, in their order: one that is not sealed has none. */
+  readonly span: number
 }
 
 const source: fc.Arbitrary<SourceSpec> = fc.record({
@@ -43,23 +53,34 @@ const source: fc.Arbitrary<SourceSpec> = fc.record({
   filter: fc.constantFrom(null, null, 'not port 22', 'vlan 10', 'ip6 or net 10.0.0.0/8')
 })
 
-const span: fc.Arbitrary<SpanSpec> = fc.record({
-  number: fc.constantFrom(0, 1, 2),
-  sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: ({ card }) => card }),
-  tunnels: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, fc.subarray([...tunnels])),
-  mtu: fc.constantFrom<SpanSpec['mtu'][]>('auto', 'auto', 'auto', 1400, 9216, 1280, 1279, 576, 68),
-  wire: fc.constantFrom(true, true, false),
-  sealed: fc.constantFrom(true, true, false)
-})
+const span = ({ sources }: Alphabet): fc.Arbitrary<SpanSpec> =>
+  fc.record({
+    number: fc.constantFrom(0, 1, 2),
+    sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: ({ card }) => card }),
+    tunnels: fc.oneof(fc.constant([]), fc.uniqueArray(fc.constantFrom(...sources), { maxLength: 2 })),
+    mtu: fc.constantFrom<SpanSpec['mtu'][]>('auto', 'auto', 'auto', 1400, 9216, 1280, 1279, 576, 68),
+    wire: fc.constantFrom(true, true, false),
+    sealed: fc.constantFrom(true, true, false)
+  })
 
 const senders = fc.constantFrom<(readonly string[])[]>([], ['10.0.0.0/8'], ['10.0.0.0/8', '192.0.2.7'])
 
-export const fileSpec: fc.Arbitrary<FileSpec> = fc.record({
-  spans: fc.uniqueArray(span, { minLength: 1, maxLength: 2, selector: ({ number }) => number }),
-  dedicated: fc.oneof(fc.constant([]), fc.subarray([...cards])),
-  byAddress: fc.oneof(fc.constant([]), fc.subarray([...cards])),
-  senders: fc.record({ 0: senders, 1: senders })
-})
+const outputs = (alphabet: Alphabet): fc.Arbitrary<OutputSpec[]> =>
+  fc.uniqueArray(fc.record({ output: fc.constantFrom(...alphabet.outputs), span: fc.nat({ max: 1 }) }), {
+    minLength: 1,
+    maxLength: 2,
+    selector: ({ output }) => output
+  })
+
+/** Files for a kernel that has these tunnels. */
+export const fileSpec = (alphabet: Alphabet): fc.Arbitrary<FileSpec> =>
+  fc.record({
+    spans: fc.uniqueArray(span(alphabet), { minLength: 1, maxLength: 2, selector: ({ number }) => number }),
+    dedicated: fc.oneof(fc.constant([]), fc.subarray([...cards])),
+    byAddress: fc.oneof(fc.constant([]), fc.subarray([...cards])),
+    senders: fc.dictionary(fc.constantFrom(...alphabet.sources), senders),
+    outputs: fc.oneof(fc.constant([]), outputs(alphabet))
+  })
 
 export const spanNames = (name: Name, { spans }: FileSpec) => spans.map(({ number }) => `${name}${number}`)
 
@@ -80,17 +101,28 @@ export const cardsOf = ({ spans }: FileSpec): Card[] => [
   ...new Set(spans.flatMap(({ sources }) => sources.map(({ card }) => card)))
 ]
 
-/** The kernel has one link for an id and a port, whoever wants it. */
-const vxlanOf = (name: Name, tunnel: Tunnel) => ({ id: names.indexOf(name) * 10 + tunnel, port: 4789 })
-
-/** The name of the link that a tunnel ends in. */
-export function tunnelLink(name: Name, tunnel: Tunnel): string {
-  const { id: identifier, port } = vxlanOf(name, tunnel)
-  return tunnelName(name, { protocol: 'vxlan', ...plainTunnel, identifier, port })
+/** The links of all tunnels of a file. */
+export function tunnelLinks(name: Name, spec: FileSpec): string[] {
+  const ends = spec.spans.flatMap(({ tunnels }) => tunnels.map((one) => sourceLink(name, one)))
+  const sent = spec.spans.flatMap((_, index) => outputsOf(spec, index).filter((one) => one !== 'interface'))
+  return [...new Set([...ends, ...sent.map((one) => outputLink(name, one))])]
 }
 
-/** The links of all tunnels that a file may have. */
-export const allTunnels: readonly string[] = names.flatMap((name) => tunnels.map((tunnel) => tunnelLink(name, tunnel)))
+/** The links by which the frames of a file leave. */
+export function outputLinks(name: Name, spec: FileSpec): string[] {
+  return spec.spans.flatMap((_, index) => outputsOf(spec, index).map((one) => outputLink(name, one)))
+}
+
+/** The bridges of the spans whose frames leave. */
+export function spansWithOutputs(name: Name, spec: FileSpec): string[] {
+  return spanNames(name, spec).filter((_, index) => outputsOf(spec, index).length > 0)
+}
+
+/** The outputs of a span, of which it has none unless it is sealed. */
+function outputsOf({ spans, outputs }: FileSpec, index: number): Output[] {
+  const isHere = ({ span }: OutputSpec) => span % spans.length === index
+  return spans[index]?.sealed === true ? outputs.filter(isHere).map(({ output }) => output) : []
+}
 
 /** The file, in JSON, which is YAML. */
 export function writeFileSpec(name: Name, spec: FileSpec, macOf: (card: Card) => string): string {
@@ -103,21 +135,25 @@ export function writeFileSpec(name: Name, spec: FileSpec, macOf: (card: Card) =>
         ...(spec.dedicated.includes(card) && { dedicated: true })
       }
     ])
-  const spans = spec.spans.map(({ number, sources, tunnels, mtu, wire, sealed }) => [
-    `${name}${number}`,
-    {
-      sources: [
-        ...sources.flatMap((one) => writeSource(spec, one)),
-        ...tunnels.map((one) => ({
-          vxlan: vxlanOf(name, one),
-          ...(spec.senders[one].length > 0 && { from: spec.senders[one] })
-        }))
-      ],
-      mtu,
-      wire,
-      sealed
-    }
-  ])
+  const spans = spec.spans.map(({ number, sources, tunnels, mtu, wire, sealed }, index) => {
+    const outputs = outputsOf(spec, index)
+    return [
+      `${name}${number}`,
+      {
+        sources: [
+          ...sources.flatMap((one) => writeSource(spec, one)),
+          ...tunnels.map((one) => {
+            const from = spec.senders[one] ?? []
+            return { ...writeTunnel(name, one), ...(from.length > 0 && { from }) }
+          })
+        ],
+        ...(outputs.length > 0 && { outputs: outputs.map((one) => writeOutput(name, one)) }),
+        mtu,
+        wire,
+        sealed
+      }
+    ]
+  })
   return JSON.stringify({
     version: 1,
     name,

@@ -6,8 +6,8 @@ import { createLab } from '../../lab/lab.ts'
 import { expectSame, sortRoutes } from '../foreign-view.ts'
 import { searchWalks } from '../search.ts'
 import { bystander, cards, type HostState, hostState } from './host.ts'
-import { type Name, names } from './specs.ts'
 import { destroy, type Step, step, take } from './steps.ts'
+import { type Alphabet, type Name, names, outputCards, readAlphabet } from './tunnels.ts'
 import { World } from './world.ts'
 
 const PATIENCE_MS = 20_000
@@ -19,19 +19,27 @@ interface Walk {
   readonly leave: readonly Name[] | 'all'
 }
 
-const walk: fc.Arbitrary<Walk> = fc.record({
-  host: hostState,
-  steps: fc.array(step, { minLength: 2, maxLength: 8 }),
-  leave: fc.constantFrom<Walk['leave'][]>('all', ['a', 'b'], ['b', 'a'])
-})
+const walk = (alphabet: Alphabet, longest: number): fc.Arbitrary<Walk> =>
+  fc.record({
+    host: hostState,
+    steps: fc.array(step(alphabet), { minLength: 2, maxLength: longest }),
+    leave: fc.constantFrom<Walk['leave'][]>('all', ['a', 'b'], ['b', 'a'])
+  })
 
-/** Takes as many walks, each in a lab of its own. */
-export function takeWalks(count: number, usual: number): Promise<void> {
-  return searchWalks(walk, takeWalk, count, usual)
+/**
+ * Takes as many walks, each in a lab of its own.
+ *
+ * @param alphabet the tunnels of the walks: by default all that the kernel has.
+ * @param longest how many steps a walk has at most.
+ */
+export async function takeWalks(count: number, usual: number, alphabet?: Alphabet, longest = 8): Promise<void> {
+  return searchWalks(walk(alphabet ?? (await readAlphabet()), longest), takeWalk, count, usual)
 }
 
 async function takeWalk({ host, steps, leave }: Walk): Promise<void> {
-  const lab = await createLab({ cables: [...cards, bystander].map((card) => ({ card })) })
+  const lab = await createLab({
+    cables: [...cards, bystander, ...Object.values(outputCards)].map((card) => ({ card }))
+  })
   try {
     const world = await World.create(lab, host)
     try {
