@@ -15,13 +15,14 @@ import {
   parsePcap,
   writePcap
 } from '../lab/frames/frames.ts'
+import { findProgram } from '../lab/programs.ts'
 
 const frame = (payload: Payload) => ether('02:00:00:00:0a:02', '02:00:00:00:57:01', payload)
 
 /** The frames that a mirror copies. */
 async function copied(filter: readonly string[], frames: readonly Buffer[]): Promise<Buffer[]> {
   const expression = filter.map((one) => `not (${one})`).join(' and ')
-  const { stdout } = await execa('tcpdump', ['-r', '-', '-w', '-', '--', expression], {
+  const { stdout } = await execa(findProgram('tcpdump'), ['-r', '-', '-w', '-', '--', expression], {
     input: writePcap(frames),
     encoding: 'buffer'
   })
