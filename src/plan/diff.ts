@@ -8,8 +8,11 @@ export interface Conflict<R extends Resource> {
   readonly desired: R
 }
 
-/** What happens to the resources, as `KIND ID`, that others depend on. */
-export type Fates = ReadonlyMap<string, 'replace' | 'remove'>
+/** What happens to a resource that others depend on. */
+export type Fate = 'create' | 'replace' | 'remove'
+
+/** The fates of resources, as `KIND ID`. */
+export type Fates = ReadonlyMap<string, Fate>
 
 /**
  * Compares the live resources of one kind with the desired ones. A foreign thing in the place of a desired resource is a
@@ -40,10 +43,10 @@ export function diff<R extends Resource>(
   }
   for (const before of live) {
     if (desiredIds.has(before.id)) continue
-    const fate = fateOf(kind.hangsOn, before, fates)
     if (before.owner === 'ours' || before.owner === 'adopted')
       changes.push({ action: 'remove', before, reason: 'no longer needed' })
-    else if (fate !== undefined) changes.push({ action: 'remove', before, reason: 'what it depends on is removed' })
+    else if (isLostWith(kind, before, fates))
+      changes.push({ action: 'remove', before, reason: 'what it depends on is removed' })
   }
   return { changes, conflicts }
 }
@@ -54,8 +57,8 @@ function differing<R extends Resource>(kind: Kind<R>, before: R, after: R): (key
 
 function compare<R extends Resource>(kind: Kind<R>, before: R, after: R, fates: Fates): Change<R> | null {
   const fields = differing(kind, before, after)
-  const isLost = fateOf(kind.hangsOn, before, fates) !== undefined
-  if (isLost) return { action: 'replace', before, after, fields, reason: 'what it depends on is recreated' }
+  if (isLostWith(kind, before, fates))
+    return { action: 'replace', before, after, fields, reason: 'what it depends on is recreated' }
   if (fields.some((key) => kind.fields[key]?.immutable)) {
     return { action: 'replace', before, after, fields, reason: 'it cannot be changed in place' }
   }
@@ -65,6 +68,12 @@ function compare<R extends Resource>(kind: Kind<R>, before: R, after: R, fates: 
 /** The keys of the kind's table, in its order. */
 export function comparedFields<R extends Resource>(kind: Kind<R>): (keyof R & string)[] {
   return keysOf(kind.fields)
+}
+
+/** Whether the kernel takes a live resource away with what it hangs on. */
+function isLostWith<R extends Resource>({ hangsOn }: Kind<R>, before: R, fates: Fates): boolean {
+  const fate = fateOf(hangsOn, before, fates)
+  return fate === 'replace' || fate === 'remove'
 }
 
 /** What happens to the resource that another one is on, or hangs on; undefined: nothing does, or there is no such. */

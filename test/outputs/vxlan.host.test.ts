@@ -88,6 +88,7 @@ const heard = () => lab.captureLink('in0', { direction: 'in', expression: `ether
 test('another host gets each frame once, also where the source carries the tunnel; a destroy leaves nothing', async () => {
   await write(usual)
   const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'])
+  expect(stdout).toMatch(/\+ +output +vxlan 42 → span0 +every frame/)
   expect(stdout).toMatch(/\+ +tunnel +vxlan-\w+ +vxlan 42, UDP port 4789, remote 10\.50\.0\.1; .* firewall .* out/)
   expect(stdout).toContain(
     'not (greater 35 and ip[0] == 0x45 and ip dst host 10.50.0.1 and ip[9] == 17 and (ip[6:2] & 0x1fff != 0 or ip[22:2] == 4789)) and not ('

@@ -2,7 +2,7 @@ import { diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
-import type { DesiredOutput, DesiredState } from '../desired-state.ts'
+import type { DesiredOutput, DesiredState, DesiredTunnel } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { isOutputOf, outputHandle, type PortOrigin } from '../marks.ts'
@@ -52,7 +52,9 @@ export const output: Kind<Output> = {
     return desired.spans.flatMap((span) =>
       span.outputs.flatMap((one) => {
         const link = host.linkOf(one.device)
-        return link === undefined ? [] : [desireOutput(state, span, one, link, liveById.get(link.name))]
+        if (link !== undefined) return desireOutput(state, span, one, link, liveById.get(link.name))
+        const tunnel = span.tunnels.find(({ name, way }) => name === one.device && way === 'out')
+        return tunnel === undefined ? [] : desireOnTunnel(desired, span, one, tunnel)
       })
     )
   },
@@ -93,6 +95,36 @@ export function outputMtu(mtu: number, link: Link, host: HostIndex): number {
   return sentMtu ?? Math.min(enough, largestMtu, host.linkAt(lower)?.mtu ?? enough)
 }
 
+/** What an output is like, whatever its link is. */
+const attachedPort = {
+  up: true,
+  isolated: true,
+  learning: false,
+  flooding: true,
+  ipv6: false,
+  ownMacEntry: false,
+  seal: 'sealed'
+} as const
+
+/** An output whose link this plan makes first: its steps are known once that is read. */
+function desireOnTunnel(
+  { owner }: DesiredState,
+  span: { readonly name: string; readonly mtu: number },
+  { device: id, name, item, origin }: DesiredOutput,
+  tunnel: DesiredTunnel
+): Output {
+  const mtu = tunnelKindOf(tunnel).sentMtu ?? Math.max(span.mtu, smallestIpv6Mtu)
+  return {
+    ...{ kind: 'output', id, name, item, origin, isMade: true, spans: [span.name], owner: 'ours' },
+    ...usualPort,
+    ...{ master: span.name, attached: true, mac: '', mtu },
+    ...attachedPort,
+    handle: outputHandle(owner, id),
+    original: { ...usualPort, mtu, wasPort: false },
+    ...{ inUse: false, qdiscInUse: false, bridgeStays: false }
+  }
+}
+
 function desireOutput(
   { desired, host }: ObservedState,
   span: { readonly name: string; readonly mtu: number },
@@ -110,13 +142,7 @@ function desireOutput(
     master: span.name,
     attached: true,
     mtu: outputMtu(span.mtu, link, host),
-    up: true,
-    isolated: true,
-    learning: false,
-    flooding: true,
-    ipv6: false,
-    ownMacEntry: false,
-    seal: 'sealed'
+    ...attachedPort
   }
 }
 
