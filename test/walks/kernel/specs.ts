@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { type Card, cards } from './host.ts'
 import {
   type Alphabet,
+  choosesSenders,
   type Name,
   names,
   type Output,
@@ -143,7 +144,7 @@ export function writeFileSpec(name: Name, spec: FileSpec, macOf: (card: Card) =>
         sources: [
           ...sources.flatMap((one) => writeSource(spec, one)),
           ...tunnels.map((one) => {
-            const from = spec.senders[one] ?? []
+            const from = choosesSenders(one) ? (spec.senders[one] ?? []) : []
             return { ...writeTunnel(name, one), ...(from.length > 0 && { from }) }
           })
         ],

@@ -45,6 +45,9 @@ export const writeTunnel = (name: Name, source: Source): object => sources[sourc
 /** The output as the file of a name has it. */
 export const writeOutput = (name: Name, output: Output): object => outputs[output](name)
 
+/** Whether a file can choose who sends into it: with `remote`, there is one sender already. */
+export const choosesSenders = (source: Source): boolean => source !== 'gretap 1'
+
 const protocolOf = (one: Source | Output) => one.split(' ')[0]
 
 /** What of it a kernel with these tunnels has. */
