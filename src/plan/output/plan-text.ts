@@ -126,9 +126,16 @@ function waitRow({ kind, title, diagnostic }: Plan['waiting'][number]): Row {
 /** The plan as a script for sh(1) that does the same. */
 export function renderCommands(plan: Plan): string {
   const lines = orderStages(plan.changes).flatMap(({ stage }) => stage.steps.map((step) => shellLine(commandOf(step))))
-  const later = plan.changes.some(({ kind, action }) => kind === 'sensor' && action !== 'remove' && action !== 'update')
-    ? ["# Docker creates the sensors' ports only now. To print the commands that seal them: spanplan plan --commands"]
-    : []
+  const makesPorts = plan.changes.some(
+    ({ kind, action }) => kind === 'sensor' && action !== 'remove' && action !== 'update'
+  )
+  const rest = [
+    ...(makesPorts ? ["Docker creates the sensors' ports only now. To print the commands that seal them"] : []),
+    ...(plan.changes.some(({ stages }) => stages.length === 0)
+      ? ['The outputs get their interfaces only now. To print the commands that put these on the bridge']
+      : [])
+  ]
+  const later = rest.map((what) => `# ${what}: spanplan plan --commands`)
   return `${['#!/bin/sh', 'set -eu', ...lines, ...later].join('\n')}\n`
 }
 
