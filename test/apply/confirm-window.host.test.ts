@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { failAt, wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { labEnvironment, projectRoot } from '../lab/programs.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
@@ -100,6 +100,14 @@ test('neither, it is taken back when the time is over', async () => {
   const { stderr } = await spanplan(lab, ['apply', '--rollback-after', '100ms'], 5)
   expect(stderr).toContain('not confirmed in time')
   expect(await lab.snapshotText()).toBe(first)
+})
+
+test('what could not be made is told before somebody decides', async () => {
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}, {vxlan: {id: 42}}]}}')
+  const { options } = await wrapPrograms(lab, { ip: failAt('vxlan-.* up') })
+  const { stdout, stderr } = await spanplan(lab, ['apply', '--rollback-after', '100ms'], 5, options)
+  expect(stdout).toMatch(/; \d failed\./)
+  expect(stderr).toMatch(/warning: nothing comes out of vxlan 42[\s\S]*not confirmed in time/)
 })
 
 test('it tells a program', async () => {

@@ -83,16 +83,22 @@ async function endAtTerminal(
   target: Target,
   milliseconds: number,
   install: Installation | null,
-  { first, unverified }: ApplyResult,
+  result: ApplyResult,
   applied: Applied
 ): Promise<boolean> {
-  if (unverified !== null) warn(session, unverified.diagnostics)
+  const { first } = result
+  warnOfFailures(session, result)
   const id = makeWindowId()
   const exclusively: Exclusively = (work) => work()
   const locking = { exclusively, meanwhile: exclusively, onConfirmed: () => undefined }
   const prompt = (until: Date, withdrawn: AbortSignal) => askToConfirm(session, { id, until }, withdrawn)
   await confirmOrRollBack({ ...applied, ...locking, id, target, first, install }, milliseconds, prompt, applied.signal)
   return printConfirmed(session, id, install)
+}
+
+/** What a person has to know who is to confirm the changes: an apply ends with it as errors only afterwards. */
+function warnOfFailures(session: Session, { unverified, leftOut }: ApplyResult): void {
+  warn(session, [...(unverified?.diagnostics ?? []), ...leftOut.map(({ diagnostic }) => diagnostic)])
 }
 
 /** Returns whether a file was installed. */
@@ -117,9 +123,10 @@ function detachedEnding(session: Session, target: Target, milliseconds: number, 
       return view
     },
     failed: fail,
-    end: async ({ first, unverified }, { progress, lock }) => {
+    end: async (result, { progress, lock }) => {
+      const { first } = result
       if (window === null) return false
-      if (unverified !== null) warn(session, unverified.diagnostics)
+      warnOfFailures(session, result)
       try {
         await handOver(window)
       } catch (error) {
