@@ -423,7 +423,7 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex, fates
   const subject = subjectOf(kind, resource, span)
   const isMadeAgain = 'before' in change && 'after' in change && isRecreated(kind, change)
   const recreated = isMadeAgain ? kind.replaceNote?.(change.before, change.after) : undefined
-  const isMade = change.action === 'create' || isRecreated(kind, change)
+  const isMade = change.action === 'create' || (change.action !== 'remove' && isRecreated(kind, change))
   const created = isMade ? kind.createNote?.(change.after) : undefined
   const adopted = change.action === 'adopt' ? kind.adoptNote : undefined
   // Podman has a client of its own, in whose words a step is shown.
