@@ -1,7 +1,8 @@
 /** A host that others send mirrors to in tunnels of VXLAN: from the switch, by devices of these names. */
 import type Docker from 'dockerode'
 import { BROADCAST, ether, filler } from './frames/frames.ts'
-import { type Argv, createLab, type Lab } from './lab.ts'
+import { createLab, type Lab } from './lab.ts'
+import { runnersOf } from './restored.ts'
 import { expectRestored, listen, spanplan, writeSpans } from './spans.ts'
 
 const senders = {
@@ -42,8 +43,7 @@ export async function createTunnelLab(): Promise<TunnelLab> {
   const lab = await createLab({ docker: true })
   const suricata = await lab.startListener('suricata')
   const zeek = await lab.startListener('zeek')
-  const onSwitch = (command: string) => lab.run(wordsOf(command), { on: 'switch' })
-  const onHost = (command: string) => lab.run(wordsOf(command))
+  const { onHost, onSwitch } = runnersOf(() => lab)
   await onSwitch('ip addr add 10.50.0.1/24 dev sw0')
   await onHost('ip addr add 10.50.0.2/24 dev ens192')
   await onSwitch('ip addr add fd50::1/64 dev sw0 nodad')
@@ -75,9 +75,4 @@ export async function createTunnelLab(): Promise<TunnelLab> {
       return heard.map((one) => one.frames.map(({ length }) => devices[length - 100] ?? ''))
     }
   }
-}
-
-function wordsOf(command: string): Argv {
-  const [program = '', ...words] = command.split(' ')
-  return [program, ...words]
 }

@@ -1,10 +1,11 @@
 /** An interface as an output: a tool at the other end of its cable gets every frame of the span once, and can send nothing. */
 import type Docker from 'dockerode'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { ALL_HOSTS_GROUP, arp, BROADCAST, ether, filler, LLDP_GROUP, STP_GROUP } from '../lab/frames/frames.ts'
-import { type Argv, createLab, type Lab } from '../lab/lab.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { restoreAfterEach, runnersOf } from '../lab/restored.ts'
 import {
   expectConverged,
   expectFrames,
@@ -20,16 +21,11 @@ import {
 let lab: Lab
 let suricata: Docker.Container
 let zeek: Docker.Container
-let before: string
 
 const stranger = '02:00:00:00:57:01'
 const toolsOwn = '02:00:00:00:57:02'
 
-const wordsOf = (command: string): Argv => {
-  const [program = '', ...words] = command.split(' ')
-  return [program, ...words]
-}
-const onHost = (command: string) => lab.run(wordsOf(command))
+const { onHost } = runnersOf(() => lab)
 
 beforeAll(async () => {
   lab = await createLab({
@@ -44,13 +40,7 @@ beforeAll(async () => {
 })
 afterAll(() => lab?.close())
 
-beforeEach(async () => {
-  before = await lab.snapshotText()
-})
-afterEach(async () => {
-  await spanplan(lab, ['destroy', '--all', '--yes'])
-  await expectRestored(lab, before)
-})
+const before = restoreAfterEach(() => lab)
 
 /** Writes a span that copies ens192 and has these outputs and sensors. */
 const write = (outputs: string, sensors = '', rest = '') =>
@@ -116,7 +106,7 @@ test('an output of a span with a small mtu is given back with what was set of it
   await expectConverged(lab)
   await expectHeard()
   await spanplan(lab, ['destroy', '--all', '--yes'])
-  await expectRestored(lab, before)
+  await expectRestored(lab, before())
 })
 
 test('nothing that the tool sends gets anywhere', async () => {

@@ -1,21 +1,16 @@
 /** The kernel has one link for an id: a tunnel that was an output becomes a source, or the other way round, and back. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BROADCAST, ether, filler } from '../lab/frames/frames.ts'
-import { type Argv, createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, expectFrames, expectRestored, spanplan, writeSpans } from '../lab/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { restoreAfterEach, runnersOf } from '../lab/restored.ts'
+import { expectConverged, expectFrames, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
-let before: string
 
 const stranger = '02:00:00:00:57:01'
 const frame = ether(BROADCAST, stranger, filler(100))
 
-const wordsOf = (command: string): Argv => {
-  const [program = '', ...words] = command.split(' ')
-  return [program, ...words]
-}
-const onSwitch = (command: string) => lab.run(wordsOf(command), { on: 'switch' })
-const onHost = (command: string) => lab.run(wordsOf(command))
+const { onHost, onSwitch } = runnersOf(() => lab)
 
 const [source, output] = ['vxlan: {id: 7}', 'vxlan: {id: 7, remote: 10.50.0.1}']
 
@@ -31,13 +26,7 @@ beforeAll(async () => {
 })
 afterAll(() => lab?.close())
 
-beforeEach(async () => {
-  before = await lab.snapshotText()
-})
-afterEach(async () => {
-  await spanplan(lab, ['destroy', '--all', '--yes'])
-  await expectRestored(lab, before)
-})
+restoreAfterEach(() => lab)
 
 /** A span that always has a source and an output besides. */
 const write = (sources: string, outputs = '') =>

@@ -1,5 +1,5 @@
 /** A VXLAN as an output: another host gets every frame of the span once, and never what the tunnel itself sends. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
 import {
   ALL_HOSTS_GROUP,
@@ -13,29 +13,16 @@ import {
   LLDP_GROUP,
   STP_GROUP
 } from '../lab/frames/frames.ts'
-import { type Argv, createLab, type Lab } from '../lab/lab.ts'
-import {
-  expectConverged,
-  expectFrames,
-  expectRefusal,
-  expectRestored,
-  spanplan,
-  until,
-  writeSpans
-} from '../lab/spans.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { restoreAfterEach, runnersOf } from '../lab/restored.ts'
+import { expectConverged, expectFrames, expectRefusal, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
-let before: string
 
 const stranger = '02:00:00:00:57:01'
 const nobody = '02:00:00:00:0a:02'
 
-const wordsOf = (command: string): Argv => {
-  const [program = '', ...words] = command.split(' ')
-  return [program, ...words]
-}
-const onSwitch = (command: string) => lab.run(wordsOf(command), { on: 'switch' })
-const onHost = (command: string) => lab.run(wordsOf(command))
+const { onHost, onSwitch } = runnersOf(() => lab)
 
 beforeAll(async () => {
   lab = await createLab({ cables: [{ card: 'ens192', mtu: 1500 }] })
@@ -50,13 +37,7 @@ beforeAll(async () => {
 })
 afterAll(() => lab?.close())
 
-beforeEach(async () => {
-  before = await lab.snapshotText()
-})
-afterEach(async () => {
-  await spanplan(lab, ['destroy', '--all', '--yes'])
-  await expectRestored(lab, before)
-})
+restoreAfterEach(() => lab)
 
 const write = (vxlan: string, source = 'interface: ens192') =>
   writeSpans(lab, `spans: {span0: {sources: [{${source}}], outputs: [{vxlan: {${vxlan}}}]}}`)

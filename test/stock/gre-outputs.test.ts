@@ -1,16 +1,16 @@
 /** What leaves over GRE, as only Debian's own kernel can send it: gretap, and the three types of ERSPAN. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { keysOf } from '../../src/keys.ts'
 import { kindsFor } from '../lab/frames/every-kind.ts'
 import { BROADCAST, ether, filler, ipv4Ping, ipv4Udp, qinq, vlan } from '../lab/frames/frames.ts'
 import type { Capture } from '../lab/frames/tcpdump.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, expectRestored, macOf, spanplan, writeSpans } from '../lab/spans.ts'
+import { restoreAfterEach } from '../lab/restored.ts'
+import { expectConverged, macOf, spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
-let before: string
 
 const stranger = '02:00:00:00:67:01'
 const nobody = '02:00:00:00:0a:02'
@@ -59,13 +59,7 @@ beforeAll(async () => {
 afterAll(() => lab?.close())
 
 // With the module come gre0, gretap0 and erspan0, which stay.
-beforeEach(async () => {
-  before = await lab.snapshotText()
-})
-afterEach(async () => {
-  await spanplan(lab, ['destroy', '--all', '--yes'])
-  await expectRestored(lab, before)
-})
+restoreAfterEach(() => lab)
 
 const outputs = names.map((name) => `{${receivers[name].output}}`).join(', ')
 

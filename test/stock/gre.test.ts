@@ -1,15 +1,15 @@
 /** Mirrors that come over GRE, as only Debian's own kernel can take them: gretap, and the three types of ERSPAN. */
 import type Docker from 'dockerode'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { keysOf } from '../../src/keys.ts'
 import { everyKind } from '../lab/frames/every-kind.ts'
 import { BROADCAST, ether, filler, ipv4Gre } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
+import { restoreAfterEach } from '../lab/restored.ts'
 import {
   expectConverged,
   expectFramesInAnyOrder,
   expectRefusal,
-  expectRestored,
   listen,
   macOf,
   spanplan,
@@ -19,7 +19,6 @@ import {
 let lab: Lab
 let suricata: Docker.Container
 let zeek: Docker.Container
-let before: string
 
 const stranger = '02:00:00:00:67:01'
 
@@ -64,13 +63,7 @@ beforeAll(async () => {
 afterAll(() => lab?.close())
 
 // With the module come gre0, gretap0 and erspan0, which stay.
-beforeEach(async () => {
-  before = await lab.snapshotText()
-})
-afterEach(async () => {
-  await spanplan(lab, ['destroy', '--all', '--yes'])
-  await expectRestored(lab, before)
-})
+restoreAfterEach(() => lab)
 
 const write = (...sources: string[]) =>
   writeSpans(lab, `spans: {span0: {sources: [${sources.map((one) => `{${one}}`)}], sensors: [suricata, zeek]}}`)
