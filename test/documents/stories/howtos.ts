@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { parse } from 'yaml'
 import * as z from 'zod'
-import { type Stories, type Story, spansYaml } from './document.ts'
+import { ether, filler } from '../../lab/frames/frames.ts'
+import { expectFrames, interfacesOf, listen } from '../../lab/spans.ts'
+import { blocks, type Stories, type Story, spansYaml } from './document.ts'
 import { moveToSpanplan } from './move-to-spanplan.ts'
 import { frame, type Reader } from './reader.ts'
 
@@ -14,6 +16,12 @@ const manifest = z.object({ version: z.string() }).parse(JSON.parse(readFileSync
 const showsFrames: Story<Reader> = async (reader, block = '') => {
   await reader.run('spanplan apply')
   expect(await runUnderTraffic(reader, block)).toMatch(/02:00:00:00:0a:01 > ff:ff:ff:ff:ff:ff/)
+}
+
+/** The network that Compose makes for a project. */
+async function makeShop({ lab }: Reader): Promise<void> {
+  const labels = { 'com.docker.compose.project': 'shop', 'com.docker.compose.network': 'default' }
+  await lab.docker.createNetwork({ Name: 'shop_default', Labels: labels })
 }
 
 export const howtos: Stories<Reader> = {
@@ -251,6 +259,31 @@ export const howtos: Stories<Reader> = {
       for (const block of blocks) await reader.run(block)
       await reader.expectConverged()
       await reader.expectFrames('ids-suricata-1', 'ids-zeek-1')
+    }
+  },
+
+  'docs/howto/tap-compose.md': {
+    'Choose what is copied': async (reader, list = '') => {
+      await makeShop(reader)
+      expect(await reader.run(list)).toContain('shop_default')
+    },
+
+    'Apply it': async (reader, block = '') => {
+      await makeShop(reader)
+      const sensor = await reader.lab.startListener('suricata')
+      const file = blocks.find(
+        ({ document, language }) => document === 'docs/howto/tap-compose.md' && language === 'yaml'
+      )
+      await writeFile(join(reader.clone, 'shop.yaml'), file?.text ?? '')
+      expect(await reader.run(block)).toContain('shop_default')
+      const api = await reader.lab.startSensor('shop-api-1', { NetworkMode: 'shop_default' })
+      const web = await reader.lab.startSensor('shop-web-1', { NetworkMode: 'shop_default' })
+      await reader.run(block)
+      const [{ mac = '' } = {}] = await interfacesOf(web)
+      const said = ether(mac, '02:00:00:00:57:01', filler(200))
+      const capture = await listen(reader.lab, sensor, { expression: 'ether src 02:00:00:00:57:01' })
+      await reader.lab.sendFrom(api, 'eth0', [said])
+      await expectFrames(capture, { said })
     }
   },
 

@@ -122,6 +122,8 @@ export class Reader {
     await this.run('spanplan destroy --all')
     const containers = await this.lab.docker.listContainers({ all: true })
     for (const { Id } of containers) await this.lab.docker.getContainer(Id).remove({ force: true })
+    const networks = await this.lab.docker.listNetworks({ filters: { label: ['com.docker.compose.project'] } })
+    for (const { Id } of networks) await this.lab.docker.getNetwork(Id).remove()
     await rm(join(this.root, 'etc/spanplan'), { recursive: true, force: true })
   }
 
