@@ -110,7 +110,7 @@ export interface DoctorReadings extends DoctorRequest {
   readonly docker: DockerReading
   readonly host: Known<HostIndex>
   readonly managers: Known<readonly ManagerReading[]>
-  /** What the chains of nftables let in. */
+  /** What the chains of nftables let in and out. */
   readonly firewall: Known<Firewall>
   /** The packet sockets of this network namespace that get every frame. */
   readonly listeners: Known<readonly PacketListener[]>

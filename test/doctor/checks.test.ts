@@ -565,13 +565,14 @@ test('what a person reads: 100 columns at most, but for commands, and nothing th
 })
 
 describe('the firewall', () => {
-  const targetOf = (source: string) => {
-    const spec = load(`version: 1\nspans: {span0: {sources: [{${source}}]}}`)
+  const targetOf = (source: string, more = '') => {
+    const spec = load(`version: 1\nspans: {span0: {sources: [{${source}}]${more}}}`)
     return makeTarget(spec, { scope: { name: spec.name, spans: everySpan }, deferDocker: false, subnetSeed: '' })
   }
   const target = targetOf('vxlan: {id: 42}')
-  const chain = (table: string, name: string) => ({
-    chain: { family: 'inet', table, name, type: 'filter', hook: 'input', prio: 0, policy: 'drop' }
+  const sending = (output: string) => targetOf('interface: ens192', `, outputs: [{${output}}]`)
+  const chain = (table: string, hook: string) => ({
+    chain: { family: 'inet', table, name: hook, type: 'filter', hook, prio: 0, policy: 'drop' }
   })
   const ufw = [{ chain: { family: 'ip', table: 'filter', name: 'ufw-user-input' } }]
   const gre = 'gretap: {local: 192.0.2.1}'
@@ -587,7 +588,7 @@ describe('the firewall', () => {
     expect(found({ file: { state: 'valid', target: targetOf(source) }, firewall })).toEqual([
       ['firewall', 'warning', command]
     ])
-    // No source of that file is a tunnel.
+    // Neither a source nor an output of that file is a tunnel.
     expect(found({ firewall })).toEqual([])
   })
 
@@ -623,8 +624,88 @@ describe('the firewall', () => {
     expect(messages('vxlan: {id: 42}, from: [10.60.0.1]')).toEqual([expect.stringMatching(/^ok: each chain of/)])
   })
 
+  const vxlan = 'vxlan: {id: 42, remote: 192.0.2.9}'
+  const vxlan6 = 'vxlan: {id: 42, remote: "2001:db8::9", port: 8472}'
+  const greOut = 'gretap: {remote: 192.0.2.9}'
+  test.each([
+    [vxlan, 'filter', [], 'nft insert rule inet filter output ip daddr 192.0.2.9 udp dport 4789 accept'],
+    [vxlan6, 'filter', [], 'nft insert rule inet filter output ip6 daddr 2001:db8::9 udp dport 8472 accept'],
+    [vxlan, 'firewalld', [], 'nft insert rule inet firewalld output ip daddr 192.0.2.9 udp dport 4789 accept'],
+    [vxlan, 'filter', ufw, 'ufw allow out 4789/udp'],
+    [greOut, 'filter', [], 'nft insert rule inet filter output ip daddr 192.0.2.9 meta l4proto gre accept'],
+    [greOut, 'filter', ufw, 'ufw allow out proto gre from any to 192.0.2.9']
+  ])('for the output %s, of the table %s is told what lets it out', (output, table, more, command) => {
+    const firewall = { known: parseFirewall({ nftables: [chain(table, 'output'), ...more] }) }
+    const file = { state: 'valid', target: sending(output) } as const
+    expect(found({ file, firewall })).toEqual([['firewall', 'warning', command]])
+    // What leaves does not pass the chains of what comes, and the other way round.
+    const inbound = { known: parseFirewall({ nftables: [chain(table, 'input'), ...more] }) }
+    expect(found({ file, firewall: inbound })).toEqual([])
+    expect(found({ file: { state: 'valid', target }, firewall })).toEqual([])
+  })
+
+  const messagesOf = (more: Partial<DoctorReadings>) =>
+    runChecks(readingsWith(more))
+      .filter(({ id }) => id === 'firewall')
+      .map(({ result, message }) => `${result}: ${message}`)
+
+  test('is looked at for sources and outputs, each by itself', () => {
+    const both = (output: string) =>
+      ({ state: 'valid', target: targetOf('vxlan: {id: 7}', `, outputs: [{${output}}]`) }) as const
+    const firewall = { known: parseFirewall({ nftables: [chain('filter', 'postrouting')] }) }
+    const letIn = 'ok: each chain of nftables lets in what senders send into a tunnel'
+    const where = 'the chain postrouting of the table inet filter'
+    const lost = "span span0 sends nothing by it. What lasts is what the firewall's own files say"
+    expect(messagesOf({ file: both(vxlan), firewall })).toEqual([
+      letIn,
+      `warning: ${where} drops what leaves to UDP port 4789 of 192.0.2.9: ${lost}`
+    ])
+    expect(messagesOf({ file: both(greOut), firewall })).toEqual([
+      letIn,
+      `warning: ${where} drops all that leaves with GRE to 192.0.2.9: ${lost}`
+    ])
+    expect(messagesOf({ file: both(greOut) })).toEqual([letIn, 'ok: each chain of nftables lets out what outputs send'])
+  })
+
+  test('that lets out by one interface, or from one address: the way to the other host and its own address tell', () => {
+    const rule = (left: object, right: string) => ({
+      rule: {
+        ...{ family: 'inet', table: 'filter', chain: 'output', handle: 7 },
+        expr: [{ match: { op: '==', left, right } }, { accept: null }]
+      }
+    })
+    const oifname = rule({ meta: { key: 'oifname' } }, 'ens192')
+    const own = { family: 'inet', address: '192.0.2.1', prefix: 24, automatic: false } as const
+    const addressed = {
+      ...converged,
+      links: converged.links.map((link) => (link.name === 'ens192' ? { ...link, addresses: [own] } : link))
+    }
+    const results = (entry: object, device: string | null, output = vxlan, local: string | null = null) => {
+      const host = indexHost({ ...addressed, ways: [{ remote: '192.0.2.9', local, device }] })
+      const firewall = { known: parseFirewall({ nftables: [chain('filter', 'output'), entry] }) }
+      const file = { state: 'valid', target: sending(output) } as const
+      return messagesOf({ file, firewall, host: { known: host } }).map((one) => one.split(' (')[0])
+    }
+    const well = 'ok: each chain of nftables lets out what outputs send'
+    const unsure =
+      'unknown: whether the chain output of the table inet filter lets out what leaves to UDP port 4789 of 192.0.2.9 is not certain: see the rule with the handle 7'
+    expect(results(oifname, 'ens192')).toEqual([well])
+    expect(results(oifname, 'span0')).toEqual([expect.stringMatching(/^warning: /)])
+    expect(results(oifname, null)).toEqual([unsure])
+    const saddrIs = (address: string) => rule(saddr, address)
+    expect(results(saddrIs('192.0.2.1'), 'ens192', 'vxlan: {id: 42, remote: 192.0.2.9, local: 192.0.2.1}')).toEqual([
+      well
+    ])
+    expect(results(saddrIs('192.0.2.2'), 'ens192', 'vxlan: {id: 42, remote: 192.0.2.9, local: 192.0.2.1}')).toEqual([
+      expect.stringMatching(/^warning: /)
+    ])
+    expect(results(saddrIs('192.0.2.7'), 'ens192')).toEqual([expect.stringMatching(/^warning: /)])
+  })
+
   test('that cannot be read is not guessed', () => {
-    const firewall = { unknown: 'what the firewall lets in is not known' }
-    expect(found({ file: { state: 'valid', target }, firewall })).toEqual([['firewall', 'unknown', null]])
+    const firewall = { unknown: 'what the firewall lets in and out is not known' }
+    for (const one of [target, sending(vxlan), targetOf('vxlan: {id: 7}', `, outputs: [{${vxlan}}]`)]) {
+      expect(found({ file: { state: 'valid', target: one }, firewall })).toEqual([['firewall', 'unknown', null]])
+    }
   })
 })

@@ -1,5 +1,6 @@
 /** A VXLAN as an output: another host gets every frame of the span once, and never what the tunnel itself sends. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { examine, findingsOf } from '../lab/commands/doctor.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import {
   ALL_HOSTS_GROUP,
@@ -85,6 +86,24 @@ test('another host gets each frame once, also where the source carries the tunne
   const { stdout: status } = await spanplan(lab, ['status', '--for', '1s'])
   expect(status).toMatch(/ {2}output +vxlan 42 /)
   expect(status).toContain('span0: healthy')
+})
+
+test('a firewall that keeps in what the tunnel sends: the command of the doctor lets it out', async () => {
+  const rules = 'type filter hook output priority filter; policy drop; icmpv6 type { nd-neighbor-solicit } accept;'
+  await lab.run(['nft', '-f', '-'], { input: `table inet filter { chain output { ${rules} }; }` })
+  await write(usual)
+  await spanplan(lab, ['apply', '--yes'])
+  const all = await heard()
+  await lab.send([frames.broadcast])
+  const [{ message, command } = { message: '', command: null }] = findingsOf(await examine(lab), 'firewall', 'warning')
+  expect(message).toContain('the chain output of the table inet filter drops what leaves to UDP port 4789 of 10.50.0.1')
+  await lab.run(['sh', '-c', command ?? 'false'])
+  await lab.send([frames.multicast])
+  await expectFrames(all, { multicast: frames.multicast })
+  expect(findingsOf(await examine(lab), 'firewall', 'ok')).toMatchObject([
+    { message: 'each chain of nftables lets out what outputs send' }
+  ])
+  await onHost('nft delete table inet filter')
 })
 
 test('of what is too large for the way, IPv6 and IPv4 that must not be fragmented do not leave, and the plan says so', async () => {

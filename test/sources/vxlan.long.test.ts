@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { findBarriers, parseFirewall } from '../../src/host/nftables/firewall.ts'
+import type { Passage } from '../../src/host/nftables/passage.ts'
 import { examine, findingsOf } from '../lab/commands/doctor.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import {
@@ -449,8 +450,15 @@ describe('a firewall of the host', () => {
       await lab.run(['nft', '-f', '-'], { input: `flush ruleset\n${writeRuleset(rules)}` })
       const firewall = parseFirewall(JSON.parse(await onHost('nft -j list ruleset')))
       const place = { receivers: ['10.50.0.2'], interfaces: ['ens192'], devices: ['ens192'] }
-      const arrival = { family: 'inet', protocol: 'udp', port: 4789, sender: '10.50.0.1', ...place } as const
-      const barriers = findBarriers(firewall, arrival)
+      const passage: Passage = {
+        way: 'in',
+        family: 'inet',
+        protocol: 'udp',
+        port: 4789,
+        senders: ['10.50.0.1'],
+        ...place
+      }
+      const barriers = findBarriers(firewall, passage)
       expect(barriers.filter(({ isClosed }) => !isClosed)).toEqual([])
       if (barriers.length === 0) open.push(name)
       const earlier = await received()

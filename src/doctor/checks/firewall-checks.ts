@@ -1,34 +1,53 @@
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Arrival, Datagram } from '../../host/nftables/arrival.ts'
 import { type Barrier, type BaseChain, type Firewall, findBarriers } from '../../host/nftables/firewall.ts'
+import type { Datagram, Passage } from '../../host/nftables/passage.ts'
 import { shellLine } from '../../host/quote-command.ts'
+import type { Link } from '../../host/snapshot.ts'
+import { outputKindOf } from '../../resources/outputs/registry.ts'
 import { findInterface, matchOf } from '../../resources/sources/find-interface.ts'
 import { hostKindOf } from '../../resources/sources/registry.ts'
-import { isUnicast } from '../../spec/sources/tunnel-spec.ts'
+import { isUnicast, type TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { familyOf } from '../../spec/values/ip-address.ts'
 import { type Check, type Finding, ok, orOk, unknown, warning, whenKnown } from '../finding.ts'
 
-/** What senders send to this host has to pass each of its chains, also those of other programs than the host's firewall. */
+/** What the findings say of what comes to this host, and of what it sends. */
+const words = {
+  in: {
+    passes: 'lets in',
+    some: 'it drops what comes on some interfaces',
+    loss: 'gets nothing of that',
+    well: 'each chain of nftables lets in what senders send into a tunnel'
+  },
+  out: {
+    passes: 'lets out',
+    some: 'it drops what leaves by some interfaces',
+    loss: 'sends nothing by it',
+    well: 'each chain of nftables lets out what outputs send'
+  }
+} as const satisfies Record<TunnelWay, unknown>
+
+/**
+ * What senders send to this host, and what it sends to others, has to pass each chain on its way, also those of other programs than the
+ * host's firewall.
+ */
 export const firewall: Check = ({ file, firewall, host }) => {
-  if (file.state !== 'valid') return [ok('nothing to check: no file says what this host has to let in')]
+  if (file.state !== 'valid') return [ok('nothing to check: no file says what this host has to let in or out')]
   const { spec } = file.target
-  const needed = spec.spans.flatMap(({ name, sources }) =>
-    sources.flatMap((source) =>
-      (hostKindOf(source).needs(source, spec).datagrams ?? []).map((datagram) => ({ span: name, datagram }))
-    )
-  )
-  if (needed.length === 0) return [ok('nothing to check: no source is a tunnel, and what outputs send is not checked')]
+  const needed = spec.spans.flatMap(({ name, sources, outputs }) => {
+    const received = sources.flatMap((source) => hostKindOf(source).needs(source, spec).datagrams ?? [])
+    const sent = outputs.flatMap((output) => outputKindOf(output).datagrams(output))
+    return [...received, ...sent].map((datagram) => ({ span: name, datagram }))
+  })
+  if (needed.length === 0) return [ok('nothing to check: neither a source nor an output is a tunnel')]
   return whenKnown(firewall, (known) => {
     const links = 'known' in host ? host.known : null
-    const findings = needed.flatMap(({ span, datagram }) => checkDatagram(datagram, span, known, spec, links))
-    return orOk(findings, 'each chain of nftables lets in what senders send into a tunnel')
+    return (['in', 'out'] as const).flatMap((way) => {
+      const those = needed.filter(({ datagram }) => datagram.way === way)
+      const findings = those.flatMap(({ span, datagram }) => checkDatagram(datagram, span, known, spec, links))
+      return those.length === 0 ? [] : orOk(findings, words[way].well)
+    })
   })
-}
-
-/** What a chain does with what each sender sends. */
-interface Met extends Barrier {
-  readonly sender: string | null
 }
 
 function checkDatagram(
@@ -38,32 +57,52 @@ function checkDatagram(
   spec: Spec,
   host: HostIndex | null
 ): Finding[] {
-  const place = host === null ? { receivers: null, interfaces: null, devices: null } : findPlace(datagram, spec, host)
-  const senders = datagram.senders.length > 0 ? datagram.senders : [null]
-  const met = senders.flatMap((sender) =>
-    findBarriers(firewall, { ...datagram, ...place, sender }).map((one): Met => ({ ...one, sender }))
-  )
-  const keyOf = ({ chain }: Met) => JSON.stringify(chain)
+  const passages = findPassages(datagram, spec, host)
+  const met = passages.flatMap((passage) => findBarriers(firewall, passage).map((one) => ({ ...one, passage })))
+  const keyOf = ({ chain }: Barrier) => JSON.stringify(chain)
   return [...new Set(met.map(keyOf))].flatMap((key) => {
     const all = met.filter((one) => keyOf(one) === key)
     const closed = all.filter(({ isClosed }) => isClosed)
     const [first] = closed.length > 0 ? closed : all
     if (first === undefined) return []
     const written = writeDatagram(datagram)
-    const isSome = first.sender !== null && closed.length < senders.length
-    const from = isSome ? ` from ${closed.map(({ sender }) => sender).join(', ')}` : ''
+    const isSome = closed.length < passages.length
+    const from = isSome ? ` from ${closed.flatMap(({ passage }) => passage.senders ?? []).join(', ')}` : ''
     return first.isClosed
       ? closedFinding(first.chain, `${written.title}${from}`, span, firewall, written)
-      : unknown(writeUndecided(first, written.title))
+      : unknown(writeUndecided(first, written))
   })
 }
 
+/** How a datagram passes this host: what comes, once for each that may send. */
+function findPassages(datagram: Datagram, spec: Spec, host: HostIndex | null): Passage[] {
+  const { way, receiver, senders } = datagram
+  const nowhere = { receivers: receiver === null ? null : [receiver], interfaces: null, devices: null }
+  if (way === 'in') {
+    const place = host === null ? nowhere : findEntry(datagram, spec, host)
+    const each = senders.length > 0 ? senders.map((sender) => [sender]) : [null]
+    return each.map((one) => ({ ...datagram, ...place, senders: one }))
+  }
+  const chosen = senders.length > 0 ? senders : null
+  if (host === null) return [{ ...datagram, ...nowhere, senders: chosen }]
+  const known = host.ways?.find(({ remote, local }) => remote === receiver && local === (senders[0] ?? null))
+  const link = host.linkOf(known?.device ?? null)
+  const place = describeLinks(link === undefined ? [] : [link], host)
+  return [{ ...datagram, ...nowhere, ...place, senders: chosen ?? addressesOf(datagram, host) }]
+}
+
+/** The addresses of this host by which it can reach others. */
+function addressesOf({ family }: Pick<Datagram, 'family'>, { links }: HostIndex): string[] {
+  const all = links.flatMap(({ addresses }) => addresses).map(({ address }) => address)
+  return all.filter((address) => familyOf(address) === family && isUnicast(address))
+}
+
 /** Where on this host a datagram comes in. */
-function findPlace(
+function findEntry(
   { family, receiver, interface: wanted }: Datagram,
   spec: Spec,
   host: HostIndex
-): Pick<Arrival, 'receivers' | 'interfaces' | 'devices'> {
+): Pick<Passage, 'receivers' | 'interfaces' | 'devices'> {
   const own = ({ address }: { readonly address: string }) =>
     familyOf(address) === family && (receiver === null ? isUnicast(address) : address === receiver)
   const found = wanted === null ? undefined : findInterface(matchOf(spec, wanted), host)
@@ -71,32 +110,36 @@ function findPlace(
     wanted === null
       ? host.links.filter(({ type, addresses }) => type !== 'loopback' && addresses.some(own))
       : host.links.filter((link) => link === found)
-  const receivers = receiver === null ? host.links.flatMap(({ addresses }) => addresses).filter(own) : []
-  // A VRF gets what comes on its members.
+  const receivers = receiver === null ? addressesOf({ family }, host) : [receiver]
+  return { receivers, ...describeLinks(links, host) }
+}
+
+/** The names of links of which a datagram passes one, and of what is below them. */
+function describeLinks(links: readonly Link[], host: HostIndex): Pick<Passage, 'interfaces' | 'devices'> {
+  // Of what its members carry, a VRF is the interface.
   const isTold = links.length > 0 && links.every(({ master }) => master === null)
+  if (!isTold) return { interfaces: null, devices: null }
   const below = new Set(links)
   // A set takes what is added while it is iterated.
   for (const link of below) {
     const lower = host.linkAt(link.lower)
     for (const one of [...host.membersOf(link.name), ...(lower === undefined ? [] : [lower])]) below.add(one)
   }
-  return {
-    receivers: receiver === null ? receivers.map(({ address }) => address) : [receiver],
-    interfaces: isTold ? links.map(({ name }) => name) : null,
-    devices: isTold ? [...below].map(({ name }) => name) : null
-  }
+  return { interfaces: links.map(({ name }) => name), devices: [...below].map(({ name }) => name) }
 }
 
-function writeUndecided({ chain: { table, name }, rule }: Barrier, title: string): string {
+type Written = ReturnType<typeof writeDatagram>
+
+function writeUndecided({ chain: { table, name }, rule }: Barrier, { title, passes, some }: Written): string {
   const [family, ofTable] = table
   const chain = rule?.chain ?? name
   const shown = shellLine(['nft', '-a', 'list', 'chain', family, ofTable, chain])
   const where = `the chain ${name} of the table ${family} ${ofTable}`
   const why =
     rule === null
-      ? 'it drops what comes on some interfaces'
+      ? some
       : `see the rule with the handle ${rule.handle}${chain === name ? '' : ` of the chain ${chain}`}`
-  return `whether ${where} lets in ${title} is not certain: ${why} (${shown})`
+  return `whether ${where} ${passes} ${title} is not certain: ${why} (${shown})`
 }
 
 function closedFinding(
@@ -104,37 +147,42 @@ function closedFinding(
   title: string,
   span: string,
   firewall: Firewall,
-  { firewalld, ufw, nft }: ReturnType<typeof writeDatagram>
+  { loss, firewalld, ufw, nft }: Written
 ): Finding {
   const [family, table] = chain.table
   const isOf = (prefix: string) => firewall.chains.some(({ name }) => name.startsWith(prefix))
   const command =
-    table === 'firewalld'
+    table === 'firewalld' && firewalld !== null
       ? ['firewall-cmd', firewalld]
-      : isOf('ufw-')
+      : table !== 'firewalld' && isOf('ufw-')
         ? ['ufw', 'allow', ...ufw]
         : ['nft', 'insert', 'rule', family, table, chain.name, ...nft, 'accept']
   const where = `the chain ${chain.name} of the table ${family} ${table}`
   return warning(
-    `${where} drops ${title}: span ${span} gets nothing of that. What lasts is what the firewall's own files say`,
+    `${where} drops ${title}: span ${span} ${loss}. What lasts is what the firewall's own files say`,
     shellLine(command)
   )
 }
 
-/** What senders send, in words, and what lets it in: of each tool, its arguments. */
-function writeDatagram({ protocol, port }: Pick<Datagram, 'protocol' | 'port'>) {
+/** What is sent, in words, and what lets it pass: of each tool, its arguments; null: it has no single command for that. */
+function writeDatagram({ way, family, protocol, port, receiver }: Datagram) {
   const name = protocol.toUpperCase()
-  return port === null
-    ? {
-        title: `all that comes with ${name}`,
-        firewalld: `--add-protocol=${protocol}`,
-        ufw: ['proto', protocol, 'from', 'any', 'to', 'any'],
-        nft: ['meta', 'l4proto', protocol]
-      }
-    : {
-        title: `what comes to ${name} port ${port}`,
-        firewalld: `--add-port=${port}/${protocol}`,
-        ufw: [`${port}/${protocol}`],
-        nft: [protocol, 'dport', String(port)]
-      }
+  const nft = port === null ? ['meta', 'l4proto', protocol] : [protocol, 'dport', String(port)]
+  if (way === 'out') {
+    const to = receiver ?? 'any'
+    return {
+      ...words.out,
+      title: port === null ? `all that leaves with ${name} to ${to}` : `what leaves to ${name} port ${port} of ${to}`,
+      firewalld: null,
+      ufw: ['out', ...(port === null ? ['proto', protocol, 'from', 'any', 'to', to] : [`${port}/${protocol}`])],
+      nft: [...(receiver === null ? [] : [family === 'inet' ? 'ip' : 'ip6', 'daddr', receiver]), ...nft]
+    }
+  }
+  return {
+    ...words.in,
+    title: port === null ? `all that comes with ${name}` : `what comes to ${name} port ${port}`,
+    firewalld: port === null ? `--add-protocol=${protocol}` : `--add-port=${port}/${protocol}`,
+    ufw: port === null ? ['proto', protocol, 'from', 'any', 'to', 'any'] : [`${port}/${protocol}`],
+    nft
+  }
 }

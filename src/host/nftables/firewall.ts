@@ -1,10 +1,11 @@
 import * as z from 'zod'
+import type { TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import type { Family } from '../../spec/values/ip-address.ts'
 import { parseRecords } from '../parsers/records.ts'
-import { type Answer, type Arrival, agree, readField, type Value } from './arrival.ts'
+import { type Answer, agree, type Passage, readField, type SeenPassage, type Value } from './passage.ts'
 import { senderTableName } from './sender-table.ts'
 
-/** A chain that what comes to the host goes through. */
+/** A chain that what comes to the host, or what it sends, goes through. */
 export interface BaseChain {
   /** The family and the name of the table. */
   readonly table: readonly [family: string, name: string]
@@ -75,28 +76,38 @@ const families: Readonly<Record<Family, readonly string[]>> = {
   inet6: ['inet', 'ip6', 'netdev']
 }
 
-const inbound: ReadonlySet<string | undefined> = new Set(['ingress', 'prerouting', 'input'])
+/** The hooks that a datagram passes, and those among them that are of single interfaces. */
+const hooks: Readonly<Record<TunnelWay | 'device', ReadonlySet<string>>> = {
+  in: new Set(['ingress', 'prerouting', 'input']),
+  out: new Set(['output', 'postrouting', 'egress']),
+  device: new Set(['ingress', 'egress'])
+}
 
-/** A chain that does not surely let in what comes. */
+/** The types of chains that filter: those that route anew what the host sends drop, too. */
+const filtering: ReadonlySet<string | undefined> = new Set(['filter', 'route'])
+
+/** A chain that does not surely let a datagram pass. */
 export interface Barrier {
   readonly chain: BaseChain
-  /** It lets in none. */
+  /** It lets none pass. */
   readonly isClosed: boolean
   /** What decides: a rule that holds for some alone, or of which that is not known, or else the one that drops. null: the policy. */
   readonly rule: Rule | null
 }
 
-/** The chains that do not surely let in each such datagram. */
-export function findBarriers(firewall: Firewall, arrival: Arrival): Barrier[] {
-  return firewall.chains.flatMap(({ family, table, name, type, hook, policy = 'accept', dev }) => {
-    if (type !== 'filter' || !inbound.has(hook) || !families[arrival.family].includes(family)) return []
+/** The chains that do not surely let each such datagram pass. */
+export function findBarriers(firewall: Firewall, passage: Passage): Barrier[] {
+  return firewall.chains.flatMap(({ family, table, name, type, hook = '', policy = 'accept', dev }) => {
+    const isOnPath = filtering.has(type) && hooks[passage.way].has(hook) && families[passage.family].includes(family)
+    if (!isOnPath) return []
     // Such a table drops what comes for its own tunnel alone.
     if (table.startsWith(senderTableName(''))) return []
-    const { interfaces, devices } = arrival
-    const isPassed = hook !== 'ingress' || devices === null || devices.some((device) => dev.includes(device))
+    const { interfaces, devices } = passage
+    const isOfDevice = hooks.device.has(hook)
+    const isPassed = !isOfDevice || devices === null || devices.some((device) => dev.includes(device))
     if (!isPassed) return []
-    const isOnWay = hook !== 'ingress' || (interfaces?.every((one) => dev.includes(one)) ?? false)
-    const seen = hook === 'ingress' ? { ...arrival, interfaces: dev } : arrival
+    const isOnWay = !isOfDevice || (interfaces?.every((one) => dev.includes(one)) ?? false)
+    const seen = { ...passage, hook, ...(isOfDevice && { interfaces: dev }) }
     const { ends, rule } = walkChain(firewall, { family, table }, seen, name)
     const fates = new Set([...ends].map((one) => (one === 'return' ? policy : one)))
     return fates.has('drop')
@@ -118,8 +129,8 @@ interface Walk<Result> {
 }
 
 /** How a datagram goes through a chain, and through those that it leads to (the kernel takes no circles of them). */
-function walkChain(firewall: Firewall, place: Place, arrival: Arrival, base: string): Walk<End> {
-  const read = makeRuleReader(firewall, place, arrival)
+function walkChain(firewall: Firewall, place: Place, passage: SeenPassage, base: string): Walk<End> {
+  const read = makeRuleReader(firewall, place, passage)
   const walks = new Map<string, Walk<End>>()
   const walk = (name: string): Walk<End> => {
     const known = walks.get(name) ?? walkRules(firewall.rules.get(keyOf(place, name)) ?? [])
@@ -166,7 +177,7 @@ interface Outcome {
 /** Statements that leave the datagram to the next statement (libnftables-json(5)). */
 const transparent: ReadonlySet<string> = new Set(['counter', 'log', 'mangle', 'notrack', 'ct helper'])
 
-function makeRuleReader({ sets }: Firewall, place: Place, arrival: Arrival) {
+function makeRuleReader({ sets }: Firewall, place: Place, passage: SeenPassage) {
   const contains = (right: unknown, value: Value): Answer => {
     if (typeof right === 'string' && right.startsWith('@')) {
       const elements = sets.get(keyOf(place, right.slice(1)))
@@ -178,7 +189,7 @@ function makeRuleReader({ sets }: Firewall, place: Place, arrival: Arrival) {
     return (['yes', 'maybe'] as const).find((answer) => answers.includes(answer)) ?? 'no'
   }
   const compare = (left: unknown, right: unknown): Answer => {
-    const values = readField(left, arrival)
+    const values = readField(left, passage)
     return values === undefined ? 'maybe' : values === null ? 'no' : agree(values.map((one) => contains(right, one)))
   }
   const judge = (statement: Statement): Answer => {
@@ -187,7 +198,7 @@ function makeRuleReader({ sets }: Firewall, place: Place, arrival: Arrival) {
     if (!match.success) return Object.keys(statement).every((key) => transparent.has(key)) ? 'yes' : 'maybe'
     const { op, left, right } = match.data.match
     // nft has each rule look first whether there is such a field.
-    if (readField(left, arrival) === null) return 'no'
+    if (readField(left, passage) === null) return 'no'
     if (op === '==' || op === 'in') return compare(left, right)
     return op === '!=' || op === '!' ? opposite[compare(left, right)] : 'maybe'
   }

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { Diagnostic } from '../../errors.ts'
 import type { TunnelSpec, TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import type { Argv } from '../exec.ts'
-import type { Datagram } from '../nftables/arrival.ts'
+import type { Datagram } from '../nftables/passage.ts'
 import type { Link, TunnelEnd } from '../snapshot.ts'
 
 /** A module of the kernel that tunnels need. */
@@ -39,7 +39,7 @@ export interface TunnelKind {
   headerBytes(tunnel: TunnelSpec): number
   /** What a plan says of the tunnel. */
   facts(tunnel: TunnelSpec): readonly string[]
-  /** What senders send to this host. */
+  /** What is sent into the tunnel. */
   datagram(tunnel: TunnelSpec): Pick<Datagram, 'family' | 'protocol' | 'port'>
   /** What the host's firewall has to let in, after a plan's row with the facts. */
   readonly letIn: string

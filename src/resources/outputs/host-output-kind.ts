@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../../errors.ts'
 import type { LinkIndex } from '../../host/host-index.ts'
+import type { Datagram } from '../../host/nftables/passage.ts'
 import type { IpLink, Remote } from '../../host/snapshot.ts'
 import type { TunnelModule } from '../../host/tunnels/tunnel-kind.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
@@ -25,6 +26,8 @@ export interface HostOutputKind<Output> {
   modules(output: Output): readonly TunnelModule[]
   /** The hosts that the frames are sent to, by address. */
   remotes(output: Output): readonly Remote[]
+  /** What this host sends to these, which its firewall has to let out. */
+  datagrams(output: Output): readonly Datagram[]
   /** Whether the output is the interface of this name. */
   isDevice(output: Output, name: string, spec: Spec, host: LinkIndex<IpLink>): boolean
   resolve(output: Output, span: SpanSpec, context: Context): ResolvedOutput

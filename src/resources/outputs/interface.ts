@@ -24,6 +24,7 @@ export const interfaceOutput: HostOutputKind<InterfaceOutput> = {
   devices: (output, spec) => [nameIn(matchOf(spec, output.interface))],
   modules: () => [],
   remotes: () => [],
+  datagrams: () => [],
   isDevice: (output, name, spec, host) => isMeant(matchOf(spec, output.interface), name, host),
   resolve: resolveOutput
 }

@@ -25,6 +25,15 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
   devices: ({ tunnel }, { name }) => [tunnelName(name, tunnel)],
   modules: ({ tunnel }) => tunnelKindOf(tunnel).modules,
   remotes: ({ tunnel: { remote, local } }) => [{ remote, local }],
+  datagrams: ({ tunnel }) => [
+    {
+      ...tunnelKindOf(tunnel).datagram(tunnel),
+      way: 'out',
+      receiver: tunnel.remote,
+      senders: tunnel.local === null ? [] : [tunnel.local],
+      interface: null
+    }
+  ],
   isDevice: () => false,
   resolve(output, span, { spec, host, patient }) {
     const { tunnel: written, id: item, origin } = output

@@ -1,6 +1,6 @@
 import { type Diagnostic, nowhere } from '../../errors.ts'
 import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
-import type { Datagram } from '../../host/nftables/arrival.ts'
+import type { Datagram } from '../../host/nftables/passage.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Filter, HookPlace, IpLink, Link, TcHook } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'

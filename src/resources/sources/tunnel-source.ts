@@ -37,6 +37,7 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     datagrams: [
       {
         ...tunnelKindOf(tunnel).datagram(tunnel),
+        way: 'in',
         receiver: tunnel.group ?? tunnel.local,
         senders: tunnel.remote === null ? from : [tunnel.remote],
         interface: tunnel.interface

@@ -114,7 +114,7 @@ export const causes = {
     counted: 'kernel',
     isOwn: true,
     text: 'dropped on the way out',
-    hint: 'the line may be slower than what is copied: ethtool -S shows what the driver counts; what a tunnel sends needs a route, a firewall of this host that lets it out, and an mtu on the way that it fits'
+    hint: 'the line may be slower than what is copied: ethtool -S shows what the driver counts; what a tunnel sends needs a route, a firewall of this host that lets it out (spanplan doctor), and an mtu on the way that it fits'
   },
   socket_full: {
     counted: 'kernel',

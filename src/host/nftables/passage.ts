@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import {
   type AddressRange,
   type Family,
@@ -8,31 +9,38 @@ import {
   rangeOf
 } from '../../spec/values/ip-address.ts'
 
-/** What senders send to this host. */
+/** What is sent into a tunnel. */
 export interface Datagram {
+  /** `in`: others send it to this host. `out`: this host sends it to another. */
+  readonly way: TunnelWay
   readonly family: Family
   /** As nft names it. */
   readonly protocol: 'udp' | 'gre'
   /** null: the protocol has no ports. */
   readonly port: number | null
-  /** The address that they send to, a group's too; null: any of this host. */
+  /** The address that it is sent to, a group's too; null: any of this host. */
   readonly receiver: string | null
-  /** Prefixes and addresses of all that may send; none: anybody. */
+  /** Prefixes and addresses of all that may send; none: anybody, or any address of this host if it is the host that sends. */
   readonly senders: readonly string[]
   /** A key of `interfaces`, or the name of the interface that it comes on; null: the files do not tell. */
   readonly interface: string | null
 }
 
-/** A datagram as it comes in. null: that is not known. */
-export interface Arrival extends Pick<Datagram, 'family' | 'protocol' | 'port'> {
-  /** A prefix or an address; null: anybody on another host. */
-  readonly sender: string | null
+/** A datagram as it passes the chains of this host. null: that is not known. */
+export interface Passage extends Pick<Datagram, 'way' | 'family' | 'protocol' | 'port'> {
+  /** Prefixes and addresses of which the sender has one; null: any that hosts have. */
+  readonly senders: readonly string[] | null
   /** The addresses of which it has one. */
   readonly receivers: readonly string[] | null
-  /** The names of the interfaces of which it comes on one. */
+  /** The names of the interfaces of which it comes on one, or leaves by one. */
   readonly interfaces: readonly string[] | null
-  /** Those, and what they get it from: the ports of a bridge, the interface below a VLAN. */
+  /** Those, and what is below them: the ports of a bridge, the interface below a VLAN. */
   readonly devices: readonly string[] | null
+}
+
+/** A datagram as the chains of one hook see it. */
+export interface SeenPassage extends Passage {
+  readonly hook: string
 }
 
 /** Whether something holds for each such datagram (`yes`), for none, or for some, or that it is not known. */
@@ -72,7 +80,7 @@ const named =
   (one) =>
     typeof one !== 'string' ? 'maybe' : yesIf(one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1))))
 
-/** Whatever the interface is called, no other host sends by the loopback interface. */
+/** Whatever the interface is called, nothing goes from host to host by the loopback interface. */
 const notLoopback: Value = (one) => (one === '*' ? 'yes' : one === 'lo' ? 'no' : 'maybe')
 
 /** The host has a way to the sender, as the kernel's own rp_filter wants it. */
@@ -106,10 +114,10 @@ const within =
     return isApart ? 'no' : 'maybe'
   }
 
-/** No other host sends from such an address (RFC 6890). */
+/** Nobody sends from such an address to another host (RFC 6890). */
 const noSenders = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'ff00::/8'].map(rangeOf)
 
-/** The address of some other host. */
+/** The address of some host. */
 const anybody: Value = (one) => {
   const theirs = addresses.safeParse(one).data
   return theirs !== undefined && noSenders.some((none) => isInRange(theirs, none)) ? 'no' : 'maybe'
@@ -135,39 +143,62 @@ const field = z.union([
 const bits = z.object({ '&': z.tuple([z.unknown(), z.unknown()]) }).transform(({ '&': [whole] }) => whole)
 
 /** What the datagram may have in a field, one or more; null: it has no such field; undefined: it may have any value. */
-export function readField(left: unknown, arrival: Arrival): readonly Value[] | null | undefined {
+export function readField(left: unknown, passage: SeenPassage): readonly Value[] | null | undefined {
   const whole = bits.safeParse(left)
-  if (whole.success) return readField(whole.data, arrival) === null ? null : undefined
+  if (whole.success) return readField(whole.data, passage) === null ? null : undefined
   const name = field.safeParse(left).data ?? ''
-  const { family, protocol, port, sender, receivers, interfaces } = arrival
+  const { way, family, protocol, port, senders, receivers } = passage
   const isIpv4 = family === 'inet'
-  const isGroup = receivers?.every(isMulticast) ?? false
   const protocols = [word(protocol)]
-  const senders = [sender === null ? anybody : within(sender)]
-  const devices = interfaces?.map(named) ?? [notLoopback]
   const values: Readonly<Record<string, readonly Value[] | null | undefined>> = {
     'meta l4proto': protocols,
     'meta nfproto': [word(isIpv4 ? 'ipv4' : 'ipv6')],
     'meta protocol': [word(isIpv4 ? 'ip' : 'ip6')],
-    'meta pkttype': [word(isGroup ? 'multicast' : 'host')],
     'ip protocol': isIpv4 ? protocols : null,
     'ip6 nexthdr': isIpv4 ? null : protocols,
-    [`${isIpv4 ? 'ip' : 'ip6'} saddr`]: senders,
+    [`${isIpv4 ? 'ip' : 'ip6'} saddr`]: senders?.map(within) ?? [anybody],
     [`${isIpv4 ? 'ip' : 'ip6'} daddr`]: receivers?.map(within),
-    'fib daddr type': [word(isGroup ? 'multicast' : 'local')],
-    'fib saddr oif': [route],
-    'fib saddr oifname': [route],
     'udp dport': port === null ? null : [number(port)],
     // Without ports, bits of the header.
     'th dport': port === null ? undefined : [number(port)],
     // Nobody answers, so that it stays new, and no address of it is changed on the way.
     'ct state': [word('new')],
     'ct status': [word('')],
-    'meta iif': devices,
-    'meta iifname': devices,
-    exthdr: null
+    exthdr: null,
+    ...wayFields[way](passage)
   }
   if (Object.hasOwn(values, name)) return values[name]
   const isOther = otherProtocols.test(name) || (protocol !== 'udp' && name.startsWith('udp '))
   return isOther || name.startsWith(isIpv4 ? 'ip6 ' : 'ip ') ? null : undefined
+}
+
+/** The fields in which what comes to the host differs from what it sends. */
+const wayFields: Readonly<
+  Record<TunnelWay, (passage: SeenPassage) => Readonly<Record<string, readonly Value[] | undefined>>>
+> = {
+  in({ receivers, interfaces }) {
+    const isGroup = receivers?.every(isMulticast) ?? false
+    const devices = interfaces?.map(named) ?? [notLoopback]
+    return {
+      'meta pkttype': [word(isGroup ? 'multicast' : 'host')],
+      'fib daddr type': [word(isGroup ? 'multicast' : 'local')],
+      'fib saddr oif': [route],
+      'fib saddr oifname': [route],
+      'meta iif': devices,
+      'meta iifname': devices
+    }
+  },
+  out({ interfaces, hook }) {
+    const devices = interfaces?.map(named) ?? [notLoopback]
+    // Behind the routing, it is that of the tunnel, or none (ip_output() in net/ipv4/ip_output.c).
+    const comesOn = hook === 'output' ? [named('')] : undefined
+    return {
+      'fib daddr type': [word('unicast')],
+      'fib saddr type': [word('local')],
+      'meta iif': comesOn,
+      'meta iifname': comesOn,
+      'meta oif': devices,
+      'meta oifname': devices
+    }
+  }
 }
