@@ -1,5 +1,7 @@
 /** The flow report adds up: what was sent is what came to each sensor, and what was lost at places that are named. */
+
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { betweenSamples } from '../lab/commands/status.ts'
@@ -295,6 +297,8 @@ describe('what has changed while it was counted', () => {
   test('a sensor that has been restarted: its new port is not sealed', async () => {
     const { exitCode, codes, hops } = await count(async () => {
       await send(10)
+      // Docker is read beside the kernel, which waits for this: what it says of a container in the middle of a restart is another matter.
+      await sleep(3000)
       await sensors.zeek.restart()
       const port = await portOf(lab, sensors.zeek)
       // The kernel tells a carrier up to a second late; asked for that one link, at once.
