@@ -25,10 +25,10 @@ const longestName = 15
  *
  * @param networks the names of networks.
  */
-export async function readInnerEnds(
-  containers: readonly Container[],
+export async function readInnerEnds<One extends Pick<Container, 'sandbox' | 'endpoints'>>(
+  containers: readonly One[],
   networks: ReadonlySet<string>
-): Promise<readonly Container[]> {
+): Promise<readonly One[]> {
   const ends = containers.flatMap(({ sandbox, endpoints }) =>
     endpoints.flatMap((endpoint) =>
       sandbox !== null && typeof endpoint.port !== 'string' && networks.has(endpoint.network)

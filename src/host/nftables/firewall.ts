@@ -83,7 +83,7 @@ const hooks: Readonly<Record<TunnelWay | 'device', ReadonlySet<string>>> = {
   device: new Set(['ingress', 'egress'])
 }
 
-/** The types of chains that filter: those that route anew what the host sends drop, too. */
+/** The types of chains whose rules can drop. A chain of the type `route` can, too: it has what the host sends routed again. */
 const filtering: ReadonlySet<string | undefined> = new Set(['filter', 'route'])
 
 /** A chain that does not surely let a datagram pass. */
