@@ -6,6 +6,7 @@ import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import type { Link, TcFilter } from '../host/snapshot.ts'
 import { placeOf } from '../resources/foreign/filter-words.ts'
 import { findMismatches } from '../resources/kinds/network.ts'
+import { liveOutputs, servedSpan } from '../resources/outputs/feeds.ts'
 import { checkInterface } from '../resources/sources/check-interface.ts'
 import { hostHooks } from '../resources/sources/host-source-kind.ts'
 import { sendsPackets } from '../spec/outputs/left-out-packets.ts'
@@ -16,7 +17,7 @@ import { type HookSource, nameDockerSources } from './docker-sources.ts'
 import { filterToPcap, joinParts, type PcapPart } from './filter-to-pcap.ts'
 import { chooseName, type OwnedSpan, type Owner, ownerOf } from './owners.ts'
 import { problemOf } from './refusal.ts'
-import { findLeftOut, findSent, isOutput } from './tunnels.ts'
+import { findLeftOut, findSent } from './tunnels.ts'
 
 /** The names of the bridges that mirrors of this host feed, and of those whose frames they copy, or whose ports'. */
 export function discoverBridges(host: HostIndex): string[] {
@@ -36,7 +37,12 @@ export function discoverBridges(host: HostIndex): string[] {
  * @param filters what {@link findAllLeftOut} gives, compiled.
  */
 export function discoverSpans(host: HostIndex, name: string | null, filters: CompiledFilters): Discovery {
-  const copies = findCopies(host)
+  // What is copied there leaves the host: that is an output of a span.
+  const isSent = (target: string) => {
+    const link = host.linkOf(target)
+    return link !== undefined && servedSpan(host, link) !== null
+  }
+  const copies = findCopies(host).filter(({ action }) => !isSent(action.target))
   const remarks = unreachedRemarks(host)
   const found: OwnedSpan[] = []
   for (const target of new Set(copies.map(({ action }) => action.target))) {
@@ -94,7 +100,7 @@ function noBridgeReason(target: string, link: Link | undefined): string {
 }
 
 function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex, leftOut: LeftOut): DiscoveredSpan {
-  const outputs = host.portsOf(bridge.name).filter((port) => isOutput(host, port))
+  const outputs = liveOutputs(host, bridge.name)
   const sends = outputs.flatMap((port) => findSent(host, port) ?? []).some(sendsPackets)
   const { network, sensors, remarks: networkRemarks } = discoverNetwork(bridge.name, host)
   const remarks: string[] = []

@@ -1,7 +1,7 @@
 import type { HostIndex } from '../host/host-index.ts'
 import type { Link } from '../host/snapshot.ts'
+import { servedSpan } from '../resources/outputs/feeds.ts'
 import { tunnelOwner } from '../resources/ownership.ts'
-import { readPortMark } from '../resources/port-role.ts'
 import { leaveOut } from '../spec/outputs/left-out-packets.ts'
 import type { OutputByKind } from '../spec/outputs/registry.ts'
 
@@ -12,17 +12,12 @@ export function findSent(host: HostIndex, link: Link | undefined): OutputByKind 
   return remote === null ? null : { kind: protocol, tunnel: { ...link.tunnel, remote } }
 }
 
-/** Whether spanplan has put a link on a bridge, as an output. */
-export function isOutput(host: HostIndex, link: Link): boolean {
-  return link.master !== null && readPortMark(host, link)?.wasPort === false
-}
-
 /**
  * What the spans of a name leave out of what they copy where they send it out by tunnels: all that the tunnels of this name send; null: it
  * has no such tunnel.
  */
 export function findLeftOut(host: HostIndex, owner: string): string | null {
-  const links = host.links.filter((link) => isOutput(host, link) && tunnelOwner(host, link, '') === owner)
+  const links = host.links.filter((link) => servedSpan(host, link) !== null && tunnelOwner(host, link, '') === owner)
   return leaveOut(links.flatMap((link) => findSent(host, link) ?? [])) || null
 }
 

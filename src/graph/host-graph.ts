@@ -9,6 +9,7 @@ import { oneLine } from '../printable.ts'
 import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
 import { isMirror, writeFrames } from '../resources/kinds/mirror.ts'
+import { isTunnel } from '../resources/kinds/tunnel.ts'
 import type { KindName } from '../resources/registry.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import type { SensorSpec } from '../spec/items/sensor-item.ts'
@@ -284,9 +285,15 @@ function findSensor({ sensor, state, diagnostic }: SensorHealth, waiting: readon
 
 function findChange(change: PlannedChange, host: HostIndex): Finding {
   const { kind, device, container, subject } = change
-  const side = sides[kind] ?? 'span'
+  const side = isOfOutput(change) ? 'receiver' : (sides[kind] ?? 'span')
   const behind = side === 'receiver' ? host.attachmentOf(host.linkOf(device))?.container.name : undefined
   return { about: change, side, device: device ?? undefined, container: container ?? behind, item: subject.item }
+}
+
+/** Whether a change is of the link of a tunnel that frames leave by. */
+function isOfOutput({ before, after }: PlannedChange): boolean {
+  const resource = after ?? before
+  return resource !== null && isTunnel(resource) && resource.way === 'out'
 }
 
 /** Hands each finding to the part that it is about. What is only on the host gets parts of its own. */

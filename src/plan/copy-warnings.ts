@@ -6,6 +6,7 @@ import type { Filter, Link, TcHook } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
 import { type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-state.ts'
 import { filterWords } from '../resources/foreign/filter-words.ts'
+import { fedLinks } from '../resources/outputs/feeds.ts'
 import { isTransparent } from '../resources/seal-commands.ts'
 import { mirrorSubject } from '../resources/sources/host-source-kind.ts'
 import type { Feeding } from './loops.ts'
@@ -13,7 +14,8 @@ import type { Feeding } from './loops.ts'
 /** Warns of foreign filters and programs on the bridge and its ports: they may keep copies from sensors, or bypass the seal. */
 export function warnOfOthers({ name, sealed, outputs }: DesiredSpan, host: HostIndex): Diagnostic[] {
   const bridge = host.linkOf(name)
-  return [...(bridge?.bridge ? [bridge] : []), ...host.portsOf(name)].flatMap((link) => {
+  const links = [...(bridge?.bridge ? [bridge] : []), ...host.portsOf(name), ...fedLinks(host, name)]
+  return [...new Set(links)].flatMap((link) => {
     const [kind, id] = link.name === name ? ['bridge', []] : ['port', [link.name]]
     const subject = { span: name, kind, id }
     const isOutput = outputs.some(({ device }) => device === link.name)

@@ -8,11 +8,8 @@ export interface Conflict<R extends Resource> {
   readonly desired: R
 }
 
-/** What happens to a resource that others depend on. */
-export type Fate = 'create' | 'replace' | 'remove'
-
-/** The fates of resources, as `KIND ID`. */
-export type Fates = ReadonlyMap<string, Fate>
+/** What happens to resources that others hang on, as `KIND ID`. */
+export type Fates = ReadonlyMap<string, 'replace' | 'remove'>
 
 /**
  * Compares the live resources of one kind with the desired ones. A foreign thing in the place of a desired resource is a
@@ -72,11 +69,10 @@ export function comparedFields<R extends Resource>(kind: Kind<R>): (keyof R & st
 
 /** Whether the kernel takes a live resource away with what it hangs on. */
 function isLostWith<R extends Resource>({ hangsOn }: Kind<R>, before: R, fates: Fates): boolean {
-  const fate = fateOf(hangsOn, before, fates)
-  return fate === 'replace' || fate === 'remove'
+  return fateOf(hangsOn, before, fates) !== undefined
 }
 
-/** What happens to the resource that another one is on, or hangs on; undefined: nothing does, or there is no such. */
-export function fateOf<R extends Resource>(on: Kind<R>['hangsOn' | 'follows'], resource: R, fates: Fates) {
+/** What happens to the resource that another one hangs on; undefined: nothing does, or there is no such. */
+export function fateOf<R extends Resource>(on: Kind<R>['hangsOn'], resource: R, fates: Fates) {
   return on && fates.get(`${on.kind} ${on.id(resource)}`)
 }

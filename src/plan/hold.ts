@@ -1,8 +1,8 @@
 import { type Diagnostic, diagnostic, type Origin, type Subject } from '../errors.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
-import { type Filter, hookKey } from '../host/snapshot.ts'
-import { type DesiredOutput, type DesiredSpan, type DesiredState, placeOf } from '../resources/desired-state.ts'
+import type { Filter } from '../host/snapshot.ts'
+import type { DesiredOutput, DesiredState } from '../resources/desired-state.ts'
 import { type ObservedState, type Resource, type Wait, waitFor } from '../resources/kind.ts'
 import { filterId, isMirror, type Mirror } from '../resources/kinds/mirror.ts'
 import { findListeners } from '../resources/kinds/network.ts'
@@ -69,8 +69,7 @@ interface Row {
 }
 
 /**
- * The changes without the outputs that wait for a mirror: one that copies from the interface itself, or one into the span that does not
- * leave out what its tunnels send, and would copy each copy again. Where the plan changes or removes all of these mirrors, the output is
+ * The changes without the outputs that wait for a mirror, which copies from the interface itself. Where the plan changes or removes all of these mirrors, the output is
  * attached in a later round, which has read that they are so.
  */
 export function holdCopied<Change extends Row>(changes: readonly Change[], { desired, host }: ObservedState) {
@@ -80,7 +79,7 @@ export function holdCopied<Change extends Row>(changes: readonly Change[], { des
   )
   const parts = changes.map((change) => {
     const joined = findJoined(change, desired)
-    const copying = joined === null ? [] : findCopying(joined, host)
+    const copying = joined === null ? [] : findCopying(joined.output, host)
     if (joined === null || copying.length === 0) return { changes: [change], waits: [] }
     const staying = copying.find((filter) => !going.has(filterId(filter)))
     if (staying === undefined) return { changes: [{ ...change, stages: [] }], waits: [] }
@@ -103,16 +102,8 @@ function findJoined({ before, after }: Row, desired: DesiredState) {
 }
 
 /** The live mirrors that an output has to wait for. */
-function findCopying({ span, output: { device } }: { span: DesiredSpan; output: DesiredOutput }, host: HostIndex) {
-  const programs = new Map(span.mirrors.map((point) => [hookKey(placeOf(point)), point.program]))
-  const isTunnel = span.tunnels.some(({ name }) => name === device)
-  return host.filters.filter(
-    (filter) =>
-      (filter.device === device && readCookie(filter.mirror?.cookie ?? null) !== null) ||
-      (isTunnel &&
-        filter.copies.some(({ target }) => target === span.name) &&
-        filter.program !== programs.get(hookKey(filter)))
-  )
+function findCopying({ device }: DesiredOutput, host: HostIndex) {
+  return host.filtersOf(device).filter(({ mirror }) => readCookie(mirror?.cookie ?? null) !== null)
 }
 
 function explainCopying({ device, tcHook, pref }: Filter): Diagnostic {

@@ -3,9 +3,9 @@ import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { type DesiredSpan, type DesiredSpans, indexDesired } from '../resources/desired-state.ts'
 import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
+import { liveOutputs } from '../resources/outputs/feeds.ts'
 import { outputName } from '../resources/outputs/output-port.ts'
 import { markOf } from '../resources/ownership.ts'
-import { readPortMark } from '../resources/port-role.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { readSeal } from '../resources/seal-commands.ts'
 import { everySpan } from '../spec/scope.ts'
@@ -65,9 +65,12 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
     untouched: [],
     mirrors: live.flatMap(({ spans, target, point }) => (spans.includes(name) && target === name ? [point] : [])),
     sensors,
-    outputs: host
-      .portsOf(name)
-      .filter((port) => readPortMark(host, port)?.wasPort === false)
-      .map((port) => ({ device: port.name, name: outputName(host, port), item: port.name, origin: nowhere }))
+    outputs: liveOutputs(host, name).map((link) => ({
+      isPort: link.master === name,
+      device: link.name,
+      name: outputName(host, link),
+      item: link.name,
+      origin: nowhere
+    }))
   }
 }

@@ -17,7 +17,7 @@ import { isMirror } from '../resources/kinds/mirror.ts'
 import { type KindName, kindOf, kinds, type RegisteredKind, turnOf } from '../resources/registry.ts'
 import { explainUnread } from '../resources/unread.ts'
 import { everySpan, matchesSpan } from '../spec/scope.ts'
-import { type Conflict, comparedFields, diff, type Fate, type Fates, fateOf } from './diff.ts'
+import { type Conflict, comparedFields, diff, type Fates, fateOf } from './diff.ts'
 import { holdCopied, waitForPerson } from './hold.ts'
 import { findOnLoops } from './loops.ts'
 import type { Resolution } from './resolve.ts'
@@ -127,8 +127,11 @@ export function makePlan(state: Resolution, { adopt, recreate, patient, resting 
   const postponed = withheld.flatMap(({ side, wait }) => (side === 'live' ? wait : []))
   if (postponed.length > 0) return [...groupsOf(postponed, ({ span }) => span).values()].map(([first]) => first)
   const known = drafts.filter((draft) => draft.withheld === null)
-  const isLeft = ({ span, device }: PlannedChange) =>
-    span !== null && device !== null && desired.spanOf(span)?.untouched.includes(device)
+  const isLeft = ({ span, device, before }: PlannedChange) => {
+    const devices = [device, before !== null && isMirror(before) ? before.output : null]
+    const untouched: readonly (string | null)[] = (span !== null && desired.spanOf(span)?.untouched) || []
+    return devices.some((one) => one !== null && untouched.includes(one))
+  }
   const wanted = known.flatMap(({ change }) => (change === null || isLeft(change) ? [] : change))
   const changes = leaveResting(wanted, resting)
   const conflicts = known.flatMap(({ conflict }) => conflict)
@@ -299,7 +302,7 @@ function planKinds(
   { adopt, recreate }: Pick<Target, 'adopt' | 'recreate'>,
   sides: (kind: Kind) => { readonly live: readonly Resource[]; readonly desired: readonly Resource[] }
 ) {
-  const fates = new Map<string, Fate>()
+  const fates = new Map<string, 'replace' | 'remove'>()
   const held: Wait[] = []
   const drafts = kinds.flatMap((kind) => {
     const { live, desired } = sides(kind)
@@ -314,7 +317,6 @@ function planKinds(
     for (const change of changes) {
       if (change.action === 'remove') fates.set(nameOf(change.before), 'remove')
       else if (isRecreated(kind, change)) fates.set(nameOf(change.after), 'replace')
-      else if (change.action === 'create') fates.set(nameOf(change.after), 'create')
     }
     return [
       ...changes.map((change) => ({
@@ -493,7 +495,6 @@ function stagesOf(kind: RegisteredKind, change: Change, fates: Fates): Stage[] {
     const goes = kind.hangsOn?.goesWith === true && fateOf(kind.hangsOn, change.before, fates) === 'replace'
     return [goes ? { ...removal, turn: turnOf('leave link') } : removal]
   }
-  if (fateOf(kind.follows, change.after, fates) !== undefined) return []
   if (change.action === 'create') return [stage('make', kind.create?.(change.after))]
   const { before, after, fields } = change
   if (isRecreated(kind, change)) {

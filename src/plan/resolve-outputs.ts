@@ -1,13 +1,7 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import { hookKey, type Link } from '../host/snapshot.ts'
-import {
-  type CopyPoint,
-  type DesiredOutput,
-  type DesiredSpan,
-  type Fragments,
-  placeOf
-} from '../resources/desired-state.ts'
+import { type CopyPoint, type DesiredOutput, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
 import type { Wait } from '../resources/kind.ts'
 import { type ResolvedOutput, waitForOutput } from '../resources/outputs/host-output-kind.ts'
 import { outputMtu } from '../resources/outputs/output-port.ts'
@@ -28,27 +22,15 @@ export function resolveOutputs(span: SpanSpec, context: Context) {
   }
 }
 
-/** What becomes of frames that are too large for the way. */
-const leaving = {
-  all: { code: 'OUTPUT_FRAGMENTS', instead: '', leave: (name: string) => `leave by ${name} in fragments` },
-  some: {
-    code: 'OUTPUT_MTU',
-    instead: ', or send by "gretap", whose packets all leave in fragments',
-    leave: (name: string) =>
-      `leave by ${name} in fragments, but for IPv6 and for IPv4 that must not be fragmented, which do not leave`
-  },
-  none: { code: 'OUTPUT_MTU', instead: '', leave: (name: string) => `do not leave by ${name}` }
-} as const satisfies Readonly<Record<Fragments, unknown>>
-
 /** Warns of outputs that do not send the largest frames of their span. */
 export function warnOfOutputs({ name: span, mtu, outputs }: DesiredSpan, host: HostIndex): Diagnostic[] {
-  return outputs.flatMap(({ device, name, below, item, origin }) => {
-    const link = host.linkOf(device)
+  return outputs.flatMap(({ isPort, device, name, below, item, origin }) => {
+    const link = isPort ? host.linkOf(device) : undefined
     if (below !== undefined && mtu + below.added > below.mtu) {
-      const { code, instead, leave } = leaving[below.fragments]
-      const message = `frames of ${span} with more than ${below.mtu - below.added} bytes ${leave(name)}: with the ${below.added} bytes that it adds, they are larger than the mtu of ${below.mtu} on the way`
-      const hint = `let that network take ${mtu + below.added} bytes${instead}, or write a smaller "mtu" for the span`
-      const found = diagnostic(code, message, hint, origin)
+      const leave = below.fragments ? `leave by ${name} in fragments` : `do not leave by ${name}`
+      const message = `frames of ${span} with more than ${below.mtu - below.added} bytes ${leave}: with the ${below.added} bytes that it adds, they are larger than the mtu of ${below.mtu} on the way`
+      const hint = `let that network take ${mtu + below.added} bytes, or write a smaller "mtu" for the span`
+      const found = diagnostic(below.fragments ? 'OUTPUT_FRAGMENTS' : 'OUTPUT_MTU', message, hint, origin)
       return [{ ...found, subject: { span, kind: 'output', id: [device], item } }]
     }
     const most = link === undefined ? mtu : outputMtu(mtu, link, host)
@@ -202,7 +184,11 @@ export function withOutputs(
   spans: readonly Pick<DesiredSpan, 'name' | 'outputs'>[],
   others: readonly Feeding[]
 ): HostIndex {
-  const masters = new Map(spans.flatMap(({ name, outputs }) => outputs.map(({ device }) => [device, name] as const)))
+  const masters = new Map(
+    spans.flatMap(({ name, outputs }) =>
+      outputs.flatMap(({ isPort, device }) => (isPort ? [[device, name] as const] : []))
+    )
+  )
   const staying = new Set<string | null>(others.map(({ name }) => name))
   const moved = new Map(
     host.links.flatMap((link) => {

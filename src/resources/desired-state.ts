@@ -85,14 +85,13 @@ export interface DesiredTunnel extends TunnelSpec {
   readonly origin: Origin
 }
 
-/**
- * Which frames that are too large for the way leave in fragments. `some`: all but IPv6, and IPv4 that must not be fragmented. The kernel
- * makes none of a tunnel's packets over IPv6 (measured, Linux 6.18).
- */
-export type Fragments = 'all' | 'some' | 'none'
-
 /** A link that the frames of a span leave by. */
 export interface DesiredOutput {
+  /**
+   * It is a port of the span's bridge. Else a mirror at the bridge feeds it: for a port that is a tunnel, the kernel answers frames that are
+   * too large with ICMP, and drops them (skb_tunnel_check_pmtu() in net/ipv4/ip_tunnel_core.c).
+   */
+  readonly isPort: boolean
   /** The name of the link. */
   readonly device: string
   /** What the output is called. */
@@ -103,7 +102,8 @@ export interface DesiredOutput {
     readonly mtu: number
     /** Bytes: what the tunnel adds to a frame of the span, from the MAC header of that on. */
     readonly added: number
-    readonly fragments: Fragments
+    /** Frames that are too large for the way leave in fragments. The kernel makes none of packets over IPv6 (measured, Linux 6.18). */
+    readonly fragments: boolean
     /** What carries them inside packets of its own, which nobody can tell from others; null: nothing of this host. */
     readonly inside: string | null
   }
@@ -207,6 +207,8 @@ export interface MarkedInterface {
 export interface MirrorMark extends OwnedMark {
   /** The hash of the owner. */
   readonly owner: number
+  /** The link of a tunnel that it feeds; null: it feeds the bridge of a span. */
+  readonly output: string | null
 }
 
 /** A mark of any owner: the cookie of a mirror, or what a bridge remembers of an interface. */

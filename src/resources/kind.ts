@@ -164,11 +164,6 @@ export interface Kind<R extends Resource = Resource> {
     readonly goesWith?: true
   }
   /**
-   * The resource that this one is on, where its steps depend on how the kernel has made that. When that is recreated, this one is made in
-   * a later round, which has read it. None: all steps are known before.
-   */
-  readonly follows?: { readonly kind: string; id(resource: R): string }
-  /**
    * The inputs, besides the kernel, that have to be read to know whether a resource exists, or whose it is. While an input is
    * not read, the resource is neither created nor removed, and is no conflict. None: the kernel alone tells.
    */
@@ -192,7 +187,7 @@ export interface Kind<R extends Resource = Resource> {
    * The resource is where others may do as they like, and lasts as long as they let it: this describes a change that fails or does
    * not last, which fails no apply. What helps against it depends on why. None: it fails the apply.
    */
-  undone?(resource: R, reason: string): Diagnostic
+  undone?(resource: R, reason: string): Diagnostic | undefined
   /** Completes the changes of this kind with what depends on several of them. */
   finalize?(changes: readonly Change<R>[], host: HostIndex): readonly Change<R>[]
   /**

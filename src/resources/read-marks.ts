@@ -3,7 +3,6 @@ import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import type {
-  CopyPoint,
   DesiredSpans,
   DesiredState,
   MarkedInterface,
@@ -15,7 +14,8 @@ import { isInUse } from './interface-use.ts'
 import { planBridge } from './kinds/bridge-steps.ts'
 import { plannedTunnel } from './kinds/tunnel.ts'
 import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
-import { coversEverySpan, isInScope, markOf, ownsBridge, tunnelOwner } from './ownership.ts'
+import { mirrorName, mirrorsOf, readMirrorName, type SpanMirror, tunnelsOf } from './outputs/feeds.ts'
+import { coversEverySpan, firstTunnelName, isInScope, markOf, ownsBridge, tunnelOwner } from './ownership.ts'
 import { readSeal } from './seal-commands.ts'
 import {
   closingSettings,
@@ -27,10 +27,9 @@ import {
   sourceSettings
 } from './settings.ts'
 
-/** A span that copies from an interface. */
-interface Use {
+/** A mirror of a span, at an interface. */
+interface Use extends SpanMirror {
   readonly span: string
-  readonly point: CopyPoint
 }
 
 /** Reads the marks that the host bears. */
@@ -41,14 +40,18 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
   })
   const owners = [...new Set([desired.scope.name ?? desired.owner, ...bridges.map(({ mark }) => mark.owner)])]
   const usesOf = groupBy(
-    desired.spans.flatMap(({ name: span, mirrors: points }) => points.map((point): Use => ({ span, point }))),
+    desired.spans.flatMap((span) => mirrorsOf(span).map((one): Use => ({ ...one, span: span.name }))),
     ({ point }) => point.device.name
   )
   const findName = nameFinder(desired.known, owners)
   const mirrors = new Map(
     host.filters.flatMap((filter) => {
-      const likely = usesOf(filter.device).map(({ span }) => span)
-      return readMirror(desired, findName, filter, likely)
+      const likely = usesOf(filter.device).flatMap(({ span, output }) => [
+        mirrorName(span, output),
+        // The link of a tunnel may be gone, and its mirrors are still there.
+        ...(output === null ? tunnelsOf(desired.spanOf(span)).map((device) => mirrorName(span, device)) : [])
+      ])
+      return readMirror(desired, host, findName, filter, likely)
     })
   )
   const entriesOf = groupBy(
@@ -93,6 +96,7 @@ const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
 
 function readMirror(
   { known, scope }: DesiredSpans,
+  host: HostIndex,
   findName: NameFinder,
   filter: Filter,
   likely: readonly string[]
@@ -100,15 +104,25 @@ function readMirror(
   const { mirror, handle, pref, chain } = filter
   if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
   // Where its target is gone, a mirror is most likely of a span that is to copy from its device: else all are tried.
-  const named = findName(filter, [mirror.target, ...likely])
+  const output = readOutput(host, mirror.target)
+  const feeding = output === null ? [mirror.target] : known.map((span) => mirrorName(span, output))
+  const named = findName(filter, [...feeding, ...likely])
   // A mirror of any owner whose cookie was lost is recognised by its handle.
   const cookie =
     readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), source: nothing })
   if (cookie === null) return []
-  const span = named?.span ?? known.find((candidate) => candidate === mirror.target) ?? null
+  const name = named === undefined ? null : readMirrorName(named.span)
+  const span = name?.span ?? known.find((candidate) => candidate === mirror.target) ?? null
   const owned = scope.name === null || cookie.owner === hashOf(scope.name)
   const inScope = owned && matchesSpan(scope.spans, span)
-  return [[filter, { mark: cookie.source, span, inScope, owner: cookie.owner }]]
+  return [[filter, { mark: cookie.source, span, inScope, output: output ?? name?.output ?? null, owner: cookie.owner }]]
+}
+
+/** The name that the link of a tunnel was made with; null: it is none of spanplan's. */
+function readOutput(host: HostIndex, target: string): string | null {
+  const link = host.linkOf(target)
+  const owner = link === undefined ? null : tunnelOwner(host, link, '')
+  return link === undefined || owner === null ? null : firstTunnelName(host, link, owner)
 }
 
 type NameFinder = ReturnType<typeof nameFinder>

@@ -28,7 +28,8 @@ export function runnersOf(lab: () => Lab) {
   }
 }
 
-function wordsOf(command: string): Argv {
+/** The words of a command that has no quotes and no spaces in them. */
+export function wordsOf(command: string): Argv {
   const [program = '', ...words] = command.split(' ')
   return [program, ...words]
 }

@@ -7,33 +7,44 @@ import { expectConverged, expectRestored, spanplan, writeSpans } from '../lab/sp
 let lab: Lab
 let programs: FaultyPrograms
 let before: string
-let lines: { readonly tool: Mishap['tool']; readonly line: number; readonly text: string }[]
 
 const span = (outputs: string) =>
   writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], outputs: [${outputs}]}}`)
 
+/** What the commands of an output name, besides its kind. */
+const outputs = {
+  interface: { file: '{interface: ens224}', device: 'ens224' },
+  tunnel: { file: '{vxlan: {id: 42, remote: 10.50.0.1}}', device: 'vxlan-3d98b18a' }
+} as const
+
 beforeAll(async () => {
   lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224', mtu: 1500 }] })
+  await lab.run(['ip', 'addr', 'add', '10.50.0.2/24', 'dev', 'ens192'])
   programs = await installFaultyPrograms(lab)
   before = await lab.snapshotText()
-  await span('{interface: ens224}')
-  const run = await programs.prepare()
-  await spanplan(lab, ['apply', '--yes'], 0, { env: run.env })
-  lines = (await run.calls()).flatMap(({ tool, first, lines }) =>
-    lines.map((text, at) => ({ tool, line: first + at, text }))
-  )
-  await spanplan(lab, ['destroy', '--all', '--yes'])
-  await expectRestored(lab, before)
 })
 afterAll(() => lab?.close())
 
-/** Where tc cannot add the filter that is the mark, the empty clsact qdisc stays: nothing says whose it is. */
-const ofOutput = () => lines.filter(({ text }) => text.includes('ens224') && !text.includes('filter'))
+/** The commands that are about the output. */
+async function readLines(kind: keyof typeof outputs) {
+  const { file, device } = outputs[kind]
+  await span(file)
+  const run = await programs.prepare()
+  await spanplan(lab, ['apply', '--yes'], 0, { env: run.env })
+  const lines = (await run.calls()).flatMap(({ tool, first, lines }) =>
+    lines.map((text, at): Mishap & { text: string } => ({ tool, line: first + at, text, how: 'fail' }))
+  )
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await expectRestored(lab, before)
+  // Where tc cannot add the filter that is the mark, the empty clsact qdisc of a card stays: nothing says whose it is.
+  return lines.filter(({ text }) => text.includes(device) && (kind === 'tunnel' || !text.includes('filter')))
+}
 
 describe.each(['fail', 'kill before', 'kill after'] as const)('%s', (how) => {
-  test('each step that attaches it', async () => {
-    expect(ofOutput().length).toBeGreaterThan(6)
-    for (const { tool, line, text } of ofOutput()) {
+  test.each(['interface', 'tunnel'] as const)('each step that makes the output: %s', async (kind) => {
+    const lines = await readLines(kind)
+    expect(lines.length).toBeGreaterThan(6)
+    for (const { tool, line, text } of lines) {
       const run = await programs.prepare({ tool, line, how })
       const applied = lab.spanplan(['apply', '--yes'], { env: run.env })
       // The span is not lost for its output.
@@ -43,7 +54,7 @@ describe.each(['fail', 'kill before', 'kill after'] as const)('%s', (how) => {
         const said = `${text}\n${stdout}\n${stderr}`
         expect([0, 4], said).toContain(exitCode)
         expect(await lab.run(['ip', '-br', 'link', 'show', 'dev', 'span0']), said).toContain('span0')
-        expect(stderr, said).toMatch(/ens224/)
+        expect(stderr, said).toContain(outputs[kind].device)
       }
       await spanplan(lab, ['destroy', '--all', '--yes'])
       await expectRestored(lab, before)

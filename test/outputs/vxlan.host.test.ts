@@ -15,7 +15,7 @@ import {
   STP_GROUP
 } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { restoreAfterEach, runnersOf } from '../lab/restored.ts'
+import { restoreAfterEach, runnersOf, wordsOf } from '../lab/restored.ts'
 import { expectConverged, expectFrames, expectRefusal, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
@@ -65,6 +65,12 @@ const frames = {
   '1514 bytes': ether(nobody, stranger, filler(1514))
 }
 
+/** The frames that have left by the tunnel. */
+async function countSent(): Promise<number> {
+  const [{ stats64: sent }] = JSON.parse(await onHost('ip -s -j link show type vxlan'))
+  return sent.tx.packets
+}
+
 const heard = () => lab.captureLink('in0', { direction: 'in', expression: `ether src ${stranger}` }, 'switch')
 
 test('another host gets each frame once, also where the source carries the tunnel; a destroy leaves nothing', async () => {
@@ -81,8 +87,7 @@ test('another host gets each frame once, also where the source carries the tunne
   await lab.send(Object.values(frames))
   await expectFrames(all, frames)
   // What the tunnel sends is not copied into it.
-  const [{ stats64: sent }] = JSON.parse(await onHost('ip -s -j link show dev span0'))
-  expect(sent.tx.packets).toBeLessThan(30)
+  expect(await countSent()).toBeLessThan(30)
   const { stdout: status } = await spanplan(lab, ['status', '--for', '1s'])
   expect(status).toMatch(/ {2}output +vxlan 42 /)
   expect(status).toContain('span0: healthy')
@@ -106,11 +111,11 @@ test('a firewall that keeps in what the tunnel sends: the command of the doctor 
   await onHost('nft delete table inet filter')
 })
 
-test('of what is too large for the way, IPv6 and IPv4 that must not be fragmented do not leave, and the plan says so', async () => {
+test('what is too large for the way leaves in fragments, also IPv6 and IPv4 that must not be fragmented', async () => {
   await write(usual)
   const { stderr } = await spanplan(lab, ['apply', '--yes'])
   expect(stderr).toContain(
-    'frames of span0 with more than 1450 bytes leave by vxlan 42 in fragments, but for IPv6 and for IPv4 that must not be fragmented, which do not leave'
+    'frames of span0 with more than 1450 bytes leave by vxlan 42 in fragments: with the 50 bytes that it adds'
   )
   const ends = { source: '192.0.2.1', sourcePort: 1, destination: '192.0.2.2', destinationPort: 9 }
   const large = ether(nobody, stranger, ipv4Udp({ ...ends, data: Buffer.alloc(1472) }))
@@ -121,11 +126,49 @@ test('of what is too large for the way, IPv6 and IPv4 that must not be fragmente
   const ends6 = { ...ends, source: 'fd00::1', destination: 'fd00::2' }
   const large6 = ether(nobody, stranger, ipv6Udp({ ...ends6, data: Buffer.alloc(1452) }))
   const all = await heard()
-  const bridge = await lab.captureLink('span0', { expression: 'icmp or icmp6' })
+  const back = await lab.captureLink('vxlan-3d98b18a', { direction: 'in' })
   await lab.send([large, whole, large6, frames.broadcast])
-  await expectFrames(all, { large, broadcast: frames.broadcast })
-  // The kernel's answers to these get nowhere.
-  expect((await bridge.stop({ seconds: 1 })).frames).toEqual([])
+  await expectFrames(all, { large, whole, large6, broadcast: frames.broadcast })
+  // The kernel answers none of these.
+  expect((await back.stop({ seconds: 1 })).frames).toEqual([])
+})
+
+test('what the host itself sends stays as large as it was', async () => {
+  await write(usual)
+  await spanplan(lab, ['apply', '--yes'])
+  const all = await lab.captureLink('in0', { direction: 'in', expression: 'udp port 9' }, 'switch')
+  await lab.run(['bash', '-c', 'head -c 1472 /dev/zero >/dev/udp/10.50.0.1/9'])
+  const { frames: copies } = await all.stop({ count: 1 })
+  expect(copies.map(({ length }) => length)).toEqual([1514])
+  // The kernel knows of no smaller way to that host.
+  expect(await onHost('ip route get 10.50.0.1')).not.toContain('mtu')
+})
+
+test('one that an earlier version has made a port of the bridge comes off it, and no frame is lost or comes twice', async () => {
+  await write(usual)
+  await spanplan(lab, ['apply', '--yes'])
+  const link = 'vxlan-3d98b18a'
+  for (const tcHook of ['ingress', 'egress']) {
+    const filters: {
+      readonly options?: { readonly handle: string; readonly actions: [{ readonly to_dev: string }] }
+    }[] = JSON.parse(await onHost(`tc -j filter show dev ens192 ${tcHook}`))
+    const feed = filters.find(({ options }) => options?.actions[0].to_dev === link)
+    await onHost(`tc filter del dev ens192 ${tcHook} pref 8 handle ${feed?.options?.handle} bpf`)
+  }
+  const seal = `tc filter replace dev ${link} ingress protocol all pref 9 handle`
+  await lab.run([...wordsOf(`${seal} 0x591aa598 bpf da classid 5dc:5451 bytecode`), '1,6 0 0 2'])
+  await onHost(`tc filter del dev ${link} ingress pref 9 handle 0x7357a598 bpf`)
+  await onHost(`sysctl -q -w net.ipv6.conf.${link}.disable_ipv6=1`)
+  await onHost(`ip link set dev ${link} master span0`)
+  await onHost(`ip link set dev ${link} type bridge_slave isolated on learning off`)
+  const { stdout } = await spanplan(lab, ['apply', '--yes'])
+  expect(stdout).toMatch(/- +output +vxlan 42 → span0/)
+  expect(stdout).toMatch(/\+ +mirror +ens192 ingress → vxlan-3d98b18a/)
+  await expectConverged(lab)
+  expect(await onHost(`ip -br link show master span0`)).toBe('')
+  const all = await heard()
+  await lab.send(Object.values(frames))
+  await expectFrames(all, frames)
 })
 
 test('what comes back by the tunnel gets nowhere', async () => {
@@ -205,11 +248,10 @@ test('that nobody listens at the remote host is not sent there again and again',
   await onSwitch('sysctl -q -w net.ipv4.icmp_ratelimit=0')
   await spanplan(lab, ['apply', '--yes'])
   await lab.send(Object.values(frames))
-  const [first] = JSON.parse(await onHost('ip -s -j link show dev span0'))
+  const first = await countSent()
   await lab.send([frames.broadcast])
   await new Promise((resolve) => setTimeout(resolve, 1000))
-  const [later] = JSON.parse(await onHost('ip -s -j link show dev span0'))
-  expect(later.stats64.tx.packets - first.stats64.tx.packets).toBeLessThan(8)
+  expect((await countSent()) - first).toBeLessThan(8)
 })
 
 test('one that comes to a live span, and goes again, copies nothing again and again', async () => {
@@ -243,6 +285,5 @@ test('over IPv6, each once, but for the largest frames, of which the plan warns'
   await lab.send(Object.values(frames))
   const { '1464 bytes': _, '1514 bytes': __, ...small } = frames
   await expectFrames(capture, small)
-  const [{ stats64: sent }] = JSON.parse(await onHost('ip -s -j link show dev span0'))
-  expect(sent.tx.packets).toBeLessThan(60)
+  expect(await countSent()).toBeLessThan(60)
 })

@@ -9,8 +9,8 @@ export const waits = {
     'Load the module with modprobe, or install a kernel that has it: the message says which. Then apply again; a watch does so by itself.'
   ],
   OUTPUT_COPIED: [
-    'A mirror that the plan does not change copies what an output sends into the span: each frame would be sent again and again. Or an interface was an output until now and becomes a source: it is given back as it was first.',
-    'Take off the mirror of another program. Where the mirror is spanplan’s, see what it waits for. An interface that is given back needs nothing: the same apply makes its mirrors then.'
+    'A mirror that the plan does not change copies from an interface that is to be an output. Or an interface was an output until now and becomes a source: it is given back as it was first.',
+    'See what the mirror waits for. An interface that is given back needs nothing: the same apply makes its mirrors then.'
   ],
   REMOTE_UNREACHABLE: [
     'The host has no route to the "remote" of an output. An output that is there stays.',

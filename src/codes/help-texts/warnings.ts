@@ -81,7 +81,7 @@ export const warnings = {
     'Let the network on the way take larger packets, or write a smaller "mtu" for the span, which holds for its sensors, too.'
   ],
   OUTPUT_MTU: [
-    'The driver of an output takes no MTU as large as that of the span, or the way of a tunnel to the other host does not: larger frames do not leave by it, or not all of them. The sensors get them.',
+    'The driver of an output takes no MTU as large as that of the span, or the way of a tunnel over IPv6 to the other host does not: larger frames do not leave by it. The sensors get them.',
     'Use another interface, let the network on the way take larger packets, or write a smaller "mtu" for the span, which holds for its sensors, too.'
   ],
   MTU_SMALL: [

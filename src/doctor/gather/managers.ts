@@ -7,6 +7,7 @@ import { readManager } from '../../host/read-manager.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { linksOf } from '../../resources/desired-state.ts'
+import { fedLinks } from '../../resources/outputs/feeds.ts'
 import type { Known } from '../known.ts'
 import type { ManagerReading } from '../readings.ts'
 
@@ -32,10 +33,10 @@ export function readManagers({ desired, host }: PlanView): Known<readonly Manage
   }
 }
 
-/** The bridge of a span, with its ports; none: there is no bridge of that name. */
+/** The bridge of a span, with its ports, and the links of tunnels that its frames leave by; none: there is no bridge of that name. */
 export function bridgeAndPorts(host: HostIndex, name: string): readonly Link[] {
   const bridge = host.linkOf(name)
-  return bridge?.bridge ? [bridge, ...host.portsOf(name)] : []
+  return bridge?.bridge ? [bridge, ...host.portsOf(name), ...fedLinks(host, name)] : []
 }
 
 /** Finds the connection of a link in NetworkManager's files, of which most are root's alone. */

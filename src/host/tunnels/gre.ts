@@ -156,8 +156,7 @@ const gre = {
   // The largest that the kernel lets each of these links have (measured, Linux 6.12). Of what is larger than the link's MTU, ERSPAN sends
   // a part, also where a VLAN tag is what is too much, and gretap no IP packet.
   sentMtu: 65481,
-  modules: ['ip_gre'],
-  fragments: 'all'
+  modules: ['ip_gre']
 } as const satisfies Partial<TunnelKind>
 
 const endWords = ({ local, remote }: Pick<TunnelSpec, 'local' | 'remote'>, way: TunnelWay) => [

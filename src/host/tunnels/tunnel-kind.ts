@@ -47,11 +47,6 @@ export interface TunnelKind {
   portCommand?(tunnel: TunnelSpec): Argv
   readonly modules: readonly TunnelModule[]
   packets(tunnel: TunnelSpec): TunnelPackets
-  /**
-   * Which frames that are too large for the way leave in fragments over IPv4, by a link that is a port of a bridge: all, or all but IPv6 and
-   * IPv4 that must not be fragmented.
-   */
-  readonly fragments: 'all' | 'some'
   /** A link of others because of which this one's does not start, gets nothing, or takes what they get. Missing: there is no such. */
   findObstacle?(tunnel: TunnelSpec, others: readonly Link[], way: TunnelWay): Diagnostic | undefined
   /** What a tunnel and the links of others share, so that either lacks a part. Missing: none share. */

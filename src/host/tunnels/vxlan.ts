@@ -62,8 +62,6 @@ export const vxlanTunnel: TunnelKind = {
   letIn: 'that port',
   portCommand: ({ port }) => ['ss', '--udp', '--listening', '--numeric', '--processes', `sport = :${port}`],
   modules: ['vxlan'],
-  // The kernel answers these with ICMP messages, which the seal drops (skb_tunnel_check_pmtu() in net/ipv4/ip_tunnel_core.c).
-  fragments: 'some',
   packets: (tunnel) => ({
     addresses: tunnelFamily(tunnel) === 'inet' ? 'ip' : 'ip6',
     multicast: tunnel.group !== null,

@@ -129,13 +129,9 @@ export function renderCommands(plan: Plan): string {
   const makesPorts = plan.changes.some(
     ({ kind, action }) => kind === 'sensor' && action !== 'remove' && action !== 'update'
   )
-  const rest = [
-    ...(makesPorts ? ["Docker creates the sensors' ports only now. To print the commands that seal them"] : []),
-    ...(plan.changes.some(({ stages }) => stages.length === 0)
-      ? ['The outputs get their interfaces only now. To print the commands that put these on the bridge']
-      : [])
-  ]
-  const later = rest.map((what) => `# ${what}: spanplan plan --commands`)
+  const later = makesPorts
+    ? ["# Docker creates the sensors' ports only now. To print the commands that seal them: spanplan plan --commands"]
+    : []
   return `${['#!/bin/sh', 'set -eu', ...lines, ...later].join('\n')}\n`
 }
 

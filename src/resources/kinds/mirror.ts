@@ -14,18 +14,22 @@ import {
 } from '../foreign/mirrors.ts'
 import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { ownMark, readCookie, writeCookie } from '../marks.ts'
+import { mirrorName, mirrorsOf, type SpanMirror } from '../outputs/feeds.ts'
+import { explainLost } from '../outputs/host-output-kind.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
 import { handleOf, livePoint, writeMirrorTitle } from '../sources/host-source-kind.ts'
 import { identifySource } from '../sources/registry.ts'
 
-/** One tc filter that copies the frames at one hook of one interface into one span. */
+/** One tc filter that copies the frames at one hook of one interface into one span, or into a tunnel that is an output of the span. */
 export interface Mirror extends Resource, ReplacedMirrors {
   readonly kind: 'mirror'
   readonly point: CopyPoint
   readonly handle: number
-  /** The bridge that gets the copies; `*` if that bridge is gone, also where there is a new bridge of the same name. */
+  /** The link of the tunnel that the frames leave by; null: it feeds the span's bridge. */
+  readonly output: string | null
+  /** The link that gets the copies; `*` if that is gone, also where there is a new link of the same name. */
   readonly target: string
   /** While the point's is not known, the live one. */
   readonly program: Program
@@ -55,7 +59,7 @@ export const mirror: Kind<Mirror> = {
     expression: selection.expression
   }),
   fields: {
-    target: { label: 'target', words: nameTarget },
+    target: { label: 'target', words: (_, mirror) => nameTarget(mirror) },
     program: {
       label: 'filter',
       words: (_, mirror) => programClause(mirror)
@@ -68,12 +72,14 @@ export const mirror: Kind<Mirror> = {
   },
   desire: (state) => state.desired.spans.flatMap((span) => desireMirrors(state, span)),
   observe: (state) => [
-    ...[...state.marks.mirrors].flatMap(([filter, { span, inScope }]): Mirror | [] => {
+    ...[...state.marks.mirrors].flatMap(([filter, { span, inScope, output }]): Mirror | [] => {
       if (!inScope) return []
+      // When the tunnel is made again, its mirror leads there.
+      const isDead = filter.mirror?.target === '*' && output !== null && state.desired.outputOf(output)?.span === span
       // Whether the span still needs the mirror on an interface that is not understood is not known.
       const isKept = span !== null && state.desired.spanOf(span) && state.host.findOpaque(filter.device)
       const spans = span === null ? [] : [span]
-      return { ...foreignMirror(state, filter), spans, owner: isKept ? 'shared' : 'ours' }
+      return { ...foreignMirror(state, filter), spans, owner: isKept || isDead ? 'shared' : 'ours' }
     }),
     ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
   ],
@@ -90,16 +96,19 @@ export const mirror: Kind<Mirror> = {
   remove: removeSteps,
   title: nameMirror,
   summary: programClause,
-  address: ({ point, spans, handle }) => [
+  address: ({ point, spans, handle, output }) => [
     ...point.source,
     writeDirection(point.direction),
-    ...(spans.length === 0 ? [handle.toString(16)] : [])
+    ...(spans.length === 0 ? [handle.toString(16)] : (output ?? []))
   ],
   device: ({ point }) => point.device.name,
-  hangsOn: { kind: 'tunnel', id: ({ point }) => point.device.name, goesWith: true },
+  hangsOn: { kind: 'tunnel', id: ({ point, output }) => output ?? point.device.name, goesWith: true },
   serves: ({ point }) => point.serves,
   remembers: ({ point, cookie }) => (cookie === '' ? [] : [{ device: point.device.name }]),
   conflict: (live, desired, host) => explainForeignMirrors(live, desired.target, host),
+  // The span is not lost for its output.
+  undone: ({ output }, reason) =>
+    output === null ? undefined : explainLost(output, reason, 'see what the host lacks with: spanplan doctor'),
   adoptNote: 'a later destroy removes it'
 }
 
@@ -115,9 +124,9 @@ export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' 
 }
 
 function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
-  return span.mirrors.flatMap((point): Mirror | [] => {
+  return mirrorsOf(span).flatMap(({ point, output }): Mirror | [] => {
     const { device, tcHook, item, origin } = point
-    const handle = handleOf(span, point)
+    const handle = handleOf({ owner: span.owner, name: mirrorName(span.name, output) }, point)
     const id = idOf(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
     const program =
@@ -133,7 +142,8 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       handle,
       item,
       origin,
-      target: span.name,
+      output,
+      target: output ?? span.name,
       program,
       control: 'continue',
       protocol: 'all',
@@ -144,8 +154,9 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
   })
 }
 
-function nameTarget(target: string): string {
-  return target === '*' ? 'a bridge that is gone' : target
+function nameTarget({ target, output }: Mirror): string {
+  if (target !== '*') return target
+  return output === null ? 'a bridge that is gone' : 'a tunnel that is gone'
 }
 
 function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
@@ -158,6 +169,7 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
     owner: 'foreign',
     point: livePoint(filter, source, host),
     handle: filter.handle ?? 0,
+    output: marks.mirrors.get(filter)?.output ?? null,
     target: filter.mirror?.target ?? '',
     program: filter.program ?? '',
     control: filter.mirror?.control ?? '',
@@ -171,10 +183,10 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
 /** The foreign filters in the way of desired mirrors, each as a live mirror with the desired mirror's id. */
 function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
   const mirrors = desireMirrors(state, span)
-  return span.mirrors.flatMap((want): Mirror[] => {
-    const { copying, blocking } = findForeignMirrors(state, span.name, want)
+  return mirrorsOf(span).flatMap(({ point: want, output }: SpanMirror): Mirror[] => {
+    const { copying, blocking } = findForeignMirrors(state, output ?? span.name, want)
     const { device, tcHook } = want
-    const id = idOf(device.name, tcHook, handleOf(span, want))
+    const id = idOf(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.name, output) }, want))
     const meant = mirrors.find((one) => one.id === id)
     if (blocking) return [{ ...foreignMirror(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
@@ -255,8 +267,9 @@ function deletion({ point: { device, tcHook }, handle }: Mirror): Argv {
   return ['tc', ...deleteFilter(device.name, tcHook, mirrorPref, handle)]
 }
 
-function nameMirror({ point, target, spans }: Mirror): string {
-  return writeMirrorTitle(point, spans[0] ?? nameTarget(target))
+function nameMirror(mirror: Mirror): string {
+  const { point, spans, output } = mirror
+  return writeMirrorTitle(point, output ?? spans[0] ?? nameTarget(mirror))
 }
 
 /** The id of the mirror that a filter is. */

@@ -27,14 +27,15 @@ import {
   writeTableMark,
   writeTunnelMark
 } from '../marks.ts'
+import { findSpan } from '../outputs/output-port.ts'
 import { coversEverySpan, firstTunnelName, isInScope, markOf, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
 import { readSeal, type Seal, sealCommands, sealField } from '../seal-commands.ts'
-import { type InterfaceSetting, onOff, sourceSettings } from '../settings.ts'
+import { columnOf, type InterfaceSetting, onOff, smallestIpv6Mtu, sourceSettings, wireOffloads } from '../settings.ts'
 
 /**
  * The link that a tunnel ends in. What comes out of the tunnel is a copy: it is mirrored, and then dropped, so that the host's own
- * network stack gets nothing of it. The link has no address, and sends nothing.
+ * network stack gets nothing of it. The link has no address, and sends nothing but what a mirror hands to it.
  */
 export interface Tunnel extends Resource, TunnelEnd {
   readonly kind: 'tunnel'
@@ -54,6 +55,15 @@ export interface Tunnel extends Resource, TunnelEnd {
   /** Missing: the link is there, or this plan makes it. */
   readonly isGone?: true
   readonly seal: Seal
+  /** Bytes; null: what comes out of it needs none. */
+  readonly mtu: number | null
+  /** What leaves by it is segmented, and has its checksums, as on a wire; null: nothing leaves by it. */
+  readonly isWireSize: boolean | null
+}
+
+/** Whether a resource is the link of a tunnel. */
+export function isTunnel(resource: Resource): resource is Tunnel {
+  return resource.kind === 'tunnel'
 }
 
 /** The settings that are on once the link is made, as those of a device to copy from. */
@@ -105,16 +115,19 @@ export const tunnel: Kind<Tunnel> = {
     arp: sourceSettings.arp,
     ipv6: sourceSettings.ipv6,
     from: { label: 'senders', words: writeSenders, closes: true },
+    mtu: { label: 'mtu', words: noneOf },
+    isWireSize: { label: 'wire-size frames', words: (isWireSize) => onOff(isWireSize === true) },
     seal: sealField
   },
-  desire: ({ desired }, live) => {
+  desire: ({ desired, host }, live) => {
     const liveById = new Map(live.map((one) => [one.id, one]))
     return [...groupsOf(tunnelsOf(desired), ({ name }) => name).values()].map((uses) => {
-      const live = liveById.get(uses[0].name)
       const tunnel = desireTunnel(desired, uses)
-      // Of an output, that is the bridge of its span, which the kind of outputs puts it on.
-      const master = tunnel.way === 'out' ? (live?.master ?? null) : null
-      return { ...tunnel, master, use: live?.use === null ? null : tunnel.way }
+      const link = host.linkOf(tunnel.id)
+      // What is on the bridge of a span is taken off it as an output, before any mirror changes.
+      const isPort = tunnel.way === 'out' && link !== undefined && findSpan(desired, host, link) !== null
+      const use = liveById.get(tunnel.id)?.use === null ? null : tunnel.way
+      return { ...tunnel, use, master: isPort ? link.master : null }
     })
   },
   observe: memoized((state) => {
@@ -126,7 +139,7 @@ export const tunnel: Kind<Tunnel> = {
       // The kernel makes no link with another's altname.
       ...tunnelsOf(desired)
         .filter(({ name }) => host.linkOf(name) === undefined && (host.findLink(name) ?? host.findOpaque(name)))
-        .map((one): Tunnel => ({ ...desireTunnel(desired, [{ ...one, span: '' }]), spans: [], owner: 'foreign' }))
+        .map((one): Tunnel => ({ ...desireTunnel(desired, [one]), spans: [], owner: 'foreign' }))
     ]
   }),
   rollbackTarget: rollbackTunnels,
@@ -154,11 +167,11 @@ export const tunnel: Kind<Tunnel> = {
   conflictCosts: () => 'dependants'
 }
 
-/** A tunnel, and the span that has a source which ends in it. */
-type Use = DesiredTunnel & { readonly span: string }
+/** A tunnel, and the span that has a source which ends in it, or whose frames leave by it. */
+type Use = DesiredTunnel & { readonly span: string; readonly spanMtu: number }
 
 function tunnelsOf({ spans }: DesiredState): Use[] {
-  return spans.flatMap(({ name: span, tunnels }) => tunnels.map((one) => ({ ...one, span })))
+  return spans.flatMap(({ name: span, mtu: spanMtu, tunnels }) => tunnels.map((one) => ({ ...one, span, spanMtu })))
 }
 
 /** Whose the tunnel is, as its mark says. */
@@ -172,7 +185,8 @@ function firstNameOf(tunnel: Tunnel): string {
 }
 
 function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, ...Use[]]): Tunnel {
-  const { name, span: _, ...tunnel } = first
+  const { name, span: _, spanMtu, ...tunnel } = first
+  const isOut = tunnel.way === 'out'
   return {
     ...tunnel,
     kind: 'tunnel',
@@ -187,6 +201,8 @@ function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, 
     master: null,
     arp: false,
     ipv6: false,
+    mtu: isOut ? (tunnelKindOf(tunnel).sentMtu ?? Math.max(spanMtu, smallestIpv6Mtu)) : null,
+    isWireSize: isOut ? true : null,
     seal: 'sealed'
   }
 }
@@ -202,27 +218,37 @@ function observeTunnel(
   if (!isOurs && !wanted.has(link.name)) return []
   const firstName = owner === null ? link.name : firstTunnelName(host, link, owner)
   const uses = host.filtersOf(link.name).flatMap((filter) => marks.mirrors.get(filter) ?? [])
+  const feeds = host
+    .filtersInto(link.name)
+    .flatMap(({ filter }) => ('parent' in filter ? [] : (marks.mirrors.get(filter) ?? [])))
   const bridge = host.linkOf(link.master)
   const feeding = bridge === undefined ? undefined : markOf(host, bridge)?.owner
-  // A span whose frames leave by it needs it, too.
+  // A span whose frames leave by it needs it, too: also one of an earlier version, of which it is a port.
   const ports = feeding === undefined || bridge === undefined ? [] : [isInScope(desired, feeding, bridge.name)]
   // What copies from it with another name has no say: that is in the way of a removal.
-  const own = uses.filter((use) => owner === null || use.owner === hashOf(owner))
+  const own = [...uses, ...feeds].filter((use) => owner === null || use.owner === hashOf(owner))
   const needs = [...own.map(({ inScope }) => inScope), ...ports]
   // Spans out of scope need it. Where none of its name copies from it, it may be of any: then it is of those that want it now.
   const isRemovable =
     needs.length > 0 ? needs.every((inScope) => inScope) : wanted.has(link.name) || coversEverySpan(desired)
   const { sendOptions = [], ...end } = link.tunnel ?? noTunnel
-  const use = readPortMark(host, link)?.wasPort === false ? 'out' : uses.length > 0 ? 'in' : null
+  const isServed = feeds.length > 0 || readPortMark(host, link)?.wasPort === false
+  const use = isServed ? 'out' : uses.length > 0 ? 'in' : null
   const way = wanted.get(link.name)?.way ?? use ?? (ports.length > 0 ? 'out' : 'in')
+  const isOut = way === 'out'
   return {
     ...end,
-    options: way === 'out' ? [...end.options, ...sendOptions] : end.options,
+    options: isOut ? [...end.options, ...sendOptions] : end.options,
     kind: 'tunnel',
     id: link.name,
     way: use ?? way,
     use,
-    spans: [...new Set([...uses.flatMap(({ span }) => span ?? []), ...(ports.length > 0 ? [link.master ?? ''] : [])])],
+    spans: [
+      ...new Set([
+        ...[...uses, ...feeds].flatMap(({ span }) => span ?? []),
+        ...(ports.length > 0 ? [link.master ?? ''] : [])
+      ])
+    ],
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
     mark: link.alias ?? '',
     up: link.up,
@@ -230,9 +256,18 @@ function observeTunnel(
     arp: link.arp,
     ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
     from: observeSenders(host, link, owner, firstName, wanted.get(link.name)?.from ?? []),
+    mtu: isOut ? link.mtu : null,
+    isWireSize: isOut ? isWireSize(link) : null,
     seal: readSeal(host, link.name, firstName)
   }
 }
+
+/** An offload that nobody can switch off stays. */
+function isWireSize({ offloads }: Link): boolean {
+  return wireNames.every((name) => offloads[name]?.active !== true || offloads[name].fixed)
+}
+
+const wireNames = columnOf(wireOffloads, 'bit').map(([name]) => name)
 
 /**
  * Who may send into a tunnel, as its table says. A table without the owner's mark says nothing of that, and stays.
@@ -274,16 +309,8 @@ function leftTables(desired: DesiredState, host: HostIndex): string[] {
 }
 
 function observeLeft(id: string): Tunnel {
-  const rest = {
-    mark: '',
-    use: null,
-    up: false,
-    master: null,
-    arp: false,
-    ipv6: false,
-    from: null,
-    seal: 'none'
-  } as const
+  const settings = { up: false, master: null, arp: false, ipv6: false, mtu: null, isWireSize: null } as const
+  const rest = { mark: '', use: null, ...settings, from: null, seal: 'none' } as const
   return { ...noTunnel, kind: 'tunnel', id, way: 'in', spans: [], owner: 'ours', ...rest, isGone: true }
 }
 
@@ -325,7 +352,8 @@ function setSenders(tunnel: Tunnel): Step[] {
 
 function createTunnel(after: Tunnel): Step[] {
   const { id, protocol } = after
-  const made: Tunnel = { ...after, mark: '', up: false, arp: true, ipv6: true, from: [], seal: 'none' }
+  const sends = after.way === 'out' && { mtu: 0, isWireSize: false }
+  const made: Tunnel = { ...after, mark: '', up: false, arp: true, ipv6: true, from: [], ...sends, seal: 'none' }
   const words = tunnelKindOf(after).linkWords(after, after.way)
   return [
     step(after, 'create', ['ip', 'link', 'add', 'dev', id, 'type', protocol, ...words]),
@@ -350,6 +378,20 @@ function updateTunnel(before: Tunnel, after: Tunnel): Step[] {
       : []),
     ...(settings.length > 0 ? [step(after, 'set', ['ip', 'link', 'set', 'dev', id, ...settings])] : []),
     ...(differs('ipv6') && !after.ipv6 && before.up ? [step(after, 'clear', flush)] : []),
+    // Below an MTU of 1280, there is no IPv6 to be set.
+    ...(differs('mtu') && after.mtu !== null
+      ? [step(after, 'set', ['ip', 'link', 'set', 'dev', id, 'mtu', String(after.mtu)])]
+      : []),
+    ...(differs('isWireSize') && after.isWireSize !== null
+      ? [
+          step(after, 'set', [
+            'ethtool',
+            '-K',
+            id,
+            ...wireNames.flatMap((name) => [name, onOff(after.isWireSize === false)])
+          ])
+        ]
+      : []),
     // Before it is up, and gets frames.
     ...(differs('seal')
       ? sealCommands(id, before.seal, after.seal, { handle: sealHandle(firstNameOf(after)) }).map((argv) =>

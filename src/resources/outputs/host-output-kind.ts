@@ -1,4 +1,4 @@
-import type { Diagnostic } from '../../errors.ts'
+import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { LinkIndex } from '../../host/host-index.ts'
 import type { Datagram } from '../../host/nftables/passage.ts'
 import type { IpLink, Remote } from '../../host/snapshot.ts'
@@ -42,6 +42,11 @@ export function waitForOutput(
 ): Wait {
   const subject = { span, kind: 'output', id: [name], item }
   return waitFor(subject, writeOutputTitle(name, span), { ...found, origin: found.origin ?? origin })
+}
+
+/** Why no frame leaves by a link. */
+export function explainLost(device: string, reason: string, help: string): Diagnostic {
+  return diagnostic('OUTPUT_FAILED', `the frames of the span do not leave by ${device}: ${reason}`, help)
 }
 
 /** The name of an output in a plan. */

@@ -57,7 +57,7 @@ function resolveOutput(output: InterfaceOutput, span: SpanSpec, context: Context
   if (goingDown.has(name)) {
     return { ...nothingResolved, waits: waitFor(name, explainGoingDown(name, spec)), untouched: [name] }
   }
-  const items = [{ device: name, name, item, origin }]
+  const items = [{ isPort: true, device: name, name, item, origin }]
   const problem = checkOutput(link, span.name, context)
   if (problem === undefined) return { ...nothingResolved, items }
   if (!patient) return { ...nothingResolved, errors: [{ ...problem, origin }] }

@@ -1,8 +1,7 @@
-import { diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
-import type { DesiredOutput, DesiredState, DesiredTunnel } from '../desired-state.ts'
+import type { DesiredOutput, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { isOutputOf, outputHandle, type PortOrigin } from '../marks.ts'
@@ -19,17 +18,18 @@ import {
   sealObstacle
 } from '../seal-commands.ts'
 import { portSettings, readPort, smallestIpv6Mtu } from '../settings.ts'
-import { writeOutputTitle } from './host-output-kind.ts'
+import { explainLost, writeOutputTitle } from './host-output-kind.ts'
 
 /**
  * An interface of the host that the frames of a span leave by: a port of the span's bridge, which spanplan puts there. What comes in
- * on it is dropped from before it is a port until after it is none any more.
+ * on it is dropped from before it is a port until after it is none any more. An earlier version put the links of tunnels there, too: these
+ * are taken off.
  */
 export interface Output extends Resource, LivePort {
   readonly kind: 'output'
   readonly id: string
   readonly spans: readonly string[]
-  /** spanplan has made the link. */
+  /** spanplan has made the link, which is that of a tunnel. */
   readonly isMade: boolean
   /** What the output is called. */
   readonly name: string
@@ -52,9 +52,7 @@ export const output: Kind<Output> = {
     return desired.spans.flatMap((span) =>
       span.outputs.flatMap((one) => {
         const link = host.linkOf(one.device)
-        if (link !== undefined) return desireOutput(state, span, one, link, liveById.get(link.name))
-        const tunnel = span.tunnels.find(({ name, way }) => name === one.device && way === 'out')
-        return tunnel === undefined ? [] : desireOnTunnel(desired, span, one, tunnel)
+        return link === undefined || !one.isPort ? [] : [desireOutput(state, span, one, link, liveById.get(link.name))]
       })
     )
   },
@@ -69,30 +67,29 @@ export const output: Kind<Output> = {
   update: updateOutput,
   remove: (before) => [
     ...(before.attached ? [leave(before)] : []),
-    // The link of a tunnel goes, and needs nothing back.
+    // The link of a tunnel needs nothing back.
     ...(before.isMade ? [] : giveBackSteps(before))
   ],
   title: ({ name, spans: [span] }) => (span === undefined ? name : writeOutputTitle(name, span)),
   summary: ({ mtu }) => `every frame, mtu ${mtu}; what comes in is dropped`,
   device: ({ id }) => id,
-  // The kernel gives a link of its own the MAC address that has to be taken out of the bridge's table.
-  follows: { kind: 'tunnel', id: ({ id }) => id },
   conflict: ({ id }, _, host) => sealConflict(host, id, 'use another interface'),
-  undone: ({ id }, reason) =>
-    diagnostic('OUTPUT_FAILED', `the frames of the span do not leave by ${id}: ${reason}`, 'use another interface'),
+  undone: ({ id }, reason) => explainLost(id, reason, 'use another interface'),
   removalNote: ({ isMade }) => (isMade ? '' : 'given back as it was')
 }
 
 /**
- * Bytes: the MTU of a span as far as an output can have it. A VLAN or a macvlan takes none that is larger than that of its lower link, and
- * some tunnels need a larger one. An interface keeps enough for IPv6: with less, the kernel forgets all that was set of IPv6 there, and
- * with it, that the interface makes itself no address.
+ * Bytes: the MTU of a span as far as a port can have it. A VLAN or a macvlan takes none that is larger than that of its lower link. An
+ * interface keeps enough for IPv6: with less, the kernel forgets all that was set of IPv6 there, and with it, that the interface makes
+ * itself no address.
  */
-export function outputMtu(mtu: number, link: Link, host: HostIndex): number {
-  const { tunnel, largestMtu = Number.POSITIVE_INFINITY, lower } = link
-  const sentMtu = tunnel !== undefined && isOwnTunnel(host, link) ? tunnelKindOf(tunnel).sentMtu : undefined
+export function outputMtu(
+  mtu: number,
+  { largestMtu = Number.POSITIVE_INFINITY, lower }: Link,
+  host: HostIndex
+): number {
   const enough = Math.max(mtu, smallestIpv6Mtu)
-  return sentMtu ?? Math.min(enough, largestMtu, host.linkAt(lower)?.mtu ?? enough)
+  return Math.min(enough, largestMtu, host.linkAt(lower)?.mtu ?? enough)
 }
 
 /** What an output is like, whatever its link is. */
@@ -105,25 +102,6 @@ const attachedPort = {
   ownMacEntry: false,
   seal: 'sealed'
 } as const
-
-/** An output whose link this plan makes first: its steps are known once that is read. */
-function desireOnTunnel(
-  { owner }: DesiredState,
-  span: { readonly name: string; readonly mtu: number },
-  { device: id, name, item, origin }: DesiredOutput,
-  tunnel: DesiredTunnel
-): Output {
-  const mtu = tunnelKindOf(tunnel).sentMtu ?? Math.max(span.mtu, smallestIpv6Mtu)
-  return {
-    ...{ kind: 'output', id, name, item, origin, isMade: true, spans: [span.name], owner: 'ours' },
-    ...usualPort,
-    ...{ master: span.name, attached: true, mac: '', mtu },
-    ...attachedPort,
-    handle: outputHandle(owner, id),
-    original: { ...usualPort, mtu, wasPort: false },
-    ...{ inUse: false, qdiscInUse: false, bridgeStays: false }
-  }
-}
 
 function desireOutput(
   { desired, host }: ObservedState,
@@ -185,10 +163,12 @@ function observeOutput({ desired, host }: ObservedState, link: Link): Output | [
   const mark = readPortMark(host, link)
   const wanted = desired.outputOf(link.name)
   const isMarked = mark?.wasPort === false
-  const isOurs = isMarked || (wanted !== undefined && isAttached(host, link, wanted.span))
-  const obstacle = wanted === undefined ? null : sealObstacle(desired, host, wanted.span, link.name)
-  if (!isOurs && obstacle === null) return []
   const on = findSpan(desired, host, link)
+  const isMade = isOwnTunnel(host, link)
+  if (isMade && on === null) return []
+  const isOurs = isMarked || (wanted !== undefined && (isMade || isAttached(host, link, wanted.span)))
+  const obstacle = wanted === undefined || isMade ? null : sealObstacle(desired, host, wanted.span, link.name)
+  if (!isOurs && obstacle === null) return []
   const span = on ?? wanted?.span
   // As the kernel makes a port, where the mark is lost.
   const original = isMarked ? mark : { ...usualPort, mtu: link.mtu, wasPort: false }
@@ -204,7 +184,7 @@ function observeOutput({ desired, host }: ObservedState, link: Link): Output | [
 }
 
 /** The span of this run on whose bridge a link is; null: it is on none. */
-function findSpan(desired: DesiredState, host: HostIndex, { master }: Link): string | null {
+export function findSpan(desired: DesiredState, host: HostIndex, { master }: Link): string | null {
   if (master === null) return null
   const owner = markOf(host, host.linkOf(master))?.owner
   return desired.spanOf(master) !== undefined || isInScope(desired, owner, master) ? master : null

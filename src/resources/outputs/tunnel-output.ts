@@ -7,7 +7,7 @@ import type { OutputSpec } from '../../spec/items/output-item.ts'
 import { outputSummary, takesPackets } from '../../spec/outputs/registry.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import type { Spec } from '../../spec/spec.ts'
-import type { DesiredTunnel, Fragments } from '../desired-state.ts'
+import type { DesiredTunnel } from '../desired-state.ts'
 import { tunnelKinds } from '../interface-use.ts'
 import { tunnelName } from '../marks.ts'
 import { isOwnTunnel, tunnelOwner } from '../ownership.ts'
@@ -61,7 +61,7 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
       return {
         ...nothingResolved,
         waits: wait(missing),
-        ...(isThere && { items: [{ device, name, item, origin }], tunnels: [tunnel] })
+        ...(isThere && { items: [{ isPort: false, device, name, item, origin }], tunnels: [tunnel] })
       }
     }
     const nobody = explainRemote(remote, name, way, host)
@@ -74,10 +74,14 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     if (mayBeDockers(below, host)) return { ...nothingResolved, waits: wait(waitForDocker()), untouched: [device] }
     const mtu = way?.mtu ?? below?.mtu
     const family = tunnelFamily(written)
-    const fragments: Fragments = family === 'inet' ? kind.fragments : 'none'
+    const fragments = family === 'inet'
     const added = ipBytes[family] + kind.headerBytes(written)
     const carried = mtu === undefined ? {} : { below: { mtu, added, fragments, inside: carrierOf(below, host) } }
-    const resolved = { ...nothingResolved, items: [{ device, name, ...carried, item, origin }], tunnels: [tunnel] }
+    const resolved = {
+      ...nothingResolved,
+      items: [{ isPort: false, device, name, ...carried, item, origin }],
+      tunnels: [tunnel]
+    }
     const link = host.linkOf(device)
     const use = link && isOwnTunnel(host, link) ? explainUse(link, name, host) : undefined
     if (use === undefined) return resolved

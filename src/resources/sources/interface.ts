@@ -9,6 +9,7 @@ import { everySpan, matchesSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Device } from '../desired-state.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
+import { servedSpan } from '../outputs/feeds.ts'
 import { isInScope, markOf, ownsBridge, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
 import {
@@ -105,7 +106,7 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
     return { ...nothingResolved, waits: waitForMirrors(span, source, [name], explainGoingDown(name, spec)) }
   }
   const output = explainOutput(link, context)
-  if (output === undefined && readPortMark(host, link)?.wasPort === false) {
+  if (output === undefined && (readPortMark(host, link)?.wasPort === false || servedSpan(host, link) !== null)) {
     const message = 'waits until it is no output any more: it is given back first'
     const waits = waitForMirrors(
       span,
@@ -171,11 +172,11 @@ function explainOwnTunnel(link: Link, { name }: Spec, host: HostIndex): Diagnost
 
 /** What the tool at an output sends goes nowhere, and what leaves by it comes from sources: of a span that this run leaves as it is. */
 function explainOutput(link: Link, { scope, host }: Context): Diagnostic | undefined {
-  const { name, master } = link
-  const owner = markOf(host, host.linkOf(master))?.owner
-  if (master === null || owner === undefined || isInScope({ scope }, owner, master)) return undefined
-  if (readPortMark(host, link)?.wasPort !== false) return undefined
-  const message = `${name} is an output of span ${master}, which this run leaves as it is`
+  const { name } = link
+  const span = servedSpan(host, link)
+  const owner = markOf(host, host.linkOf(span))?.owner
+  if (span === null || owner === undefined || isInScope({ scope }, owner, span)) return undefined
+  const message = `${name} is an output of span ${span}, which this run leaves as it is`
   return diagnostic('OUTPUT_SOURCE', message, 'use another interface for one of the two')
 }
 

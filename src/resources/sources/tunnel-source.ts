@@ -14,6 +14,7 @@ import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
 import { readTableMark, tunnelName } from '../marks.ts'
+import { servedSpan } from '../outputs/feeds.ts'
 import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { findInterface, isMeant, matchOf } from './find-interface.ts'
 import {
@@ -176,7 +177,7 @@ export function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIn
   if (owner === name) {
     return taken(', which spanplan has made, and somebody has renamed', giveNameBack(other, tunnel.name))
   }
-  const isOutput = owner !== null && other.master !== null
+  const isOutput = servedSpan(host, other) !== null
   const copy =
     tunnel.way === 'out'
       ? 'have the output use another id, key or session'

@@ -39,8 +39,10 @@ export function findListener({ sandbox, index }: ContainerInterface, { listeners
   return listeners.find(({ inside }) => inside.sandbox === sandbox && inside.index === index)
 }
 
+type MirrorPlace = Pick<PathMirror, 'point' | 'handle'>
+
 /** The counters of a mirror in a sample; undefined: its filter is not there. */
-export function findMirror({ point, handle }: PathMirror, { mirrors }: Sample): MirrorCounters | undefined {
+export function findMirror({ point, handle }: MirrorPlace, { mirrors }: Sample): MirrorCounters | undefined {
   return mirrors.find((one) => one.device === point.device.name && one.tcHook === point.tcHook && one.handle === handle)
 }
 
@@ -51,7 +53,11 @@ export function pairLinks(index: number | null, first: Sample, later: Sample): C
 }
 
 /** The counters of a mirror in two samples; undefined: the later one does not have it. */
-export function pairMirrors(mirror: PathMirror, first: Sample, later: Sample): CounterPair<MirrorCounters> | undefined {
+export function pairMirrors(
+  mirror: MirrorPlace,
+  first: Sample,
+  later: Sample
+): CounterPair<MirrorCounters> | undefined {
   const [before, now] = [findMirror(mirror, first), findMirror(mirror, later)]
   if (now === undefined) return undefined
   const elapsed = (later.at - first.at) / 1000

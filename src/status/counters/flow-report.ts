@@ -198,11 +198,17 @@ function mirrorHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop
   const { point } = mirror
   const hop = { kind: 'mirror', device: point.device.name, point, counters: pair?.later ?? null } as const
   if (pair === undefined) return { ...hop, ...absent }
+  const refused = hasOnlyTunnels(path) ? 0 : mirrorDelta(pair, 'overlimits').count
   const losses = [
-    ...loss(causeOfRefusal(path, pair.later), mirrorDelta(pair, 'overlimits').count),
+    ...loss(causeOfRefusal(path, pair.later), refused),
     ...loss('action_dropped', mirrorDelta(pair, 'drops').count)
   ]
   return { ...hop, ...countsOf(mirrorDelta(pair, 'packets'), mirrorDelta(pair, 'bytes'), losses) }
+}
+
+/** Whether nobody gets the frames by the bridge, which need not have a carrier then. */
+function hasOnlyTunnels({ ports, outputs }: FramePath): boolean {
+  return ports.length === 0 && outputs.length > 0 && outputs.every(({ feeds }) => feeds !== null)
 }
 
 function causeOfRefusal({ ports, outputs }: FramePath, { target }: MirrorCounters): Cause {
@@ -229,7 +235,7 @@ function portHops(path: FramePath, { device, index, sensor }: PathPort, interval
   const hop = { kind: 'port', device } as const
   const pair = pairLinks(index, ...interval)
   if (pair === undefined) return [{ ...hop, ...absent }]
-  const { sent, refused, lost } = sentBy(path, pair, interval)
+  const { sent, refused, lost } = sentBy(pair, handedByBridge(path, interval), interval)
   const losses = [...loss('port_dropped', refused), ...loss(causeBeforePort(path, pair, interval), lost)]
   return [
     { ...hop, ...countsOf(sent, sentBytes(pair), losses) },
@@ -237,20 +243,32 @@ function portHops(path: FramePath, { device, index, sensor }: PathPort, interval
   ]
 }
 
-/** What a port has sent, what it has refused to send, and what it did not get of what the bridge got. */
-function sentBy(path: FramePath, pair: CounterPair<LinkCounters>, interval: Interval) {
+/** What a link has sent, what it has refused to send, and what it did not get of what was handed to it. */
+function sentBy(pair: CounterPair<LinkCounters>, handed: CounterDelta | undefined, interval: Interval) {
   const sent = frameDelta(pair, 'tx', interval)
   const refused = counterDelta(pair, ({ tx }) => tx.dropped + tx.errors).count
-  const bridge = pairLinks(path.bridge, ...interval)
-  const lost = bridge === undefined ? 0 : missingFrames(frameDelta(bridge, 'tx', interval), sent, refused)
+  const lost = handed === undefined ? 0 : missingFrames(handed, sent, refused)
   return { sent, refused, lost }
 }
 
-function outputHop(path: FramePath, { name, device, index }: PathOutput, interval: Interval): Hop {
+/** What the bridge hands to each of its ports; undefined: there is no bridge. */
+function handedByBridge(path: FramePath, interval: Interval): CounterDelta | undefined {
+  const bridge = pairLinks(path.bridge, ...interval)
+  return bridge && frameDelta(bridge, 'tx', interval)
+}
+
+/** What the mirrors hand to the tunnel that they feed. */
+function handedByMirrors(feeds: NonNullable<PathOutput['feeds']>, interval: Interval): CounterDelta {
+  const pairs = feeds.flatMap((feed) => pairMirrors(feed, ...interval) ?? [])
+  return sumDeltas(pairs.map((pair) => mirrorDelta(pair, 'packets')))
+}
+
+function outputHop(path: FramePath, { name, device, index, feeds }: PathOutput, interval: Interval): Hop {
   const hop = { kind: 'output', device, name } as const
   const pair = pairLinks(index, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
-  const { sent, refused, lost } = sentBy(path, pair, interval)
+  const handed = feeds === null ? handedByBridge(path, interval) : handedByMirrors(feeds, interval)
+  const { sent, refused, lost } = sentBy(pair, handed, interval)
   const { running, up } = pair.later
   const isRunning = running && !lostCarrier(pair)
   const carrier = running ? 'carrier_flap' : up ? 'output_no_carrier' : 'interface_down'

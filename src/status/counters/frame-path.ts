@@ -3,6 +3,7 @@ import { readSample, type Sample } from '../../host/read-counters.ts'
 import { type ContainerInterface, hookKey, type Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { type CopyPoint, type DesiredSpan, linkOf, placeOf } from '../../resources/desired-state.ts'
+import { fedLinks, mirrorName } from '../../resources/outputs/feeds.ts'
 import { handleOf } from '../../resources/sources/host-source-kind.ts'
 
 /** A mirror of a span, whether its filter is there or not. */
@@ -28,8 +29,10 @@ export interface PathOutput {
   /** What the output is called. */
   readonly name: string
   readonly device: string
-  /** null: it is no port of the span's bridge. */
+  /** null: nothing hands the frames to it. */
   readonly index: number | null
+  /** The mirrors that feed it, of a tunnel; null: the span's bridge hands its frames to it. */
+  readonly feeds: readonly Pick<PathMirror, 'point' | 'handle'>[] | null
 }
 
 /** The path of a span's frames: from the interfaces that are mirrored to its bridge, and on to each port. */
@@ -54,6 +57,7 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
   const bridge = host.linkOf(span.name)
   const isOutput = ({ name }: Link) => span.outputs.some(({ device }) => device === name)
   const ports = host.portsOf(span.name).filter((link) => !isOutput(link))
+  const served = [...host.portsOf(span.name), ...fedLinks(host, span.name)]
   return {
     span: span.name,
     wire: span.wire,
@@ -65,10 +69,17 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
     })),
     bridge: bridge?.bridge ? bridge.index : null,
     ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) })),
-    outputs: span.outputs.map(({ device, name }) => {
-      const link = host.linkOf(device)
-      return { name, device, index: link?.master === span.name ? link.index : null }
-    })
+    outputs: span.outputs.map(({ isPort, device, name }) => ({
+      name,
+      device,
+      index: served.find((link) => link.name === device)?.index ?? null,
+      feeds: isPort
+        ? null
+        : span.mirrors.map((point) => ({
+            point,
+            handle: handleOf({ owner: span.owner, name: mirrorName(span.name, device) }, point)
+          }))
+    }))
   }
 }
 
