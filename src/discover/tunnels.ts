@@ -1,6 +1,6 @@
 import type { HostIndex } from '../host/host-index.ts'
 import type { Link } from '../host/snapshot.ts'
-import { servedSpan } from '../resources/outputs/feeds.ts'
+import { servedSpan } from '../resources/feeds/feeds.ts'
 import { tunnelOwner } from '../resources/ownership.ts'
 import { leaveOut } from '../spec/outputs/left-out-packets.ts'
 import type { OutputByKind } from '../spec/outputs/registry.ts'

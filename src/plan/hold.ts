@@ -13,7 +13,7 @@ import { ownsNetwork } from '../resources/ownership.ts'
 import type { Context } from '../resources/sources/host-source-kind.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import { listNames } from '../text-lines.ts'
-import { findCreatedOn } from './resolve-sensors.ts'
+import { findCreatedOn } from './resolve/resolve-sensors.ts'
 
 /**
  * The wait for a person: what would be done disconnects sensors that run, and nobody has asked for that.

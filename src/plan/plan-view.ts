@@ -17,7 +17,7 @@ import { exceptSpans, namedSpans } from '../spec/scope.ts'
 import { listNames } from '../text-lines.ts'
 import { warnOfOtherOwners } from './live-spans.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
-import { type Resolution, resolveSpec } from './resolve.ts'
+import { type Resolution, resolveSpec } from './resolve/resolve.ts'
 import type { Target } from './target.ts'
 
 /** What a plan is made from, besides the target. */

@@ -20,7 +20,7 @@ import { everySpan, matchesSpan } from '../spec/scope.ts'
 import { type Conflict, comparedFields, diff, type Fates, fateOf } from './diff.ts'
 import { holdCopied, waitForPerson } from './hold.ts'
 import { findOnLoops } from './loops.ts'
-import type { Resolution } from './resolve.ts'
+import type { Resolution } from './resolve/resolve.ts'
 import type { Resting, Target } from './target.ts'
 
 /** One field in words, live and desired; null on the side on which the resource does not exist. */

@@ -10,11 +10,11 @@ import type {
   MirrorMark,
   OwnedMark
 } from './desired-state.ts'
+import { mirrorName, mirrorsOf, readMirrorName, type SpanMirror, tunnelsOf } from './feeds/feeds.ts'
 import { isInUse } from './interface-use.ts'
 import { planBridge } from './kinds/bridge-steps.ts'
 import { plannedTunnel } from './kinds/tunnel.ts'
 import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
-import { mirrorName, mirrorsOf, readMirrorName, type SpanMirror, tunnelsOf } from './outputs/feeds.ts'
 import { coversEverySpan, firstTunnelName, isInScope, markOf, ownsBridge, tunnelOwner } from './ownership.ts'
 import { readSeal } from './seal-commands.ts'
 import {

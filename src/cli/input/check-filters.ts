@@ -1,6 +1,6 @@
 import { diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import { checkFilters } from '../../host/compile-filters.ts'
-import { findFilterErrors, warnOfFilter } from '../../plan/resolve-filter.ts'
+import { findFilterErrors, warnOfFilter } from '../../plan/resolve/resolve-filter.ts'
 import { expressionsOf } from '../../plan/target.ts'
 import type { Spec } from '../../spec/spec.ts'
 

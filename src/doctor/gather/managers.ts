@@ -7,7 +7,7 @@ import { readManager } from '../../host/read-manager.ts'
 import type { Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { linksOf } from '../../resources/desired-state.ts'
-import { fedLinks } from '../../resources/outputs/feeds.ts'
+import { fedLinks } from '../../resources/feeds/feeds.ts'
 import type { Known } from '../known.ts'
 import type { ManagerReading } from '../readings.ts'
 

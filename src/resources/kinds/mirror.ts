@@ -4,6 +4,7 @@ import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { CopyPoint, DesiredSpan } from '../desired-state.ts'
+import { mirrorName, mirrorsOf, type SpanMirror } from '../feeds/feeds.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
@@ -14,7 +15,6 @@ import {
 } from '../foreign/mirrors.ts'
 import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { ownMark, readCookie, writeCookie } from '../marks.ts'
-import { mirrorName, mirrorsOf, type SpanMirror } from '../outputs/feeds.ts'
 import { explainLost } from '../outputs/host-output-kind.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'

@@ -12,9 +12,9 @@ import { isUnicast, type TunnelSpec, tunnelFamily } from '../../spec/sources/tun
 import type { Spec } from '../../spec/spec.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
+import { servedSpan } from '../feeds/feeds.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
 import { readTableMark, tunnelName } from '../marks.ts'
-import { servedSpan } from '../outputs/feeds.ts'
 import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { findInterface, isMeant, matchOf } from './find-interface.ts'
 import {

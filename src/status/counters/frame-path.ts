@@ -3,7 +3,7 @@ import { readSample, type Sample } from '../../host/read-counters.ts'
 import { type ContainerInterface, hookKey, type Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { type CopyPoint, type DesiredSpan, linkOf, placeOf } from '../../resources/desired-state.ts'
-import { fedLinks, mirrorName } from '../../resources/outputs/feeds.ts'
+import { fedLinks, mirrorName } from '../../resources/feeds/feeds.ts'
 import { handleOf } from '../../resources/sources/host-source-kind.ts'
 
 /** A mirror of a span, whether its filter is there or not. */

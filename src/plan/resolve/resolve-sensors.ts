@@ -1,23 +1,23 @@
-import type { Code } from '../codes/explained-codes.ts'
-import { type Diagnostic, diagnostic, type ItemId } from '../errors.ts'
-import { matchesContainer, sharesNetwork } from '../host/docker/container-match.ts'
-import { canNameInterfaces, interfaceOption } from '../host/docker/docker-names.ts'
-import type { HostIndex } from '../host/host-index.ts'
-import type { Container, DockerNetwork } from '../host/snapshot.ts'
-import type { DesiredSensor, DesiredSpan } from '../resources/desired-state.ts'
-import { type Wait, waitFor } from '../resources/kind.ts'
-import { ownsNetwork } from '../resources/ownership.ts'
+import type { Code } from '../../codes/explained-codes.ts'
+import { type Diagnostic, diagnostic, type ItemId } from '../../errors.ts'
+import { matchesContainer, sharesNetwork } from '../../host/docker/container-match.ts'
+import { canNameInterfaces, interfaceOption } from '../../host/docker/docker-names.ts'
+import type { HostIndex } from '../../host/host-index.ts'
+import type { Container, DockerNetwork } from '../../host/snapshot.ts'
+import type { DesiredSensor, DesiredSpan } from '../../resources/desired-state.ts'
+import { type Wait, waitFor } from '../../resources/kind.ts'
+import { ownsNetwork } from '../../resources/ownership.ts'
 import {
   type Context,
   joinResolved,
   nothingResolved,
   type Resolved,
   suggestContainer
-} from '../resources/sources/host-source-kind.ts'
-import { explainUnmatched } from '../resources/unread.ts'
-import type { SensorSpec } from '../spec/items/sensor-item.ts'
-import type { SpanSpec } from '../spec/items/span-item.ts'
-import { type ContainerSelector, writeSelector } from '../spec/values/container-selector.ts'
+} from '../../resources/sources/host-source-kind.ts'
+import { explainUnmatched } from '../../resources/unread.ts'
+import type { SensorSpec } from '../../spec/items/sensor-item.ts'
+import type { SpanSpec } from '../../spec/items/span-item.ts'
+import { type ContainerSelector, writeSelector } from '../../spec/values/container-selector.ts'
 
 /**
  * The containers that a span's sensors match now, each once: where several sensors match a container, the first counts. A
