@@ -1,8 +1,8 @@
 import { nowhere } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import { type DesiredSpan, type DesiredSpans, indexDesired } from '../resources/desired-state.ts'
-import { liveOutputs } from '../resources/feeds/feeds.ts'
+import { type DesiredFeed, type DesiredSpan, type DesiredSpans, indexDesired } from '../resources/desired-state.ts'
+import { liveOutputs, mirrorName } from '../resources/feeds/feeds.ts'
 import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
 import { outputName } from '../resources/outputs/output-port.ts'
 import { markOf } from '../resources/ownership.ts'
@@ -65,6 +65,7 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
     untouched: [],
     mirrors: live.flatMap(({ spans, target, point }) => (spans.includes(name) && target === name ? [point] : [])),
     sensors,
+    feeds: findFeeds(live, name),
     outputs: liveOutputs(host, name).map((link) => ({
       isPort: link.master === name,
       device: link.name,
@@ -73,4 +74,12 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
       origin: nowhere
     }))
   }
+}
+
+/** What the live mirrors of a span feed, each once. */
+function findFeeds(live: readonly Mirror[], span: string): DesiredFeed[] {
+  const fed = live.flatMap(({ spans, feed, target }) =>
+    feed !== null && spans.includes(span) ? { ...feed, target, item: feed.name, origin: nowhere } : []
+  )
+  return [...new Map(fed.map((one) => [mirrorName(span, one), one])).values()]
 }

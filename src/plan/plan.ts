@@ -128,7 +128,7 @@ export function makePlan(state: Resolution, { adopt, recreate, patient, resting 
   if (postponed.length > 0) return [...groupsOf(postponed, ({ span }) => span).values()].map(([first]) => first)
   const known = drafts.filter((draft) => draft.withheld === null)
   const isLeft = ({ span, device, before }: PlannedChange) => {
-    const devices = [device, before !== null && isMirror(before) ? before.output : null]
+    const devices = [device, before !== null && isMirror(before) ? (before.feed?.name ?? null) : null]
     const untouched: readonly (string | null)[] = (span !== null && desired.spanOf(span)?.untouched) || []
     return devices.some((one) => one !== null && untouched.includes(one))
   }

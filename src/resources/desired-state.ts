@@ -60,6 +60,21 @@ export interface CopyPoint {
   readonly origin: Origin
 }
 
+/** What mirrors at the sources feed, beside the bridge: the link of a tunnel, the port of a sensor, or an output that is a port. */
+export interface FeedId {
+  readonly kind: 'tunnel' | 'sensor' | 'output'
+  /** The name that the link was made with, or that of the container. */
+  readonly name: string
+}
+
+/** A receiver that gets nothing of what the bridge hands to its ports, but what mirrors at the sources hand to it. */
+export interface DesiredFeed extends FeedId {
+  /** The name of the link that gets the frames; null: it is not there now. */
+  readonly target: string | null
+  readonly item: ItemId
+  readonly origin: Origin
+}
+
 /** The hook of a copy point. */
 export function placeOf({ device, tcHook }: Pick<CopyPoint, 'device' | 'tcHook'>): HookPlace {
   return { device: device.name, tcHook }
@@ -130,6 +145,8 @@ export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'out
   readonly sensors: readonly DesiredSensor[]
   /** The outputs that can be had. */
   readonly outputs: readonly DesiredOutput[]
+  /** The receivers that mirrors feed. */
+  readonly feeds: readonly DesiredFeed[]
 }
 
 /** The desired spans of a command. */
@@ -207,8 +224,8 @@ export interface MarkedInterface {
 export interface MirrorMark extends OwnedMark {
   /** The hash of the owner. */
   readonly owner: number
-  /** The link of a tunnel that it feeds; null: it feeds the bridge of a span. */
-  readonly output: string | null
+  /** What it feeds; null: the bridge of a span. */
+  readonly feed: FeedId | null
 }
 
 /** A mark of any owner: the cookie of a mirror, or what a bridge remembers of an interface. */

@@ -10,12 +10,12 @@ import type {
   MirrorMark,
   OwnedMark
 } from './desired-state.ts'
-import { mirrorName, mirrorsOf, readMirrorName, type SpanMirror, tunnelsOf } from './feeds/feeds.ts'
+import { mirrorName, mirrorsOf, readFeed, readMirrorName, type SpanMirror } from './feeds/feeds.ts'
 import { isInUse } from './interface-use.ts'
 import { planBridge } from './kinds/bridge-steps.ts'
 import { plannedTunnel } from './kinds/tunnel.ts'
 import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
-import { coversEverySpan, firstTunnelName, isInScope, markOf, ownsBridge, tunnelOwner } from './ownership.ts'
+import { coversEverySpan, isInScope, markOf, ownsBridge, tunnelOwner } from './ownership.ts'
 import { readSeal } from './seal-commands.ts'
 import {
   closingSettings,
@@ -46,11 +46,7 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
   const findName = nameFinder(desired.known, owners)
   const mirrors = new Map(
     host.filters.flatMap((filter) => {
-      const likely = usesOf(filter.device).flatMap(({ span, output }) => [
-        mirrorName(span, output),
-        // The link of a tunnel may be gone, and its mirrors are still there.
-        ...(output === null ? tunnelsOf(desired.spanOf(span)).map((device) => mirrorName(span, device)) : [])
-      ])
+      const likely = usesOf(filter.device).map(({ span, feed }) => mirrorName(span, feed))
       return readMirror(desired, host, findName, filter, likely)
     })
   )
@@ -104,25 +100,19 @@ function readMirror(
   const { mirror, handle, pref, chain } = filter
   if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
   // Where its target is gone, a mirror is most likely of a span that is to copy from its device: else all are tried.
-  const output = readOutput(host, mirror.target)
-  const feeding = output === null ? [mirror.target] : known.map((span) => mirrorName(span, output))
+  const read = readFeed(host, mirror.target)
+  const spans = read === null || read.span === null ? known : [read.span]
+  const feeding = read === null ? [mirror.target] : spans.map((span) => mirrorName(span, read.feed))
   const named = findName(filter, [...feeding, ...likely])
   // A mirror of any owner whose cookie was lost is recognised by its handle.
   const cookie =
     readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), source: nothing })
   if (cookie === null) return []
   const name = named === undefined ? null : readMirrorName(named.span)
-  const span = name?.span ?? known.find((candidate) => candidate === mirror.target) ?? null
+  const span = name?.span ?? read?.span ?? known.find((candidate) => candidate === mirror.target) ?? null
   const owned = scope.name === null || cookie.owner === hashOf(scope.name)
   const inScope = owned && matchesSpan(scope.spans, span)
-  return [[filter, { mark: cookie.source, span, inScope, output: output ?? name?.output ?? null, owner: cookie.owner }]]
-}
-
-/** The name that the link of a tunnel was made with; null: it is none of spanplan's. */
-function readOutput(host: HostIndex, target: string): string | null {
-  const link = host.linkOf(target)
-  const owner = link === undefined ? null : tunnelOwner(host, link, '')
-  return link === undefined || owner === null ? null : firstTunnelName(host, link, owner)
+  return [[filter, { mark: cookie.source, span, inScope, feed: read?.feed ?? name?.feed ?? null, owner: cookie.owner }]]
 }
 
 type NameFinder = ReturnType<typeof nameFinder>

@@ -37,6 +37,7 @@ import { warnOfDuplicates } from '../duplicates.ts'
 import { holdNetwork } from '../hold.ts'
 import { breakLoops, findOtherSpans, sortBySources } from '../loops.ts'
 import type { Target } from '../target.ts'
+import { resolveFeeds } from './resolve-feeds.ts'
 import { inSpan, resolveCopied, warnOfFilter } from './resolve-filter.ts'
 import { refuseOutputs, resolveOutputs, warnOfOutputs, withOutputs } from './resolve-outputs.ts'
 import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
@@ -75,7 +76,7 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   const { spans: beside, refused } = refuseOutputs(resolved.items, others, host)
   const { spans: open, loops } = breakLoops(beside, others, withOutputs(host, beside, others))
   const shared = findSharedNames(open)
-  const spans = patient ? leaveNames(open, shared) : open
+  const spans = (patient ? leaveNames(open, shared) : open).map((span) => ({ ...span, feeds: resolveFeeds(span) }))
   const errors = [
     ...resolved.errors,
     ...(patient ? [] : [...refused, ...loops, ...shared].map(({ diagnostic }) => diagnostic))
@@ -148,7 +149,8 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
     isUnread: parts.some((part) => part.isUnread),
     untouched: [...parts.flatMap(({ blocked }) => blocked), ...outputs.untouched],
     sensors: sensors.items,
-    outputs: outputs.items
+    outputs: outputs.items,
+    feeds: []
   }
   return {
     items: [resolved],

@@ -1,7 +1,7 @@
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Filter, Link } from '../../host/snapshot.ts'
 import { mirrorPref } from '../../host/tc-conventions.ts'
-import type { CopyPoint, DesiredSpan } from '../desired-state.ts'
+import type { CopyPoint, DesiredFeed, DesiredSpan, FeedId } from '../desired-state.ts'
 import { memoized } from '../kind.ts'
 import { mirrorHandle } from '../marks.ts'
 import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
@@ -10,36 +10,48 @@ import { readPortMark } from '../port-role.ts'
 /** A mirror of a span, as the file asks for it. */
 export interface SpanMirror {
   readonly point: CopyPoint
-  /** The link of a tunnel that it feeds; null: it feeds the span's bridge. */
-  readonly output: string | null
+  /** What it feeds; null: the span's bridge. */
+  readonly feed: DesiredFeed | null
 }
 
 /**
- * All mirrors of a span. The bridge does not hand its frames to tunnels: it has no carrier once its last port has left, and for a port that
- * is a tunnel, the kernel drops what is too large for the way. So each source has a mirror for each tunnel.
+ * All mirrors of a span. The bridge hands all its frames to all its ports, so a sensor that is to get a part is fed by mirrors of its own.
+ * So is a tunnel: for a port that is a tunnel, the kernel drops what is too large for the way.
  */
-export function mirrorsOf(span: Pick<DesiredSpan, 'mirrors' | 'outputs'>): SpanMirror[] {
-  return [null, ...tunnelsOf(span)].flatMap((output) => span.mirrors.map((point) => ({ point, output })))
+export function mirrorsOf(span: Pick<DesiredSpan, 'mirrors' | 'feeds'>): SpanMirror[] {
+  return [null, ...span.feeds].flatMap((feed) => span.mirrors.map((point) => ({ point, feed })))
 }
 
-/** The names of the links of tunnels that the frames of a span leave by. */
-export function tunnelsOf(span: Pick<DesiredSpan, 'outputs'> | undefined): string[] {
-  return (span?.outputs ?? []).flatMap(({ isPort, device }) => (isPort ? [] : device))
+/** What the handle of a mirror is made of, in the place of a span: no span, link or container has a name with a space. */
+export function mirrorName(span: string, feed: FeedId | null): string {
+  return feed === null ? span : `${span} ${feed.kind} ${feed.name}`
 }
 
-/** What the handle of a mirror is made of, in the place of a span: no span has a name with a space. */
-export function mirrorName(span: string, output: string | null): string {
-  return output === null ? span : `${span} ${output}`
+/** The span and the receiver in a name of {@link mirrorName}. */
+export function readMirrorName(text: string): { readonly span: string; readonly feed: FeedId | null } {
+  const [span = '', kind, name = ''] = text.split(' ')
+  return { span, feed: kind === 'tunnel' || kind === 'sensor' || kind === 'output' ? { kind, name } : null }
 }
 
-/** The span and the output in a name of {@link mirrorName}. */
-export function readMirrorName(name: string) {
-  const [span = '', output = null] = name.split(' ')
-  return { span, output }
+/** What a live mirror that leads to a link feeds, and its span where that is known; null: a bridge, or what is no receiver. */
+export function readFeed(
+  host: HostIndex,
+  target: string
+): { readonly span: string | null; readonly feed: FeedId } | null {
+  const link = host.linkOf(target)
+  const owner = link === undefined ? null : tunnelOwner(host, link, '')
+  if (link === undefined) return null
+  if (owner !== null) return { span: null, feed: { kind: 'tunnel', name: firstTunnelName(host, link, owner) } }
+  if (link.master === null) return null
+  const container = host.attachmentOf(link)?.container.name
+  if (container !== undefined) return { span: link.master, feed: { kind: 'sensor', name: container } }
+  return readPortMark(host, link)?.wasPort === false
+    ? { span: link.master, feed: { kind: 'output', name: link.name } }
+    : null
 }
 
 /** The links of tunnels that mirrors feed, each with the name of the span. */
-const feedsOf = memoized((host: HostIndex) => {
+const fedTunnels = memoized((host: HostIndex) => {
   const tunnels = host.links.filter((link) => isOwnTunnel(host, link))
   const bridges = tunnels.length === 0 ? [] : host.links.filter(({ bridge }) => bridge !== null)
   return tunnels.flatMap((link) =>
@@ -49,13 +61,13 @@ const feedsOf = memoized((host: HostIndex) => {
 
 /** The links of tunnels that mirrors of a span feed. */
 export function fedLinks(host: HostIndex, span: string): Link[] {
-  return feedsOf(host).flatMap((feed) => (feed.span === span ? feed.link : []))
+  return fedTunnels(host).flatMap((fed) => (fed.span === span ? fed.link : []))
 }
 
 /** The span whose frames leave by a link, as its mark or the mirrors that feed it tell; null: it is no output. */
 export function servedSpan(host: HostIndex, link: Link): string | null {
   if (link.master !== null && readPortMark(host, link)?.wasPort === false) return link.master
-  return feedsOf(host).find((feed) => feed.link.index === link.index)?.span ?? null
+  return fedTunnels(host).find((fed) => fed.link.index === link.index)?.span ?? null
 }
 
 /** The links that frames of a span leave by, as their marks and mirrors tell. */
@@ -66,7 +78,7 @@ export function liveOutputs(host: HostIndex, span: string): Link[] {
 
 function isFed(host: HostIndex, link: Link, span: string): boolean {
   const owner = tunnelOwner(host, link, '') ?? ''
-  const name = mirrorName(span, firstTunnelName(host, link, owner))
+  const name = mirrorName(span, { kind: 'tunnel', name: firstTunnelName(host, link, owner) })
   const isFeed = ({ device, tcHook, pref, chain, handle }: Filter) =>
     pref === mirrorPref && chain === 0 && handle === mirrorHandle({ owner, span: name, device, tcHook })
   return host.filtersInto(link.name).some(({ filter }) => !('parent' in filter) && isFeed(filter))

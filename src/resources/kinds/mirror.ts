@@ -1,9 +1,10 @@
+import { diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
 import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
-import type { CopyPoint, DesiredSpan } from '../desired-state.ts'
+import type { CopyPoint, DesiredSpan, FeedId } from '../desired-state.ts'
 import { mirrorName, mirrorsOf, type SpanMirror } from '../feeds/feeds.ts'
 import {
   explainForeignMirrors,
@@ -22,13 +23,13 @@ import { onOff } from '../settings.ts'
 import { handleOf, livePoint, writeMirrorTitle } from '../sources/host-source-kind.ts'
 import { identifySource } from '../sources/registry.ts'
 
-/** One tc filter that copies the frames at one hook of one interface into one span, or into a tunnel that is an output of the span. */
+/** One tc filter that copies the frames at one hook of one interface into one span: to its bridge, or straight to one receiver. */
 export interface Mirror extends Resource, ReplacedMirrors {
   readonly kind: 'mirror'
   readonly point: CopyPoint
   readonly handle: number
-  /** The link of the tunnel that the frames leave by; null: it feeds the span's bridge. */
-  readonly output: string | null
+  /** The receiver; null: it feeds the span's bridge. */
+  readonly feed: FeedId | null
   /** The link that gets the copies; `*` if that is gone, also where there is a new link of the same name. */
   readonly target: string
   /** While the point's is not known, the live one. */
@@ -72,21 +73,21 @@ export const mirror: Kind<Mirror> = {
   },
   desire: (state) => state.desired.spans.flatMap((span) => desireMirrors(state, span)),
   observe: (state) => [
-    ...[...state.marks.mirrors].flatMap(([filter, { span, inScope, output }]): Mirror | [] => {
+    ...[...state.marks.mirrors].flatMap(([filter, { span, inScope }]): Mirror | [] => {
       if (!inScope) return []
-      // When the tunnel is made again, its mirror leads there.
-      const isDead = filter.mirror?.target === '*' && output !== null && state.desired.outputOf(output)?.span === span
       // Whether the span still needs the mirror on an interface that is not understood is not known.
       const isKept = span !== null && state.desired.spanOf(span) && state.host.findOpaque(filter.device)
       const spans = span === null ? [] : [span]
-      return { ...foreignMirror(state, filter), spans, owner: isKept || isDead ? 'shared' : 'ours' }
+      return { ...foreignMirror(state, filter), spans, owner: isKept ? 'shared' : 'ours' }
     }),
     ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
   ],
   rollbackTarget: rollbackMirrors,
   finalize: (changes) => removeBesideMoved(changes.map(explainRecompiled)),
-  // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
-  evidence: ({ owner, spans: [span] }, side, { desired, host }) => {
+  // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's. And Docker alone tells
+  // which port is whose.
+  evidence: ({ owner, spans: [span], feed }, side, { desired, host }) => {
+    if (feed?.kind === 'sensor') return ['docker']
     const bridge = span === undefined ? undefined : host.linkOf(span)
     const isUnknown = bridge?.kind === 'bridge' && markOf(host, bridge) === null && !ownsBridge(desired, host, bridge)
     return side === 'live' && owner === 'ours' && isUnknown ? ['docker'] : []
@@ -96,19 +97,30 @@ export const mirror: Kind<Mirror> = {
   remove: removeSteps,
   title: nameMirror,
   summary: programClause,
-  address: ({ point, spans, handle, output }) => [
+  address: ({ point, spans, handle, feed }) => [
     ...point.source,
     writeDirection(point.direction),
-    ...(spans.length === 0 ? [handle.toString(16)] : (output ?? []))
+    ...(spans.length === 0 ? [handle.toString(16)] : feed === null ? [] : [feed.kind, feed.name])
   ],
   device: ({ point }) => point.device.name,
-  hangsOn: { kind: 'tunnel', id: ({ point, output }) => output ?? point.device.name, goesWith: true },
+  hangsOn: {
+    kind: 'tunnel',
+    id: ({ point, feed }) => (feed?.kind === 'tunnel' ? feed.name : point.device.name),
+    goesWith: true
+  },
   serves: ({ point }) => point.serves,
   remembers: ({ point, cookie }) => (cookie === '' ? [] : [{ device: point.device.name }]),
   conflict: (live, desired, host) => explainForeignMirrors(live, desired.target, host),
-  // The span is not lost for its output.
-  undone: ({ output }, reason) =>
-    output === null ? undefined : explainLost(output, reason, 'see what the host lacks with: spanplan doctor'),
+  // The span is not lost for one receiver. The port of a container goes whenever the container does.
+  undone: ({ feed }, reason) => {
+    if (feed === null) return undefined
+    if (feed.kind !== 'sensor') return explainLost(feed.name, reason, 'see what the host lacks with: spanplan doctor')
+    return diagnostic(
+      'SENSOR_INTERFACE',
+      `no mirror leads to ${feed.name}: ${reason}`,
+      'apply again; a watch does so by itself'
+    )
+  },
   adoptNote: 'a later destroy removes it'
 }
 
@@ -124,15 +136,16 @@ export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' 
 }
 
 function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
-  return mirrorsOf(span).flatMap(({ point, output }): Mirror | [] => {
+  return mirrorsOf(span).flatMap(({ point, feed }): Mirror | [] => {
     const { device, tcHook, item, origin } = point
-    const handle = handleOf({ owner: span.owner, name: mirrorName(span.name, output) }, point)
+    const target = feed === null ? span.name : feed.target
+    const handle = handleOf({ owner: span.owner, name: mirrorName(span.name, feed) }, point)
     const id = idOf(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
     const program =
       point.program ?? host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
     const marked = marks.interfaces.get(device.name)
-    if (program === undefined || program === null || marked === undefined) return []
+    if (program === undefined || program === null || marked === undefined || target === null) return []
     return {
       kind: 'mirror',
       id,
@@ -142,8 +155,8 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       handle,
       item,
       origin,
-      output,
-      target: output ?? span.name,
+      feed: idOfFeed(feed),
+      target,
       program,
       control: 'continue',
       protocol: 'all',
@@ -154,9 +167,17 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
   })
 }
 
-function nameTarget({ target, output }: Mirror): string {
+const idOfFeed = (feed: FeedId | null): FeedId | null => feed && { kind: feed.kind, name: feed.name }
+
+const receivers: Readonly<Record<FeedId['kind'], string>> = {
+  tunnel: 'a tunnel',
+  sensor: 'a port',
+  output: 'an interface'
+}
+
+function nameTarget({ target, feed }: Mirror): string {
   if (target !== '*') return target
-  return output === null ? 'a bridge that is gone' : 'a tunnel that is gone'
+  return `${feed === null ? 'a bridge' : receivers[feed.kind]} that is gone`
 }
 
 function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
@@ -169,7 +190,7 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
     owner: 'foreign',
     point: livePoint(filter, source, host),
     handle: filter.handle ?? 0,
-    output: marks.mirrors.get(filter)?.output ?? null,
+    feed: marks.mirrors.get(filter)?.feed ?? null,
     target: filter.mirror?.target ?? '',
     program: filter.program ?? '',
     control: filter.mirror?.control ?? '',
@@ -183,10 +204,12 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
 /** The foreign filters in the way of desired mirrors, each as a live mirror with the desired mirror's id. */
 function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
   const mirrors = desireMirrors(state, span)
-  return mirrorsOf(span).flatMap(({ point: want, output }: SpanMirror): Mirror[] => {
-    const { copying, blocking } = findForeignMirrors(state, output ?? span.name, want)
+  return mirrorsOf(span).flatMap(({ point: want, feed }: SpanMirror): Mirror[] => {
+    const target = feed === null ? span.name : feed.target
+    if (target === null) return []
+    const { copying, blocking } = findForeignMirrors(state, target, want)
     const { device, tcHook } = want
-    const id = idOf(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.name, output) }, want))
+    const id = idOf(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.name, feed) }, want))
     const meant = mirrors.find((one) => one.id === id)
     if (blocking) return [{ ...foreignMirror(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
@@ -268,8 +291,8 @@ function deletion({ point: { device, tcHook }, handle }: Mirror): Argv {
 }
 
 function nameMirror(mirror: Mirror): string {
-  const { point, spans, output } = mirror
-  return writeMirrorTitle(point, output ?? spans[0] ?? nameTarget(mirror))
+  const { point, spans, feed } = mirror
+  return writeMirrorTitle(point, feed?.name ?? spans[0] ?? nameTarget(mirror))
 }
 
 /** The id of the mirror that a filter is. */

@@ -77,7 +77,10 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
         ? null
         : span.mirrors.map((point) => ({
             point,
-            handle: handleOf({ owner: span.owner, name: mirrorName(span.name, device) }, point)
+            handle: handleOf(
+              { owner: span.owner, name: mirrorName(span.name, { kind: 'tunnel', name: device }) },
+              point
+            )
           }))
     }))
   }
