@@ -1,0 +1,281 @@
+/** What the hash of a frame is made of: addresses, these and ports, or the addresses in a tunnel. */
+export type FlowHash = 'addresses' | 'ports' | 'inner'
+
+/**
+ * The lines that hash a frame to 32 bits. They end with the hash in A, at the label `hashed`, and lead a frame that is not IP, or cut
+ * before its addresses end, to `rest`. Both directions of a flow have one hash, and so has a frame whose outer VLAN tag is in the
+ * data, or beside it.
+ *
+ * A load beyond the frame's end ends a program, and refuses the frame. Nothing is loaded that is not known to be there: then a frame
+ * is never refused by all.
+ *
+ * X is how far the headers are from where they are in a plain frame: for each VLAN tag, 4 bytes. In the scratch memory, M[0] to M[7]
+ * are the words of IPv6 addresses, M[8] and M[9] each end's address, M[10] the ports.
+ */
+export function hashFrames(hash: FlowHash): string {
+  return `
+    ldx #0
+    ${need(etherHeader, 'rest')}
+    ; The outer tag may be beside the frame.
+    ld vlan_avail
+    jne #0, ether1
+    ${findPacket({ name: 'ether', ipv4: 'ipv4', ipv6: 'ipv6', otherwise: 'rest' })}
+
+  ipv4:
+    ${need(etherHeader + 20, 'rest')}
+    ${loadIpv4}
+    ${afterIpv4[hash]}
+
+  ipv6:
+    ${need(etherHeader + 40, 'rest')}
+    ${loadIpv6}
+    ${afterIpv6[hash]}
+    ${transport[hash]}
+
+  mix:
+    ${mixEnds}
+    ${hash === 'ports' ? addPorts : ''}
+    ${mixBits}
+  hashed:`
+}
+
+/** In bytes. */
+const etherHeader = 14
+
+/** The most VLAN tags that are looked behind, wherever the outer one is. */
+const mostTags = 4
+
+/** Odd numbers without a pattern: the golden ratio's bits, and those of MurmurHash3's last step. */
+const [golden, murmurA, murmurB] = ['0x9e3779b1', '0x85ebca6b', '0xc2b2ae35']
+
+/** Goes on if a plain frame's first bytes, and X more, are there. X may be beyond the frame's end. */
+function need(bytes: number, otherwise: string): string {
+  return `
+    ld len
+    jlt x, ${otherwise}
+    sub x
+    jlt #${bytes}, ${otherwise}`
+}
+
+function advance(bytes: number): string {
+  return `
+    txa
+    add #${bytes}
+    tax`
+}
+
+interface Ways {
+  readonly name: string
+  readonly ipv4: string
+  readonly ipv6: string
+  readonly otherwise: string
+}
+
+/** Looks behind the VLAN tags of a frame whose Ethernet header is there. */
+function findPacket({ name, ipv4, ipv6, otherwise }: Ways): string {
+  const stages = Array.from({ length: mostTags + 1 }, (_, tags) => {
+    const types = `
+  ${name}${tags}:
+    ldh [x + 12]
+    jeq #0x0800, ${ipv4}
+    jeq #0x86dd, ${ipv6}`
+    if (tags === mostTags) return `${types}\n    jmp ${otherwise}`
+    return `${types}
+    jeq #0x8100, ${name}Tag${tags}
+    jeq #0x88a8, ${name}Tag${tags}
+    jne #0x9100, ${otherwise}
+  ${name}Tag${tags}:
+    ${need(etherHeader + 4, otherwise)}
+    ${advance(4)}`
+  })
+  return stages.join('')
+}
+
+const loadIpv4 = `
+    ld [x + 26]
+    st M[8]
+    ld [x + 30]
+    st M[9]`
+
+/** X is lost. */
+const loadIpv6 = `
+    ${[0, 1, 2, 3, 4, 5, 6, 7].map((word) => `ld [x + ${22 + 4 * word}]\n st M[${word}]`).join('\n')}
+    stx M[14]
+    ${foldAddress(0, 8)}
+    ${foldAddress(4, 9)}
+    ldx M[14]`
+
+/** Makes one word of the four of an address. */
+function foldAddress(from: number, to: number): string {
+  const others = [1, 2, 3].map((word) => `mul #${golden}\n ldx M[${from + word}]\n add x`)
+  return [`ld M[${from}]`, ...others, `st M[${to}]`].join('\n')
+}
+
+/** The protocol to M[13], and X so that the header behind IPv4's is where that was. A fragment has none. */
+const findIpv4Transport = `
+    ldh [x + 20]
+    jset #0x3fff, mix
+    ldb [x + 23]
+    st M[13]
+    ldb [x + 14]
+    and #15
+    lsh #2
+    jlt #20, mix
+    add x
+    tax
+    jmp transport`
+
+const afterIpv4 = {
+  addresses: 'jmp mix',
+  ports: `
+    ld #0
+    st M[10]
+    ${findIpv4Transport}`,
+  inner: findIpv4Transport
+} as const satisfies Record<FlowHash, string>
+
+const afterIpv6 = {
+  addresses: '',
+  ports: `
+    ld #0
+    st M[10]
+    ldb [x + 20]
+    st M[13]
+    ${advance(40)}`,
+  // Linux puts destination options before GRE (ip6_tnl_xmit() in net/ipv6/ip6_tunnel.c): how often the packet may be wrapped.
+  inner: `
+    ldb [x + 20]
+    st M[13]
+    jeq #60, options
+    ${advance(40)}
+    jmp transport
+  options:
+    ${need(etherHeader + 48, 'mix')}
+    ldb [x + 54]
+    st M[13]
+    ldb [x + 55]
+    add #6
+    lsh #3
+    add x
+    tax`
+} as const satisfies Record<FlowHash, string>
+
+const addPorts = `
+    ldx M[10]
+    add x`
+
+/** The ports of TCP, UDP and SCTP. */
+const loadPorts = `
+  transport:
+    ld M[13]
+    jeq #6, ports
+    jeq #17, ports
+    jne #132, mix
+  ports:
+    ${need(etherHeader + 4, 'mix')}
+    ldh [x + 14]
+    add #${golden}
+    st M[0]
+    ldh [x + 16]
+    add #${golden}
+    ldx M[0]
+    mul x
+    st M[10]`
+
+/** VXLAN (RFC 7348), GRE (RFC 2784, 2890), and ERSPAN in it, of which the first type has no number and no header. */
+const loadInner = `
+  transport:
+    ld M[13]
+    jeq #47, gre
+    jne #17, mix
+    ${need(etherHeader + 16, 'mix')}
+    ldh [x + 16]
+    jne #4789, mix
+    ldb [x + 22]
+    jset #8, vxlan, mix
+  vxlan:
+    ${advance(16)}
+    jmp frame
+
+  gre:
+    ${need(etherHeader + 4, 'mix')}
+    ldh [x + 14]
+    ; With a route, or of another version.
+    jset #0x4007, mix
+    st M[0]
+    ldh [x + 16]
+    st M[1]
+    ${advance(4)}
+    ${[0x8000, 0x2000, 0x1000].map(skipGreField).join('')}
+    ld M[1]
+    jeq #0x0800, innerIpv4
+    jeq #0x86dd, innerIpv6
+    jeq #0x6558, frame
+    jeq #0x22eb, erspan3
+    jne #0x88be, mix
+    ld M[0]
+    jset #0x1000, erspan2, frame
+  erspan2:
+    ${advance(8)}
+    jmp frame
+  erspan3:
+    ${need(etherHeader + 12, 'mix')}
+    ; What is in it, if not a frame.
+    ldb [x + 24]
+    jset #0x7c, mix
+    ldb [x + 25]
+    jset #1, erspan3long
+    ${advance(12)}
+    jmp frame
+  erspan3long:
+    ${advance(20)}
+
+  frame:
+    ${advance(etherHeader)}
+    ${need(etherHeader, 'mix')}
+    ${findPacket({ name: 'inner', ipv4: 'innerIpv4', ipv6: 'innerIpv6', otherwise: 'mix' })}
+  innerIpv4:
+    ${need(etherHeader + 20, 'mix')}
+    ${loadIpv4}
+    jmp mix
+  innerIpv6:
+    ${need(etherHeader + 40, 'mix')}
+    ${loadIpv6}`
+
+/** One that a bit of GRE's flags announces. */
+function skipGreField(bit: number): string {
+  return `
+    ld M[0]
+    jset #${bit}, field${bit}, noField${bit}
+  field${bit}:
+    ${advance(4)}
+  noField${bit}:`
+}
+
+const transport = { addresses: '', ports: loadPorts, inner: loadInner } as const satisfies Record<FlowHash, string>
+
+/**
+ * One number of both ends, whichever is the source: (a + g)(b + g) is a sum and a product of the two, and differs for nearly all pairs,
+ * where their sum alone is the same for many.
+ */
+const mixEnds = `
+    ld M[8]
+    add #${golden}
+    tax
+    ld M[9]
+    add #${golden}
+    mul x`
+
+/** The last step of MurmurHash3 (fmix32): each bit depends on all. */
+const mixBits = `
+    tax
+    rsh #16
+    xor x
+    mul #${murmurA}
+    tax
+    rsh #13
+    xor x
+    mul #${murmurB}
+    tax
+    rsh #16
+    xor x`

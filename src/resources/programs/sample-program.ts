@@ -1,0 +1,68 @@
+import type { Program } from '../../host/snapshot.ts'
+import { type Assembled, assemble, fillIn, readOperand } from './assemble.ts'
+import { hashFrames } from './hash-frames.ts'
+import { accepting, type Instruction, parseProgram, printProgram } from './instructions.ts'
+import { isBefore } from './join-programs.ts'
+import { findShare } from './share-program.ts'
+
+/** So many of so many: 1 of 10. */
+export interface Ratio {
+  readonly take: number
+  /** At most 65,536: of the 24 bits that decide about a flow, the remainder stays even to 0.4 %. */
+  readonly of: number
+}
+
+/** A sample: of whole flows, or of single frames. */
+export interface Sample extends Ratio {
+  readonly unit: 'flow' | 'frame'
+}
+
+/**
+ * Writes the program that accepts a sample of all flows, of each both directions and all fragments, and all that is not IP. A flow's
+ * bucket depends on other bits of the hash, so that a sample is spread over the buckets as all flows are.
+ */
+export function sampleFlows(ratio: Ratio): Program {
+  return printProgram(writeSample({ unit: 'flow', ...ratio }))
+}
+
+/** Writes the program that accepts single frames at random. */
+export function sampleFrames(ratio: Ratio): Program {
+  return printProgram(writeSample({ unit: 'frame', ...ratio }))
+}
+
+/** Reads which sample a program ends with, or has before its share, also behind others that it is joined of; null: none. */
+export function readSample(program: Program): Sample | null {
+  const instructions = parseProgram(program)
+  const end = findShare(instructions)?.start ?? instructions.length
+  for (const unit of ['flow', 'frame'] as const) {
+    const template = templateOf(unit)
+    const found = instructions.slice(Math.max(end - template.instructions.length, 0), end)
+    const sample = { unit, take: readOperand(template, 'take', found), of: readOperand(template, 'of', found) }
+    if (isBefore(end, writeSample(sample), instructions)) return sample
+  }
+  return null
+}
+
+function writeSample({ unit, take, of }: Sample): Instruction[] {
+  return fillIn(templateOf(unit), { take, of })
+}
+
+const templates = new Map<Sample['unit'], Assembled>()
+
+function templateOf(unit: Sample['unit']): Assembled {
+  const source = unit === 'flow' ? `${hashFrames('addresses')}\n rsh #8` : 'ld rand'
+  const template = templates.get(unit) ?? assemble(`${source}${decide}`)
+  templates.set(unit, template)
+  return template
+}
+
+/** The remainder of A decides, with the ratio in the operands at `of` and `take`. */
+const decide = `
+  of:
+    mod #1
+  take:
+    jge #1, refuse
+  rest:
+    ret #${accepting}
+  refuse:
+    ret #0`
