@@ -6,6 +6,7 @@ import { liveOutputs, mirrorName } from '../resources/feeds/feeds.ts'
 import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
 import { outputName } from '../resources/outputs/output-port.ts'
 import { markOf } from '../resources/ownership.ts'
+import { readShare } from '../resources/programs/share-program.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { readSeal } from '../resources/seal-commands.ts'
 import { everySpan } from '../spec/scope.ts'
@@ -78,8 +79,11 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
 
 /** What the live mirrors of a span feed, each once. */
 function findFeeds(live: readonly Mirror[], span: string): DesiredFeed[] {
-  const fed = live.flatMap(({ spans, feed, target }) =>
-    feed !== null && spans.includes(span) ? { ...feed, target, item: feed.name, origin: nowhere } : []
-  )
+  const fed = live.flatMap(({ spans, feed, target, program }) => {
+    if (feed === null || !spans.includes(span)) return []
+    const share = readShare(program)
+    const part = share && { expression: null, program: null, share }
+    return [{ ...feed, target, part, item: feed.name, origin: nowhere }]
+  })
   return [...new Map(fed.map((one) => [mirrorName(span, one), one])).values()]
 }

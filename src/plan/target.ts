@@ -11,6 +11,7 @@ import type { GoingDown } from '../run-dir/going-down.ts'
 import { copiedOf } from '../spec/outputs/left-out-packets.ts'
 import { everySpan, type Scope, type SpanSelector } from '../spec/scope.ts'
 import type { Spec } from '../spec/spec.ts'
+import { filtersOf } from './resolve/resolve-filter.ts'
 
 /** What a command brings the host to: the spans of a file, or none. */
 export interface Target {
@@ -59,9 +60,10 @@ export function makeDestroyTarget(owner: string | null, rest: Partial<Target> & 
 
 /** The pcap expressions of these spans. */
 export function expressionsOf(spec: Spec): string[] {
-  const all = spec.spans.flatMap((span) =>
-    span.sources.flatMap((source) => [source.filter?.expression ?? [], copiedOf(source, span, spec) ?? []].flat())
-  )
+  const all = spec.spans.flatMap((span) => [
+    ...span.sources.flatMap((source) => copiedOf(source, span, spec) ?? []),
+    ...filtersOf(span).flatMap(({ filter }) => filter?.expression ?? [])
+  ])
   return [...new Set(all)]
 }
 

@@ -1,10 +1,12 @@
 import type { ItemId, Origin } from '../errors.ts'
 import type { Container, Filter, HookPlace, Link, Program, TcHook } from '../host/snapshot.ts'
+import type { SampleSpec } from '../spec/items/share-keys.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { TunnelSpec, TunnelWay } from '../spec/sources/tunnel-spec.ts'
 import type { Direction } from '../spec/values/direction.ts'
 import type { InterfaceMark } from './marks.ts'
+import type { Share } from './programs/share-program.ts'
 import type { InterfaceSetting } from './settings.ts'
 
 /**
@@ -47,8 +49,10 @@ export interface CopyPoint {
   readonly tcHook: TcHook
   readonly direction: Direction
   readonly selection: Selection
-  /** null: not known. A live program stays as it is. */
+  /** The program of the filter; of a live mirror, its whole program. null: not known. A live program stays as it is. */
   readonly program: Program | null
+  /** null: all that the filter lets through. */
+  readonly sample: SampleSpec | null
   /** What the device needs besides its clsact qdisc. */
   readonly settings: readonly InterfaceSetting[]
   /** Bytes: the largest frame, less its MAC header, that may come. Missing: the MTU of the device says it. */
@@ -67,10 +71,22 @@ export interface FeedId {
   readonly name: string
 }
 
+/** What a receiver takes of the frames that the sources' filters let through. */
+export interface Part {
+  /** The pcap-filter(7) expression; null: there is none. */
+  readonly expression: string | null
+  /** The program of the filter; null: not known. A live mirror stays as it is. */
+  readonly program: Program | null
+  /** null: all flows. */
+  readonly share: Share | null
+}
+
 /** A receiver that gets nothing of what the bridge hands to its ports, but what mirrors at the sources hand to it. */
 export interface DesiredFeed extends FeedId {
   /** The name of the link that gets the frames; null: it is not there now. */
   readonly target: string | null
+  /** null: it gets all that the sources' filters let through. */
+  readonly part: Part | null
   readonly item: ItemId
   readonly origin: Origin
 }
@@ -127,7 +143,7 @@ export interface DesiredOutput {
 }
 
 /** One span of the file, with its names resolved on this host. */
-export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'outputs' | 'mtu'> {
+export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'outputs' | 'balances' | 'mtu'> {
   /** The owner in its marks. */
   readonly owner: string
   /** Bytes. */

@@ -11,7 +11,8 @@ import {
   type readPort,
   smallestIpv6Mtu,
   switchIpv6,
-  switchMacEntry
+  switchMacEntry,
+  switchWireSize
 } from './settings.ts'
 
 /** The steps that seal a port of a span's bridge, set it, and give it back, whoever has attached it. */
@@ -67,6 +68,7 @@ export function joinSpan(
     learning: false,
     ipv6: false,
     ownMacEntry: false,
+    wireSize: false,
     seal: isSealed ? 'sealed' : 'marked',
     handle: sealHandle(name),
     original: { ...usualPort, mtu, isolated: true }
@@ -138,6 +140,7 @@ export function updateSteps(before: PortState, after: PortState, changed: Readon
   return [
     ...(marks ? seal : []),
     ...(changed.has('mtu') ? [step(id, [...set, 'mtu', String(after.mtu)], verb)] : []),
+    ...(changed.has('wireSize') ? [step(id, switchWireSize(id, after.wireSize), verb)] : []),
     ...(options.length > 0 ? [step(id, [...set, 'type', 'bridge_slave', ...options], verb)] : []),
     ...(after.ipv6 ? [] : ipv6),
     ...(changed.has('up') ? [step(id, [...set, after.up ? 'up' : 'down'], verb)] : []),

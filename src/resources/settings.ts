@@ -120,6 +120,8 @@ export function readBridge({ mac, mtu, up, ownMacEntry, bridge }: Link) {
 /** The offloads with which a bridge leaves work to a network card: segments and checksums of the host's own frames. */
 export const wireOffloads = { tx: { bit: 6 }, tso: { bit: 7 }, gso: { bit: 8 } } as const
 
+const wireNames = columnOf(wireOffloads, 'bit').map(([name]) => name)
+
 /** All that the mark of a bridge keeps one bit of. */
 export const bridgeBits = columnOf(
   { ...bridgeSettings, ...wireOffloads, clsact: { bit: 9 }, linkLocal: { bit: 10 } } as const,
@@ -134,7 +136,9 @@ export const portSettings = {
   learning: { bit: 2, label: 'learning', words: onOff, options: ['learning'], usual: true },
   flooding: { bit: 3, label: 'flooding', words: onOff, options: ['flood', 'mcast_flood', 'bcast_flood'], usual: true },
   ipv6: { ...ipv6, bit: 4, usual: true },
-  ownMacEntry: { ...ownMacEntry, bit: 5, usual: true }
+  ownMacEntry: { ...ownMacEntry, bit: 5, usual: true },
+  /** No mark says what it was before: a port that Docker makes goes with its container, and an interface segments by itself. */
+  wireSize: { label: 'wire-size frames', words: onOff }
 } as const
 
 const noPort: PortOptions = { isolated: false, learning: false, flooding: false }
@@ -143,8 +147,19 @@ const noPort: PortOptions = { isolated: false, learning: false, flooding: false 
  * The settings of a port as they are; the MTU in bytes. `ownMacEntry`: a forwarding entry for the port's own MAC address, which keeps
  * frames to that address from the other sensors.
  */
-export function readPort({ mtu, up, ipv6, ownMacEntry, port }: Link) {
-  return { mtu, up, ...(port ?? noPort), ipv6, ownMacEntry }
+export function readPort(link: Link) {
+  const { mtu, up, ipv6, ownMacEntry, port } = link
+  return { mtu, up, ...(port ?? noPort), ipv6, ownMacEntry, wireSize: isWireSize(link) }
+}
+
+/** Whether what leaves by a link is segmented, and has its checksums, as on a wire. An offload that nobody can switch off stays. */
+export function isWireSize({ offloads }: Link): boolean {
+  return wireNames.every((name) => offloads[name]?.active !== true || offloads[name].fixed)
+}
+
+/** The command that has what leaves by a link segmented, or leaves it to the link. */
+export function switchWireSize(device: string, on: boolean): Argv {
+  return ['ethtool', '-K', device, ...wireNames.flatMap((name) => [name, onOff(!on)])]
 }
 
 /** All that the mark of a port keeps one bit of. `connection`: Docker or Podman made it, to connect a container. */

@@ -30,6 +30,7 @@ export const composeLabel = {
   project: 'com.docker.compose.project',
   service: 'com.docker.compose.service',
   network: 'com.docker.compose.network',
+  number: 'com.docker.compose.container-number',
   /** `True` on a container of `docker compose run`. */
   oneoff: 'com.docker.compose.oneoff'
 } as const

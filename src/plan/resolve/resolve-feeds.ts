@@ -1,8 +1,152 @@
+import { type Diagnostic, diagnostic } from '../../errors.ts'
+import { composeLabel } from '../../host/docker/docker-names.ts'
+import { groupBy, groupsOf, type HostIndex } from '../../host/host-index.ts'
+import { longestProgram } from '../../host/parsers/pcap.ts'
+import type { Container, Link } from '../../host/snapshot.ts'
 import type { DesiredFeed, DesiredSpan } from '../../resources/desired-state.ts'
+import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
+import { programOf } from '../../resources/feeds/feeds.ts'
+import { type Wait, waitFor } from '../../resources/kind.ts'
+import type { Share } from '../../resources/programs/share-program.ts'
+import type { Context } from '../../resources/sources/host-source-kind.ts'
+import type { BalanceRef, BalanceSpec } from '../../spec/items/balance.ts'
+import type { FilterSpec } from '../../spec/items/filter-key.ts'
+import type { SensorSpec } from '../../spec/items/sensor-item.ts'
+import type { SpanSpec } from '../../spec/items/span-item.ts'
+import { resolveFilter, tooLarge } from './resolve-filter.ts'
 
-/** The receivers of a span that mirrors at the sources feed: all tunnels. */
-export function resolveFeeds({ outputs }: DesiredSpan): DesiredFeed[] {
-  return outputs.flatMap(({ isPort, device, item, origin }): DesiredFeed | [] =>
-    isPort ? [] : { kind: 'tunnel', name: device, target: device, item, origin }
+/** What may be fed by mirrors of its own. */
+interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'item' | 'origin'> {
+  /** The place that it has in a balance: those that are in one place at a time take turns. */
+  readonly place: string
+  readonly filter: FilterSpec | null
+  readonly balance: BalanceRef | null
+}
+
+/** Adds to spans the receivers that mirrors at the sources feed: all tunnels, and what gets a part. */
+export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly SpanSpec[], context: Context) {
+  const byName = new Map(specs.map((spec) => [spec.name, spec]))
+  const resolved = spans.map((span) => {
+    const spec = byName.get(span.name)
+    const parts = spec === undefined ? [] : resolveParts(span, spec, context)
+    return { span: { ...span, feeds: parts.map(({ feed }) => feed) }, parts }
+  })
+  const all = resolved.flatMap(({ parts }) => parts)
+  return {
+    spans: resolved.map(({ span }) => span),
+    waits: all.flatMap(({ waits }) => waits),
+    errors: all.flatMap(({ errors }) => errors)
+  }
+}
+
+function resolveParts(span: DesiredSpan, spec: SpanSpec, context: Context) {
+  const receivers = [...findSensors(span, spec, context.host), ...findOutputs(span, spec, context.host)]
+  const membersOf = groupBy(receivers, ({ balance }) => balance?.id)
+  const alone = receivers
+    .filter(({ kind, filter, balance }) => balance === null && (kind === 'tunnel' || filter !== null))
+    .map((receiver) => ({ receiver, filter: receiver.filter, share: null }))
+  const sharing = spec.balances.flatMap((balance) => shareAmong(membersOf(balance.id), balance))
+  return [...alone, ...sharing].map((one) => resolvePart(span, one, context))
+}
+
+/** The containers that the sensors of a span match, whether they run or not: where several match one, the first counts. */
+function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex): Receiver[] {
+  const seen = new Set<string>()
+  return sensors.flatMap((sensor) => {
+    const matching = host.matchContainers(sensor).filter(({ name }) => !seen.has(name))
+    for (const { name } of matching) seen.add(name)
+    const { filter, balance, id: item, origin } = sensor
+    const found = matching.map((container): Receiver => {
+      const target = findPort(span, container, host)?.name ?? null
+      const place = placeOf(sensor, container)
+      return { kind: 'sensor', name: container.name, target, place, filter, balance, item, origin }
+    })
+    if (found.length > 0 || !('container' in sensor)) return found.sort(byPlace)
+    const { container: name } = sensor
+    return [{ kind: 'sensor', name, target: null, place: name, filter, balance, item, origin }]
+  })
+}
+
+/** Compose counts the containers of a service, and gives a container that it recreates the number of the one before. */
+function placeOf(sensor: SensorSpec, { name, labels }: Container): string {
+  const number = 'compose' in sensor ? labels[composeLabel.number] : undefined
+  return number !== undefined && /^\d{1,5}$/.test(number) ? number : name
+}
+
+/** In the order of their numbers: 2 comes before 10. */
+function byPlace(one: Receiver, other: Receiver): number {
+  const [first, second] = [one, other].map(({ place }) => place.replace(/\d+/g, (digits) => digits.padStart(10, '0')))
+  return (first ?? '') < (second ?? '') ? -1 : Number(first !== second)
+}
+
+/** The port of a container that takes frames now. One that is paused takes none, and one whose interface is down. */
+function findPort({ name: span, network }: DesiredSpan, container: Container, host: HostIndex): Link | undefined {
+  if (!container.running || container.paused) return undefined
+  const endpoint = container.endpoints.find((one) => one.network === network?.name)
+  const link = endpoint && host.vethTo(endpoint)
+  return link?.master === span && link.carrier ? link : undefined
+}
+
+/** The outputs of a span that can be had. */
+function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, host: HostIndex): Receiver[] {
+  return specs.flatMap(({ id, filter, balance, origin }) => {
+    const found = outputs.find(({ item }) => item === id)
+    const link = found?.isPort ? host.linkOf(found.device) : undefined
+    // A tunnel has a carrier as soon as this plan has made it.
+    const target = found === undefined || link?.carrier === false ? null : found.device
+    const kind = found?.isPort === false ? 'tunnel' : 'output'
+    return { kind, name: found?.device ?? id, target, place: id, filter, balance, item: id, origin } satisfies Receiver
+  })
+}
+
+/** What a receiver takes of the frames that the sources' filters let through. */
+interface Taking {
+  readonly receiver: Receiver
+  readonly filter: FilterSpec | null
+  readonly share: Share | null
+}
+
+/** Shares the flows among the members of a balance that can take frames now. What belongs to no flow goes to the first of these. */
+function shareAmong(members: readonly Receiver[], { hash, filter }: BalanceSpec): Taking[] {
+  // A container that is recreated is there twice for a moment.
+  const places = [...groupsOf(members, ({ item, place }) => `${item} ${place}`).values()].map(
+    ([first, ...more]) => [first, ...more].find(({ target }) => target !== null) ?? first
   )
+  const buckets = assignBuckets(places.map(({ target }) => ({ alive: target !== null })))
+  const first = places.find(({ target }) => target !== null)
+  return places.map((receiver, index) => ({
+    receiver,
+    filter,
+    share: { hash, buckets: buckets[index] ?? new Set(), rest: receiver === first }
+  }))
+}
+
+function resolvePart(span: DesiredSpan, { receiver, filter, share }: Taking, { filters, patient }: Context) {
+  const { place: _, filter: __, balance: ___, ...id } = receiver
+  const found = resolveFilter({ filter }, filters)
+  const program = 'program' in found ? found.program : null
+  const part = filter === null && share === null ? null : { expression: filter?.expression ?? null, program, share }
+  const feed: DesiredFeed = { ...id, part }
+  const longest = Math.max(...span.mirrors.map((point) => Number.parseInt(programOf({ point, feed }) ?? '0', 10)), 0)
+  const tooLong =
+    longest > longestProgram
+      ? diagnostic(
+          'FILTER_TOO_LARGE',
+          `with the filter of a source, what ${receiver.name} takes compiles to ${longest} instructions; tc accepts at most ${longestProgram}`,
+          tooLarge,
+          receiver.origin
+        )
+      : undefined
+  const error = 'error' in found ? found.error : tooLong
+  const problem = 'wait' in found ? found.wait : patient ? error : undefined
+  return {
+    feed: tooLong === undefined ? feed : { ...feed, target: null },
+    waits: problem === undefined ? [] : [waitForFeed(span.name, receiver, problem)],
+    errors: error === undefined || patient ? [] : [{ ...error, message: `span ${span.name}: ${error.message}` }]
+  }
+}
+
+function waitForFeed(span: string, { kind, name, item }: Receiver, found: Diagnostic): Wait {
+  const subject = { span, kind: kind === 'sensor' ? 'sensor' : 'output', id: [name], item }
+  return waitFor(subject, `${name} → ${span}`, found)
 }

@@ -17,8 +17,13 @@ export type ResolvedFilter =
   | { readonly wait: Diagnostic }
   | { readonly error: Diagnostic }
 
+/** What has a filter in a span: its sources, and whoever gets a part. */
+export function filtersOf({ sources, sensors, outputs, balances }: SpanSpec): readonly Pick<SourceSpec, 'filter'>[] {
+  return [...sources, ...sensors, ...outputs, ...balances]
+}
+
 /** Warns of a part of a filter that is looked for where frames need not have it. */
-export function warnOfFilter({ name }: SpanSpec, { filter }: SourceSpec): Diagnostic[] {
+export function warnOfFilter({ name }: SpanSpec, { filter }: Pick<SourceSpec, 'filter'>): Diagnostic[] {
   const found = filter === null ? null : findInsideTag(filter.expression)
   if (filter === null || found === null) return []
   const { at, part, wrapper, where, better } = found
@@ -30,13 +35,14 @@ export function warnOfFilter({ name }: SpanSpec, { filter }: SourceSpec): Diagno
   return [diagnostic('FILTER_INSIDE_TAG', message, hint, placeWithin(filter.written, filter.expression, at))]
 }
 
-const tooLarge = 'use wider networks, or split it over several spans'
+/** What helps against a filter that is too large. */
+export const tooLarge = 'use wider networks, or split it over several spans'
 
 /** All that is wrong with the filters of a spec, as far as they are compiled. */
 export function findFilterErrors({ spans }: Spec, filters: CompiledFilters): Diagnostic[] {
   return spans.flatMap((span) =>
-    span.sources.flatMap((source) => {
-      const resolved = resolveFilter(source, filters)
+    filtersOf(span).flatMap((filtered) => {
+      const resolved = resolveFilter(filtered, filters)
       return 'error' in resolved ? inSpan(span, resolved.error) : []
     })
   )
@@ -65,8 +71,8 @@ export function resolveCopied(source: SourceSpec, copied: string | null, filters
   return resolveFilter({ filter: { expression: copied ?? '', origin, written } }, filters)
 }
 
-/** Looks a source's filter up among the compiled ones. */
-function resolveFilter({ filter }: Pick<SourceSpec, 'filter'>, filters: CompiledFilters): ResolvedFilter {
+/** Looks a filter up among the compiled ones. */
+export function resolveFilter({ filter }: Pick<SourceSpec, 'filter'>, filters: CompiledFilters): ResolvedFilter {
   if (filter === null) return { program: everyFrame }
   const { expression, origin, written } = filter
   const fail = (code: Code, message: string, hint: string, place = origin) => ({

@@ -38,7 +38,7 @@ import { holdNetwork } from '../hold.ts'
 import { breakLoops, findOtherSpans, sortBySources } from '../loops.ts'
 import type { Target } from '../target.ts'
 import { resolveFeeds } from './resolve-feeds.ts'
-import { inSpan, resolveCopied, warnOfFilter } from './resolve-filter.ts'
+import { filtersOf, inSpan, resolveCopied, warnOfFilter } from './resolve-filter.ts'
 import { refuseOutputs, resolveOutputs, warnOfOutputs, withOutputs } from './resolve-outputs.ts'
 import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
 
@@ -76,9 +76,11 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   const { spans: beside, refused } = refuseOutputs(resolved.items, others, host)
   const { spans: open, loops } = breakLoops(beside, others, withOutputs(host, beside, others))
   const shared = findSharedNames(open)
-  const spans = (patient ? leaveNames(open, shared) : open).map((span) => ({ ...span, feeds: resolveFeeds(span) }))
+  const fed = resolveFeeds(patient ? leaveNames(open, shared) : open, specs, context)
+  const { spans } = fed
   const errors = [
     ...resolved.errors,
+    ...fed.errors,
     ...(patient ? [] : [...refused, ...loops, ...shared].map(({ diagnostic }) => diagnostic))
   ]
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
@@ -92,7 +94,11 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   )
   return {
     ...state,
-    waits: [...resolved.waits, ...(patient ? [...leftOut, ...[...refused, ...shared].map(({ wait }) => wait)] : [])],
+    waits: [
+      ...resolved.waits,
+      ...fed.waits,
+      ...(patient ? [...leftOut, ...[...refused, ...shared].map(({ wait }) => wait)] : [])
+    ],
     warnings: [
       ...resolved.warnings,
       ...warnOfChains(spans, others),
@@ -126,7 +132,7 @@ type BridgeMtus = ReadonlyMap<string, number>
 
 function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, context: Context): Resolved<DesiredSpan> {
   const { host, patient } = context
-  const { sources, mtu, sensors: _, outputs: __, ...rest } = span
+  const { sources, mtu, sensors: _, outputs: __, balances: ___, ...rest } = span
   const { name } = span
   const parts = sources.map((source) => resolveMirrors(span, source, context))
   const mirrors = joinResolved(parts)
@@ -169,6 +175,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
     ],
     warnings: [
       ...mirrors.warnings,
+      ...filtersOf({ ...span, sources: [] }).flatMap((filtered) => warnOfFilter(span, filtered)),
       ...warnOfMtu(span, largest),
       ...sensors.warnings,
       ...warnOfSubnet(resolved, host),
@@ -250,15 +257,16 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const { isUnread = false, tunnels = [], ...hooks } = kind.resolve(source, span, context)
   const copied = copiedOf(source, span, context.spec)
   const filter = resolveCopied(source, copied, context.filters)
-  const { maxIdle, origin } = source
+  const { maxIdle, sample, origin } = source
   const program = 'program' in filter ? filter.program : null
   const blocked = hooks.items.filter(({ problem }) => problem !== null)
   const possible = hooks.items.filter((hook) => hook.problem === null || isMirrored(span, hook, context))
   const items = possible.map(
     ({ problem: _, ...hook }): CopyPoint => ({
       ...hook,
-      selection: { expression: copied, everyFrame: copied === null },
+      selection: { expression: copied, everyFrame: copied === null && sample === null },
       program,
+      sample,
       maxIdle,
       item: source.id,
       origin

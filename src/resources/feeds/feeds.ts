@@ -1,11 +1,15 @@
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Filter, Link } from '../../host/snapshot.ts'
-import { mirrorPref } from '../../host/tc-conventions.ts'
+import type { Filter, Link, Program } from '../../host/snapshot.ts'
+import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
+import type { SampleSpec } from '../../spec/items/share-keys.ts'
 import type { CopyPoint, DesiredFeed, DesiredSpan, FeedId } from '../desired-state.ts'
 import { memoized } from '../kind.ts'
 import { mirrorHandle } from '../marks.ts'
 import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
+import { joinPrograms } from '../programs/join-programs.ts'
+import { sampleFlows, sampleFrames } from '../programs/sample-program.ts'
+import { writeShare } from '../programs/share-program.ts'
 
 /** A mirror of a span, as the file asks for it. */
 export interface SpanMirror {
@@ -21,6 +25,20 @@ export interface SpanMirror {
 export function mirrorsOf(span: Pick<DesiredSpan, 'mirrors' | 'feeds'>): SpanMirror[] {
   return [null, ...span.feeds].flatMap((feed) => span.mirrors.map((point) => ({ point, feed })))
 }
+
+/** The program of a mirror; null: it is not known yet. */
+export function programOf({ point, feed }: SpanMirror): Program | null {
+  const { program, share } = feed?.part ?? { program: everyFrame, share: null }
+  if (point.program === null || program === null) return null
+  return joinPrograms([
+    point.program,
+    program,
+    ...(point.sample === null ? [] : [writeSample(point.sample)]),
+    ...(share === null ? [] : [writeShare(share)])
+  ])
+}
+
+const writeSample = ({ kind, ...ratio }: SampleSpec) => (kind === 'flows' ? sampleFlows(ratio) : sampleFrames(ratio))
 
 /** What the handle of a mirror is made of, in the place of a span: no span, link or container has a name with a space. */
 export function mirrorName(span: string, feed: FeedId | null): string {

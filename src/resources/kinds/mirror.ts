@@ -4,8 +4,8 @@ import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
-import type { CopyPoint, DesiredSpan, FeedId } from '../desired-state.ts'
-import { mirrorName, mirrorsOf, type SpanMirror } from '../feeds/feeds.ts'
+import type { CopyPoint, DesiredSpan, FeedId, Part } from '../desired-state.ts'
+import { mirrorName, mirrorsOf, programOf, type SpanMirror } from '../feeds/feeds.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
@@ -18,6 +18,8 @@ import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
 import { ownMark, readCookie, writeCookie } from '../marks.ts'
 import { explainLost } from '../outputs/host-output-kind.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
+import { readSample } from '../programs/sample-program.ts'
+import { bucketCount, readShare, replaceShare, type Share, writeShare } from '../programs/share-program.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
 import { handleOf, livePoint, writeMirrorTitle } from '../sources/host-source-kind.ts'
@@ -30,6 +32,8 @@ export interface Mirror extends Resource, ReplacedMirrors {
   readonly handle: number
   /** The receiver; null: it feeds the span's bridge. */
   readonly feed: FeedId | null
+  /** What the receiver takes of the source's frames; null: all, or what only the program of a live mirror says. */
+  readonly part: Pick<Part, 'expression' | 'share'> | null
   /** The link that gets the copies; `*` if that is gone, also where there is a new link of the same name. */
   readonly target: string
   /** While the point's is not known, the live one. */
@@ -41,6 +45,8 @@ export interface Mirror extends Resource, ReplacedMirrors {
   /** With direct-action, the program's result is the verdict, and the action that copies is not run. */
   readonly directAction: boolean
   readonly cookie: string
+  /** What is done to other mirrors first. */
+  readonly widening: readonly Step[]
 }
 
 /** Whether a resource is a mirror. */
@@ -51,8 +57,12 @@ export function isMirror(resource: Resource): resource is Mirror {
 /** How mirrors are desired, observed and changed. */
 export const mirror: Kind<Mirror> = {
   kind: 'mirror',
-  document: ({ point: { device, tcHook, source, direction, selection }, ...mirror }) => ({
+  document: ({ point: { device, tcHook, source, direction, selection }, part, widening: _, ...mirror }) => ({
     ...mirror,
+    part: part && {
+      expression: part.expression,
+      share: part.share && { ...part.share, buckets: [...part.share.buckets] }
+    },
     device: device.name,
     tcHook,
     source,
@@ -83,7 +93,7 @@ export const mirror: Kind<Mirror> = {
     ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
   ],
   rollbackTarget: rollbackMirrors,
-  finalize: (changes) => removeBesideMoved(changes.map(explainRecompiled)),
+  finalize: (changes) => widenFirst(removeBesideMoved(changes.map(explainRecompiled))),
   // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's. And Docker alone tells
   // which port is whose.
   evidence: ({ owner, spans: [span], feed }, side, { desired, host }) => {
@@ -124,9 +134,26 @@ export const mirror: Kind<Mirror> = {
   adoptNote: 'a later destroy removes it'
 }
 
-function programClause({ point, program }: Mirror): string {
-  const selection = { ...point.selection, everyFrame: program === everyFrame }
-  return writeFrames({ selection, program }) ?? 'every frame'
+function programClause({ point, program, part }: Mirror): string {
+  const share = part?.share ?? readShare(program)
+  // What a share alone takes of a source of which every frame is copied.
+  const isAll = program === everyFrame || (share !== null && program === writeShare(share))
+  const { expression } = part ?? point.selection
+  const isFiltered = part !== null && expression !== null && point.selection.expression === null
+  const source = writeFrames({ selection: { ...point.selection, everyFrame: isAll || isFiltered }, program })
+  const sample = point.sample ?? readSample(program)
+  const clauses = [
+    source,
+    part?.expression ?? null,
+    sample && `${sample.take} of ${sample.of} ${sample.kind}, at random`,
+    share && writeShareClause(share)
+  ]
+  return clauses.filter((clause) => clause !== null).join('; ') || 'every frame'
+}
+
+function writeShareClause({ hash, buckets, rest }: Share): string {
+  const flows = `${buckets.size} of ${bucketCount} buckets of flows${hash === 'addresses' ? '' : ` by ${hash}`}`
+  return rest ? `${flows}, and what is not IP` : flows
 }
 
 /** The frames that are copied, in words; null: every frame. */
@@ -143,7 +170,8 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
     const id = idOf(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
     const program =
-      point.program ?? host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
+      programOf({ point, feed }) ??
+      host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
     const marked = marks.interfaces.get(device.name)
     if (program === undefined || program === null || marked === undefined || target === null) return []
     return {
@@ -156,12 +184,14 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       item,
       origin,
       feed: idOfFeed(feed),
+      part: feed?.part ?? null,
       target,
       program,
       control: 'continue',
       protocol: 'all',
       directAction: false,
       cookie: writeCookie(desired.owner, interfaceMark(marked)),
+      widening: [],
       ...replacesNone
     }
   })
@@ -191,12 +221,14 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
     point: livePoint(filter, source, host),
     handle: filter.handle ?? 0,
     feed: marks.mirrors.get(filter)?.feed ?? null,
+    part: null,
     target: filter.mirror?.target ?? '',
     program: filter.program ?? '',
     control: filter.mirror?.control ?? '',
     protocol: filter.protocol,
     directAction: filter.directAction,
     cookie: filter.mirror?.cookie ?? '',
+    widening: [],
     ...replacesNone
   }
 }
@@ -226,6 +258,29 @@ function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host
     const { copying } = findForeignMirrors(then, one.target, one.point)
     return { ...one, ...planReplacement(then.host, one.point.device.name, copying, host) }
   })
+}
+
+/**
+ * While buckets move, a frame may come twice, and is never lost: each mirror takes what it gains before another one loses that. New mirrors
+ * are made first.
+ */
+function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
+  const losing = changes.flatMap((change) => {
+    if (change.action !== 'update') return []
+    const [was, is] = [readShare(change.before.program), readShare(change.after.program)]
+    if (was === null || is === null) return []
+    const both = { ...is, buckets: new Set([...was.buckets, ...is.buckets]), rest: was.rest || is.rest }
+    if (both.buckets.size === is.buckets.size && both.rest === is.rest) return []
+    const isGaining = both.buckets.size > was.buckets.size || both.rest !== was.rest
+    const wide = { ...change.after, program: replaceShare(change.after.program, both) }
+    return [{ change, widening: isGaining ? makeSteps(wide, 'widen') : [] }]
+  })
+  const [first] = losing
+  if (first === undefined) return changes
+  const others = changes.filter((change) => !losing.some((one) => one.change === change))
+  const widening = losing.flatMap((one) => one.widening)
+  const widened = { ...first.change, before: { ...first.change.before, widening } }
+  return [...others, widened, ...losing.slice(1).map(({ change }) => change)]
 }
 
 /** Another version of libpcap compiles an expression to the same tests in another order: nobody has changed that mirror. */
@@ -266,6 +321,7 @@ function updateSteps(before: Mirror, after: Mirror): Step[] {
   const isInTheWay = before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
   const summary = `remove what stands in the way of the mirror ${nameMirror(before)}`
   return [
+    ...before.widening,
     ...before.removal.map((argv) => ({ summary, argv })),
     // Where the old ingress qdisc is back, the mirror went with clsact; where foreign mirrors are, it is not there yet.
     ...(isInTheWay ? removeSteps(before) : []),

@@ -67,8 +67,11 @@ export const port: Kind<Port> = {
   }),
   rollbackTarget: rollbackPorts,
   create: (after) => joinSteps(after),
-  update: (before, after, fields) =>
-    after.attached && !before.attached ? joinSteps(after, before) : updateSteps(before, after, new Set(fields)),
+  update: (before, after, fields) => {
+    if (after.attached && !before.attached) return joinSteps(after, before)
+    return updateSteps(before, after, new Set(fields.filter((field) => field !== 'flooding' || !isLate(before, after))))
+  },
+  finish: (before, after) => (isLate(before, after) ? updateSteps(before, after, new Set(['flooding'])) : []),
   remove: (before) =>
     before.role.kind === 'left'
       ? [deleteLink(`remove the port ${before.id}`, before.role.reference)]
@@ -88,6 +91,11 @@ export const port: Kind<Port> = {
     role.kind === 'left'
       ? 'removed: a container that is connected by it no more has kept its interface'
       : 'given back as it was before it was a port'
+}
+
+/** Of a sensor that hears all until now, the mirrors for its part come before the bridge hands it nothing more: no frame is missed. */
+function isLate(before: Port, after: Port): boolean {
+  return before.flooding && !after.flooding && before.known
 }
 
 /** What is live on the ports of the desired spans, each with its port's span and link. */
@@ -151,7 +159,8 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
     mtu: network && networkMtu(network) === span.mtu ? span.mtu : link.mtu,
     isolated: span.sealed || (sealed && live.original.isolated),
     learning: false,
-    flooding: true,
+    flooding: !isFed(host, span, live),
+    wireSize: live.wireSize || isFed(host, span, live),
     // Set down, the link would lose a foreign address for good.
     ipv6: link.ipv6 && (!sealed || hasAddress),
     ownMacEntry: false,
@@ -160,6 +169,16 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
     known: true,
     obstacle: null
   }
+}
+
+/**
+ * Whether mirrors feed a port, and the bridge is to hand it nothing. Without Docker, it is not known whose a port is: one that gets nothing
+ * of the bridge may be such a port.
+ */
+function isFed({ docker }: HostIndex, span: DesiredSpan, { role: { connects }, flooding }: Port): boolean {
+  if (docker.state !== 'read') return !flooding
+  const isOwn = connects !== null && connects.network === span.network?.name
+  return isOwn && span.feeds.some(({ kind, name }) => kind === 'sensor' && name === connects.container)
 }
 
 /** How a port that leads elsewhere is sealed. */

@@ -31,7 +31,14 @@ import { findSpan } from '../outputs/output-port.ts'
 import { coversEverySpan, firstTunnelName, isInScope, markOf, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
 import { readSeal, type Seal, sealCommands, sealField } from '../seal-commands.ts'
-import { columnOf, type InterfaceSetting, onOff, smallestIpv6Mtu, sourceSettings, wireOffloads } from '../settings.ts'
+import {
+  type InterfaceSetting,
+  isWireSize,
+  onOff,
+  smallestIpv6Mtu,
+  sourceSettings,
+  switchWireSize
+} from '../settings.ts'
 
 /**
  * The link that a tunnel ends in. What comes out of the tunnel is a copy: it is mirrored, and then dropped, so that the host's own
@@ -262,13 +269,6 @@ function observeTunnel(
   }
 }
 
-/** An offload that nobody can switch off stays. */
-function isWireSize({ offloads }: Link): boolean {
-  return wireNames.every((name) => offloads[name]?.active !== true || offloads[name].fixed)
-}
-
-const wireNames = columnOf(wireOffloads, 'bit').map(([name]) => name)
-
 /**
  * Who may send into a tunnel, as its table says. A table without the owner's mark says nothing of that, and stays.
  *
@@ -383,14 +383,7 @@ function updateTunnel(before: Tunnel, after: Tunnel): Step[] {
       ? [step(after, 'set', ['ip', 'link', 'set', 'dev', id, 'mtu', String(after.mtu)])]
       : []),
     ...(differs('isWireSize') && after.isWireSize !== null
-      ? [
-          step(after, 'set', [
-            'ethtool',
-            '-K',
-            id,
-            ...wireNames.flatMap((name) => [name, onOff(after.isWireSize === false)])
-          ])
-        ]
+      ? [step(after, 'set', switchWireSize(id, after.isWireSize))]
       : []),
     // Before it is up, and gets frames.
     ...(differs('seal')

@@ -1,7 +1,7 @@
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
-import type { DesiredOutput, DesiredState } from '../desired-state.ts'
+import type { DesiredOutput, DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { isOutputOf, outputHandle, type PortOrigin } from '../marks.ts'
@@ -17,7 +17,7 @@ import {
   sealField,
   sealObstacle
 } from '../seal-commands.ts'
-import { portSettings, readPort, smallestIpv6Mtu } from '../settings.ts'
+import { isWireSize, portSettings, readPort, smallestIpv6Mtu } from '../settings.ts'
 import { explainLost, writeOutputTitle } from './host-output-kind.ts'
 
 /**
@@ -105,7 +105,7 @@ const attachedPort = {
 
 function desireOutput(
   { desired, host }: ObservedState,
-  span: { readonly name: string; readonly mtu: number },
+  span: DesiredSpan,
   { name, item, origin }: DesiredOutput,
   link: Link,
   live: Output | undefined
@@ -120,7 +120,9 @@ function desireOutput(
     master: span.name,
     attached: true,
     mtu: outputMtu(span.mtu, link, host),
-    ...attachedPort
+    ...attachedPort,
+    flooding: !span.feeds.some(({ kind, name }) => kind === 'output' && name === link.name),
+    wireSize: isWireSize(link)
   }
 }
 

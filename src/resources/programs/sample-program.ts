@@ -14,7 +14,7 @@ export interface Ratio {
 
 /** A sample: of whole flows, or of single frames. */
 export interface Sample extends Ratio {
-  readonly unit: 'flow' | 'frame'
+  readonly kind: 'flows' | 'frames'
 }
 
 /**
@@ -22,37 +22,37 @@ export interface Sample extends Ratio {
  * bucket depends on other bits of the hash, so that a sample is spread over the buckets as all flows are.
  */
 export function sampleFlows(ratio: Ratio): Program {
-  return printProgram(writeSample({ unit: 'flow', ...ratio }))
+  return printProgram(writeSample({ kind: 'flows', ...ratio }))
 }
 
 /** Writes the program that accepts single frames at random. */
 export function sampleFrames(ratio: Ratio): Program {
-  return printProgram(writeSample({ unit: 'frame', ...ratio }))
+  return printProgram(writeSample({ kind: 'frames', ...ratio }))
 }
 
 /** Reads which sample a program ends with, or has before its share, also behind others that it is joined of; null: none. */
 export function readSample(program: Program): Sample | null {
   const instructions = parseProgram(program)
   const end = findShare(instructions)?.start ?? instructions.length
-  for (const unit of ['flow', 'frame'] as const) {
-    const template = templateOf(unit)
+  for (const kind of ['flows', 'frames'] as const) {
+    const template = templateOf(kind)
     const found = instructions.slice(Math.max(end - template.instructions.length, 0), end)
-    const sample = { unit, take: readOperand(template, 'take', found), of: readOperand(template, 'of', found) }
+    const sample = { kind, take: readOperand(template, 'take', found), of: readOperand(template, 'of', found) }
     if (isBefore(end, writeSample(sample), instructions)) return sample
   }
   return null
 }
 
-function writeSample({ unit, take, of }: Sample): Instruction[] {
-  return fillIn(templateOf(unit), { take, of })
+function writeSample({ kind, take, of }: Sample): Instruction[] {
+  return fillIn(templateOf(kind), { take, of })
 }
 
-const templates = new Map<Sample['unit'], Assembled>()
+const templates = new Map<Sample['kind'], Assembled>()
 
-function templateOf(unit: Sample['unit']): Assembled {
-  const source = unit === 'flow' ? `${hashFrames('addresses')}\n rsh #8` : 'ld rand'
-  const template = templates.get(unit) ?? assemble(`${source}${decide}`)
-  templates.set(unit, template)
+function templateOf(kind: Sample['kind']): Assembled {
+  const source = kind === 'flows' ? `${hashFrames('addresses')}\n rsh #8` : 'ld rand'
+  const template = templates.get(kind) ?? assemble(`${source}${decide}`)
+  templates.set(kind, template)
   return template
 }
 

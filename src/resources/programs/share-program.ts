@@ -38,6 +38,13 @@ export function readShare(program: Program): Share | null {
   return findShare(parseProgram(program))?.share ?? null
 }
 
+/** The same program with another share at its end, if it ends with one. */
+export function replaceShare(program: Program, share: Share): Program {
+  const instructions = parseProgram(program)
+  const start = findShare(instructions)?.start
+  return start === undefined ? program : printProgram([...instructions.slice(0, start), ...instructionsOf(share)])
+}
+
 /** Finds the share that a program ends with, and where it begins. */
 export function findShare(
   instructions: readonly Instruction[]

@@ -129,6 +129,7 @@ export function livePoint(
     tcHook,
     selection: { expression: null, everyFrame: program === everyFrame },
     program,
+    sample: null,
     settings: [],
     maxIdle: null,
     item: writeSourceName(source),

@@ -21,6 +21,7 @@ export const path: FramePath = {
         direction: 'received',
         selection: { expression: null, everyFrame: true },
         program: everyFrame,
+        sample: null,
         settings: [],
         maxIdle: null,
         item: 'ens192',
