@@ -54,6 +54,8 @@ export interface PortOptions {
   readonly flooding: boolean
   /** ip has no word for the flooding of broadcasts alone, as iproute2 5.15: it is neither seen nor set. Left out: ip has. */
   readonly lacksBroadcast?: true
+  /** The bridge hands it no frame, and takes none from it, as where it has no carrier. Missing: it does. */
+  readonly isDisabled?: true
 }
 
 /** The end of a tunnel, as its link is made. */

@@ -36,6 +36,8 @@ export interface PortState extends Readonly<ReturnType<typeof readPort>> {
 export interface LivePort extends PortState {
   /** The host uses the link: set down, it would lose addresses. */
   readonly inUse: boolean
+  /** The link has a carrier: without one, its state as a port cannot be set. */
+  readonly carrier: boolean
   /** The port's clsact holds foreign filters. */
   readonly qdiscInUse: boolean
   /** The link stays a port of its bridge, which is given back or is no span's: what was set of the port is given back, too. */
@@ -69,6 +71,7 @@ export function joinSpan(
     ipv6: false,
     ownMacEntry: false,
     wireSize: false,
+    forwarding: true,
     seal: isSealed ? 'sealed' : 'marked',
     handle: sealHandle(name),
     original: { ...usualPort, mtu, isolated: true }
@@ -109,6 +112,7 @@ export function giveBackSteps(before: LivePort): Step[] {
     ...(before.bridgeStays && (before.attached || !before.learning) && flags),
     mtu,
     up: up || (before.up && before.inUse),
+    forwarding: before.forwarding || (before.bridgeStays && before.carrier),
     ipv6,
     seal: before.seal === 'none' ? 'none' : seal
   }
@@ -146,6 +150,10 @@ export function updateSteps(before: PortState, after: PortState, changed: Readon
     ...(changed.has('up') ? [step(id, [...set, after.up ? 'up' : 'down'], verb)] : []),
     ...(after.ipv6 ? ipv6 : []),
     ...(changed.has('ownMacEntry') ? [step(id, entry, verb)] : []),
+    // As the last: what is set of a port by "ip link set" makes it forward again (measured, Linux 6.18).
+    ...(changed.has('forwarding') || (changed.size > 0 && after.attached && !after.forwarding)
+      ? [step(id, ['bridge', 'link', 'set', 'dev', id, 'state', after.forwarding ? '3' : '0'], verb)]
+      : []),
     ...(marks ? [] : seal)
   ]
 }

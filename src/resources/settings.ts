@@ -137,6 +137,11 @@ export const portSettings = {
   flooding: { bit: 3, label: 'flooding', words: onOff, options: ['flood', 'mcast_flood', 'bcast_flood'], usual: true },
   ipv6: { ...ipv6, bit: 4, usual: true },
   ownMacEntry: { ...ownMacEntry, bit: 5, usual: true },
+  /**
+   * Whether the bridge hands it frames. What a bridge itself sends, it floods as broadcast and multicast also to ports with these off
+   * (br_flood() in net/bridge/br_forward.c).
+   */
+  forwarding: { label: 'state', words: (on: boolean) => (on ? 'forwarding' : 'disabled') },
   /** No mark says what it was before: a port that Docker makes goes with its container, and an interface segments by itself. */
   wireSize: { label: 'wire-size frames', words: onOff }
 } as const
@@ -149,7 +154,15 @@ const noPort: PortOptions = { isolated: false, learning: false, flooding: false 
  */
 export function readPort(link: Link) {
   const { mtu, up, ipv6, ownMacEntry, port } = link
-  return { mtu, up, ...(port ?? noPort), ipv6, ownMacEntry, wireSize: isWireSize(link) }
+  return {
+    mtu,
+    up,
+    ...(port ?? noPort),
+    ipv6,
+    ownMacEntry,
+    wireSize: isWireSize(link),
+    forwarding: port?.isDisabled !== true
+  }
 }
 
 /** Whether what leaves by a link is segmented, and has its checksums, as on a wire. An offload that nobody can switch off stays. */

@@ -89,14 +89,16 @@ const portOutput = z
     learning: flag,
     flood: flag,
     mcast_flood: flag.default(true),
-    bcast_flood: flag.optional()
+    bcast_flood: flag.optional(),
+    state: z.string().optional()
   })
   .transform(
-    ({ isolated, learning, flood, mcast_flood, bcast_flood }): PortOptions => ({
+    ({ isolated, learning, flood, mcast_flood, bcast_flood, state }): PortOptions => ({
       isolated,
       learning,
       flooding: flood && mcast_flood && bcast_flood !== false,
-      ...(bcast_flood === undefined && { lacksBroadcast: true })
+      ...(bcast_flood === undefined && { lacksBroadcast: true }),
+      ...(state === 'disabled' && { isDisabled: true })
     })
   )
 

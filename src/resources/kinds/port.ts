@@ -69,9 +69,14 @@ export const port: Kind<Port> = {
   create: (after) => joinSteps(after),
   update: (before, after, fields) => {
     if (after.attached && !before.attached) return joinSteps(after, before)
-    return updateSteps(before, after, new Set(fields.filter((field) => field !== 'flooding' || !isLate(before, after))))
+    const late = isLate(before, after) ? lateFields : []
+    return updateSteps(
+      before,
+      { ...after, ...(late.length > 0 && { forwarding: true }) },
+      new Set(fields.filter((field) => !late.includes(field)))
+    )
   },
-  finish: (before, after) => (isLate(before, after) ? updateSteps(before, after, new Set(['flooding'])) : []),
+  finish: (before, after) => (isLate(before, after) ? updateSteps(before, after, new Set(lateFields)) : []),
   remove: (before) =>
     before.role.kind === 'left'
       ? [deleteLink(`remove the port ${before.id}`, before.role.reference)]
@@ -92,6 +97,8 @@ export const port: Kind<Port> = {
       ? 'removed: a container that is connected by it no more has kept its interface'
       : 'given back as it was before it was a port'
 }
+
+const lateFields: readonly string[] = ['flooding', 'forwarding']
 
 /** Of a sensor that hears all until now, the mirrors for its part come before the bridge hands it nothing more: no frame is missed. */
 function isLate(before: Port, after: Port): boolean {
@@ -160,6 +167,7 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
     isolated: span.sealed || (sealed && live.original.isolated),
     learning: false,
     flooding: !isFed(host, span, live),
+    forwarding: !isFed(host, span, live) && (live.forwarding || (!live.flooding && link.carrier)),
     wireSize: live.wireSize || isFed(host, span, live),
     // Set down, the link would lose a foreign address for good.
     ipv6: link.ipv6 && (!sealed || hasAddress),
@@ -210,6 +218,7 @@ function observePort({ desired, host }: ObservedState, link: Link, span: string 
     original,
     known: role.connects === null || original.connection,
     inUse: isInUse(host, { ...link, master: null }),
+    carrier: link.carrier,
     qdiscInUse: hasOtherFilters(host, link.name),
     bridgeStays,
     obstacle

@@ -110,6 +110,7 @@ function desireOutput(
   link: Link,
   live: Output | undefined
 ): Output {
+  const isFed = span.feeds.some(({ kind, name: fed }) => kind === 'output' && fed === link.name)
   return {
     ...readOutput(desired, host, link, live?.original ?? { ...readPort(link), ...ownBits(host, link) }),
     spans: [span.name],
@@ -121,7 +122,8 @@ function desireOutput(
     attached: true,
     mtu: outputMtu(span.mtu, link, host),
     ...attachedPort,
-    flooding: !span.feeds.some(({ kind, name }) => kind === 'output' && name === link.name),
+    flooding: !isFed,
+    forwarding: !isFed && (link.port?.isDisabled !== true || link.carrier),
     wireSize: isWireSize(link)
   }
 }
@@ -155,6 +157,7 @@ function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link,
     handle: findSeal(host, id)?.handle ?? outputHandle(scope.name ?? owner, id),
     original,
     inUse: false,
+    carrier: link.carrier,
     qdiscInUse: hasOtherFilters(host, id),
     bridgeStays: false
   }

@@ -1,0 +1,128 @@
+/** Sensors that share a span: each frame arrives at one of them, whatever becomes of the others. */
+import type Docker from 'dockerode'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startWatch } from '../lab/commands/watch.ts'
+import { arp, BROADCAST, ether, filler, ipv4Udp, ipv6Udp, vlan } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { restoreAfterEach, runnersOf } from '../lab/restored.ts'
+import { expectConverged, findTap, portOf, spanplan, until, writeSpans } from '../lab/spans.ts'
+
+let lab: Lab
+let zeek: Docker.Container
+let members: readonly Docker.Container[]
+
+const { onHost } = runnersOf(() => lab)
+
+beforeAll(async () => {
+  lab = await createLab({ cables: [{ card: 'ens192', mtu: 1500 }], docker: true })
+  zeek = await lab.startListener('zeek')
+  members = await Promise.all([1, 2, 3, 4].map((number) => lab.startListener(`suri-${number}`)))
+})
+afterAll(() => lab?.close())
+
+restoreAfterEach(() => lab)
+
+const names = ['suri-1', 'suri-2', 'suri-3', 'suri-4']
+const write = (sensors: string) =>
+  writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], network: span, sensors: [${sensors}]}}`)
+const balanced = `{balance: [${names.join(', ')}]}`
+
+const [one, other] = ['02:00:00:00:0b:01', '02:00:00:00:0b:02']
+
+/** Both directions of flows between hosts of two networks, over IPv4, IPv6, and behind a tag. */
+function makeFlows(count: number): Buffer[] {
+  return Array.from({ length: count }, (_, index) => {
+    const [low, high] = [index % 250, Math.floor(index / 250)]
+    const v4 = [`10.1.${high}.${low + 1}`, `192.0.2.${(index % 7) + 1}`] as const
+    const v6 = [`2001:db8:1::${(index + 1).toString(16)}`, `2001:db8:2::${(index % 5) + 1}`] as const
+    return [v4, v4.toReversed()]
+      .flatMap(([source = '', destination = '']) => {
+        const packet = ipv4Udp({ source, destination, destinationPort: 53, data: Buffer.alloc(20, index) })
+        return [ether(other, one, packet), ether(other, one, vlan(7, packet))]
+      })
+      .concat(
+        [v6, v6.toReversed()].map(([source = '', destination = '']) =>
+          ether(other, one, ipv6Udp({ source, destination, destinationPort: 53, data: Buffer.alloc(20, index) }))
+        )
+      )
+  }).flat()
+}
+
+const others = [
+  ether(
+    BROADCAST,
+    one,
+    arp({ operation: 'request', senderMac: one, senderIp: '10.1.0.1', targetMac: other, targetIp: '10.1.0.2' })
+  ),
+  ether(other, one, filler(100))
+]
+
+/** What each sensor hears of these frames. */
+async function hear(sensors: readonly Docker.Container[], frames: readonly Buffer[]): Promise<string[][]> {
+  const captures = await Promise.all(
+    sensors.map(async (sensor) => lab.captureBeside(sensor, (await findTap(lab, sensor)).name, { direction: 'in' }))
+  )
+  await lab.send(frames)
+  const heard = await Promise.all(captures.map((capture) => capture.stop({ count: frames.length, seconds: 2 })))
+  return heard.map((all) => all.frames.map((frame) => frame.toString('hex')))
+}
+
+test('each frame arrives at one of the four, both directions of a flow at the same; what is not IP at the first', async () => {
+  await write(balanced)
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  const flows = makeFlows(100)
+  const heard = await hear(members, [...flows, ...others])
+  expect(heard.flat().sort()).toEqual([...flows, ...others].map((frame) => frame.toString('hex')).sort())
+  for (const frame of others) expect(heard[0]).toContain(frame.toString('hex'))
+  // Each flow is six frames: of IPv4 two without and two with a tag, and of IPv6 two.
+  const memberOf = (frame: Buffer | undefined) => heard.findIndex((all) => all.includes(frame?.toString('hex') ?? ''))
+  for (let index = 0; index < flows.length; index += 6) {
+    const [there, tagged, back, taggedBack, six, sixBack] = flows.slice(index, index + 6).map(memberOf)
+    expect([tagged, back, taggedBack]).toEqual([there, there, there])
+    expect(sixBack).toBe(six)
+  }
+  for (const all of heard) expect(all.length).toBeGreaterThan(flows.length / 8)
+})
+
+test('one that gets all, and one that gets a part by a filter of its own', async () => {
+  await write('zeek, {container: suri-1, filter: udp port 53}')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  const flows = makeFlows(3)
+  const [all, part] = await hear([zeek, ...members.slice(0, 1)], [...flows, ...others])
+  expect(all).toHaveLength(flows.length + others.length)
+  const untagged = flows.filter((frame) => frame.readUInt16BE(12) !== 0x8100)
+  expect(part).toEqual(untagged.map((frame) => frame.toString('hex')))
+})
+
+test('under a watch, the flows of one that ends, is paused or restarts go to the others, and come back', async () => {
+  await write(balanced)
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await watch.settle()
+  await expectConverged(lab)
+  const flows = makeFlows(40)
+  const whole = [...flows, ...others].map((frame) => frame.toString('hex')).sort()
+  const before = await hear(members, [...flows, ...others])
+  const [first, ...rest] = members
+  const isFed = async () => (await onHost('tc filter show dev ens192 ingress')).split('mirred').length - 1
+  await first?.pause()
+  await until('its mirror is gone', async () => (await isFed()) === 4)
+  const [, ...meanwhile] = await hear(members, [...flows, ...others])
+  expect(meanwhile.flat().sort()).toEqual(whole)
+  for (const [index, all] of meanwhile.entries()) {
+    // They keep what they had.
+    for (const frame of before[index + 1] ?? []) expect(all).toContain(frame)
+  }
+  await first?.unpause()
+  await until('it has its mirror again', async () => (await isFed()) === 5)
+  expect(await hear(members, [...flows, ...others])).toEqual(before)
+  await rest[0]?.restart({ t: 0 })
+  await until('it is fed again', async () => {
+    const port = await portOf(lab, rest[0] ?? zeek)
+    return (await onHost('tc filter show dev ens192 ingress')).includes(port)
+  })
+  await watch.settle()
+  expect(await hear(members, [...flows, ...others])).toEqual(before)
+  await watch.stop()
+})
