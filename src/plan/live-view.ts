@@ -1,7 +1,15 @@
 import { nowhere } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import { type DesiredFeed, type DesiredSpan, type DesiredSpans, indexDesired } from '../resources/desired-state.ts'
+import { hookKey } from '../host/snapshot.ts'
+import {
+  type CopyPoint,
+  type DesiredFeed,
+  type DesiredSpan,
+  type DesiredSpans,
+  indexDesired,
+  placeOf
+} from '../resources/desired-state.ts'
 import { liveOutputs, mirrorName } from '../resources/feeds/feeds.ts'
 import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
 import { outputName } from '../resources/outputs/output-port.ts'
@@ -64,7 +72,8 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
     tunnels: [],
     isUnread: false,
     untouched: [],
-    mirrors: live.flatMap(({ spans, target, point }) => (spans.includes(name) && target === name ? [point] : [])),
+    mirrors: findPoints(live, name),
+    feedsBridge: live.some(({ spans, target }) => spans.includes(name) && target === name),
     sensors,
     feeds: findFeeds(live, name),
     outputs: liveOutputs(host, name).map((link) => ({
@@ -75,6 +84,14 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
       origin: nowhere
     }))
   }
+}
+
+/** The hooks that the live mirrors of a span copy from, each once. */
+function findPoints(live: readonly Mirror[], span: string): CopyPoint[] {
+  const points = live.flatMap(({ spans, target, feed, point }) =>
+    spans.includes(span) && (target === span || feed !== null) ? [point] : []
+  )
+  return [...new Map(points.map((point) => [hookKey(placeOf(point)), point])).values()]
 }
 
 /** What the live mirrors of a span feed, each once. */

@@ -26,7 +26,11 @@ export function findOtherSpans(spans: readonly Feeding[], scope: Scope, host: Ho
   return host.links.flatMap((link): Feeding[] => {
     const mark = markOf(host, link)
     if (mark === null || names.has(link.name) || isInScope({ scope }, mark.owner, link.name)) return []
-    const mirrors = filters(link.name).map((filter) => livePoint(filter, identifySource(filter, host), host))
+    // Some of its receivers may be fed by mirrors of their own.
+    const targets = [link, ...host.portsOf(link.name)]
+    const mirrors = targets
+      .flatMap((target) => filters(target.name))
+      .map((filter) => livePoint(filter, identifySource(filter, host), host))
     return [{ name: link.name, mirrors }]
   })
 }

@@ -163,6 +163,8 @@ export interface DesiredSpan extends Omit<SpanSpec, 'sources' | 'sensors' | 'out
   readonly outputs: readonly DesiredOutput[]
   /** The receivers that mirrors feed. */
   readonly feeds: readonly DesiredFeed[]
+  /** Whether mirrors feed the bridge, too: somebody gets what it hands to its ports. */
+  readonly feedsBridge: boolean
 }
 
 /** The desired spans of a command. */

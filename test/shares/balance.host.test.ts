@@ -92,8 +92,8 @@ test('one that gets all, and one that gets a part by a filter of its own', async
   const flows = makeFlows(3)
   const [all, part] = await hear([zeek, ...members.slice(0, 1)], [...flows, ...others])
   expect(all).toHaveLength(flows.length + others.length)
-  const untagged = flows.filter((frame) => frame.readUInt16BE(12) !== 0x8100)
-  expect(part).toEqual(untagged.map((frame) => frame.toString('hex')))
+  // At a hook of tc, a tag is no part of the frame's bytes.
+  expect(part).toEqual(flows.map((frame) => frame.toString('hex')))
 })
 
 test('under a watch, the flows of one that ends, is paused or restarts go to the others, and come back', async () => {
@@ -107,7 +107,7 @@ test('under a watch, the flows of one that ends, is paused or restarts go to the
   const [first, ...rest] = members
   const isFed = async () => (await onHost('tc filter show dev ens192 ingress')).split('mirred').length - 1
   await first?.pause()
-  await until('its mirror is gone', async () => (await isFed()) === 4)
+  await until('its mirror is gone', async () => (await isFed()) === 3)
   const [, ...meanwhile] = await hear(members, [...flows, ...others])
   expect(meanwhile.flat().sort()).toEqual(whole)
   for (const [index, all] of meanwhile.entries()) {
@@ -115,7 +115,7 @@ test('under a watch, the flows of one that ends, is paused or restarts go to the
     for (const frame of before[index + 1] ?? []) expect(all).toContain(frame)
   }
   await first?.unpause()
-  await until('it has its mirror again', async () => (await isFed()) === 5)
+  await until('it has its mirror again', async () => (await isFed()) === 4)
   expect(await hear(members, [...flows, ...others])).toEqual(before)
   await rest[0]?.restart({ t: 0 })
   await until('it is fed again', async () => {

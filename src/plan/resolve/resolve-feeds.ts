@@ -7,10 +7,12 @@ import type { DesiredFeed, DesiredSpan } from '../../resources/desired-state.ts'
 import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
 import { programOf } from '../../resources/feeds/feeds.ts'
 import { type Wait, waitFor } from '../../resources/kind.ts'
+import { isOwnTunnel } from '../../resources/ownership.ts'
 import type { Share } from '../../resources/programs/share-program.ts'
 import type { Context } from '../../resources/sources/host-source-kind.ts'
 import type { BalanceRef, BalanceSpec } from '../../spec/items/balance.ts'
 import type { FilterSpec } from '../../spec/items/filter-key.ts'
+import type { OutputSpec } from '../../spec/items/output-item.ts'
 import type { SensorSpec } from '../../spec/items/sensor-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { resolveFilter, tooLarge } from './resolve-filter.ts'
@@ -29,7 +31,10 @@ export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly Span
   const resolved = spans.map((span) => {
     const spec = byName.get(span.name)
     const parts = spec === undefined ? [] : resolveParts(span, spec, context)
-    return { span: { ...span, feeds: parts.map(({ feed }) => feed) }, parts }
+    const feeds = parts.map(({ feed }) => feed)
+    const isCopied = spans.some(({ mirrors }) => mirrors.some(({ device }) => device.name === span.name))
+    const feedsBridge = spec === undefined || isCopied || hasListener({ ...span, feeds }, spec, context.host)
+    return { span: { ...span, feeds, feedsBridge }, parts }
   })
   const all = resolved.flatMap(({ parts }) => parts)
   return {
@@ -38,6 +43,26 @@ export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly Span
     errors: all.flatMap(({ errors }) => errors)
   }
 }
+
+/**
+ * Whether somebody gets, or may get, what the bridge hands to its ports. A bridge whose ports are all fed by mirrors has no carrier, and
+ * what is copied to it is lost, as the kernel then says in its log.
+ */
+function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
+  const isWhole = ({ filter, balance }: Pick<SensorSpec, 'filter' | 'balance'>) => filter === null && balance === null
+  if (feeds.length === 0 || spec.sensors.some(isWhole)) return true
+  if (network !== null && spec.sensors.length === 0) return true
+  const isFed = (kind: DesiredFeed['kind'], id: string | undefined) =>
+    feeds.some((feed) => feed.kind === kind && feed.name === id)
+  if (spec.outputs.some((output) => isWhole(output) && !isTunnelOutput(output))) return true
+  // Somebody has connected a container, or put an interface on the bridge; or a capture runs.
+  const ports = host.portsOf(name).filter((link) => !isOwnTunnel(host, link) && !isFed('output', link.name))
+  const isCopied = host.filtersOf(name).some(({ copies }) => copies.length > 0)
+  if (host.docker.state !== 'read') return isCopied || host.filtersInto(name).length > 0
+  return isCopied || ports.some((link) => !isFed('sensor', host.attachmentOf(link)?.container.name))
+}
+
+const isTunnelOutput = (output: OutputSpec) => 'tunnel' in output
 
 function resolveParts(span: DesiredSpan, spec: SpanSpec, context: Context) {
   const receivers = [...findSensors(span, spec, context.host), ...findOutputs(span, spec, context.host)]

@@ -156,7 +156,8 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
     untouched: [...parts.flatMap(({ blocked }) => blocked), ...outputs.untouched],
     sensors: sensors.items,
     outputs: outputs.items,
-    feeds: []
+    feeds: [],
+    feedsBridge: true
   }
   return {
     items: [resolved],

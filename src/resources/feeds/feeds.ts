@@ -22,8 +22,10 @@ export interface SpanMirror {
  * All mirrors of a span. The bridge hands all its frames to all its ports, so a sensor that is to get a part is fed by mirrors of its own.
  * So is a tunnel: for a port that is a tunnel, the kernel drops what is too large for the way.
  */
-export function mirrorsOf(span: Pick<DesiredSpan, 'mirrors' | 'feeds'>): SpanMirror[] {
-  return [null, ...span.feeds].flatMap((feed) => span.mirrors.map((point) => ({ point, feed })))
+export function mirrorsOf(span: Pick<DesiredSpan, 'mirrors' | 'feeds' | 'feedsBridge'>): SpanMirror[] {
+  return [...(span.feedsBridge ? [null] : []), ...span.feeds].flatMap((feed) =>
+    span.mirrors.map((point) => ({ point, feed }))
+  )
 }
 
 /** The program of a mirror; null: it is not known yet. */

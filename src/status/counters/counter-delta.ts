@@ -1,6 +1,7 @@
 import type { LinkCounters, MirrorCounters } from '../../host/parsers/counters.ts'
 import type { Listener, Sample } from '../../host/read-counters.ts'
 import type { ContainerInterface } from '../../host/snapshot.ts'
+import { placeOf } from '../../resources/desired-state.ts'
 import type { PathMirror } from './frame-path.ts'
 
 /**
@@ -39,11 +40,29 @@ export function findListener({ sandbox, index }: ContainerInterface, { listeners
   return listeners.find(({ inside }) => inside.sandbox === sandbox && inside.index === index)
 }
 
-type MirrorPlace = Pick<PathMirror, 'point' | 'handle'>
+type MirrorPlace = Pick<PathMirror, 'point' | 'handles'>
 
-/** The counters of a mirror in a sample; undefined: its filter is not there. */
-export function findMirror({ point, handle }: MirrorPlace, { mirrors }: Sample): MirrorCounters | undefined {
-  return mirrors.find((one) => one.device === point.device.name && one.tcHook === point.tcHook && one.handle === handle)
+/** The counters of the mirrors at a hook in a sample, together; undefined: no filter of these is there. */
+export function findMirror({ point, handles }: MirrorPlace, { mirrors }: Sample): MirrorCounters | undefined {
+  const { device, tcHook } = placeOf(point)
+  const found = mirrors.filter((one) => one.device === device && one.tcHook === tcHook && handles.includes(one.handle))
+  const [first, ...others] = found
+  return first && others.reduce(addMirror, first)
+}
+
+/** A copy that is lost at one of them is lost at all of them together. */
+function addMirror(one: MirrorCounters, other: MirrorCounters): MirrorCounters {
+  const sum = (counter: 'packets' | 'bytes' | 'overlimits' | 'drops') => one[counter] + other[counter]
+  return {
+    ...one,
+    packets: sum('packets'),
+    bytes: sum('bytes'),
+    overlimits: sum('overlimits'),
+    drops: sum('drops'),
+    target: other.target === '*' ? '*' : one.target,
+    installed: Math.min(one.installed, other.installed),
+    idle: Math.min(one.idle, other.idle)
+  }
 }
 
 /** The counters of a link in two samples; undefined: the later one does not have it. */

@@ -1,6 +1,6 @@
 import type { LinkCounters, MirrorCounters, PacketSocket } from '../../host/parsers/counters.ts'
 import type { Sample } from '../../host/read-counters.ts'
-import { type CopyPoint, linkOf, linksOf } from '../../resources/desired-state.ts'
+import { type CopyPoint, linkOf, linksOf, type Part } from '../../resources/desired-state.ts'
 import { writePoint, writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import type { CarrierCause, Cause } from './causes.ts'
 import {
@@ -16,7 +16,7 @@ import {
   pairMirrors,
   sumDeltas
 } from './counter-delta.ts'
-import type { FramePath, PathMirror, PathOutput, PathPort } from './frame-path.ts'
+import type { Feeds, FramePath, PathMirror, PathOutput, PathPort } from './frame-path.ts'
 
 /** Frames that were lost at a hop. */
 export interface Loss {
@@ -48,8 +48,9 @@ export type Hop = HopCounts & {
         /** Since the filter was made; null: there is no filter. */
         readonly counters: MirrorCounters | null
       }
-    | { readonly kind: 'bridge' | 'port' }
-    | { readonly kind: 'output'; readonly name: string }
+    | { readonly kind: 'bridge' }
+    | { readonly kind: 'port'; readonly part: Part | null }
+    | { readonly kind: 'output'; readonly name: string; readonly part: Part | null }
     | {
         readonly kind: 'sensor'
         readonly container: string
@@ -90,7 +91,7 @@ export function makeFlowReport(path: FramePath, first: Sample, later: Sample): F
     hops: [
       ...received.map((mirror) => interfaceHop(path, mirror, interval)),
       ...path.mirrors.map((mirror) => mirrorHop(path, mirror, interval)),
-      bridgeHop(path, interval),
+      ...(path.feedsBridge ? [bridgeHop(path, interval)] : []),
       ...path.ports.flatMap((port) => portHops(path, port, interval)),
       ...path.outputs.map((output) => outputHop(path, output, interval))
     ]
@@ -166,7 +167,7 @@ function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: Counter
     const frames = mirror.point.selection.everyFrame ? countUnmirrored(path, mirror, received, interval) : null
     return frames === null ? [{ cause: 'no_mirror', frames }] : loss('no_mirror', frames)
   }
-  if (!mirror.point.selection.everyFrame) return []
+  if (!mirror.point.selection.everyFrame || !path.feedsBridge) return []
   return loss('unexplained', missingFrames(received, mirrorDelta(pair, 'packets')))
 }
 
@@ -198,17 +199,11 @@ function mirrorHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop
   const { point } = mirror
   const hop = { kind: 'mirror', device: point.device.name, point, counters: pair?.later ?? null } as const
   if (pair === undefined) return { ...hop, ...absent }
-  const refused = hasOnlyTunnels(path) ? 0 : mirrorDelta(pair, 'overlimits').count
   const losses = [
-    ...loss(causeOfRefusal(path, pair.later), refused),
+    ...loss(causeOfRefusal(path, pair.later), mirrorDelta(pair, 'overlimits').count),
     ...loss('action_dropped', mirrorDelta(pair, 'drops').count)
   ]
   return { ...hop, ...countsOf(mirrorDelta(pair, 'packets'), mirrorDelta(pair, 'bytes'), losses) }
-}
-
-/** Whether nobody gets the frames by the bridge, which need not have a carrier then. */
-function hasOnlyTunnels({ ports, outputs }: FramePath): boolean {
-  return ports.length === 0 && outputs.length > 0 && outputs.every(({ feeds }) => feeds !== null)
 }
 
 function causeOfRefusal({ ports, outputs }: FramePath, { target }: MirrorCounters): Cause {
@@ -231,12 +226,16 @@ function bridgeHop(path: FramePath, interval: Interval): Hop {
 
 const sentBytes = (pair: CounterPair<LinkCounters>) => counterDelta(pair, ({ tx }) => tx.bytes)
 
-function portHops(path: FramePath, { device, index, sensor }: PathPort, interval: Interval): Hop[] {
-  const hop = { kind: 'port', device } as const
+function portHops(path: FramePath, { device, index, sensor, feeds, part }: PathPort, interval: Interval): Hop[] {
+  const hop = { kind: 'port', device, part } as const
   const pair = pairLinks(index, ...interval)
   if (pair === undefined) return [{ ...hop, ...absent }]
-  const { sent, refused, lost } = sentBy(pair, handedByBridge(path, interval), interval)
-  const losses = [...loss('port_dropped', refused), ...loss(causeBeforePort(path, pair, interval), lost)]
+  const { sent, refused, lost } = sentBy(pair, handedTo(path, feeds, interval), interval)
+  const losses = [
+    ...(feeds === null ? [] : lossOfFeeds(feeds, interval)),
+    ...loss('port_dropped', refused),
+    ...loss(causeBeforePort(path, pair, interval), lost)
+  ]
   return [
     { ...hop, ...countsOf(sent, sentBytes(pair), losses) },
     ...(sensor === null ? [] : [sensorHop(device, sensor, sent, interval)])
@@ -257,18 +256,23 @@ function handedByBridge(path: FramePath, interval: Interval): CounterDelta | und
   return bridge && frameDelta(bridge, 'tx', interval)
 }
 
-/** What the mirrors hand to the tunnel that they feed. */
-function handedByMirrors(feeds: NonNullable<PathOutput['feeds']>, interval: Interval): CounterDelta {
+/** What is handed to a receiver. */
+function handedTo(path: FramePath, feeds: Feeds | null, interval: Interval): CounterDelta | undefined {
+  if (feeds === null) return handedByBridge(path, interval)
   const pairs = feeds.flatMap((feed) => pairMirrors(feed, ...interval) ?? [])
   return sumDeltas(pairs.map((pair) => mirrorDelta(pair, 'packets')))
 }
 
-function outputHop(path: FramePath, { name, device, index, feeds }: PathOutput, interval: Interval): Hop {
-  const hop = { kind: 'output', device, name } as const
+/** What a receiver lacks of sources that have no mirror for it. Nothing counts these frames. */
+function lossOfFeeds(feeds: Feeds, interval: Interval): Loss[] {
+  return feeds.every((feed) => pairMirrors(feed, ...interval)) ? [] : [{ cause: 'no_mirror', frames: null }]
+}
+
+function outputHop(path: FramePath, { name, device, index, feeds, part }: PathOutput, interval: Interval): Hop {
+  const hop = { kind: 'output', device, name, part } as const
   const pair = pairLinks(index, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
-  const handed = feeds === null ? handedByBridge(path, interval) : handedByMirrors(feeds, interval)
-  const { sent, refused, lost } = sentBy(pair, handed, interval)
+  const { sent, refused, lost } = sentBy(pair, handedTo(path, feeds, interval), interval)
   const { running, up } = pair.later
   const isRunning = running && !lostCarrier(pair)
   const carrier = running ? 'carrier_flap' : up ? 'output_no_carrier' : 'interface_down'

@@ -2,14 +2,21 @@ import { senderTableName } from '../../host/nftables/sender-table.ts'
 import { readSample, type Sample } from '../../host/read-counters.ts'
 import { type ContainerInterface, hookKey, type Link } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import { type CopyPoint, type DesiredSpan, linkOf, placeOf } from '../../resources/desired-state.ts'
+import {
+  type CopyPoint,
+  type DesiredSpan,
+  type FeedId,
+  linkOf,
+  type Part,
+  placeOf
+} from '../../resources/desired-state.ts'
 import { fedLinks, mirrorName } from '../../resources/feeds/feeds.ts'
 import { handleOf } from '../../resources/sources/host-source-kind.ts'
 
-/** A mirror of a span, whether its filter is there or not. */
+/** What a hook hands out: one filter, or several that each feed a part. Whether they are there or not. */
 export interface PathMirror {
   readonly point: CopyPoint
-  readonly handle: number
+  readonly handles: readonly number[]
   /** The interface that the packets of a tunnel come on; null: it is no tunnel, or they may come on any. */
   readonly underlay: Pick<Link, 'name' | 'index'> | null
   /** A table of nftables drops what some send into the tunnel. */
@@ -22,7 +29,14 @@ export interface PathPort {
   readonly index: number
   /** The container behind the port, and the interface in it; null: no container is known there. */
   readonly sensor: { readonly container: string; readonly inside: ContainerInterface } | null
+  /** The mirrors that feed it; null: the span's bridge hands its frames to it. */
+  readonly feeds: Feeds | null
+  /** What it gets of the frames; null: all. */
+  readonly part: Part | null
 }
+
+/** The mirrors that feed one receiver. */
+export type Feeds = readonly Pick<PathMirror, 'point' | 'handles'>[]
 
 /** An interface that the frames leave by. */
 export interface PathOutput {
@@ -31,8 +45,10 @@ export interface PathOutput {
   readonly device: string
   /** null: nothing hands the frames to it. */
   readonly index: number | null
-  /** The mirrors that feed it, of a tunnel; null: the span's bridge hands its frames to it. */
-  readonly feeds: readonly Pick<PathMirror, 'point' | 'handle'>[] | null
+  /** The mirrors that feed it; null: the span's bridge hands its frames to it. */
+  readonly feeds: Feeds | null
+  /** What it gets of the frames; null: all. */
+  readonly part: Part | null
 }
 
 /** The path of a span's frames: from the interfaces that are mirrored to its bridge, and on to each port. */
@@ -43,6 +59,8 @@ export interface FramePath {
   readonly mirrors: readonly PathMirror[]
   /** The bridge's index; null: there is no bridge. */
   readonly bridge: number | null
+  /** Mirrors feed the bridge. Else they feed each port alone. */
+  readonly feedsBridge: boolean
   readonly ports: readonly PathPort[]
   readonly outputs: readonly PathOutput[]
 }
@@ -63,27 +81,36 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
     wire: span.wire,
     mirrors: span.mirrors.map((point) => ({
       point,
-      handle: handleOf(span, point),
+      handles: (span.feedsBridge ? [null] : span.feeds).map((feed) => handleTo(span, point, feed)),
       underlay: findUnderlay(point, host) ?? null,
       isGuarded: hasSenderTable(point, host)
     })),
     bridge: bridge?.bridge ? bridge.index : null,
-    ports: ports.map((link) => ({ device: link.name, index: link.index, sensor: findSensor(host, span, link) })),
+    feedsBridge: span.feedsBridge,
+    ports: ports.map((link) => {
+      const sensor = findSensor(host, span, link)
+      return { device: link.name, index: link.index, sensor, ...fedBy(span, 'sensor', sensor?.container) }
+    }),
     outputs: span.outputs.map(({ isPort, device, name }) => ({
       name,
       device,
       index: served.find((link) => link.name === device)?.index ?? null,
-      feeds: isPort
-        ? null
-        : span.mirrors.map((point) => ({
-            point,
-            handle: handleOf(
-              { owner: span.owner, name: mirrorName(span.name, { kind: 'tunnel', name: device }) },
-              point
-            )
-          }))
+      ...fedBy(span, isPort ? 'output' : 'tunnel', device)
     }))
   }
+}
+
+/** The mirrors that feed a receiver, and its part; null: mirrors feed it not. */
+function fedBy(span: DesiredSpan, kind: FeedId['kind'], name: string | undefined): Pick<PathPort, 'feeds' | 'part'> {
+  const feed = span.feeds.find((one) => one.kind === kind && one.name === name)
+  if (feed === undefined) return { feeds: null, part: null }
+  // Nobody has to feed what takes nothing now.
+  const points = feed.target === null ? [] : span.mirrors
+  return { feeds: points.map((point) => ({ point, handles: [handleTo(span, point, feed)] })), part: feed.part }
+}
+
+function handleTo({ owner, name }: DesiredSpan, point: CopyPoint, feed: FeedId | null): number {
+  return handleOf({ owner, name: mirrorName(name, feed) }, point)
 }
 
 /** The interface that the packets of a tunnel come on: the one that the file names, or that has the address which they are sent to. */

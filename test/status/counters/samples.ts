@@ -27,19 +27,28 @@ export const path: FramePath = {
         item: 'ens192',
         origin
       },
-      handle: 8,
+      handles: [8],
       underlay: null,
       isGuarded: false
     })),
   bridge: 4,
+  feedsBridge: true,
   outputs: [],
   ports: [
     {
       device: 'veth6',
       index: 6,
-      sensor: { container: 'suricata', inside: { sandbox: '/run/docker/netns/60', index: 7 } }
+      sensor: { container: 'suricata', inside: { sandbox: '/run/docker/netns/60', index: 7 } },
+      feeds: null,
+      part: null
     },
-    { device: 'veth8', index: 8, sensor: { container: 'zeek', inside: { sandbox: '/run/docker/netns/80', index: 7 } } }
+    {
+      device: 'veth8',
+      index: 8,
+      sensor: { container: 'zeek', inside: { sandbox: '/run/docker/netns/80', index: 7 } },
+      feeds: null,
+      part: null
+    }
   ]
 }
 
