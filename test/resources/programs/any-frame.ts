@@ -218,3 +218,14 @@ export const anyFrame: fc.Arbitrary<Buffer> = fc.oneof(
 export const anySeen: fc.Arbitrary<Seen> = fc
   .tuple(anyFrame, fc.option(fc.nat(0xffff)), fc.nat(0xffffffff))
   .map(([frame, tag, random]) => ({ frame, random, ...(tag !== null && { tag }) }))
+
+/** Random numbers, the same each time. */
+export function randomNumbers(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}

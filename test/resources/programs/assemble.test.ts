@@ -62,9 +62,7 @@ describe('the assembler', () => {
   })
 
   test('says where each label is', () => {
-    const { instructions, labels } = assemble(
-      'ld len\n jeq #1, far\n here:\n' + 'ld len\n'.repeat(300) + 'far:\n ret #0'
-    )
+    const { instructions, labels } = assemble(`ld len\n jeq #1, far\n here:\n ${'ld len\n'.repeat(300)} far:\n ret #0`)
     expect(labels.get('here')).toBe(3)
     expect(instructions[labels.get('far') ?? 0]).toMatchObject({ code: 6 })
   })

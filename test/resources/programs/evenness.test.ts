@@ -1,17 +1,6 @@
 /** How evenly flows are spread over members with as many buckets each. */
 import { describe, expect, test } from 'vitest'
-import { bucketOf, type Flow, flow, frameOf, packet, udp } from './any-frame.ts'
-
-/** The same numbers each time. */
-function randomNumbers(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
+import { bucketOf, type Flow, flow, frameOf, packet, randomNumbers, udp } from './any-frame.ts'
 
 const random = randomNumbers(1)
 const count = 10_000
