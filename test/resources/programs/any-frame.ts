@@ -29,8 +29,8 @@ export const hashes: readonly FlowHash[] = ['addresses', 'ports', 'inner']
 
 export const tcp = 6
 export const udp = 17
-export const gre = 47
-export const sctp = 132
+const gre = 47
+const sctp = 132
 
 /** A flow between addresses as they are written for IPv4. */
 export function flow(
