@@ -144,8 +144,14 @@ function sourceOf({ start, end }: Node, source: string): string {
 }
 
 function* descendants(node: Node): Iterable<Node> {
+  if (isAssembly(node)) return
   yield node
   for (const child of childrenOf(node)) yield* descendants(child)
+}
+
+/** The lines of a program for the kernel, which nobody sees. */
+function isAssembly({ type, tag }: Node): boolean {
+  return type === 'TaggedTemplateExpression' && (tag as Node).name === 'asm'
 }
 
 /** Without types and imports, whose strings nobody sees. */

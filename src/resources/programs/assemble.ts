@@ -10,6 +10,9 @@ export interface Assembled {
 /** Operands, by the labels of their instructions. */
 export type Operands = Readonly<Record<string, number>>
 
+/** Marks lines for {@link assemble}: they are for the kernel, and no text that anybody reads. */
+export const asm = String.raw
+
 /** A line that is an instruction. */
 type Line = Operation | Jump
 

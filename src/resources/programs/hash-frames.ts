@@ -1,3 +1,5 @@
+import { asm } from './assemble.ts'
+
 /** What the hash of a frame is made of: addresses, these and ports, or the addresses in a tunnel. */
 export type FlowHash = 'addresses' | 'ports' | 'inner'
 
@@ -13,7 +15,7 @@ export type FlowHash = 'addresses' | 'ports' | 'inner'
  * are the words of IPv6 addresses, M[8] and M[9] each end's address, M[10] the ports.
  */
 export function hashFrames(hash: FlowHash): string {
-  return `
+  return asm`
     ldx #0
     ${need(etherHeader, 'rest')}
     ; The outer tag may be beside the frame.
@@ -50,7 +52,7 @@ const [golden, murmurA, murmurB] = ['0x9e3779b1', '0x85ebca6b', '0xc2b2ae35']
 
 /** Goes on if a plain frame's first bytes, and X more, are there. X may be beyond the frame's end. */
 function need(bytes: number, otherwise: string): string {
-  return `
+  return asm`
     ld len
     jlt x, ${otherwise}
     sub x
@@ -58,7 +60,7 @@ function need(bytes: number, otherwise: string): string {
 }
 
 function advance(bytes: number): string {
-  return `
+  return asm`
     txa
     add #${bytes}
     tax`
@@ -74,13 +76,15 @@ interface Ways {
 /** Looks behind the VLAN tags of a frame whose Ethernet header is there. */
 function findPacket({ name, ipv4, ipv6, otherwise }: Ways): string {
   const stages = Array.from({ length: mostTags + 1 }, (_, tags) => {
-    const types = `
+    const types = asm`
   ${name}${tags}:
     ldh [x + 12]
     jeq #0x0800, ${ipv4}
     jeq #0x86dd, ${ipv6}`
-    if (tags === mostTags) return `${types}\n    jmp ${otherwise}`
-    return `${types}
+    if (tags === mostTags)
+      return asm`${types}
+    jmp ${otherwise}`
+    return asm`${types}
     jeq #0x8100, ${name}Tag${tags}
     jeq #0x88a8, ${name}Tag${tags}
     jne #0x9100, ${otherwise}
@@ -91,15 +95,21 @@ function findPacket({ name, ipv4, ipv6, otherwise }: Ways): string {
   return stages.join('')
 }
 
-const loadIpv4 = `
+const loadIpv4 = asm`
     ld [x + 26]
     st M[8]
     ld [x + 30]
     st M[9]`
 
 /** X is lost. */
-const loadIpv6 = `
-    ${[0, 1, 2, 3, 4, 5, 6, 7].map((word) => `ld [x + ${22 + 4 * word}]\n st M[${word}]`).join('\n')}
+const loadIpv6 = asm`
+    ${[0, 1, 2, 3, 4, 5, 6, 7]
+      .map(
+        (word) => asm`
+    ld [x + ${22 + 4 * word}]
+    st M[${word}]`
+      )
+      .join('\n')}
     stx M[14]
     ${foldAddress(0, 8)}
     ${foldAddress(4, 9)}
@@ -107,12 +117,17 @@ const loadIpv6 = `
 
 /** Makes one word of the four of an address. */
 function foldAddress(from: number, to: number): string {
-  const others = [1, 2, 3].map((word) => `mul #${golden}\n ldx M[${from + word}]\n add x`)
-  return [`ld M[${from}]`, ...others, `st M[${to}]`].join('\n')
+  const others = [1, 2, 3].map(
+    (word) => asm`
+    mul #${golden}
+    ldx M[${from + word}]
+    add x`
+  )
+  return [asm`ld M[${from}]`, ...others, asm`st M[${to}]`].join('\n')
 }
 
 /** The protocol to M[13], and X so that the header behind IPv4's is where that was. A fragment has none. */
-const findIpv4Transport = `
+const findIpv4Transport = asm`
     ldh [x + 20]
     jset #0x3fff, mix
     ldb [x + 23]
@@ -126,8 +141,8 @@ const findIpv4Transport = `
     jmp transport`
 
 const afterIpv4 = {
-  addresses: 'jmp mix',
-  ports: `
+  addresses: asm`jmp mix`,
+  ports: asm`
     ld #0
     st M[10]
     ${findIpv4Transport}`,
@@ -136,14 +151,14 @@ const afterIpv4 = {
 
 const afterIpv6 = {
   addresses: '',
-  ports: `
+  ports: asm`
     ld #0
     st M[10]
     ldb [x + 20]
     st M[13]
     ${advance(40)}`,
   // Linux puts destination options before GRE (ip6_tnl_xmit() in net/ipv6/ip6_tunnel.c): how often the packet may be wrapped.
-  inner: `
+  inner: asm`
     ldb [x + 20]
     st M[13]
     jeq #60, options
@@ -160,12 +175,12 @@ const afterIpv6 = {
     tax`
 } as const satisfies Record<FlowHash, string>
 
-const addPorts = `
+const addPorts = asm`
     ldx M[10]
     add x`
 
 /** The ports of TCP, UDP and SCTP. */
-const loadPorts = `
+const loadPorts = asm`
   transport:
     ld M[13]
     jeq #6, ports
@@ -183,7 +198,7 @@ const loadPorts = `
     st M[10]`
 
 /** VXLAN (RFC 7348), GRE (RFC 2784, 2890), and ERSPAN in it, of which the first type has no number and no header. */
-const loadInner = `
+const loadInner = asm`
   transport:
     ld M[13]
     jeq #47, gre
@@ -244,7 +259,7 @@ const loadInner = `
 
 /** One that a bit of GRE's flags announces. */
 function skipGreField(bit: number): string {
-  return `
+  return asm`
     ld M[0]
     jset #${bit}, field${bit}, noField${bit}
   field${bit}:
@@ -258,7 +273,7 @@ const transport = { addresses: '', ports: loadPorts, inner: loadInner } as const
  * One number of both ends, whichever is the source: (a + g)(b + g) is a sum and a product of the two, and differs for nearly all pairs,
  * where their sum alone is the same for many.
  */
-const mixEnds = `
+const mixEnds = asm`
     ld M[8]
     add #${golden}
     tax
@@ -267,7 +282,7 @@ const mixEnds = `
     mul x`
 
 /** The last step of MurmurHash3 (fmix32): each bit depends on all. */
-const mixBits = `
+const mixBits = asm`
     tax
     rsh #16
     xor x

@@ -1,5 +1,5 @@
 import type { Program } from '../../host/snapshot.ts'
-import { type Assembled, assemble, fillIn, readOperand } from './assemble.ts'
+import { type Assembled, asm, assemble, fillIn, readOperand } from './assemble.ts'
 import { hashFrames } from './hash-frames.ts'
 import { accepting, type Instruction, parseProgram, printProgram } from './instructions.ts'
 import { isBefore } from './join-programs.ts'
@@ -50,14 +50,20 @@ function writeSample({ kind, take, of }: Sample): Instruction[] {
 const templates = new Map<Sample['kind'], Assembled>()
 
 function templateOf(kind: Sample['kind']): Assembled {
-  const source = kind === 'flows' ? `${hashFrames('addresses')}\n rsh #8` : 'ld rand'
-  const template = templates.get(kind) ?? assemble(`${source}${decide}`)
+  const template = templates.get(kind) ?? assemble(asm`${numbers[unit]()}${decide}`)
   templates.set(kind, template)
   return template
 }
 
+/** What the lines leave in A. */
+const numbers = {
+  flow: () => asm`${hashFrames('addresses')}
+    rsh #8`,
+  frame: () => asm`ld rand`
+} as const satisfies Record<Sample['kind'], () => string>
+
 /** The remainder of A decides, with the ratio in the operands at `of` and `take`. */
-const decide = `
+const decide = asm`
   of:
     mod #1
   take:

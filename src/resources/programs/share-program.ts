@@ -1,5 +1,5 @@
 import type { Program } from '../../host/snapshot.ts'
-import { type Assembled, assemble, fillIn, readOperand } from './assemble.ts'
+import { type Assembled, asm, assemble, fillIn, readOperand } from './assemble.ts'
 import { type FlowHash, hashFrames } from './hash-frames.ts'
 import { accepting, type Instruction, parseProgram, printProgram } from './instructions.ts'
 import { isBefore } from './join-programs.ts'
@@ -64,13 +64,13 @@ const templates = new Map<FlowHash, Assembled>()
 
 /** The programs of all shares of one hash are the same but for the words of the set, and what becomes of the rest. */
 function templateOf(hash: FlowHash): Assembled {
-  const template = templates.get(hash) ?? assemble(`${hashFrames(hash)}${findBucket}`)
+  const template = templates.get(hash) ?? assemble(asm`${hashFrames(hash)}${findBucket}`)
   templates.set(hash, template)
   return template
 }
 
 /** Accepts what is in the set, whose words are the operands at the labels `word0` to `word7`, and the rest if the one at `rest` says so. */
-const findBucket = `
+const findBucket = asm`
     st M[11]
     ; The bit within a word.
     and #31
@@ -91,13 +91,13 @@ const findBucket = `
 function chooseWord(bit: number, among: readonly number[]): string {
   const [first = 0] = among
   if (among.length === 1) {
-    return `
+    return asm`
     ld M[12]
   word${first}:
     jset #0, accept, refuse`
   }
   const half = among.length / 2
-  return `
+  return asm`
     jset #${2 ** bit}, from${first + half}
     ${chooseWord(bit - 1, among.slice(0, half))}
   from${first + half}:
