@@ -76,21 +76,19 @@ interface Ways {
 /** Looks behind the VLAN tags of a frame whose Ethernet header is there. */
 function findPacket({ name, ipv4, ipv6, otherwise }: Ways): string {
   const stages = Array.from({ length: mostTags + 1 }, (_, tags) => {
-    const types = asm`
-  ${name}${tags}:
-    ldh [x + 12]
-    jeq #0x0800, ${ipv4}
-    jeq #0x86dd, ${ipv6}`
-    if (tags === mostTags)
-      return asm`${types}
-    jmp ${otherwise}`
-    return asm`${types}
+    const behindTag = asm`
     jeq #0x8100, ${name}Tag${tags}
     jeq #0x88a8, ${name}Tag${tags}
     jne #0x9100, ${otherwise}
   ${name}Tag${tags}:
     ${need(etherHeader + 4, otherwise)}
     ${advance(4)}`
+    return asm`
+  ${name}${tags}:
+    ldh [x + 12]
+    jeq #0x0800, ${ipv4}
+    jeq #0x86dd, ${ipv6}
+    ${tags < mostTags ? behindTag : asm`jmp ${otherwise}`}`
   })
   return stages.join('')
 }
@@ -101,29 +99,34 @@ const loadIpv4 = asm`
     ld [x + 30]
     st M[9]`
 
-/** X is lost. */
+/** Needs X meanwhile, and restores it. */
 const loadIpv6 = asm`
-    ${[0, 1, 2, 3, 4, 5, 6, 7]
-      .map(
-        (word) => asm`
-    ld [x + ${22 + 4 * word}]
-    st M[${word}]`
-      )
-      .join('\n')}
+    ${[0, 1, 2, 3, 4, 5, 6, 7].map(loadWord).join('')}
     stx M[14]
     ${foldAddress(0, 8)}
     ${foldAddress(4, 9)}
     ldx M[14]`
 
+function loadWord(word: number): string {
+  return asm`
+    ld [x + ${22 + 4 * word}]
+    st M[${word}]`
+}
+
 /** Makes one word of the four of an address. */
 function foldAddress(from: number, to: number): string {
-  const others = [1, 2, 3].map(
-    (word) => asm`
+  const rest = [from + 1, from + 2, from + 3].map(foldWord).join('')
+  return asm`
+    ld M[${from}]
+    ${rest}
+    st M[${to}]`
+}
+
+function foldWord(word: number): string {
+  return asm`
     mul #${golden}
-    ldx M[${from + word}]
+    ldx M[${word}]
     add x`
-  )
-  return [asm`ld M[${from}]`, ...others, asm`st M[${to}]`].join('\n')
 }
 
 /** The protocol to M[13], and X so that the header behind IPv4's is where that was. A fragment has none. */
