@@ -50,16 +50,16 @@ function writeSample({ kind, take, of }: Sample): Instruction[] {
 const templates = new Map<Sample['kind'], Assembled>()
 
 function templateOf(kind: Sample['kind']): Assembled {
-  const template = templates.get(kind) ?? assemble(asm`${numbers[unit]()}${decide}`)
+  const template = templates.get(kind) ?? assemble(asm`${numbers[kind]()}${decide}`)
   templates.set(kind, template)
   return template
 }
 
 /** What the lines leave in A. */
 const numbers = {
-  flow: () => asm`${hashFrames('addresses')}
+  flows: () => asm`${hashFrames('addresses')}
     rsh #8`,
-  frame: () => asm`ld rand`
+  frames: () => asm`ld rand`
 } as const satisfies Record<Sample['kind'], () => string>
 
 /** The remainder of A decides, with the ratio in the operands at `of` and `take`. */
