@@ -63,7 +63,9 @@ async function hear(sensors: readonly Docker.Container[], frames: readonly Buffe
     sensors.map(async (sensor) => lab.captureBeside(sensor, (await findTap(lab, sensor)).name, { direction: 'in' }))
   )
   await lab.send(frames)
-  const heard = await Promise.all(captures.map((capture) => capture.stop({ count: frames.length, seconds: 2 })))
+  const countHeard = () => captures.reduce((sum, capture) => sum + capture.frames.length, 0)
+  await until('they are heard', async () => countHeard() >= frames.length)
+  const heard = await Promise.all(captures.map((capture) => capture.stop()))
   return heard.map((all) => all.frames.map((frame) => frame.toString('hex')))
 }
 
