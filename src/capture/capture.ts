@@ -74,10 +74,12 @@ export async function capture(request: CaptureRequest, sink: Sink, signal: Abort
     await makePort(port, signal)
     const tcpdump = await start(listenCommand(anchor.pid, request))
     tcpdump.stdin.end()
+    for (const argv of request.feed?.add ?? []) await runOrFail(argv)
     await passFrames(tcpdump, port, request.form, sink, signal)
   } finally {
     // The kernel would remove it too, a moment later. Fails where the port was not created.
     await run(['ip', 'link', 'del', 'dev', port.name])
+    if (request.feed !== null && !(await isHeard(port.span))) for (const argv of request.feed.remove) await run(argv)
     anchor.stdin.end()
     await anchor.status
   }
@@ -109,6 +111,17 @@ async function makePort(port: CapturePort, signal: AbortSignal): Promise<void> {
   } finally {
     lock?.release()
   }
+}
+
+/** Whether another capture goes on, which needs what feeds the bridge. A watch that runs makes the mirrors, and removes them, by itself. */
+async function isHeard(span: string): Promise<boolean> {
+  const { stdout } = await run(['ip', '-oneline', 'link', 'show', 'master', span])
+  return /: capture[0-9a-f]{8}@/.test(stdout)
+}
+
+async function runOrFail(argv: Argv): Promise<void> {
+  const output = await run(argv)
+  if (output.status !== 0) throw commandFailed(argv, output)
 }
 
 /** Whether the port's forwarding entry is gone already: a watch removes those of each new port. */

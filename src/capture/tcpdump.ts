@@ -1,4 +1,5 @@
 import { type Argv, enterNamespace } from '../host/exec.ts'
+import type { BridgeFeed } from './feed-bridge.ts'
 
 /** What to capture, and in which form. */
 export interface CaptureRequest {
@@ -13,6 +14,8 @@ export interface CaptureRequest {
   /** The number of frames after which the capture ends; undefined: it goes on. */
   readonly count: number | undefined
   readonly form: 'text' | 'pcap'
+  /** What feeds the bridge for the capture; null: mirrors feed it anyway. */
+  readonly feed: BridgeFeed | null
 }
 
 /** The name of the peer. A span's own name could mean something else to tcpdump, as `any` and `1` do. */

@@ -229,7 +229,9 @@ test('a filter, a sample of flows, and a share are one program', async () => {
     joinPrograms([filter, sampleFlows({ take: 1, of: 4 }), writeShare(share)])
   )
   await mirror(programs, ['ingress'])
-  expect((await readPrograms('ingress')).map(readSample)).toEqual(members.map(() => ({ kind: 'flows', take: 1, of: 4 })))
+  expect((await readPrograms('ingress')).map(readSample)).toEqual(
+    members.map(() => ({ kind: 'flows', take: 1, of: 4 }))
+  )
   const flows = Array.from({ length: 2000 }, (_, host) =>
     [53, 80].map((port) => flow(0x0a000001 + host, 0xc0000250, udp, [4000, port]))
   )

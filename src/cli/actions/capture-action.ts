@@ -1,13 +1,16 @@
 import { createWriteStream } from 'node:fs'
 import { capture, checkExpression, type Sink } from '../../capture/capture.ts'
+import { type BridgeFeed, feedBridge } from '../../capture/feed-bridge.ts'
 import type { CaptureRequest } from '../../capture/tcpdump.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { findMissingRights } from '../../host/process/process-rights.ts'
+import { refresh } from '../../look/refresh.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
+import { fedLinks } from '../../resources/feeds/feeds.ts'
 import { readSeal } from '../../resources/seal-commands.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
-import { writeApply } from '../input/load-target.ts'
+import { loadSpecTarget, writeApply } from '../input/load-target.ts'
 import type { FileSelection } from '../input/spec-files.ts'
 import { fileUnwritable, openOutput } from '../output/output-file.ts'
 import { type Session, warn } from '../session.ts'
@@ -33,7 +36,7 @@ export async function captureCommand(session: Session, options: CaptureOptions):
     const hint = 'leave it out to see the frames as text, name a file, or pipe it: | wireshark -k -i -'
     throw new SpanplanError({ code: 'TERMINAL_BINARY', message, hint }, Exit.usage)
   }
-  const { mtu, isSealed } = await findBridge(options)
+  const { mtu, isSealed, isFed } = await findBridge(options)
   const missing = findMissingRights('capturing')
   if (missing !== null) throw new SpanplanError(missing)
   const expression = options.filter.join(' ')
@@ -44,18 +47,36 @@ export async function captureCommand(session: Session, options: CaptureOptions):
   for (const signal of endSignals) process.on(signal, end)
   try {
     const form = write === undefined ? 'text' : 'pcap'
-    await capture({ span, isSealed, mtu, expression, count, form }, sink, controller.signal)
+    const feed = isFed ? null : await planFeed(session, options)
+    await capture({ span, isSealed, mtu, expression, count, form, feed }, sink, controller.signal)
   } finally {
     for (const signal of endSignals) process.off(signal, end)
   }
   return Exit.done
 }
 
+/** What feeds the bridge meanwhile: the file says what the span copies, and the mirrors of its receivers only what each of them gets. */
+async function planFeed(session: Session, { span, ...files }: CaptureOptions): Promise<BridgeFeed> {
+  const selection = { span: [span], deferDocker: false, prune: false, adopt: false, recreate: false }
+  const target = await loadSpecTarget(session, { ...files, ...selection })
+  const { desired, host, marks } = await refresh({ ...target, patient: true })
+  return feedBridge({ desired, host, marks }, span)
+}
+
+interface FoundBridge extends Pick<CaptureRequest, 'isSealed' | 'mtu'> {
+  /** Mirrors feed it, or there are none at all: what is on it hears all that its sensors hear. */
+  readonly isFed: boolean
+}
+
 /** The bridge of the span, of whatever owner. */
-async function findBridge({ span, ...files }: CaptureOptions): Promise<Pick<CaptureRequest, 'isSealed' | 'mtu'>> {
+async function findBridge({ span, ...files }: CaptureOptions): Promise<FoundBridge> {
   const { host, live } = await readLiveSpans()
   const bridge = live.includes(span) ? host.linkOf(span) : undefined
-  if (bridge !== undefined) return { mtu: bridge.mtu, isSealed: readSeal(host, span) === 'sealed' }
+  if (bridge !== undefined) {
+    const isFedAlone = host.portsOf(span).some((port) => host.filtersInto(port.name).length > 0)
+    const isFed = host.filtersInto(span).length > 0 || (!isFedAlone && fedLinks(host, span).length === 0)
+    return { mtu: bridge.mtu, isSealed: readSeal(host, span) === 'sealed', isFed }
+  }
   const listed = await listedSpans(files)
   if (!listed.includes(span)) throw spanUnknown([span], [...live, ...listed])
   const message = `${span} is in the file, but not on this host yet: there is nothing to capture`

@@ -65,9 +65,9 @@ export function readFeed(
   if (link.master === null) return null
   const container = host.attachmentOf(link)?.container.name
   if (container !== undefined) return { span: link.master, feed: { kind: 'sensor', name: container } }
-  return readPortMark(host, link)?.wasPort === false
-    ? { span: link.master, feed: { kind: 'output', name: link.name } }
-    : null
+  const isOutput = readPortMark(host, link)?.wasPort === false
+  // While Docker is not read, it is not known whose a port is.
+  return { span: link.master, feed: isOutput ? { kind: 'output', name: link.name } : { kind: 'sensor', name: '' } }
 }
 
 /** The links of tunnels that mirrors feed, each with the name of the span. */
