@@ -65,6 +65,7 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
     untouched: [],
     mirrors: live.flatMap(({ spans, target, point }) => (spans.includes(name) && target === name ? [point] : [])),
     sensors,
+    balances: [],
     outputs: host
       .portsOf(name)
       .filter((port) => readPortMark(host, port)?.wasPort === false)

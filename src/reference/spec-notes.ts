@@ -21,8 +21,14 @@ export const specNotes: Sections = {
     'A container has the labels of its image too, unless it is started with others in their place. So whoever builds an image that runs on the host can make its containers sensors of a span that selects by such a label, and they get the traffic. Select by a label that no foreign image has, or by name.'
   ],
   Outputs: [
-    'An output gets every frame of the span, beside the sensors or without them. Its interface becomes a port of the span’s bridge, and what comes in on it is dropped. It has to have no address, no route, no bridge or bond, and nothing built on it; it can be no source, not be `dedicated`, and be an output of one span alone. The span has to be sealed. An interface that is missing is an error in an apply, and waited for by a watch.',
+    'An output gets every frame of the span, or a part of them, beside the sensors or without them. Its interface becomes a port of the span’s bridge, and what comes in on it is dropped. It has to have no address, no route, no bridge or bond, and nothing built on it; it can be no source, not be `dedicated`, and be an output of one span alone. The span has to be sealed. An interface that is missing is an error in an apply, and waited for by a watch.',
     'With `vxlan`, `gretap` or `erspan`, another host gets the frames. What the tunnels of the file send is left out of what is copied into such a span. An id and a port are those of one output, and of no source; so are two addresses and a key or session. An output over GRE would also take what its `remote` sends to a source with the same key or session and no `remote`: that is refused. Without a route to the host, the output waits.'
+  ],
+  Shares: [
+    'A sensor or an output with a `filter` gets what that chooses, and the others what theirs do. The members of a `balance` share what its `filter` chooses: each flow goes to one of them. A `label` or a `compose` of a member stands for each container that it selects, so that `docker compose up --scale` makes more members. The members get equal shares.',
+    'A container is a member of one balance of a span, or a sensor by itself: both is an error, and so is a balance of one named container. With `hash: addresses`, two hosts that send most of the traffic make one share large; `hash: ports` splits it, and fragments then go by the addresses.',
+    'Of a source, `filter` chooses first, then `sample`, then `limit`. A fraction is written as it is, such as 1/10, with at most 65536 behind the "/"; a rate is in bits, with powers of 1000, as tc(8) has it: 2gbit, 2.5gbit, from 8kbit on.',
+    'There is no `snaplen`: tc copies whole frames, and the kernel cuts no copy without a program of its own. Have the tools cut what they keep: `tcpdump -s`, or `snaplen` under `pcap` in suricata.yaml.'
   ],
   'Without Docker': [
     'With `--defer-docker`, or while Docker is away, a span that has or had a Docker network is not removed. It waits as a whole, and the plan says so. If Docker is gone for good, first apply a file without the network of the span, then destroy the span.'

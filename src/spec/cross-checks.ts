@@ -2,16 +2,15 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { keysOf } from '../keys.ts'
 import { printable, quote } from '../printable.ts'
+import { checkSensors } from './check-sensors.ts'
 import { findNames, readTokens } from './filter/tokens.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
-import type { SensorSpec } from './items/sensor-item.ts'
 import type { SourceSpec } from './items/source-item.ts'
 import type { SpanSpec } from './items/span-item.ts'
 import { checkOutputs } from './outputs/check-outputs.ts'
 import { checkRepeats, nameOf, placeFrom } from './repeats.ts'
 import { sourceSummary } from './sources/registry.ts'
 import type { SourceSummary, TunnelSummary } from './sources/source-syntax.ts'
-import { writeSelector } from './values/container-selector.ts'
 import { writeDirection } from './values/direction.ts'
 import { familyOf, isWithin } from './values/ip-address.ts'
 import { readSubnet, subnetsOverlap } from './values/subnet.ts'
@@ -84,8 +83,8 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
 }
 
 /** An address that DNS gives can change at any time: the mirrors would no longer be those that were applied. */
-function checkFilters({ sources }: SpanSpec): Diagnostic[] {
-  return sources.flatMap(({ filter }) => {
+function checkFilters({ sources, sensors, outputs, balances }: SpanSpec): Diagnostic[] {
+  return [...sources, ...sensors, ...outputs, ...balances].flatMap(({ filter }) => {
     if (filter === null) return []
     const host = findNames(readTokens(filter.expression)).find(({ stands }) => stands === 'host')?.token
     if (host === undefined) return []
@@ -93,17 +92,6 @@ function checkFilters({ sources }: SpanSpec): Diagnostic[] {
     const hint = `write the address, which a change of DNS does not change: getent ahosts ${host.text.replace(/^\\/, '')}`
     const place = placeWithin(filter.written, filter.expression, host.at)
     return [diagnostic('FILTER_HOST_NAME', message, hint, place)]
-  })
-}
-
-function checkSensors(span: SpanSpec): Diagnostic[] {
-  const selectorText = (sensor: SensorSpec) => {
-    const { kind, value } = writeSelector(sensor)
-    return `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
-  }
-  return checkRepeats(span.sensors, selectorText, (sensor, _, place) => {
-    const message = `sensor ${selectorText(sensor)} is already in span ${quote(span.name)} (${place})`
-    return diagnostic('SENSOR_TWICE', message, 'remove one of the two', sensor.origin)
   })
 }
 

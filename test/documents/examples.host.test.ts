@@ -24,6 +24,7 @@ test('are there', () => {
     'minimal.yaml',
     'outputs.yaml',
     'picture.yaml',
+    'shares.yaml',
     'vxlan.yaml'
   ])
 })

@@ -56,6 +56,8 @@ describe('a good file', () => {
               },
               except: [],
               from: [],
+              sample: null,
+              limit: null,
               maxIdle: null,
               origin: at(13, 9)
             },
@@ -67,15 +69,32 @@ describe('a good file', () => {
               filter: null,
               except: [],
               from: [],
+              sample: null,
+              limit: null,
               maxIdle: null,
               origin: at(16, 9)
             }
           ],
           network: { name: 'span', subnet: '198.18.0.0/26', origin: at(17, 14) },
           sensors: [
-            { id: 'sensor container suricata', container: 'suricata', interfaceName: null, origin: at(18, 15) },
-            { id: 'sensor container zeek', container: 'zeek', interfaceName: null, origin: at(18, 25) }
+            {
+              id: 'sensor container suricata',
+              container: 'suricata',
+              interfaceName: null,
+              filter: null,
+              balance: null,
+              origin: at(18, 15)
+            },
+            {
+              id: 'sensor container zeek',
+              container: 'zeek',
+              interfaceName: null,
+              filter: null,
+              balance: null,
+              origin: at(18, 25)
+            }
           ],
+          balances: [],
           outputs: [],
           mtu: 9000,
           wire: false,
@@ -103,12 +122,77 @@ describe('a good file', () => {
     const sensors =
       '[zeek, {container: suricata, interface_name: tap0}, {label: role=a=b}, {label: "x="}, {compose: shop/ids.1}]'
     const [span] = load(`version: 1\nspans:\n  a: {sources: [{interface: eth1}], sensors: ${sensors}}\n`).spans
-    expect(span?.sensors.map(({ origin: _, ...sensor }) => sensor)).toEqual([
+    expect(span?.sensors.map(({ origin: _, filter: __, balance: ___, ...sensor }) => sensor)).toEqual([
       { id: 'sensor container zeek', container: 'zeek', interfaceName: null },
       { id: 'sensor container suricata', container: 'suricata', interfaceName: 'tap0' },
       { id: 'sensor label role=a=b', label: { key: 'role', value: 'a=b' }, interfaceName: null },
       { id: 'sensor label x=', label: { key: 'x', value: '' }, interfaceName: null },
       { id: 'sensor compose shop/ids.1', compose: { project: 'shop', service: 'ids.1' }, interfaceName: null }
+    ])
+  })
+
+  test('a balance: its members are among the sensors and the outputs, each with its place', () => {
+    const [span] = load(`version: 1
+spans:
+  a:
+    sources: [{interface: eth1}]
+    sensors:
+      - zeek
+      - {balance: [suri, {interface: eth2}, {label: role=ids}], hash: ports, filter: tcp}
+      - {container: arkime, filter: udp}
+      - balance: [{interface: eth3}, {compose: shop/ids}]
+    outputs:
+      - {interface: eth4, filter: arp}
+`).spans
+    expect(span?.sensors).toMatchObject([
+      { container: 'zeek', filter: null, balance: null, origin: at(6, 9) },
+      { container: 'suri', filter: null, balance: { id: 'balance 1', member: 0 }, origin: at(7, 20) },
+      { label: { key: 'role', value: 'ids' }, balance: { id: 'balance 1', member: 2 } },
+      { container: 'arkime', filter: { expression: 'udp', origin: at(8, 37) }, balance: null },
+      { compose: { project: 'shop', service: 'ids' }, balance: { id: 'balance 2', member: 1 } }
+    ])
+    expect(span?.outputs).toMatchObject([
+      { id: 'output name eth2', filter: null, balance: { id: 'balance 1', member: 1 } },
+      { id: 'output name eth3', balance: { id: 'balance 2', member: 0 }, origin: at(9, 19) },
+      { id: 'output name eth4', filter: { expression: 'arp', origin: at(11, 35) }, balance: null, origin: at(11, 9) }
+    ])
+    expect(span?.balances).toMatchObject([
+      { id: 'balance 1', hash: 'ports', filter: { expression: 'tcp', origin: at(7, 86) }, index: 1, origin: at(7, 9) },
+      { id: 'balance 2', hash: 'addresses', filter: null, index: 3, origin: at(9, 9) }
+    ])
+  })
+
+  test('one label or service is a balance: it may be several containers', () => {
+    const file = (member: string) =>
+      `version: 1\nspans:\n  a: {sources: [{interface: eth1}], sensors: [{balance: [${member}]}]}\n`
+    expect(load(file('{label: role=ids}')).spans[0]?.sensors).toHaveLength(1)
+    expect(load(file('{compose: shop/ids}')).spans[0]?.sensors).toHaveLength(1)
+  })
+
+  test('as many members as there are parts to share, and no more', () => {
+    const file = (count: number) =>
+      `version: 1\nspans:\n  a: {sources: [{interface: eth1}], sensors: [{balance: [${Array.from({ length: count }, (_, number) => `s${number}`)}]}]}\n`
+    expect(load(file(256)).spans[0]?.sensors).toHaveLength(256)
+    expect(diagnosticsOf({ path: 'spans.yaml', bytes: new TextEncoder().encode(file(257)) })).toMatchObject([
+      { code: 'VALUE_INVALID', message: 'balance in span "a" has more than 256 members' }
+    ])
+  })
+
+  test('a balance of outputs alone needs no network', () => {
+    const [span] = load(
+      'version: 1\nspans:\n  a: {sources: [{interface: eth1}], sensors: [{balance: [{interface: eth2}, {interface: eth3}]}]}\n'
+    ).spans
+    expect(span).toMatchObject({ network: null, sensors: [], outputs: [{}, {}] })
+  })
+
+  test('samples and limits', () => {
+    const [span] = load(
+      'version: 1\nspans:\n  a: {sources: [{interface: eth1, sample: 1/10, limit: 2.5gbit}, {vxlan: {id: 42}, sample: {frames: 1/1000}, limit: 8kbit}, {container: web}]}\n'
+    ).spans
+    expect(span?.sources.map(({ sample, limit }) => ({ sample, limit }))).toEqual([
+      { sample: { kind: 'flows', take: 1, of: 10 }, limit: 2_500_000_000 },
+      { sample: { kind: 'frames', take: 1, of: 1000 }, limit: 8000 },
+      { sample: null, limit: null }
     ])
   })
 

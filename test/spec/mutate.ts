@@ -58,7 +58,7 @@ spans:
 
 /** Every spans.yaml of the project, good and bad. */
 const seeds: readonly string[] = [
-  ...['examples/full.yaml', 'examples/minimal.yaml', 'examples/compose/spans.yaml'].map(read),
+  ...['examples/full.yaml', 'examples/minimal.yaml', 'examples/shares.yaml', 'examples/compose/spans.yaml'].map(read),
   ...new Set(
     readdirSync(join(root, 'test/fixtures/plan')).map((name) => read(`test/fixtures/plan/${name}/spans.yaml`))
   ),

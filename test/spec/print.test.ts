@@ -70,6 +70,51 @@ spans:
 `)
 })
 
+test('shares, samples and limits as they were written', () => {
+  const spans = `spans:
+  span0:
+    sources:
+      - interface: eth1
+        direction: both
+        sample: 1/10
+        limit: 2.5gbit
+      - container: web
+        direction: both
+        sample:
+          frames: 1/1000
+    network: span0
+    sensors:
+      - zeek
+      - balance:
+          - suricata
+          - interface: eth2
+          - label: role=ids
+            interface_name: span0
+        hash: ports
+        filter: tcp
+      - balance:
+          - interface: eth3
+          - vxlan:
+              id: 42
+              remote: 10.0.3.9
+              port: 4789
+        hash: addresses
+      - container: arkime
+        filter: tcp port 80 or 443
+      - balance:
+          - compose: shop/ids
+        hash: inner
+    outputs:
+      - interface: eth4
+        filter: not arp
+    mtu: auto
+    wire: true
+    sealed: true
+`
+  const text = `version: 1\nname: default\n${spans}`
+  expect(printSpec(load(text))).toBe(text)
+})
+
 test('no spans', () => {
   expect(printSpec(load('version: 1\nspans: {}\n'))).toBe('version: 1\nname: default\nspans: {}\n')
 })
@@ -84,6 +129,9 @@ const text = fc.oneof(
     })
     .map((list) => list.join(''))
 )
+const fraction = fc
+  .integer({ min: 2, max: 65536 })
+  .chain((of) => fc.integer({ min: 1, max: of - 1 }).map((take) => `${take}/${of}`))
 const source = fc.record(
   {
     interface: fc.oneof(
@@ -92,32 +140,56 @@ const source = fc.record(
     ),
     direction: fc.constantFrom('ingress', 'egress', 'both'),
     filter: text,
+    sample: fc.oneof(fraction, fc.record({ frames: fraction })),
+    limit: fc
+      .tuple(fc.integer({ min: 8000, max: 999_999 }), fc.constantFrom('', '.5', '.125'), fc.constantFrom('k', 'm', 'g'))
+      .map(([number, decimals, unit]) => `${number}${decimals}${unit}bit`),
     max_idle: fc.constantFrom('5m', '1h30m', '1.5s', '500ms')
   },
   { requiredKeys: ['interface'] }
 )
 const interfaceName = { interface_name: name(15) }
-const sensor = fc.oneof(
-  name(40),
-  fc.record({ container: name(40), ...interfaceName }, { requiredKeys: ['container'] }),
-  fc.record(
-    { label: fc.tuple(name(9), text).map((parts) => parts.join('=')), ...interfaceName },
-    { requiredKeys: ['label'] }
-  ),
-  fc.record(
-    { compose: fc.tuple(name(9), name(9)).map((parts) => parts.join('/')), ...interfaceName },
-    { requiredKeys: ['compose'] }
+/** Items that select containers, with more keys than these have themselves. */
+const containers = <More>(more: { [Key in keyof More]: fc.Arbitrary<More[Key]> }) =>
+  fc.oneof(
+    name(40),
+    fc.record({ container: name(40), ...more }, { requiredKeys: ['container'] }),
+    fc.record({ label: fc.tuple(name(9), text).map((parts) => parts.join('=')), ...more }, { requiredKeys: ['label'] }),
+    fc.record(
+      { compose: fc.tuple(name(9), name(9)).map((parts) => parts.join('/')), ...more },
+      { requiredKeys: ['compose'] }
+    )
   )
+const outputKind = fc.oneof(
+  fc.record({ interface: name(15) }),
+  fc.record({ vxlan: fc.record({ id: fc.nat({ max: 9999 }), remote: fc.constantFrom('10.0.3.9', 'fd00::9') }) }),
+  fc.record({ gretap: fc.record({ remote: fc.constant('10.0.3.9'), key: fc.nat() }) }),
+  fc.record({ erspan: fc.record({ remote: fc.constant('10.0.3.9'), session: fc.nat({ max: 1023 }) }) })
+)
+const balance = fc.record(
+  {
+    balance: fc.array(fc.oneof(containers(interfaceName), outputKind), { minLength: 2, maxLength: 4 }),
+    hash: fc.constantFrom('addresses', 'ports', 'inner'),
+    filter: text
+  },
+  { requiredKeys: ['balance'] }
+)
+const sensor = fc.oneof(containers({ ...interfaceName, filter: text }), balance)
+const output = fc.oneof(
+  outputKind,
+  fc.tuple(outputKind, text).map(([kind, filter]) => ({ ...kind, filter }))
 )
 const span = fc.record(
   {
     description: text,
     sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: (one) => one.interface }),
     network: fc.oneof(name(40), fc.record({ name: name(40) })),
-    sensors: fc.uniqueArray(sensor, { maxLength: 3 }),
+    sensors: fc.uniqueArray(sensor, { maxLength: 4 }),
+    outputs: fc.array(output, { maxLength: 1 }),
     mtu: fc.oneof(fc.constant('auto'), fc.integer({ min: 68, max: 65535 })),
     wire: fc.boolean(),
-    sealed: fc.boolean()
+    // A span that is not sealed has no outputs.
+    sealed: fc.constantFrom(true, true, true, false)
   },
   { requiredKeys: ['sources'] }
 )
@@ -143,6 +215,7 @@ const anyFile = fc.record(
 
 test('what is printed says the same', () => {
   let compared = 0
+  let shared = 0
   fc.assert(
     fc.property(anyFile, (data) => {
       let spec: Spec
@@ -155,6 +228,7 @@ test('what is printed says the same', () => {
         throw error
       }
       compared++
+      shared += spec.spans.flatMap(({ balances }) => balances).length
       const printed = printSpec(spec)
       expect(withoutPlaces(load(printed))).toEqual(withoutPlaces(spec))
       expect(printSpec(load(printed))).toBe(printed)
@@ -162,4 +236,5 @@ test('what is printed says the same', () => {
     { numRuns: 500 }
   )
   expect(compared).toBeGreaterThan(100)
+  expect(shared).toBeGreaterThan(50)
 })

@@ -13,6 +13,9 @@ const schemasIn = (value: unknown): readonly Schema[] => (Array.isArray(value) ?
 /** What the entries of a mapping are called, by the path of the mapping. */
 const entryNames: Readonly<Record<string, string>> = { interfaces: 'KEY', spans: 'NAME' }
 
+/** Mappings whose keys stand under another path, too. */
+const repeated = /^spans\.NAME\.sensors\[\]\.balance\[\]\.(?:vxlan|gretap|erspan)$/
+
 /** All keys of spans.yaml, in their order, as its JSON Schema has them. */
 export function listFields(schema: object): readonly Field[] {
   return fieldsBelow({ ...schema }, '')
@@ -22,7 +25,9 @@ function fieldsBelow(parent: Schema, path: string): Field[] {
   const required = Array.isArray(parent.required) ? parent.required : []
   const own = Object.entries(isSchema(parent.properties) ? parent.properties : {}).flatMap(([key, value]) => {
     const below = path === '' ? key : `${path}.${key}`
-    return isSchema(value) ? [makeField(below, value, required.includes(key)), ...fieldsBelow(value, below)] : []
+    if (!isSchema(value)) return []
+    const field = makeField(below, value, required.includes(key))
+    return repeated.test(below) ? [field] : [field, ...fieldsBelow(value, below)]
   })
   const entry = `${path}.${entryNames[path]}`
   const entries = isSchema(parent.additionalProperties)

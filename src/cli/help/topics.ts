@@ -28,7 +28,7 @@ export const filterExamples: readonly (readonly [filter: string, copies: string]
 
 /** What has to be known about filters. */
 export const filterNotes: readonly string[] = [
-  'A source’s "filter" says which frames are copied. It is a pcap-filter(7) expression, as for tcpdump; without it, every frame is copied. Display filters of Wireshark (tcp.port == 22) are another language.',
+  'A source’s "filter" says which frames are copied; that of a sensor, a balance or an output, which of these it gets. It is a pcap-filter(7) expression, as for tcpdump; without it, every frame counts. Display filters of Wireshark (tcp.port == 22) are another language.',
   'After the word "vlan", everything to the right of it looks behind the VLAN tag, also in frames without a tag: "not vlan 5 and udp" copies no untagged UDP. Write what counts for these first: "udp and not vlan 5". "mpls" and "pppoes" do the same. A filter without "vlan" may match what is inside a tagged frame, or not, for the kernel keeps most tags beside the frame: write "tcp or (vlan and tcp)" for both, and "tcp and not vlan" for untagged frames.',
   'Write addresses: host names are refused. Put a filter in quotes if it begins with ! or &, or has a # or ": " in it.',
   'tcpdump compiles filters, so it has to be installed. A filter with "vlan" needs CAP_NET_RAW, which root has. A filter compiles to 1,960 instructions at most: about 125 networks.'

@@ -82,8 +82,8 @@ export const specErrors = {
     'Use the key that the message suggests, or see spanplan help spans.yaml.'
   ],
   KEY_UNSUPPORTED: [
-    'The key stands for something that this version does not support.',
-    'Remove the key, or install a version that supports it.'
+    'The key stands for something that spanplan does not do.',
+    'Remove the key. The message says what does it instead.'
   ],
   KEY_MISSING: ['A required key is missing.', 'Add the key that the message names.'],
   VALUE_TEMPLATE: [

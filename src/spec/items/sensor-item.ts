@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import type { z } from 'zod'
 import type { ItemId, Origin } from '../../errors.ts'
 import {
   countBytes,
@@ -6,12 +6,19 @@ import {
   linkCharacters,
   linkRules,
   longestLinkName,
-  mappingWithOne,
   nameRule,
   oneOf,
   text
 } from '../schema/rules.ts'
-import { type ContainerSelector, readSelector, selectorKeys, writeSelector } from '../values/container-selector.ts'
+import {
+  type ContainerSelector,
+  readSelector,
+  type SelectorData,
+  selectorKeys,
+  writeSelector
+} from '../values/container-selector.ts'
+import type { BalanceRef } from './balance.ts'
+import type { FilterSpec } from './filter-key.ts'
 import { optionalKey, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
 
 const sensorInterface = text('the name of a network interface', [
@@ -25,48 +32,53 @@ const sensorInterface = text('the name of a network interface', [
   pattern: `^(?!-)(?!(?:all|default|lo|\\.{1,2})$)[^/:\\s]{1,${longestLinkName}}$`
 })
 
-/** The options of a sensor, however its containers are selected. */
+/** The options of containers that are connected, however they are selected. */
 const options = {
   /** The name of the interface in the container; null: Docker chooses. */
   interfaceName: optionalKey('interface_name', sensorInterface)
 }
 
 /** The containers to connect. */
-export type SensorSpec = ContainerSelector & ValuesOf<typeof options> & { readonly id: ItemId; readonly origin: Origin }
+export type SensorSpec = ContainerSelector &
+  ValuesOf<typeof options> & {
+    readonly id: ItemId
+    /** Which frames they get; null: every frame. Of a member of a balance, the balance has it. */
+    readonly filter: FilterSpec | null
+    /** null: they share with nobody. */
+    readonly balance: BalanceRef | null
+    readonly origin: Origin
+  }
 
-const containerName = selectorKeys.container.describe('The name of a container. It is connected whether it runs or not')
+/** The keys that select containers to connect. */
+export const sensorKeys = {
+  container: selectorKeys.container.describe('The name of a container. It is connected whether it runs or not'),
+  label: selectorKeys.label.describe(
+    'KEY=VALUE: every running container with this label is connected, also if the label is that of its image'
+  ),
+  compose: selectorKeys.compose.describe(
+    'PROJECT/SERVICE: every running container of this Compose service is connected, except those of docker compose run'
+  )
+}
 
-/** An item of `sensors` that is a mapping. */
-export const sensorMapping = mappingWithOne(
-  {
-    container: containerName,
-    label: selectorKeys.label.describe(
-      'KEY=VALUE: every running container with this label is connected, also if the label is that of its image'
-    ),
-    compose: selectorKeys.compose.describe(
-      'PROJECT/SERVICE: every running container of this Compose service is connected, except those of docker compose run'
-    )
-  },
-  shapeOf(options),
-  { message: 'must have one of container, label and compose', several: 'write an item for each' }
-)
+/** The schemas of the options. */
+export const sensorOptions = shapeOf(options)
 
-/** An item of `sensors`. */
-export const sensor = z.union([containerName, sensorMapping], {
-  error: "must be a container's name, or a mapping with container, label or compose"
-})
+/** What an item says of the containers, which may be their name alone. */
+type SensorData =
+  | string
+  | (SelectorData & { readonly [Key in keyof typeof sensorOptions]?: z.output<(typeof sensorOptions)[Key]> })
 
-export function readSensor(item: z.output<typeof sensor>, origin: Origin): SensorSpec[] {
+export function readSensor(item: SensorData, shared: Pick<SensorSpec, 'filter' | 'balance' | 'origin'>): SensorSpec[] {
   const data = typeof item === 'string' ? { container: item } : item
   const selector = readSelector(data)
   if (selector === undefined) return []
   const { kind, value } = writeSelector(selector)
-  return [{ ...selector, ...readKeys(options, data, undefined), id: ['sensor', kind, value].join(' '), origin }]
+  return [{ ...selector, ...readKeys(options, data, undefined), id: ['sensor', kind, value].join(' '), ...shared }]
 }
 
-/** As the file has it. */
-export function printSensor(item: SensorSpec) {
+/** As the file has it, with more keys of its item. */
+export function printSensor(item: SensorSpec, more: Readonly<Record<string, unknown>> = {}) {
   const { kind, value } = writeSelector(item)
-  const printed = printKeys(options, item)
+  const printed = { ...printKeys(options, item), ...more }
   return kind === 'container' && Object.keys(printed).length === 0 ? value : { [kind]: value, ...printed }
 }

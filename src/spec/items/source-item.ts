@@ -1,26 +1,16 @@
 import * as z from 'zod'
 import type { ItemId, Origin } from '../../errors.ts'
 import type { FindInterface } from '../interfaces.ts'
-import { countBytes, mappingWithOne, noControls, text } from '../schema/rules.ts'
+import { mappingWithOne } from '../schema/rules.ts'
 import { loadSource, printSource, type SourceByKind, sourceKeys, sourceSummary } from '../sources/registry.ts'
 import { containerName } from '../values/container-selector.ts'
 import { type Direction, directionKeys, writeDirections } from '../values/direction.ts'
 import { readDuration, writeDuration } from '../values/duration.ts'
 import { parsePrefix } from '../values/ip-address.ts'
-import { findTree, type Tree, type Written } from '../yaml/tree.ts'
+import type { Tree } from '../yaml/tree.ts'
+import { filterKey } from './filter-key.ts'
 import { itemKeys, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
-
-const longestFilter = 64 * 1024
-
-const filter = text('text: a pcap-filter(7) expression', [
-  { broken: (value) => value.trim() === '', message: 'must not be empty', hint: 'remove the key to copy everything' },
-  { broken: (value) => countBytes(value) > longestFilter, message: `must have at most ${longestFilter / 1024} KiB` },
-  noControls
-]).meta({
-  description: 'Which frames are copied: a pcap-filter(7) expression, as for tcpdump. Default: every frame',
-  examples: ['not port 22', 'vlan 10 and tcp'],
-  minLength: 1
-})
+import { shareKeys } from './share-keys.ts'
 
 const durationPattern = ['h', 'm', 's', 'ms'].map((unit) => `(?:[0-9]+(?:\\.[0-9]+)?${unit})?`).join('')
 
@@ -39,14 +29,6 @@ const maxIdle = z
     issues.push({ code: 'custom', input: value, message: `must ${problem}` })
     return z.NEVER
   })
-
-/** A pcap-filter(7) expression. */
-interface FilterSpec {
-  readonly expression: string
-  readonly origin: Origin
-  /** For the places within the expression. */
-  readonly written: Written
-}
 
 interface SourceContext {
   readonly tree: Tree
@@ -81,16 +63,7 @@ const options = {
     print: writeDirections
   }),
   /** null: every frame. */
-  filter: key({
-    key: 'filter',
-    schema: filter.optional(),
-    read: (expression, { tree }): FilterSpec | null => {
-      const found = findTree(tree, ['filter'])
-      if (expression === undefined || found?.kind !== 'scalar') return null
-      return { expression: expression.trim(), origin: found.at, written: found.written }
-    },
-    print: (found) => found?.expression
-  }),
+  filter: filterKey('Which frames are copied', 'to copy everything'),
   /** The names of containers that the source's label or service selects, and that are left out. */
   except: key({
     key: 'except',
@@ -117,6 +90,7 @@ const options = {
     read: (prefixes) => [...new Set(prefixes)].sort(),
     print: (prefixes) => (prefixes.length === 0 ? undefined : prefixes)
   }),
+  ...shareKeys,
   /** Milliseconds without any frame after which the source is unhealthy; null: never. */
   maxIdle: key({
     key: 'max_idle',

@@ -6,7 +6,7 @@ import { findTree, findValuePlace, type Tree } from '../yaml/tree.ts'
 import { itemKeys, plainKey, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
 import { type NetworkSpec, network, printNetwork, readNetwork } from './network-item.ts'
 import { output, printOutputItem, readOutput } from './output-item.ts'
-import { printSensor, readSensor, sensor } from './sensor-item.ts'
+import { hasContainers, printSensors, readSensors, type SensorList, sensors } from './sensor-list.ts'
 import { printSourceItem, readSource, source } from './source-item.ts'
 
 /** Bytes. IPv4 needs the one (RFC 791); a bridge's MTU in the kernel goes up to the other. */
@@ -56,15 +56,9 @@ const keys = {
   }),
   sensors: key({
     key: 'sensors',
-    schema: z
-      .array(sensor, { error: 'must be a list of containers' })
-      .default([])
-      .describe(
-        'The containers to connect: names, or mappings with one of container, label and compose. Others may connect themselves'
-      ),
-    read: (items, { tree }) =>
-      items.flatMap((item, index) => readSensor(item, findValuePlace(tree, ['sensors', index]))),
-    print: (items) => items.map(printSensor)
+    schema: sensors,
+    read: (items, { tree, findInterface }) => readSensors(items, tree, findInterface),
+    print: printSensors
   }),
   outputs: key({
     key: 'outputs',
@@ -72,10 +66,10 @@ const keys = {
       .array(output, { error: 'must be a list of outputs' })
       .default([])
       .describe(
-        'Further places that get every frame of the span, each with interface, a tool on a cable, or vxlan, gretap or erspan, another host'
+        'Further places that get the frames of the span, each with interface, a tool on a cable, or vxlan, gretap or erspan, another host'
       ),
     read: (items, { tree, findInterface }) =>
-      items.flatMap((item, index) => readOutput(item, findValuePlace(tree, ['outputs', index]), findInterface)),
+      items.flatMap((item, index) => readOutput(item, findTree(tree, ['outputs', index]) ?? tree, findInterface)),
     print: (items) => (items.length === 0 ? undefined : items.map(printOutputItem))
   }),
   /** Bytes, or `auto`: that of the largest source. */
@@ -103,7 +97,9 @@ const keys = {
 }
 
 /** One span, with its defaults filled in. Its name is also that of the bridge. */
-export type SpanSpec = ValuesOf<typeof keys> & { readonly name: string; readonly origin: Origin }
+export type SpanSpec = Omit<ValuesOf<typeof keys>, keyof SensorList> &
+  /** Each sensor and output, whether it is a member of a balance or not: of outputs, members come first. */
+  SensorList & { readonly name: string; readonly origin: Origin }
 
 /** An entry of `spans`. */
 export const span = mapping(shapeOf(keys)).describe(
@@ -112,8 +108,11 @@ export const span = mapping(shapeOf(keys)).describe(
 
 export function readSpan(data: z.output<typeof span>, context: Omit<SpanContext, 'hasSensors'>): SpanSpec {
   const { name, origin } = context
-  return { name, origin, ...readKeys(keys, data, { ...context, hasSensors: data.sensors.length > 0 }) }
+  const hasSensors = data.sensors.some(hasContainers)
+  const { sensors: list, outputs, ...values } = readKeys(keys, data, { ...context, hasSensors })
+  return { name, origin, ...values, ...list, outputs: [...list.outputs, ...outputs] }
 }
 
 /** As the file has it, with its defaults. */
-export const printSpan = (item: SpanSpec) => printKeys(keys, item)
+export const printSpan = (item: SpanSpec) =>
+  printKeys(keys, { ...item, sensors: item, outputs: item.outputs.filter(({ balance }) => balance === null) })

@@ -22,7 +22,7 @@ export const erspanOutput = {
   keys: {
     erspan: erspanOutputMapping
       .describe(
-        'A session of ERSPAN to another host, which gets every frame of the span by it. spanplan makes its interface'
+        'A session of ERSPAN to another host, which gets the frames of the span by it. spanplan makes its interface'
       )
       .optional()
   },

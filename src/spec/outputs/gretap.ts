@@ -16,7 +16,7 @@ export const gretapOutput = {
   keys: {
     gretap: gretapOutputMapping
       .describe(
-        'Ethernet over GRE to another host, which gets every frame of the span by it. spanplan makes its interface'
+        'Ethernet over GRE to another host, which gets the frames of the span by it. spanplan makes its interface'
       )
       .optional()
   },

@@ -14,7 +14,7 @@ export const interfaceOutput = {
   keys: {
     interface: interfaceName
       .describe(
-        'The interface that every frame of the span leaves by: a key of interfaces, or a name on the host (an altname too). It becomes a port of the bridge, and what comes in on it is dropped'
+        'The interface that the frames of the span leave by: a key of interfaces, or a name on the host (an altname too). It becomes a port of the bridge, and what comes in on it is dropped'
       )
       .optional()
   },

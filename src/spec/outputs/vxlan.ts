@@ -34,7 +34,7 @@ const udp = 17
 export const vxlanOutput = {
   keys: {
     vxlan: vxlanOutputMapping
-      .describe('A VXLAN to another host, which gets every frame of the span by it. spanplan makes its interface')
+      .describe('A VXLAN to another host, which gets the frames of the span by it. spanplan makes its interface')
       .optional()
   },
   load: ({ vxlan }): TunnelOutput<'vxlan'> | undefined => {

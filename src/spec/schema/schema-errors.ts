@@ -2,6 +2,8 @@ import type { z } from 'zod'
 import type { Code } from '../../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { printable, quote } from '../../printable.ts'
+import { suggestFraction } from '../values/fraction.ts'
+import { suggestRate } from '../values/rate.ts'
 import {
   findKeyPlace,
   findTree,
@@ -13,10 +15,12 @@ import {
   type Tree
 } from '../yaml/tree.ts'
 import { suggest, suggestHint } from './did-you-mean.ts'
+import { findRefused } from './refused-keys.ts'
 import {
   isKeyOfSpan,
   keysAt,
   keysMeant,
+  type Level,
   levelOf,
   shorten,
   suggestIndent,
@@ -34,13 +38,8 @@ const missingKeyHints: ReadonlyMap<string, string> = new Map([
   ['sources', 'a span needs one source or more, for example "- interface: eth1"'],
   ['name', 'a network has a name, and perhaps a subnet'],
   ['local', 'write the address of this host that the sender sends to'],
+  ['frames', 'write the fraction, as in sample: {frames: 1/1000}'],
   ['id', 'write the VXLAN network identifier (VNI) of the sender']
-])
-
-/** Keys that are reserved for a later version, each after the kind of its place. */
-const unsupported: ReadonlyMap<string, string> = new Map([
-  ['output filter', 'a filter of an output'],
-  ['sensor balance', 'balance among sensors']
 ])
 
 /** `span "span0"`, `interface "tap-a"` */
@@ -49,6 +48,14 @@ const ownerOf = ([group, name]: Path) => `${group === 'spans' ? 'span' : 'interf
 /** ` in span "span0"`, or nothing at the top level. */
 const inOwner = (path: Path) => (path.length < 2 ? '' : ` in ${ownerOf(path)}`)
 
+/** What an item of a list is called. */
+const itemNames: Readonly<Partial<Record<Level, string>>> = {
+  source: 'a source',
+  sensor: 'a sensor',
+  output: 'an output',
+  member: 'a member of a balance'
+}
+
 /** `mtu in span "span0"`, `a sensor in span "span0"`. */
 function subjectOf(path: Path): string {
   if (path.length === 0) return 'the file'
@@ -56,8 +63,7 @@ function subjectOf(path: Path): string {
   const kind = levelOf(path)
   const last = path.at(-1)
   const item = typeof last === 'number' ? `an item of ${String(path.at(-2))}` : String(last)
-  const name = kind === 'output' ? 'an output' : kind === 'source' || kind === 'sensor' ? `a ${kind}` : item
-  return `${name}${inOwner(path)}`
+  return `${(kind && itemNames[kind]) ?? item}${inOwner(path)}`
 }
 
 function valueText(tree: Tree, issue: Issue): string {
@@ -73,9 +79,10 @@ const bareMac = /^[0-9a-f]{12}$/i
 const suggestColons = (text: string) => `write it with colons, in quotes: "${text.match(/../g)?.join(':')}"`
 
 /** A hint for a value that its author meant as text, and that YAML read as something else. */
-function suggestText(tree: ScalarTree, key: PropertyKey | undefined): string {
+function suggestText(tree: ScalarTree, key: PropertyKey | undefined): string | undefined {
   const { text } = tree
   if (key === 'max_idle') return `give it a unit: ${text}s`
+  if (key === 'limit') return suggestRate(text)
   return key === 'macaddress' && bareMac.test(text) ? suggestColons(text) : `put it in quotes: ${quote(text)}`
 }
 
@@ -109,6 +116,7 @@ function suggestFix(issue: Issue, tree: Tree): string | undefined {
   }
   const { value } = tree
   if (key === 'version') return suggestVersion(tree)
+  if (key === 'sample' || key === 'frames') return suggestFraction(tree.text)
   if (typeof value !== 'string') return expectsText(issue) ? suggestText(tree, key) : undefined
   if (issue.code === 'invalid_type' && issue.expected === 'boolean') return suggestFlag(value)
   if (issue.code === 'invalid_value') {
@@ -153,10 +161,15 @@ function suggestVersion({ text, value }: ScalarTree): string {
 function explainUnknownKey(key: string, path: Path, tree: Tree): Diagnostic {
   const origin = findKeyPlace(tree, [...path, key])
   const subject = `${quote(key)}${inOwner(path)}`
-  const feature = unsupported.get(`${levelOf(path)} ${key}`)
-  if (feature !== undefined) {
-    const hint = `this version of spanplan does not support ${feature} yet`
-    return diagnostic('KEY_UNSUPPORTED', `${subject} is not supported`, hint, origin)
+  const refused = findRefused(key, levelOf(path))
+  if (refused !== undefined) {
+    const { code, hint } = refused
+    return diagnostic(
+      code,
+      code === 'KEY_UNSUPPORTED' ? `${subject} is not supported` : `unknown key ${subject}`,
+      hint,
+      origin
+    )
   }
   const hint = suggestKey(key, path, findTree(tree, path))
   return diagnostic('KEY_UNKNOWN', `unknown key ${subject}`, hint, origin)
@@ -186,6 +199,9 @@ export function explainIssues(issues: readonly Issue[], root: Tree): Diagnostic[
   return issues.filter((issue) => !isConsequence(issue)).flatMap((issue) => explainIssue(issue, root))
 }
 
+/** Whether what stands there may be a container's name alone. */
+const isContainer = (level: Level | undefined) => level === 'sensor' || level === 'member'
+
 /** The diagnostics for one issue; none if the YAML parser has reported the value already. */
 function explainIssue(issue: Issue, root: Tree): Diagnostic[] {
   const { path } = issue
@@ -197,7 +213,7 @@ function explainIssue(issue: Issue, root: Tree): Diagnostic[] {
   if (issue.code === 'invalid_union') {
     // A single word is meant as a container's name.
     const branch =
-      findBranch(issue) ?? (levelOf(path) === 'sensor' && tree?.kind === 'scalar' ? issue.errors[0] : undefined)
+      findBranch(issue) ?? (isContainer(levelOf(path)) && tree?.kind === 'scalar' ? issue.errors[0] : undefined)
     if (branch !== undefined) {
       const absolute = branch.map((inner) => ({ ...inner, path: [...path, ...inner.path] }))
       return explainIssues(absolute, root)
@@ -221,7 +237,7 @@ function explainValue(issue: Issue, tree: Tree | undefined, root: Tree): Diagnos
     return diagnostic('KEY_UNKNOWN', message, hint, findKeyPlace(root, path))
   }
   if (tree.kind === 'scalar' && tree.value === null) {
-    const isEntry = path.length === 2 || path.length === 4
+    const isEntry = path.length === 2 || path.length === 4 || levelOf(path) === 'member'
     const usual = isEntry ? 'write what belongs here, or remove it' : 'give it a value, or remove the key'
     const hint = suggestIndent(path, findTree(root, path.slice(0, -1))) ?? missingKeyHints.get(key) ?? usual
     return diagnostic('VALUE_MISSING', `${subject} has no value`, hint, origin)

@@ -1,8 +1,10 @@
 import * as z from 'zod'
 import { interfaceEntry, matchMapping } from '../interfaces.ts'
+import { memberMapping } from '../items/member-item.ts'
 import { networkMapping } from '../items/network-item.ts'
 import { output } from '../items/output-item.ts'
-import { sensorMapping } from '../items/sensor-item.ts'
+import { sensorMapping } from '../items/sensor-list.ts'
+import { sampleMapping } from '../items/share-keys.ts'
 import { source } from '../items/source-item.ts'
 import { span } from '../items/span-item.ts'
 import { tunnelOutputKeys } from '../outputs/registry.ts'
@@ -68,9 +70,11 @@ export const levelKeys = {
   span: Object.keys(span.shape),
   source: Object.keys(source.shape),
   network: Object.keys(networkMapping.shape),
+  sample: Object.keys(sampleMapping.shape),
   ...tunnelKeys,
   sensor: Object.keys(sensorMapping.shape),
   output: Object.keys(output.shape),
+  member: Object.keys(memberMapping.shape),
   ...tunnelOutputKeys
 }
 

@@ -9,7 +9,7 @@ import { suggestHint, suggestSynonym } from './did-you-mean.ts'
 import { levelKeys } from './schema.ts'
 
 /** The kinds of mapping in a file. */
-type Level = keyof typeof levelKeys
+export type Level = keyof typeof levelKeys
 
 const tunnels = keysOf(tunnelKeys)
 
@@ -18,6 +18,12 @@ const inTunnel = (protocol: TunnelProtocol) =>
 
 const inSent = (protocol: TunnelProtocol) =>
   `under "${protocol}" of an output, as in: outputs: [{${protocol}: {KEY: VALUE}}]`
+
+/** Where a key of a list's item belongs that does not go with the usual example of one. */
+const homesOfKeys: Readonly<Record<string, string>> = {
+  balance: 'in an item of "sensors", as in: sensors: [{balance: [NAME, NAME]}]',
+  hash: 'in an item of "sensors", as in: sensors: [{balance: [NAME, NAME], hash: VALUE}]'
+}
 
 /** The level of a mapping that is a tunnel. */
 const tunnelIn = (list: 'sources' | 'outputs', key: PropertyKey | undefined) => {
@@ -34,6 +40,8 @@ const homes: Readonly<Record<Level, string>> = {
   interface: 'in an entry of "interfaces", as in: interfaces: {eth1: {KEY: VALUE}}',
   sensor: 'in an item of "sensors", as in: sensors: [{container: NAME, KEY: VALUE}]',
   output: 'in an item of "outputs", as in: outputs: [{interface: eth2, KEY: VALUE}]',
+  member: 'in a member of "balance", as in: sensors: [{balance: [{container: NAME, KEY: VALUE}]}]',
+  sample: 'under "sample" of a source, as in: sources: [{interface: eth1, sample: {KEY: VALUE}}]',
   vxlan: inTunnel('vxlan'),
   gretap: inTunnel('gretap'),
   erspan: inTunnel('erspan'),
@@ -58,7 +66,10 @@ export function levelOf([group, ...path]: Path): Level | undefined {
   if (group !== 'spans' || path.length === 0) return undefined
   if (path.length === 1) return 'span'
   if (key === 'network' && path.length === 2) return 'network'
+  if (key === 'sources' && path.length === 4 && path[3] === 'sample') return 'sample'
   if ((key === 'sources' || key === 'outputs') && path.length === 4) return tunnelIn(key, path[3])
+  if (key === 'sensors' && path[3] === 'balance' && path.length === 5) return 'member'
+  if (key === 'sensors' && path[3] === 'balance' && path.length === 6) return tunnelIn('outputs', path[5])
   if (path.length !== 3) return undefined
   return itemLevels.get(key)
 }
@@ -69,19 +80,20 @@ export function keysAt(path: Path): readonly string[] {
   return level === undefined ? [] : levelKeys[level]
 }
 
-/** The list in whose items a mapping is a tunnel; undefined: it is none. */
+/** The list in whose items a mapping is a tunnel or a sample; undefined: it is neither. */
 function listOf(level: Level): Level | undefined {
   if (level in tunnelOutputKeys) return 'output'
-  return level in tunnelKeys ? 'source' : undefined
+  return level in tunnelKeys || level === 'sample' ? 'source' : undefined
 }
 
-/** The first level that has a key. In the mapping of a tunnel, it belongs only beside that. */
+/** The first level that has a key. In the mapping of a tunnel or a sample, it belongs only beside that. */
 const homeOf = (key: string, level: Level | undefined) =>
   keysOf(homes).find((one) => levelKeys[one].includes(key) && (listOf(one) ?? level) === level)
 
 /** The keys of a level that a key which does not belong there stands for: without the key, they would not be missing. */
 export function keysMeant(key: string, level: Level | undefined): readonly string[] {
   if (level === 'file') return ['spans']
+  if (level === 'sample') return levelKeys.sample
   const isOfSource = homeOf(key, level) === 'source' || filterWords.has(key) || key === 'interfaces'
   return level === 'span' && isOfSource ? ['sources'] : []
 }
@@ -110,15 +122,18 @@ export function suggestKey(key: string, path: Path, around: Tree | undefined): s
   )
 }
 
+/** The levels that have a filter. */
+const filtered: ReadonlySet<Level | undefined> = new Set(['source', 'sensor', 'output'])
+
 function suggestFilter(key: string, level: Level | undefined, value: Tree | undefined, around: Tree | undefined) {
   const word = filterWords.get(key)
-  if (word === undefined || (level !== 'source' && level !== 'span')) return undefined
+  if (word === undefined || !(level === 'span' || filtered.has(level))) return undefined
   // Beside a tunnel, its port is meant.
   if (around?.kind === 'map' && tunnels.some((one) => around.entries.has(one))) return undefined
   const other = around?.kind === 'map' ? around.entries.get('filter')?.value : undefined
   const rest = other?.kind === 'scalar' ? ` and (${shorten(other)})` : ''
   const filter = `filter: ${word} ${value?.kind === 'scalar' ? shorten(value) : '…'}${rest}`
-  return level === 'source' ? `write ${filter}` : `write it in an item of "sources": ${filter}`
+  return level === 'span' ? `write it in an item of "sources": ${filter}` : `write ${filter}`
 }
 
 /** A hint for a key that is a span's name or says it. */
@@ -137,7 +152,7 @@ const isSpan = (value: Tree | undefined): value is MapTree =>
 function suggestHome(key: string, level: Level | undefined, value: Tree | undefined): string | undefined {
   const home = homeOf(key, level)
   if (home === undefined || home === level) return undefined
-  const one = key in sourceKeys ? homes[home].replace('interface: eth1, ', '') : homes[home]
+  const one = homesOfKeys[key] ?? (key in sourceKeys ? homes[home].replace('interface: eth1, ', '') : homes[home])
   const place = one.replaceAll(/\bKEY\b/g, () => key)
   return `it belongs ${place.replaceAll(/\bVALUE\b/g, () => (value?.kind === 'scalar' ? inFlow(value) : '…'))}`
 }

@@ -1,0 +1,31 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import { quote } from '../printable.ts'
+import type { SensorSpec } from './items/sensor-item.ts'
+import type { SpanSpec } from './items/span-item.ts'
+import { checkRepeats } from './repeats.ts'
+import { writeSelector } from './values/container-selector.ts'
+
+/** Finds sensors that a span has twice: each by itself, or with a share. */
+export function checkSensors(span: SpanSpec): Diagnostic[] {
+  return checkRepeats(span.sensors, titleOf, (sensor, earlier, place) => {
+    const where = isShared(sensor, earlier) ? 'a member of this balance' : `in span ${quote(span.name)}`
+    const message = `sensor ${titleOf(sensor)} is already ${where} (${place})`
+    return diagnostic('SENSOR_TWICE', message, explainRepeat(sensor, earlier), sensor.origin)
+  })
+}
+
+function titleOf(sensor: SensorSpec): string {
+  const { kind, value } = writeSelector(sensor)
+  return `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
+}
+
+/** Whether two sensors are members of one balance. */
+const isShared = (one: SensorSpec, other: SensorSpec) => one.balance !== null && one.balance.id === other.balance?.id
+
+function explainRepeat(one: SensorSpec, other: SensorSpec): string {
+  if (isShared(one, other)) return 'remove one of the two: the members get equal shares'
+  if (one.balance !== null && other.balance !== null)
+    return 'remove one of the two: a container is a member of one balance of a span'
+  if (one.balance === null && other.balance === null) return 'remove one of the two'
+  return 'remove one of the two: a container is a member of a balance, or a sensor by itself'
+}
