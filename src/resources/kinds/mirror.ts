@@ -2,6 +2,7 @@ import type { Argv } from '../../host/exec.ts'
 import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
+import { writeBitRate } from '../../spec/values/bit-rate.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { CopyPoint, DesiredSpan } from '../desired-state.ts'
 import {
@@ -35,6 +36,8 @@ export interface Mirror extends Resource, ReplacedMirrors {
   readonly protocol: string
   /** With direct-action, the program's result is the verdict, and the action that copies is not run. */
   readonly directAction: boolean
+  /** Bits per second that it copies at most; null: no limit. `unknown`: another policer stands before it. */
+  readonly limit: number | null | 'unknown'
   readonly cookie: string
 }
 
@@ -63,6 +66,7 @@ export const mirror: Kind<Mirror> = {
     control: { label: 'afterwards', words: String },
     protocol: { label: 'protocol', words: String },
     directAction: { label: 'direct-action', words: onOff },
+    limit: { label: 'limit', words: writeLimit },
     cookie: { label: 'mark', words: (cookie) => (readCookie(cookie) ? ownMark : cookie || 'none') },
     foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
@@ -89,7 +93,8 @@ export const mirror: Kind<Mirror> = {
   update: updateSteps,
   remove: removeSteps,
   title: nameMirror,
-  summary: programClause,
+  summary: (mirror) =>
+    [programClause(mirror), ...(mirror.limit === null ? [] : [`limit ${writeLimit(mirror.limit)}`])].join(', '),
   address: ({ point, spans, handle }) => [
     ...point.source,
     writeDirection(point.direction),
@@ -138,10 +143,16 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       control: 'continue',
       protocol: 'all',
       directAction: false,
+      limit: point.limit,
       cookie: writeCookie(desired.owner, interfaceMark(marked)),
       ...replacesNone
     }
   })
+}
+
+function writeLimit(limit: Mirror['limit']): string {
+  if (limit === 'unknown') return 'another policer'
+  return limit === null ? 'none' : writeBitRate(limit)
 }
 
 function nameTarget(target: string): string {
@@ -163,6 +174,7 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
     control: filter.mirror?.control ?? '',
     protocol: filter.protocol,
     directAction: filter.directAction,
+    limit: filter.mirror?.limit ?? null,
     cookie: filter.mirror?.cookie ?? '',
     ...replacesNone
   }

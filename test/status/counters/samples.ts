@@ -23,6 +23,7 @@ export const path: FramePath = {
         program: everyFrame,
         settings: [],
         maxIdle: null,
+        limit: null,
         item: 'ens192',
         origin
       },
