@@ -1,7 +1,7 @@
 import type { Code } from '../codes/explained-codes.ts'
 import { meaningOf } from '../codes/meanings.ts'
 import { type Diagnostic, diagnostic, diagnosticOf } from '../errors.ts'
-import { type CompiledFilters, longestProgram } from '../host/parsers/pcap.ts'
+import { type CompiledFilters, longestLimited, longestProgram } from '../host/parsers/pcap.ts'
 import type { Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-conventions.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
@@ -60,13 +60,13 @@ export function inSpan({ name }: SpanSpec, diagnostic: Diagnostic): Diagnostic {
 export function resolveCopied(source: SourceSpec, copied: string | null, filters: CompiledFilters): ResolvedFilter {
   const own = resolveFilter(source, filters)
   if (!('program' in own) || copied === (source.filter?.expression ?? null)) return own
-  const { origin, filter } = source
+  const { origin, filter, limit } = source
   const written = filter?.written ?? { source: '', at: origin }
-  return resolveFilter({ filter: { expression: copied ?? '', origin, written } }, filters)
+  return resolveFilter({ filter: { expression: copied ?? '', origin, written }, limit }, filters)
 }
 
 /** Looks a source's filter up among the compiled ones. */
-function resolveFilter({ filter }: Pick<SourceSpec, 'filter'>, filters: CompiledFilters): ResolvedFilter {
+function resolveFilter({ filter, limit }: Pick<SourceSpec, 'filter' | 'limit'>, filters: CompiledFilters): ResolvedFilter {
   if (filter === null) return { program: everyFrame }
   const { expression, origin, written } = filter
   const fail = (code: Code, message: string, hint: string, place = origin) => ({
@@ -77,8 +77,9 @@ function resolveFilter({ filter }: Pick<SourceSpec, 'filter'>, filters: Compiled
     case 'compiled': {
       const { program } = compiled
       const length = Number.parseInt(program, 10)
-      if (length <= longestProgram) return { program }
-      const message = `the filter compiles to ${length} instructions; tc accepts at most ${longestProgram}`
+      const [longest, beside] = limit === null ? [longestProgram, ''] : [longestLimited, ' beside a limit']
+      if (length <= longest) return { program }
+      const message = `the filter compiles to ${length} instructions; tc accepts at most ${longest}${beside}`
       return fail('FILTER_TOO_LARGE', message, tooLarge)
     }
     case 'endless': {

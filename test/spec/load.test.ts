@@ -59,6 +59,7 @@ describe('a good file', () => {
               sample: null,
               limit: null,
               maxIdle: null,
+              limit: null,
               origin: at(13, 9)
             },
             {
@@ -72,6 +73,7 @@ describe('a good file', () => {
               sample: null,
               limit: null,
               maxIdle: null,
+              limit: null,
               origin: at(16, 9)
             }
           ],
