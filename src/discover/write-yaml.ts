@@ -6,8 +6,8 @@ import { printable } from '../printable.ts'
 import { firstTunnelName, tunnelOwner } from '../resources/ownership.ts'
 import { printOutput } from '../spec/outputs/registry.ts'
 import { printSource } from '../spec/sources/registry.ts'
-import { writeBitRate } from '../spec/values/bit-rate.ts'
 import { writeDirections } from '../spec/values/direction.ts'
+import { writeRate } from '../spec/values/rate.ts'
 import { discoverSpans } from './discover.ts'
 import type { DiscoveredSpan, Discovery } from './discovery.ts'
 import type { DiscoveredSource } from './docker-sources.ts'
@@ -33,7 +33,7 @@ export function writeImport(
       document.createNode({
         ...(writeTunnel(host, name) ?? { ...name, direction: writeDirections(directions) }),
         ...(filter !== null && { filter }),
-        ...(limit !== null && { limit: writeBitRate(limit) })
+        ...(limit !== null && { limit: writeRate(limit) })
       }),
       remarks
     )

@@ -66,7 +66,10 @@ export function resolveCopied(source: SourceSpec, copied: string | null, filters
 }
 
 /** Looks a source's filter up among the compiled ones. */
-function resolveFilter({ filter, limit }: Pick<SourceSpec, 'filter' | 'limit'>, filters: CompiledFilters): ResolvedFilter {
+function resolveFilter(
+  { filter, limit }: Pick<SourceSpec, 'filter' | 'limit'>,
+  filters: CompiledFilters
+): ResolvedFilter {
   if (filter === null) return { program: everyFrame }
   const { expression, origin, written } = filter
   const fail = (code: Code, message: string, hint: string, place = origin) => ({

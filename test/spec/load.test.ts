@@ -59,7 +59,6 @@ describe('a good file', () => {
               sample: null,
               limit: null,
               maxIdle: null,
-              limit: null,
               origin: at(13, 9)
             },
             {
@@ -73,7 +72,6 @@ describe('a good file', () => {
               sample: null,
               limit: null,
               maxIdle: null,
-              limit: null,
               origin: at(16, 9)
             }
           ],

@@ -307,7 +307,9 @@ test('what is over a limit is told, and is nothing wrong', () => {
   const view = see(readSnapshot(join(casesFolder, 'limit-converged'), 'host.json'), text)
   expect(codes(view, { over: 200 })).toEqual([])
   const found = report(view, { over: 200 })
-  expect(renderReport(found, plain)).toContain(`  mirror    ens192 ingress                1,000      1,000     100 kB        0
+  expect(
+    renderReport(found, plain)
+  ).toContain(`  mirror    ens192 ingress                1,000      1,000     100 kB        0
             not port 22
             limit 2gbit: 200 over it, not copied
             1,000 frames, 100 kB in 25h1m2s; last just now

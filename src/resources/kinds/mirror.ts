@@ -2,8 +2,8 @@ import type { Argv } from '../../host/exec.ts'
 import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
-import { writeBitRate } from '../../spec/values/bit-rate.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
+import { writeRate } from '../../spec/values/rate.ts'
 import type { CopyPoint, DesiredSpan } from '../desired-state.ts'
 import {
   explainForeignMirrors,
@@ -152,7 +152,7 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
 
 function writeLimit(limit: Mirror['limit']): string {
   if (limit === 'unknown') return 'another policer'
-  return limit === null ? 'none' : writeBitRate(limit)
+  return limit === null ? 'none' : writeRate(limit)
 }
 
 function nameTarget(target: string): string {

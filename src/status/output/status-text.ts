@@ -5,8 +5,8 @@ import { renderChange } from '../../plan/output/plan-text.ts'
 import { oneLine, type Paint, printable, printableLines } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
-import { writeBitRate } from '../../spec/values/bit-rate.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
+import { writeRate } from '../../spec/values/rate.ts'
 import { padTo, widthOf, wrap } from '../../text-lines.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle, type Traffic } from '../counters/flow-report.ts'
@@ -152,7 +152,7 @@ function mirrorNotes(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
 
 /** What is over a limit is not lost: the file says so. */
 function limitNote(limit: number, over: Traffic | null): string {
-  const name = `limit ${writeBitRate(limit)}`
+  const name = `limit ${writeRate(limit)}`
   return over === null || over.frames === 0 ? name : `${name}: ${writeCount(over.frames)} over it, not copied`
 }
 
