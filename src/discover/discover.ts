@@ -165,7 +165,14 @@ function hooksOf(
       problems.push('THIS COPIES EVERY FRAME: put your expression here, as "filter: …".')
     }
     const remarks = [...problems, ...remarksOf(own, onHook)]
-    return [{ name: { interface: device }, direction, directions: [direction], filter, remarks }]
+    const limits = new Set(own.map(({ action }) => action.limit))
+    const [limit] = limits.size === 1 ? limits : []
+    return [
+      {
+        ...{ name: { interface: device }, direction, directions: [direction], filter, remarks },
+        limit: typeof limit === 'number' ? limit : null
+      }
+    ]
   })
 }
 

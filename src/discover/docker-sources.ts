@@ -12,6 +12,8 @@ export interface DiscoveredSource<Name extends SourceName = SourceName> {
   readonly name: Name
   readonly directions: readonly Direction[]
   readonly filter: string | null
+  /** Bits per second; null: no limit. */
+  readonly limit: number | null
   readonly remarks: readonly string[]
 }
 
@@ -45,9 +47,11 @@ export function nameDockerSources(
     const found = directionKeys.both.flatMap((direction): DiscoveredSource[] => {
       const own = ends[direction].map((link) => rest.find((one) => isAt(one, link, direction)))
       const [first] = own
-      const isWhole = first !== undefined && own.every((one) => one?.filter === first.filter)
+      const isWhole = first !== undefined && own.every((one) => one !== undefined && copiesSame(one, first))
       const remarks = own.flatMap((one) => one?.remarks ?? [])
-      return isWhole ? [{ name, directions: [direction], filter: first.filter, remarks: [...new Set(remarks)] }] : []
+      if (!isWhole) return []
+      const { filter, limit } = first
+      return [{ name, directions: [direction], filter, limit, remarks: [...new Set(remarks)] }]
     })
     const isMeant = needs.every((one) => found.some(({ directions }) => directions.includes(one)))
     if (!isMeant) {
@@ -87,10 +91,14 @@ function isAt(one: HookSource, { name }: Link, direction: Direction): boolean {
   return one.name.interface === name && one.direction === directionAt(hostHooks, peerHooks[direction])
 }
 
-/** Joins both directions of a source into one item, where their filters are the same. */
+type Copied = Pick<DiscoveredSource, 'filter' | 'limit'>
+
+const copiesSame = (one: Copied, other: Copied) => one.filter === other.filter && one.limit === other.limit
+
+/** Joins both directions of a source into one item, where their filters and limits are the same. */
 function joinDirections(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
   const [one, other] = sources
-  if (one === undefined || other === undefined || one.filter !== other.filter) return [...sources]
+  if (one === undefined || other === undefined || !copiesSame(one, other)) return [...sources]
   return [{ ...one, directions: directionKeys.both, remarks: [...new Set([...one.remarks, ...other.remarks])] }]
 }
 

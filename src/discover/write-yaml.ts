@@ -7,6 +7,7 @@ import { firstTunnelName, tunnelOwner } from '../resources/ownership.ts'
 import { printOutput } from '../spec/outputs/registry.ts'
 import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
+import { writeRate } from '../spec/values/rate.ts'
 import { discoverSpans } from './discover.ts'
 import type { DiscoveredSpan, Discovery } from './discovery.ts'
 import type { DiscoveredSource } from './docker-sources.ts'
@@ -27,11 +28,12 @@ export function writeImport(
   const discovery = discoverSpans(host, name, filters)
   // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
-  const source = ({ name, directions, filter, remarks }: DiscoveredSource) =>
+  const source = ({ name, directions, filter, limit, remarks }: DiscoveredSource) =>
     remarked(
       document.createNode({
         ...(writeTunnel(host, name) ?? { ...name, direction: writeDirections(directions) }),
-        ...(filter !== null && { filter })
+        ...(filter !== null && { filter }),
+        ...(limit !== null && { limit: writeRate(limit) })
       }),
       remarks
     )

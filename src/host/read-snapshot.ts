@@ -43,7 +43,7 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 /**
  * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one or
  * two with bpftool, one to three with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, three for
- * routes, and one for each module of tunnels that are not there.
+ * routes, and one for each module of tunnels and of limits that are not there.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
@@ -73,7 +73,7 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
     readRoutes(request.routed(links, tc.filters)),
     isProgrammed ? readPrograms(request.programmed(links)) : [],
     request.senders(links) ? readSenderTables() : null,
-    readLacking(request.modules(links)),
+    readLacking(request.modules(links, tc.filters)),
     request.remotes?.length ? readWays(request.remotes) : null
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

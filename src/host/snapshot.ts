@@ -151,6 +151,11 @@ export interface MirrorAction {
   readonly target: string
   readonly control: string
   readonly cookie: string | null
+  /**
+   * Bits per second: copies above are left out, and the frame goes on. `unknown`: a policer that spanplan has not written stands before
+   * it. Missing: no policer does.
+   */
+  readonly limit?: number | 'unknown'
 }
 
 /** Matches four bytes of a frame, at an offset in bytes from the network header: `value`, where `mask` has ones. */
@@ -188,7 +193,7 @@ export interface TcFilter {
   readonly redirects?: readonly string[]
   /** It does more than `copies`: other actions, a policer, hardware flags, or something that spanplan does not know. */
   readonly others: boolean
-  /** Its only action, if that is a mirror. */
+  /** Its only action besides a policer before it, if that is a mirror. */
   readonly mirror: MirrorAction | null
 }
 

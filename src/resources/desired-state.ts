@@ -59,6 +59,8 @@ export interface CopyPoint {
   readonly mtu?: number
   /** Milliseconds without a frame after which the source is unhealthy; null: no limit. */
   readonly maxIdle: number | null
+  /** Bits per second that are copied at most; null: no limit. */
+  readonly limit: number | null
   /** The source in the file: all copy points that it ends in have the same. */
   readonly item: ItemId
   readonly origin: Origin

@@ -141,6 +141,8 @@ const cases: Readonly<Record<string, () => Snapshot>> = {
   'docker-network-sent': sentOnNetworkHost,
   'docker-network-of-one-container': oneContainerHost,
   'two-names': hostOfNames,
+  limits: () => hostOf('limit-converged'),
+  'limit-of-others': () => hostOf('drift-limit'),
   'docker-network-without-docker': () => ({
     ...dockerNetworkHost(),
     docker: { state: 'unreachable', reason: { code: 'DOCKER_UNREACHABLE', message: 'Docker is away' } }

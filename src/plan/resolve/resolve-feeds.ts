@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { composeLabel } from '../../host/docker/docker-names.ts'
 import { groupBy, groupsOf, type HostIndex } from '../../host/host-index.ts'
-import { longestProgram } from '../../host/parsers/pcap.ts'
+import { longestLimited, longestProgram } from '../../host/parsers/pcap.ts'
 import type { Container, Link } from '../../host/snapshot.ts'
 import type { DesiredFeed, DesiredSpan } from '../../resources/desired-state.ts'
 import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
@@ -148,16 +148,17 @@ function shareAmong(members: readonly Receiver[], { hash, filter }: BalanceSpec)
 
 function resolvePart(span: DesiredSpan, { receiver, filter, share }: Taking, { filters, patient }: Context) {
   const { place: _, filter: __, balance: ___, ...id } = receiver
-  const found = resolveFilter({ filter }, filters)
+  const found = resolveFilter({ filter, limit: null }, filters)
   const program = 'program' in found ? found.program : null
   const part = filter === null && share === null ? null : { expression: filter?.expression ?? null, program, share }
   const feed: DesiredFeed = { ...id, part }
+  const mostSteps = span.mirrors.some(({ limit }) => limit !== null) ? longestLimited : longestProgram
   const longest = Math.max(...span.mirrors.map((point) => Number.parseInt(programOf({ point, feed }) ?? '0', 10)), 0)
   const tooLong =
-    longest > longestProgram
+    longest > mostSteps
       ? diagnostic(
           'FILTER_TOO_LARGE',
-          `with the filter of a source, what ${receiver.name} takes compiles to ${longest} instructions; tc accepts at most ${longestProgram}`,
+          `with the filter of a source, what ${receiver.name} takes compiles to ${longest} instructions; tc accepts at most ${mostSteps}`,
           tooLarge,
           receiver.origin
         )

@@ -4,6 +4,7 @@ import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
+import { writeRate } from '../../spec/values/rate.ts'
 import type { CopyPoint, DesiredSpan, FeedId, Part } from '../desired-state.ts'
 import { mirrorName, mirrorsOf, programOf, type SpanMirror } from '../feeds/feeds.ts'
 import {
@@ -44,6 +45,8 @@ export interface Mirror extends Resource, ReplacedMirrors {
   readonly protocol: string
   /** With direct-action, the program's result is the verdict, and the action that copies is not run. */
   readonly directAction: boolean
+  /** Bits per second that it copies at most; null: no limit. `unknown`: another policer stands before it. */
+  readonly limit: number | null | 'unknown'
   readonly cookie: string
   /** What is done to other mirrors first. */
   readonly widening: readonly Step[]
@@ -78,6 +81,7 @@ export const mirror: Kind<Mirror> = {
     control: { label: 'afterwards', words: String },
     protocol: { label: 'protocol', words: String },
     directAction: { label: 'direct-action', words: onOff },
+    limit: { label: 'limit', words: writeLimit },
     cookie: { label: 'mark', words: (cookie) => (readCookie(cookie) ? ownMark : cookie || 'none') },
     foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
@@ -106,7 +110,8 @@ export const mirror: Kind<Mirror> = {
   update: updateSteps,
   remove: removeSteps,
   title: nameMirror,
-  summary: programClause,
+  summary: (mirror) =>
+    [programClause(mirror), ...(mirror.limit === null ? [] : [`limit ${writeLimit(mirror.limit)}`])].join(', '),
   address: ({ point, spans, handle, feed }) => [
     ...point.source,
     writeDirection(point.direction),
@@ -190,11 +195,25 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       control: 'continue',
       protocol: 'all',
       directAction: false,
+      limit: limitOf(point, feed),
       cookie: writeCookie(desired.owner, interfaceMark(marked)),
       widening: [],
       ...replacesNone
     }
   })
+}
+
+/** Those that share the frames of a source have its limit together. */
+function limitOf({ limit }: CopyPoint, feed: SpanMirror['feed']): number | null {
+  const share = feed?.part?.share ?? null
+  if (limit === null || share === null) return limit
+  // The kernel counts bytes.
+  return Math.max(8, Math.round((limit * share.buckets.size) / bucketCount / 8) * 8)
+}
+
+function writeLimit(limit: Mirror['limit']): string {
+  if (limit === 'unknown') return 'another policer'
+  return limit === null ? 'none' : writeRate(limit)
 }
 
 const idOfFeed = (feed: FeedId | null): FeedId | null => feed && { kind: feed.kind, name: feed.name }
@@ -227,6 +246,7 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
     control: filter.mirror?.control ?? '',
     protocol: filter.protocol,
     directAction: filter.directAction,
+    limit: filter.mirror?.limit ?? null,
     cookie: filter.mirror?.cookie ?? '',
     widening: [],
     ...replacesNone

@@ -115,7 +115,7 @@ export function directionAt({ received }: TcHooks, tcHook: TcHook): Direction {
 
 /** What a live filter copies. What its file said of it besides is not known. */
 export function livePoint(
-  { device: name, tcHook, program }: Filter,
+  { device: name, tcHook, program, mirror }: Filter,
   { source, serves, direction }: MirrorSource,
   host: HostIndex
 ): CopyPoint {
@@ -132,6 +132,7 @@ export function livePoint(
     sample: null,
     settings: [],
     maxIdle: null,
+    limit: typeof mirror?.limit === 'number' ? mirror.limit : null,
     item: writeSourceName(source),
     origin: nowhere
   }
