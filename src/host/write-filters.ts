@@ -12,12 +12,15 @@ export function writeMirror(
     readonly directAction?: boolean
     readonly target: string
     readonly cookie: string
+    /** Default: none. */
+    readonly classId?: string
   }
 ): string[] {
   const { device, tcHook, handle, protocol = 'all', target, cookie } = mirror
   return [
     ...writeKey('replace', { device, tcHook, protocol, pref: mirrorPref, kind: 'bpf' }, hexadecimal(handle)),
     ...(mirror.directAction === true ? ['da'] : []),
+    ...option('classid', mirror.classId),
     ...['bytecode', mirror.program],
     // mirred's own default, "pipe", ends classification: a second mirror would see nothing.
     ...writeAction({ target, control: 'continue', cookie })

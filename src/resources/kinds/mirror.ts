@@ -13,7 +13,7 @@ import {
   replacesNone
 } from '../foreign/mirrors.ts'
 import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
-import { ownMark, readCookie, writeCookie } from '../marks.ts'
+import { ownMark, readCookie, readRingClass, writeCookie, writeRingClass } from '../marks.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
@@ -36,6 +36,8 @@ export interface Mirror extends Resource, ReplacedMirrors {
   /** With direct-action, the program's result is the verdict, and the action that copies is not run. */
   readonly directAction: boolean
   readonly cookie: string
+  /** The class of its frames, which is the mark of the interface's receive ring. Missing: there is nothing to say of that. */
+  readonly classId?: string
 }
 
 /** Whether a resource is a mirror. */
@@ -64,6 +66,10 @@ export const mirror: Kind<Mirror> = {
     protocol: { label: 'protocol', words: String },
     directAction: { label: 'direct-action', words: onOff },
     cookie: { label: 'mark', words: (cookie) => (readCookie(cookie) ? ownMark : cookie || 'none') },
+    classId: {
+      label: 'mark of the receive ring',
+      words: (classId) => (readRingClass(classId ?? null).ring === undefined ? (classId ?? 'none') : ownMark)
+    },
     foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
   desire: (state) => state.desired.spans.flatMap((span) => desireMirrors(state, span)),
@@ -124,6 +130,7 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       point.program ?? host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
     const marked = marks.interfaces.get(device.name)
     if (program === undefined || program === null || marked === undefined) return []
+    const mark = interfaceMark(marked)
     return {
       kind: 'mirror',
       id,
@@ -138,11 +145,14 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       control: 'continue',
       protocol: 'all',
       directAction: false,
-      cookie: writeCookie(desired.owner, interfaceMark(marked)),
+      cookie: writeCookie(desired.owner, mark),
+      ...classOf(writeRingClass(mark)),
       ...replacesNone
     }
   })
 }
+
+const classOf = (classId: string | undefined) => (classId === undefined ? {} : { classId })
 
 function nameTarget(target: string): string {
   return target === '*' ? 'a bridge that is gone' : target
@@ -164,6 +174,7 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
     protocol: filter.protocol,
     directAction: filter.directAction,
     cookie: filter.mirror?.cookie ?? '',
+    ...classOf(filter.classId ?? undefined),
     ...replacesNone
   }
 }
