@@ -47,21 +47,8 @@ test('a mirror whose class says what the ring was like copies every frame, and h
     expect(await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', hook])).toContain('flowid 100:5200')
   }
   await lab.run([
-    'tc',
-    'filter',
-    'add',
-    'dev',
-    'ens192',
-    'ingress',
-    'pref',
-    '20',
-    'u32',
-    'match',
-    'u32',
-    '0',
-    '0',
-    'action',
-    'ok'
+    ...(['tc', 'filter', 'add', 'dev', 'ens192', 'ingress', 'protocol', 'all', 'pref', '20', 'bpf'] as const),
+    ...['bytecode', '1,6 0 0 4294967295', 'action', 'mirred', 'egress', 'mirror', 'dev', 'lo', 'continue']
   ])
   const capture = await listen(lab, suricata)
   const frames = [60, 512, 1514].map((size, seed) => ether(BROADCAST, '02:00:00:00:0a:01', filler(size - 14, seed)))
