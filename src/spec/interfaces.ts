@@ -54,7 +54,7 @@ const keys = {
     z
       .literal('max', { error: 'must be max' })
       .describe(
-        'The receive ring: max is as large as the driver takes it, so that the interface loses fewer frames of a burst. To set it, some drivers set the link down for seconds. Default: as it is'
+        'The receive ring: max is as large as the driver takes it, so that the interface loses fewer frames of a burst. To set it, some drivers lose all frames for seconds. Default: as it is'
       )
   )
 }
