@@ -65,7 +65,7 @@ describe('with a driver that refuses', () => {
 
   test('another step, is rolled back', async () => {
     await writeSpans(lab, ringed)
-    const { options } = await wrapPrograms(lab, { ip: 'case "$input" in *promisc*) exit 1;; esac' })
+    const { options } = await wrapPrograms(lab, { ip: 'case "$* $input" in *promisc*) exit 1;; esac' })
     await spanplan(lab, ['apply', '--yes'], 5, options)
     expect(await readRing()).toMatchObject({ now: usual })
     await expectRestored(lab, before)
