@@ -8,6 +8,8 @@ export interface ReadRequest {
   readonly programmed: (links: readonly Link[]) => readonly string[]
   /** Selects the interfaces, by name, whose routes the plan depends on. Each of them costs a walk through all routes. */
   readonly routed: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
+  /** Selects the interfaces, by name, whose receive rings the plan depends on. Each of them costs two processes. Missing: none. */
+  readonly ringed?: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
   /** The hosts to which the plan needs the way. Missing: none. */
   readonly remotes?: readonly Remote[]
   /** The Docker networks and the bridges that the plan depends on, by name; they need not exist. */

@@ -24,12 +24,15 @@ export function writeMirror(
     readonly cookie: string
     /** Bits per second; null, and default: no limit. One that spanplan has not written is not written again. */
     readonly limit?: MirrorAction['limit'] | null
+    /** Default: none. */
+    readonly classId?: string
   }
 ): string[] {
   const { device, tcHook, handle, protocol = 'all', target, cookie, limit } = mirror
   return [
     ...writeKey('replace', { device, tcHook, protocol, pref: mirrorPref, kind: 'bpf' }, hexadecimal(handle)),
     ...(mirror.directAction === true ? ['da'] : []),
+    ...option('classid', mirror.classId),
     ...['bytecode', mirror.program],
     // mirred's own default, "pipe", ends classification: a second mirror would see nothing.
     ...writeAction(mirror, { target, control: 'continue', cookie, ...(typeof limit === 'number' && { limit }) })

@@ -2,11 +2,11 @@ import { indexLinks } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import type { Filter, Link, Remote } from '../host/snapshot.ts'
 import { limitModule, type OptionalModule } from '../host/tunnels/kernel-modules.ts'
-import { routedLinks, routedTunnels } from '../resources/interface-use.ts'
+import { ringedLinks, routedLinks, routedTunnels } from '../resources/interface-use.ts'
 import { mayBeTunnel } from '../resources/marks.ts'
 import { outputKindOf } from '../resources/outputs/registry.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
-import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
+import { dedicatedInterfaces, ringedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
 import { copiedOf } from '../spec/outputs/left-out-packets.ts'
@@ -127,6 +127,9 @@ export function readRequestOf(target: Target): ReadRequest {
         ...new Set([...marked, ...dedicated, ...tunnels, ...links.filter(isNamed(outputs)).map(({ name }) => name)])
       ]
     },
+    ringed: (links, filters) => [
+      ...new Set([...ringedLinks(links, filters), ...ringedInterfaces(target.spec, indexLinks(links))])
+    ],
     remotes: remotesOf(target.spec),
     networks,
     sourceNetworks,

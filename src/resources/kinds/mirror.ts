@@ -16,7 +16,7 @@ import {
   replacesNone
 } from '../foreign/mirrors.ts'
 import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
-import { ownMark, readCookie, writeCookie } from '../marks.ts'
+import { ownMark, readCookie, readRingClass, writeCookie, writeRingClass } from '../marks.ts'
 import { explainLost } from '../outputs/host-output-kind.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
 import { readSample } from '../programs/sample-program.ts'
@@ -50,6 +50,8 @@ export interface Mirror extends Resource, ReplacedMirrors {
   readonly cookie: string
   /** What is done to other mirrors first. */
   readonly widening: readonly Step[]
+  /** The class of its frames, which is the mark of the interface's receive ring. Missing: there is nothing to say of that. */
+  readonly classId?: string
 }
 
 /** Whether a resource is a mirror. */
@@ -83,6 +85,10 @@ export const mirror: Kind<Mirror> = {
     directAction: { label: 'direct-action', words: onOff },
     limit: { label: 'limit', words: writeLimit },
     cookie: { label: 'mark', words: (cookie) => (readCookie(cookie) ? ownMark : cookie || 'none') },
+    classId: {
+      label: 'mark of the receive ring',
+      words: (classId) => (readRingClass(classId ?? null).ring === undefined ? (classId ?? 'none') : ownMark)
+    },
     foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
   desire: (state) => state.desired.spans.flatMap((span) => desireMirrors(state, span)),
@@ -179,6 +185,7 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
     const marked = marks.interfaces.get(device.name)
     if (program === undefined || program === null || marked === undefined || target === null) return []
+    const mark = interfaceMark(marked)
     return {
       kind: 'mirror',
       id,
@@ -196,12 +203,15 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       protocol: 'all',
       directAction: false,
       limit: limitOf(point, feed),
-      cookie: writeCookie(desired.owner, interfaceMark(marked)),
       widening: [],
+      cookie: writeCookie(desired.owner, mark),
+      ...classOf(writeRingClass(mark)),
       ...replacesNone
     }
   })
 }
+
+const classOf = (classId: string | undefined) => (classId === undefined ? {} : { classId })
 
 /** Those that share the frames of a source have its limit together. */
 function limitOf({ limit }: CopyPoint, feed: SpanMirror['feed']): number | null {
@@ -249,6 +259,7 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
     limit: filter.mirror?.limit ?? null,
     cookie: filter.mirror?.cookie ?? '',
     widening: [],
+    ...classOf(filter.classId ?? undefined),
     ...replacesNone
   }
 }

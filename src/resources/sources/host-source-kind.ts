@@ -58,7 +58,7 @@ export function joinResolved<Item>(parts: readonly Resolved<Item>[]): Resolved<I
 export type MirrorSource = Pick<CopyPoint, 'source' | 'serves' | 'direction'>
 
 /** One hook that a source ends in. The rest of a copy point comes from the source's filter, whatever its kind. */
-export interface SourceHook extends MirrorSource, Pick<CopyPoint, 'device' | 'tcHook' | 'settings' | 'mtu'> {
+export interface SourceHook extends MirrorSource, Pick<CopyPoint, 'device' | 'tcHook' | 'settings' | 'ring' | 'mtu'> {
   /** Why frames cannot be copied at the hook: it waits, and what is live on its device stays as it is; null: they can. */
   readonly problem: Diagnostic | null
 }
