@@ -55,9 +55,9 @@ export interface Tunnel extends Resource, TunnelEnd {
   /** Missing: the link is there, or this plan makes it. */
   readonly isGone?: true
   readonly seal: Seal
-  /** Bytes; null: what comes out of it needs none. */
+  /** Bytes; null: it has what the kernel gives it. */
   readonly mtu: number | null
-  /** What leaves by it is segmented, and has its checksums, as on a wire; null: nothing leaves by it. */
+  /** What leaves by it is segmented, and has its checksums, as on a wire; null: it has what the kernel gives it. */
   readonly isWireSize: boolean | null
 }
 
@@ -126,8 +126,9 @@ export const tunnel: Kind<Tunnel> = {
       const link = host.linkOf(tunnel.id)
       // What is on the bridge of a span is taken off it as an output, before any mirror changes.
       const isPort = tunnel.way === 'out' && link !== undefined && findSpan(desired, host, link) !== null
-      const use = liveById.get(tunnel.id)?.use === null ? null : tunnel.way
-      return { ...tunnel, use, master: isPort ? link.master : null }
+      const live = liveById.get(tunnel.id)
+      const use = live?.use === null ? null : tunnel.way
+      return { ...tunnel, ...keepSize(tunnel, live), use, master: isPort ? link.master : null }
     })
   },
   observe: memoized((state) => {
@@ -256,10 +257,15 @@ function observeTunnel(
     arp: link.arp,
     ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
     from: observeSenders(host, link, owner, firstName, wanted.get(link.name)?.from ?? []),
-    mtu: isOut ? link.mtu : null,
-    isWireSize: isOut ? isWireSize(link) : null,
+    mtu: link.mtu,
+    isWireSize: isWireSize(link),
     seal: readSeal(host, link.name, firstName)
   }
+}
+
+/** What comes out of a tunnel is as large as it is: whatever the link has of that stays, and a link that is made has what the kernel gives it. */
+function keepSize({ way }: Tunnel, live: Tunnel | undefined): Partial<Pick<Tunnel, 'mtu' | 'isWireSize'>> {
+  return way === 'in' && live !== undefined ? { mtu: live.mtu, isWireSize: live.isWireSize } : {}
 }
 
 /** An offload that nobody can switch off stays. */
@@ -324,9 +330,11 @@ function rollbackTunnels(tunnels: readonly Tunnel[], { host }: ObservedState, no
     .filter(({ isGone }) => !isGone)
     .map((one) => {
       const table = findTable(host, firstNameOf(one))
-      const { options = one.options, use = one.use } = liveById.get(one.id) ?? {}
+      const live = liveById.get(one.id)
+      const { options = one.options, use = one.use } = live ?? {}
       return {
         ...one,
+        ...keepSize(one, live),
         options,
         use: one.use === null || use === null ? use : one.use,
         ...(one.from === null && table !== undefined && { from: readSenders(table) })
