@@ -127,10 +127,10 @@ export function makePlan(state: Resolution, { adopt, recreate, patient, resting 
   const postponed = withheld.flatMap(({ side, wait }) => (side === 'live' ? wait : []))
   if (postponed.length > 0) return [...groupsOf(postponed, ({ span }) => span).values()].map(([first]) => first)
   const known = drafts.filter((draft) => draft.withheld === null)
-  const isLeft = ({ span, device, before }: PlannedChange) => {
-    const devices = [device, before !== null && isMirror(before) ? (before.feed?.name ?? null) : null]
+  const isLeft = (change: PlannedChange) => {
+    const { span, device } = change
     const untouched: readonly (string | null)[] = (span !== null && desired.spanOf(span)?.untouched) || []
-    return devices.some((one) => one !== null && untouched.includes(one))
+    return [device, fedDevice(change)].some((one) => one !== null && untouched.includes(one))
   }
   const wanted = known.flatMap(({ change }) => (change === null || isLeft(change) ? [] : change))
   const changes = leaveResting(wanted, resting)
@@ -159,11 +159,19 @@ export function makePlan(state: Resolution, { adopt, recreate, patient, resting 
 }
 
 /** What cannot be made while a resource of a kind is missing. */
-const dependants: Readonly<Partial<Record<KindName, (part: Place, whole: Place) => boolean>>> = {
+const dependants: Readonly<Partial<Record<KindName, (part: PlannedChange, whole: Place) => boolean>>> = {
   bridge: (part, whole) => part.span === whole.span || part.device === whole.device,
   network: (part, whole) => part.span === whole.span && (part.kind === 'sensor' || part.kind === 'note'),
   qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror',
-  tunnel: (part, whole) => part.device === whole.device
+  // Without it, what has its name is somebody's.
+  tunnel: (part, whole) => part.device === whole.device || fedDevice(part) === whole.device
+}
+
+/** The name of the link that a mirror feeds beside the span's bridge; null: a change is of no such mirror. */
+export function fedDevice({ before, after }: PlannedChange): string | null {
+  const resource = after ?? before
+  if (resource === null || !isMirror(resource) || resource.feed === null) return null
+  return resource.feed.kind === 'sensor' ? null : resource.feed.name
 }
 
 /**
@@ -172,7 +180,7 @@ const dependants: Readonly<Partial<Record<KindName, (part: Place, whole: Place) 
  */
 function leaveDependants(changes: readonly PlannedChange[], missing: readonly Place[]): PlannedChange[] {
   const isSetting = (change: Place, whole: Place) => change.kind === 'interface' && change.device === whole.device
-  const isLeft = (change: Place) =>
+  const isLeft = (change: PlannedChange) =>
     missing.some((whole) => isSetting(change, whole) || dependants[whole.kind]?.(change, whole))
   return changes.filter((change) => change.action === 'remove' || !isLeft(change))
 }

@@ -3,7 +3,7 @@ import type { Engine } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
-import { explainUndone, isTolerated, type Plan, type PlannedChange } from '../../plan/plan.ts'
+import { explainUndone, fedDevice, isTolerated, type Plan, type PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
 import { writeAddress } from '../../resources/kind.ts'
@@ -43,17 +43,19 @@ export function withoutDependants<Entry extends Pick<LeftOut, 'change'>>(all: re
   const sensors = new Set(all.flatMap(({ change }) => (change.kind === 'sensor' ? (containerOf(change) ?? []) : [])))
   const makers = new Map(all.flatMap(({ change }) => (makesDevice(change) ? [[change.device, change] as const] : [])))
   return all.filter(({ change }) => {
-    const maker = makers.get(change.device)
-    if (maker !== undefined && maker !== change) return false
+    if (devicesOf(change).some((device) => ![undefined, change].includes(makers.get(device)))) return false
     return change.kind === 'sensor' || !sensors.has(containerOf(change) ?? '')
   })
 }
 
 const makesDevice = ({ kind }: PlannedChange) => kindOf(kind).makesDevice === true
 
-/** Whether a change is on a device that another change was to make, and that is not there. */
-export function lacksDevice({ device }: PlannedChange, maker: PlannedChange, { host }: PlanView): boolean {
-  return makesDevice(maker) && device === maker.device && !host.mayExist(device)
+/** What a change needs: the device that it is on, and the one that a mirror feeds. */
+const devicesOf = (change: PlannedChange) => [change.device, fedDevice(change)]
+
+/** Whether a change needs a device that another change was to make, and that is not there. */
+export function lacksDevice(change: PlannedChange, maker: PlannedChange, { host }: PlanView): boolean {
+  return makesDevice(maker) && devicesOf(change).includes(maker.device) && !host.mayExist(maker.device)
 }
 
 /**

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { hasGone, openLeftOut } from '../../../src/apply/sensors/left-out.ts'
+import { hasGone, lacksDevice, openLeftOut } from '../../../src/apply/sensors/left-out.ts'
 import type { Container } from '../../../src/host/snapshot.ts'
 import { type PlanView, planTarget } from '../../../src/plan/plan-view.ts'
 import { type CapturedHost, readingOf } from '../../lab/fixtures/host-file.ts'
@@ -108,4 +108,22 @@ test('a mirror on an interface that ip did not list any more, and tc still did, 
   const { plan } = planTarget(readTarget(folder, host.links), readingOf(host))
   expect(plan.changes.filter((one) => one.device === device)).toEqual([])
   expect(plan.waiting.map((one) => one.diagnostic.code)).toContain('SOURCE_NO_INTERFACE')
+})
+
+test('where the link of a tunnel cannot be made, the mirrors that feed it are not tried, and told by no message of their own', () => {
+  const folder = join(casesFolder, 'output-vxlan')
+  const host = readSnapshot(folder, 'host.json')
+  const before = planTarget(readTarget(folder, host.links), readingOf(host))
+  const { changes } = before.plan
+  const tunnel = changes.find(({ kind }) => kind === 'tunnel')
+  if (tunnel === undefined) throw new Error('the fixture has no tunnel to make')
+  const left = changes.filter((one) => one === tunnel || lacksDevice(one, tunnel, before))
+  expect(left.map(({ title }) => title)).toEqual([
+    'vxlan-3d98b18a',
+    'ens192 ingress → vxlan-3d98b18a',
+    'ens192 egress → vxlan-3d98b18a'
+  ])
+  const failed = openLeftOut('docker')
+  for (const one of left) failed.addFailed(one, { code: 'STEP_FAILED', message: 'RTNETLINK answers: Busy' })
+  expect(failed.list().map(({ change }) => change.title)).toEqual(['vxlan-3d98b18a'])
 })
