@@ -21,7 +21,12 @@ beforeAll(async () => {
   await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'up'])
   before = await lab.snapshotText()
 })
-afterAll(() => lab?.close())
+afterAll(async () => {
+  // The machine has had it before.
+  await lab?.run(['ip', 'link', 'set', 'dev', 'ens192', 'down'])
+  await lab?.run(['ip', 'link', 'set', 'dev', 'ens192', 'netns', '1', 'name', 'eth0'])
+  await lab?.close()
+})
 
 afterEach(async () => {
   await spanplan(lab, ['destroy', '--yes'])
