@@ -1,4 +1,4 @@
-/** A limit on a kernel without act_police, where nothing is copied of that source. */
+/** A limit on a kernel without act_police, where nothing is copied of that source; on one that has it, test/stock shows the rest. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
