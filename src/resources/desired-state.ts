@@ -77,8 +77,10 @@ export interface Part {
   readonly expression: string | null
   /** The program of the filter; null: not known. A live mirror stays as it is. */
   readonly program: Program | null
-  /** null: all flows. */
+  /** null: all flows; or it is not known. */
   readonly share: Share | null
+  /** How many share the flows, whether they can take frames now or not. 1: nobody else does. */
+  readonly among: number
 }
 
 /** A receiver that gets nothing of what the bridge hands to its ports, but what mirrors at the sources hand to it. */

@@ -49,15 +49,17 @@ export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly Span
  * what is copied to it is lost, as the kernel then says in its log.
  */
 function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
+  const { sensors, outputs } = spec
   const isWhole = ({ filter, balance }: Pick<SensorSpec, 'filter' | 'balance'>) => filter === null && balance === null
-  if (feeds.length === 0 || spec.sensors.some(isWhole)) return true
-  if (network !== null && spec.sensors.length === 0) return true
+  if (sensors.length + outputs.length === 0 || sensors.some(isWhole)) return true
+  if (network !== null && sensors.length === 0) return true
   const isFed = (kind: DesiredFeed['kind'], id: string | undefined) =>
     feeds.some((feed) => feed.kind === kind && feed.name === id)
-  if (spec.outputs.some((output) => isWhole(output) && !isTunnelOutput(output))) return true
+  if (outputs.some((output) => isWhole(output) && !isTunnelOutput(output))) return true
   // Somebody has connected a container, or put an interface on the bridge; or a capture runs.
   const ports = host.portsOf(name).filter((link) => !isOwnTunnel(host, link) && !isFed('output', link.name))
   const isCopied = host.filtersOf(name).some(({ copies }) => copies.length > 0)
+  // Without Docker, it is not known who listens: all stays as it is.
   if (host.docker.state !== 'read') return isCopied || host.filtersInto(name).length > 0
   return isCopied || ports.some((link) => !isFed('sensor', host.attachmentOf(link)?.container.name))
 }
@@ -69,9 +71,13 @@ function resolveParts(span: DesiredSpan, spec: SpanSpec, context: Context) {
   const membersOf = groupBy(receivers, ({ balance }) => balance?.id)
   const alone = receivers
     .filter(({ kind, filter, balance }) => balance === null && (kind === 'tunnel' || filter !== null))
-    .map((receiver) => ({ receiver, filter: receiver.filter, share: null }))
+    .map((receiver) => ({ receiver, filter: receiver.filter, share: null, among: 1 }))
   const sharing = spec.balances.flatMap((balance) => shareAmong(membersOf(balance.id), balance))
-  return [...alone, ...sharing].map((one) => resolvePart(span, one, context))
+  // Nobody knows which of the others can take frames: outputs keep what they have.
+  const isUnread = context.host.docker.state !== 'read'
+  const isKept = ({ balance }: Receiver) =>
+    isUnread && balance !== null && spec.sensors.some((sensor) => sensor.balance?.id === balance.id)
+  return [...alone, ...sharing].map((one) => resolvePart(span, one, context, isKept(one.receiver)))
 }
 
 /** The containers that the sensors of a span match, whether they run or not: where several match one, the first counts. */
@@ -129,6 +135,8 @@ interface Taking {
   readonly receiver: Receiver
   readonly filter: FilterSpec | null
   readonly share: Share | null
+  /** How many share the flows. */
+  readonly among: number
 }
 
 /** Shares the flows among the members of a balance that can take frames now. What belongs to no flow goes to the first of these. */
@@ -142,15 +150,22 @@ function shareAmong(members: readonly Receiver[], { hash, filter }: BalanceSpec)
   return places.map((receiver, index) => ({
     receiver,
     filter,
-    share: { hash, buckets: buckets[index] ?? new Set(), rest: receiver === first }
+    share: { hash, buckets: buckets[index] ?? new Set(), rest: receiver === first },
+    among: places.length
   }))
 }
 
-function resolvePart(span: DesiredSpan, { receiver, filter, share }: Taking, { filters, patient }: Context) {
+function resolvePart(
+  span: DesiredSpan,
+  { receiver, filter, share, among }: Taking,
+  { filters, patient }: Context,
+  isKept: boolean
+) {
   const { place: _, filter: __, balance: ___, ...id } = receiver
   const found = resolveFilter({ filter }, filters)
-  const program = 'program' in found ? found.program : null
-  const part = filter === null && share === null ? null : { expression: filter?.expression ?? null, program, share }
+  const program = 'program' in found && !isKept ? found.program : null
+  const expression = filter?.expression ?? null
+  const part = filter === null && share === null ? null : { expression, program, share: isKept ? null : share, among }
   const feed: DesiredFeed = { ...id, part }
   const longest = Math.max(...span.mirrors.map((point) => Number.parseInt(programOf({ point, feed }) ?? '0', 10)), 0)
   const tooLong =
