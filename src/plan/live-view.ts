@@ -102,8 +102,8 @@ function findFeeds(live: readonly Mirror[], span: string): DesiredFeed[] {
     const share = readShare(program)
     // A tunnel may get all that the filters of the sources let through.
     const isWhole = share === null && (feed.kind === 'tunnel' || program === everyFrame)
-    const part = isWhole ? null : { expression: null, program: null, share, among: 1 }
-    return [{ ...feed, target, part, item: feed.name, origin: nowhere }]
+    const part = isWhole ? null : { expression: null, program: null, share, balance: null }
+    return [{ ...feed, target, absence: null, part, item: feed.name, origin: nowhere }]
   })
   return [...new Map(fed.map((one) => [mirrorName(span, one), one])).values()]
 }

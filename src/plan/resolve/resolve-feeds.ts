@@ -2,8 +2,8 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { composeLabel } from '../../host/docker/docker-names.ts'
 import { groupBy, groupsOf, type HostIndex } from '../../host/host-index.ts'
 import { longestProgram } from '../../host/parsers/pcap.ts'
-import type { Container, Link } from '../../host/snapshot.ts'
-import type { DesiredFeed, DesiredSpan } from '../../resources/desired-state.ts'
+import type { Container } from '../../host/snapshot.ts'
+import type { Absence, DesiredFeed, DesiredSpan, Part } from '../../resources/desired-state.ts'
 import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
 import { programOf } from '../../resources/feeds/feeds.ts'
 import { type Wait, waitFor } from '../../resources/kind.ts'
@@ -18,7 +18,7 @@ import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { resolveFilter, tooLarge } from './resolve-filter.ts'
 
 /** What may be fed by mirrors of its own. */
-interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'item' | 'origin'> {
+interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'absence' | 'item' | 'origin'> {
   /** The place that it has in a balance: those that are in one place at a time take turns. */
   readonly place: string
   readonly filter: FilterSpec | null
@@ -71,7 +71,7 @@ function resolveParts(span: DesiredSpan, spec: SpanSpec, context: Context) {
   const membersOf = groupBy(receivers, ({ balance }) => balance?.id)
   const alone = receivers
     .filter(({ kind, filter, balance }) => balance === null && (kind === 'tunnel' || filter !== null))
-    .map((receiver) => ({ receiver, filter: receiver.filter, share: null, among: 1 }))
+    .map((receiver) => ({ receiver, filter: receiver.filter, share: null, shared: null }))
   const sharing = spec.balances.flatMap((balance) => shareAmong(membersOf(balance.id), balance))
   // Nobody knows which of the others can take frames: outputs keep what they have.
   const isUnread = context.host.docker.state !== 'read'
@@ -88,13 +88,14 @@ function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex):
     for (const { name } of matching) seen.add(name)
     const { filter, balance, id: item, origin } = sensor
     const found = matching.map((container): Receiver => {
-      const target = findPort(span, container, host)?.name ?? null
+      const found = findPort(span, container, host)
       const place = placeOf(sensor, container)
-      return { kind: 'sensor', name: container.name, target, place, filter, balance, item, origin }
+      return { kind: 'sensor', name: container.name, ...found, place, filter, balance, item, origin }
     })
     if (found.length > 0 || !('container' in sensor)) return found.sort(byPlace)
     const { container: name } = sensor
-    return [{ kind: 'sensor', name, target: null, place: name, filter, balance, item, origin }]
+    const absence = host.docker.state === 'read' ? 'missing' : 'unread'
+    return [{ kind: 'sensor', name, target: null, absence, place: name, filter, balance, item, origin }]
   })
 }
 
@@ -111,11 +112,18 @@ function byPlace(one: Receiver, other: Receiver): number {
 }
 
 /** The port of a container that takes frames now. One that is paused takes none, and one whose interface is down. */
-function findPort({ name: span, network }: DesiredSpan, container: Container, host: HostIndex): Link | undefined {
-  if (!container.running || container.paused) return undefined
+function findPort(
+  { name: span, network }: DesiredSpan,
+  container: Container,
+  host: HostIndex
+): Pick<Receiver, 'target' | 'absence'> {
+  const none = (absence: Absence) => ({ target: null, absence })
+  if (!container.running) return none('stopped')
+  if (container.paused) return none('paused')
   const endpoint = container.endpoints.find((one) => one.network === network?.name)
   const link = endpoint && host.vethTo(endpoint)
-  return link?.master === span && link.carrier ? link : undefined
+  if (link?.master !== span) return none('disconnected')
+  return link.carrier ? { target: link.name, absence: null } : none('no_carrier')
 }
 
 /** The outputs of a span that can be had. */
@@ -124,9 +132,20 @@ function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, hos
     const found = outputs.find(({ item }) => item === id)
     const link = found?.isPort ? host.linkOf(found.device) : undefined
     // A tunnel has a carrier as soon as this plan has made it.
-    const target = found === undefined || link?.carrier === false ? null : found.device
+    const absence = found === undefined ? 'missing' : link?.carrier === false ? 'no_carrier' : null
+    const target = absence === null ? (found?.device ?? null) : null
     const kind = found?.isPort === false ? 'tunnel' : 'output'
-    return { kind, name: found?.device ?? id, target, place: id, filter, balance, item: id, origin } satisfies Receiver
+    return {
+      kind,
+      name: found?.device ?? id,
+      target,
+      absence,
+      place: id,
+      filter,
+      balance,
+      item: id,
+      origin
+    } satisfies Receiver
   })
 }
 
@@ -135,12 +154,11 @@ interface Taking {
   readonly receiver: Receiver
   readonly filter: FilterSpec | null
   readonly share: Share | null
-  /** How many share the flows. */
-  readonly among: number
+  readonly shared: Part['balance']
 }
 
 /** Shares the flows among the members of a balance that can take frames now. What belongs to no flow goes to the first of these. */
-function shareAmong(members: readonly Receiver[], { hash, filter }: BalanceSpec): Taking[] {
+function shareAmong(members: readonly Receiver[], { id, hash, filter }: BalanceSpec): Taking[] {
   // A container that is recreated is there twice for a moment.
   const places = [...groupsOf(members, ({ item, place }) => `${item} ${place}`).values()].map(
     ([first, ...more]) => [first, ...more].find(({ target }) => target !== null) ?? first
@@ -151,13 +169,13 @@ function shareAmong(members: readonly Receiver[], { hash, filter }: BalanceSpec)
     receiver,
     filter,
     share: { hash, buckets: buckets[index] ?? new Set(), rest: receiver === first },
-    among: places.length
+    shared: { id, members: places.length }
   }))
 }
 
 function resolvePart(
   span: DesiredSpan,
-  { receiver, filter, share, among }: Taking,
+  { receiver, filter, share, shared }: Taking,
   { filters, patient }: Context,
   isKept: boolean
 ) {
@@ -165,7 +183,8 @@ function resolvePart(
   const found = resolveFilter({ filter }, filters)
   const program = 'program' in found && !isKept ? found.program : null
   const expression = filter?.expression ?? null
-  const part = filter === null && share === null ? null : { expression, program, share: isKept ? null : share, among }
+  const isWhole = filter === null && share === null
+  const part = isWhole ? null : { expression, program, share: isKept ? null : share, balance: shared }
   const feed: DesiredFeed = { ...id, part }
   const longest = Math.max(...span.mirrors.map((point) => Number.parseInt(programOf({ point, feed }) ?? '0', 10)), 0)
   const tooLong =

@@ -83,9 +83,9 @@ describe('readSample', () => {
   const filter = '4,40 0 0 12,21 0 1 2048,6 0 0 262144,6 0 0 0'
 
   test.each([
-    ['flow', sampleFlows],
-    ['frame', sampleFrames]
-  ] as const)('gives back what was written, also behind a filter and before a share: of each %s', (unit, write) => {
+    ['flows', sampleFlows],
+    ['frames', sampleFrames]
+  ] as const)('gives back what was written, also behind a filter and before a share: of %s', (kind, write) => {
     fc.assert(
       fc.property(anyRatio, fc.constantFrom(...hashes), (ratio, hash) => {
         const share = { hash, buckets: new Set([3, 200]), rest: true }
@@ -95,7 +95,7 @@ describe('readSample', () => {
           joinPrograms([write(ratio), writeShare(share)]),
           joinPrograms([filter, write(ratio), writeShare(share)])
         ]
-        expect(programs.map(readSample)).toEqual(programs.map(() => ({ unit, ...ratio })))
+        expect(programs.map(readSample)).toEqual(programs.map(() => ({ kind, ...ratio })))
         expect(programs.map(readShare)).toEqual([null, null, share, share])
       }),
       { numRuns: 30 }
