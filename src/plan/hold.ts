@@ -80,16 +80,20 @@ export function holdCopied<Change extends Row>(changes: readonly Change[], { des
   const parts = changes.map((change) => {
     const joined = findJoined(change, desired)
     const copying = joined === null ? [] : findCopying(joined.output, host)
-    if (joined === null || copying.length === 0) return { changes: [change], waits: [] }
+    if (joined === null || copying.length === 0) return { changes: [change], waits: [], held: [] }
+    const held = [joined.output.device]
     const staying = copying.find((filter) => !going.has(filterId(filter)))
-    if (staying === undefined) return { changes: [{ ...change, stages: [] }], waits: [] }
+    if (staying === undefined) return { changes: [{ ...change, stages: [] }], waits: [], held }
     const { span, output } = joined
-    return {
-      changes: [],
-      waits: [waitForOutput(span.name, output.name, { id: output.item, ...output }, explainCopying(staying))]
-    }
+    const wait = waitForOutput(span.name, output.name, { id: output.item, ...output }, explainCopying(staying))
+    return { changes: [], waits: [wait], held }
   })
-  return { changes: parts.flatMap((part) => part.changes), waits: parts.flatMap((part) => part.waits) }
+  const held = new Set(parts.flatMap((part) => part.held))
+  const isFeeding = ({ after }: Change) => after !== null && isMirror(after) && held.has(after.target)
+  return {
+    changes: parts.flatMap((part) => part.changes.filter((change) => !isFeeding(change))),
+    waits: parts.flatMap((part) => part.waits)
+  }
 }
 
 /** The output that a change puts on the bridge of its span; null: the change does not do that. */

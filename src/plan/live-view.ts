@@ -2,6 +2,7 @@ import { nowhere } from '../errors.ts'
 import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { hookKey } from '../host/snapshot.ts'
+import { everyFrame } from '../host/tc-conventions.ts'
 import {
   type CopyPoint,
   type DesiredFeed,
@@ -99,8 +100,10 @@ function findFeeds(live: readonly Mirror[], span: string): DesiredFeed[] {
   const fed = live.flatMap(({ spans, feed, target, program }) => {
     if (feed === null || !spans.includes(span)) return []
     const share = readShare(program)
-    const part = share && { expression: null, program: null, share }
-    return [{ ...feed, target, part, item: feed.name, origin: nowhere }]
+    // A tunnel may get all that the filters of the sources let through.
+    const isWhole = share === null && (feed.kind === 'tunnel' || program === everyFrame)
+    const part = isWhole ? null : { expression: null, program: null, share, balance: null }
+    return [{ ...feed, target, absence: null, part, item: feed.name, origin: nowhere }]
   })
   return [...new Map(fed.map((one) => [mirrorName(span, one), one])).values()]
 }

@@ -164,7 +164,8 @@ const dependants: Readonly<Partial<Record<KindName, (part: PlannedChange, whole:
   network: (part, whole) => part.span === whole.span && (part.kind === 'sensor' || part.kind === 'note'),
   qdisc: (part, whole) => part.device === whole.device && part.kind === 'mirror',
   // Without it, what has its name is somebody's.
-  tunnel: (part, whole) => part.device === whole.device || fedDevice(part) === whole.device
+  tunnel: (part, whole) => part.device === whole.device || fedDevice(part) === whole.device,
+  output: (part, whole) => fedDevice(part) === whole.device
 }
 
 /** The name of the link that a mirror feeds beside the span's bridge; null: a change is of no such mirror. */

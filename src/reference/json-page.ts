@@ -2,6 +2,7 @@ import type { doctorDocument } from '../doctor/output.ts'
 import type { PlanDocument } from '../plan/output/plan-json.ts'
 import { causes } from '../status/counters/causes.ts'
 import type { statusDocument } from '../status/output/status-json.ts'
+import { absences } from '../status/parts.ts'
 import { allSensorCauses, sensorGrace } from '../status/sensor-health.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { WatchEvent } from '../watch/events/event.ts'
@@ -74,6 +75,11 @@ const span: Describes<SpanDocument> = {
   seconds: 'the time between the two samples of the counters',
   hops: 'the places on the way of its frames, in order; each port is followed by its sensor',
   sensors: 'how each sensor is, with the keys below',
+  parts: `the sensors and outputs that get a part of the frames: \`kind\` (\`sensor\` or \`output\`), \`name\`, \`filter\` and \`share\` as of a place, and \`absence\`, why it takes none now: ${Object.keys(
+    absences
+  )
+    .map((one) => `\`${one}\``)
+    .join(', ')}; null: it takes them. A name that is in no place has no port now`,
   unhealthy: '[diagnostics](#diagnostics): all that is wrong with the span'
 }
 
@@ -97,7 +103,10 @@ const hop: Describes<SpanDocument['hops'][number]> = {
   losses: 'by cause: `cause`, `frames` (null: the number is unknown), `counted_by` and `message`',
   source: 'mirror: what is copied: the name of an interface, or of a container with its Docker network',
   direction: 'mirror: as in the file',
-  filter: 'mirror: as in the file; null: every frame is copied',
+  filter:
+    'mirror: as in the file; null: every frame is copied. port, sensor and output: of what the sources copy, what it gets; null: all of it',
+  share:
+    'port, sensor and output: of a member of a balance, how many `buckets` of all flows (`of`: 256) it gets, by which `hash`, and whether it gets the `rest`, which is not IP; null: of any other, and where that is not known',
   limit: 'mirror: the most that it copies, in bits per second; null: no limit',
   over_limit_frames:
     'mirror: frames between the samples that were over its limit, and were not copied: they are not lost; null: it has no limit',

@@ -81,14 +81,25 @@ export interface Part {
   readonly expression: string | null
   /** The program of the filter; null: not known. A live mirror stays as it is. */
   readonly program: Program | null
-  /** null: all flows. */
+  /** null: all flows; or it is not known. */
   readonly share: Share | null
+  /** With whom it shares the flows; null: with nobody, or that is not known. */
+  readonly balance: {
+    readonly id: ItemId
+    /** How many share them, whether they can take frames now or not. */
+    readonly members: number
+  } | null
 }
+
+/** Why a receiver takes no frames now. */
+export type Absence = 'missing' | 'stopped' | 'paused' | 'disconnected' | 'no_carrier' | 'unread'
 
 /** A receiver that gets nothing of what the bridge hands to its ports, but what mirrors at the sources hand to it. */
 export interface DesiredFeed extends FeedId {
-  /** The name of the link that gets the frames; null: it is not there now. */
+  /** The name of the link that gets the frames; null: it takes none now. */
   readonly target: string | null
+  /** Why it takes none; null: it takes some, or its program is too long. */
+  readonly absence: Absence | null
   /** null: it gets all that the sources' filters let through. */
   readonly part: Part | null
   readonly item: ItemId

@@ -95,7 +95,12 @@ export function joinSteps(
   const quiet = new Set([...changed(before)].filter((key) => !(key in freshPort) && key !== 'up'))
   const fresh = { ...before, ...freshPort, mtu: after.mtu, ipv6: after.ipv6 }
   return [
-    ...updateSteps(before, after, new Set(['seal', ...quiet])),
+    // Only what is on a bridge has a state there.
+    ...updateSteps(
+      before,
+      { ...after, forwarding: true },
+      new Set(['seal', ...quiet].filter((key) => key !== 'forwarding'))
+    ),
     ...(after.attached ? [joining] : []),
     // Whatever it was before: nobody sees an interface that is down.
     ...updateSteps(fresh, after, changed(fresh).add('up'))

@@ -43,14 +43,16 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
   })
   const owners = [...new Set([desired.scope.name ?? desired.owner, ...bridges.map(({ mark }) => mark.owner)])]
   const usesOf = groupBy(
-    desired.spans.flatMap((span) => mirrorsOf(span).map((one): Use => ({ ...one, span: span.name }))),
+    // Whoever takes frames now, a span uses the interfaces of its sources.
+    desired.spans.flatMap((span) =>
+      mirrorsOf({ ...span, feedsBridge: true }).map((one): Use => ({ ...one, span: span.name }))
+    ),
     ({ point }) => point.device.name
   )
   const findName = nameFinder(desired.known, owners)
   const mirrors = new Map(
     host.filters.flatMap((filter) => {
-      const likely = usesOf(filter.device).map(({ span, feed }) => mirrorName(span, feed))
-      return readMirror(desired, host, findName, filter, likely)
+      return readMirror(desired, host, findName, filter, usesOf(filter.device))
     })
   )
   const entriesOf = groupBy(
@@ -98,7 +100,7 @@ function readMirror(
   host: HostIndex,
   findName: NameFinder,
   filter: Filter,
-  likely: readonly string[]
+  likely: readonly Use[]
 ): (readonly [Filter, MirrorMark])[] {
   const { mirror, handle, pref, chain } = filter
   if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
@@ -106,17 +108,36 @@ function readMirror(
   const read = readFeed(host, mirror.target)
   const spans = read === null || read.span === null ? known : [read.span]
   const feeding = read === null ? [mirror.target] : spans.map((span) => mirrorName(span, read.feed))
-  const named = findName(filter, [...feeding, ...likely])
+  const named = findName(filter, [
+    ...feeding,
+    ...likely.map(({ span, feed }) => mirrorName(span, feed)),
+    ...findLeft(host, mirror.target, likely)
+  ])
   // A mirror of any owner whose cookie was lost is recognised by its handle.
   const cookie =
     readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), source: nothing })
   if (cookie === null) return []
   const name = named === undefined ? null : readMirrorName(named.span)
-  const span = name?.span ?? read?.span ?? known.find((candidate) => candidate === mirror.target) ?? null
+  const lost = named === undefined && read === null ? findUser(mirror.target, likely) : null
+  const span = name?.span ?? read?.span ?? known.find((candidate) => candidate === mirror.target) ?? lost
   const owned = scope.name === null || cookie.owner === hashOf(scope.name)
   const inScope = owned && matchesSpan(scope.spans, span)
+  const feed = read?.feed ?? name?.feed ?? (lost === null ? null : ({ kind: 'sensor', name: '' } as const))
   const mark = { ...cookie.source, ...readRingClass(filter.classId) }
-  return [[filter, { mark, span, inScope, feed: read?.feed ?? name?.feed ?? null, owner: cookie.owner }]]
+  return [[filter, { mark, span, inScope, feed, owner: cookie.owner }]]
+}
+
+/** The names of mirrors to ports that are gone, of containers that get no part any more. */
+function findLeft(host: HostIndex, target: string, uses: readonly Use[]): string[] {
+  if (target !== '*') return []
+  const spans = new Set(uses.map(({ span }) => span))
+  return [...spans].flatMap((span) => host.containers.map(({ name }) => mirrorName(span, { kind: 'sensor', name })))
+}
+
+/** The span that a mirror to an interface that is gone was of: the only one that copies from there. null: there are several, or none. */
+function findUser(target: string, uses: readonly Use[]): string | null {
+  const [span, ...others] = new Set(uses.map((use) => use.span))
+  return target === '*' && span !== undefined && others.length === 0 ? span : null
 }
 
 type NameFinder = ReturnType<typeof nameFinder>

@@ -47,6 +47,8 @@ export interface Sensor extends Resource {
   readonly bridged: boolean
   /** The port will be sealed as soon as Docker has named it. */
   readonly sealed: boolean
+  /** What it gets of the span's frames, in words; null: all, or it is not known. */
+  readonly gets: string | null
 }
 
 /** Of several spans, the first disconnects a container from "none", and the last connects it again. */

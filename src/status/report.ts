@@ -16,6 +16,7 @@ import { makeFlowReport } from './counters/flow-report.ts'
 import { framePathOf, framePathsOf } from './counters/frame-path.ts'
 import { readSources } from './counters/idleness.ts'
 import { judgeHost, judgeSpan, type SpanState } from './health.ts'
+import { type ReceiverPart, readParts, warnOfUneven } from './parts.ts'
 import { judgeSensors, type SensorHealth } from './sensor-health.ts'
 import type { SilentWatch, WatchState } from './watch-state.ts'
 
@@ -25,6 +26,8 @@ export interface SpanReport extends SpanState {
   readonly description: string | null
   /** ISO 8601; null: the span is not paused. */
   readonly pausedUntil: string | null
+  /** The receivers that get a part of its frames. */
+  readonly parts: readonly ReceiverPart[]
   /** All that is wrong with it; nothing: it is healthy. */
   readonly unhealthy: readonly Diagnostic[]
 }
@@ -129,7 +132,8 @@ export function makeReport(input: ReportInput): Report {
     const judged = window === null ? state : kept
     const inTheWay = fileErrors.filter(({ subject }) => subject?.span === name)
     const unhealthy = [...inTheWay, ...judgeSpan(span, judged, { warnings, degraded, isRoot }, () => advise(name))]
-    return { name, description, ...state, pausedUntil: lastPause(name, pauses)?.until ?? null, unhealthy }
+    const parts = readParts(span, state.flowReport)
+    return { name, description, ...state, pausedUntil: lastPause(name, pauses)?.until ?? null, parts, unhealthy }
   })
   const known = new Set(spans.map(({ name }) => name))
   const others = changes.filter(({ span }) => span === null || !known.has(span))
@@ -148,7 +152,10 @@ export function makeReport(input: ReportInput): Report {
     spans,
     changes: others,
     unhealthy,
-    warnings: otherFiles === null || otherFiles.isLost ? [] : [otherFiles.diagnostic],
+    warnings: [
+      ...(otherFiles === null || otherFiles.isLost ? [] : [otherFiles.diagnostic]),
+      ...spans.flatMap(({ name, parts }) => warnOfUneven(name, parts))
+    ],
     unread: findUnread(view, spans, later, isRoot)
   }
 }

@@ -14,7 +14,13 @@ let members: readonly Docker.Container[]
 const { onHost } = runnersOf(() => lab)
 
 beforeAll(async () => {
-  lab = await createLab({ cables: [{ card: 'ens192', mtu: 1500 }], docker: true })
+  lab = await createLab({
+    cables: [
+      { card: 'ens192', mtu: 1500 },
+      { card: 'ens224', mtu: 1500 }
+    ],
+    docker: true
+  })
   zeek = await lab.startListener('zeek')
   members = await Promise.all([1, 2, 3, 4].map((number) => lab.startListener(`suri-${number}`)))
 })
@@ -96,6 +102,35 @@ test('one that gets all, and one that gets a part by a filter of its own', async
   expect(all).toHaveLength(flows.length + others.length)
   // At a hook of tc, a tag is no part of the frame's bytes.
   expect(part).toEqual(flows.map((frame) => frame.toString('hex')))
+})
+
+test('an output with a filter of its own, and one that shares with a sensor', async () => {
+  const writeOutput = (sensors: string, outputs: string) =>
+    writeSpans(
+      lab,
+      `spans: {span0: {sources: [{interface: ens192}], network: span, sensors: [${sensors}], outputs: [${outputs}]}}`
+    )
+  const flows = makeFlows(10)
+  const hearAtSwitch = async (count: number) => {
+    const capture = await lab.captureLink('sw1', { direction: 'in' }, 'switch')
+    await lab.send([...flows, ...others])
+    return (await capture.stop({ count })).frames.map((frame) => frame.toString('hex'))
+  }
+  await writeOutput('zeek', '{interface: ens224, filter: udp port 53 and ip6}')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  const six = flows.filter((frame) => frame.readUInt16BE(12) === 0x86dd).map((frame) => frame.toString('hex'))
+  expect(await hearAtSwitch(six.length)).toEqual(six)
+  await writeOutput('{balance: [suri-1, {interface: ens224}]}', '')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  const inside = await lab.captureBeside(members[0] ?? zeek, (await findTap(lab, members[0] ?? zeek)).name, {
+    direction: 'in'
+  })
+  const left = await hearAtSwitch(1)
+  await until('all are heard', async () => inside.frames.length + left.length >= flows.length + others.length)
+  const kept = (await inside.stop()).frames.map((frame) => frame.toString('hex'))
+  expect([...kept, ...left].sort()).toEqual([...flows, ...others].map((frame) => frame.toString('hex')).sort())
 })
 
 test('under a watch, the flows of one that ends, is paused or restarts go to the others, and come back', async () => {

@@ -284,6 +284,8 @@ test('as a program reads it', () => {
   ])
   expect(span?.hops.at(-2)).toEqual({
     kind: 'port',
+    filter: null,
+    share: null,
     device: 'veth83191ae',
     frames: 997,
     bytes: 99_700,

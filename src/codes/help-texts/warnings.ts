@@ -128,6 +128,10 @@ export const warnings = {
     'The nftables of this kernel cannot tell the bridge of a port, so ports are closed only once spanplan sees them.',
     'Use a kernel with NFT_BRIDGE_META, such as Debian’s; keep a watch running until then.'
   ],
+  SHARE_UNEVEN: [
+    'A member of a balance got more than 1.5 times its share of the frames. Each flow goes to one member: by addresses, all that two hosts say to each other is one flow; by ports, each conversation. Few hosts are spread unevenly, too.',
+    'The hint shows who talks. "hash: ports" divides what two hosts say to each other. A filter of the balance can leave out what nobody needs, such as backups.'
+  ],
   CONTAINER_UNREAD: [
     'spanplan does not understand what Docker says of a container. That container is left as it is.',
     'Restart the container. If that does not help, report it as a bug.'

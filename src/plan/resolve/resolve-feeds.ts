@@ -2,8 +2,8 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { composeLabel } from '../../host/docker/docker-names.ts'
 import { groupBy, groupsOf, type HostIndex } from '../../host/host-index.ts'
 import { longestLimited, longestProgram } from '../../host/parsers/pcap.ts'
-import type { Container, Link } from '../../host/snapshot.ts'
-import type { DesiredFeed, DesiredSpan } from '../../resources/desired-state.ts'
+import type { Container } from '../../host/snapshot.ts'
+import type { Absence, DesiredFeed, DesiredSpan, Part } from '../../resources/desired-state.ts'
 import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
 import { programOf } from '../../resources/feeds/feeds.ts'
 import { type Wait, waitFor } from '../../resources/kind.ts'
@@ -18,7 +18,7 @@ import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { resolveFilter, tooLarge } from './resolve-filter.ts'
 
 /** What may be fed by mirrors of its own. */
-interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'item' | 'origin'> {
+interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'absence' | 'item' | 'origin'> {
   /** The place that it has in a balance: those that are in one place at a time take turns. */
   readonly place: string
   readonly filter: FilterSpec | null
@@ -49,15 +49,17 @@ export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly Span
  * what is copied to it is lost, as the kernel then says in its log.
  */
 function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
+  const { sensors, outputs } = spec
   const isWhole = ({ filter, balance }: Pick<SensorSpec, 'filter' | 'balance'>) => filter === null && balance === null
-  if (feeds.length === 0 || spec.sensors.some(isWhole)) return true
-  if (network !== null && spec.sensors.length === 0) return true
+  if (sensors.length + outputs.length === 0 || sensors.some(isWhole)) return true
+  if (network !== null && sensors.length === 0) return true
   const isFed = (kind: DesiredFeed['kind'], id: string | undefined) =>
     feeds.some((feed) => feed.kind === kind && feed.name === id)
-  if (spec.outputs.some((output) => isWhole(output) && !isTunnelOutput(output))) return true
+  if (outputs.some((output) => isWhole(output) && !isTunnelOutput(output))) return true
   // Somebody has connected a container, or put an interface on the bridge; or a capture runs.
   const ports = host.portsOf(name).filter((link) => !isOwnTunnel(host, link) && !isFed('output', link.name))
   const isCopied = host.filtersOf(name).some(({ copies }) => copies.length > 0)
+  // Without Docker, it is not known who listens: all stays as it is.
   if (host.docker.state !== 'read') return isCopied || host.filtersInto(name).length > 0
   return isCopied || ports.some((link) => !isFed('sensor', host.attachmentOf(link)?.container.name))
 }
@@ -69,9 +71,13 @@ function resolveParts(span: DesiredSpan, spec: SpanSpec, context: Context) {
   const membersOf = groupBy(receivers, ({ balance }) => balance?.id)
   const alone = receivers
     .filter(({ kind, filter, balance }) => balance === null && (kind === 'tunnel' || filter !== null))
-    .map((receiver) => ({ receiver, filter: receiver.filter, share: null }))
+    .map((receiver) => ({ receiver, filter: receiver.filter, share: null, shared: null }))
   const sharing = spec.balances.flatMap((balance) => shareAmong(membersOf(balance.id), balance))
-  return [...alone, ...sharing].map((one) => resolvePart(span, one, context))
+  // Nobody knows which of the others can take frames: outputs keep what they have.
+  const isUnread = context.host.docker.state !== 'read'
+  const isKept = ({ balance }: Receiver) =>
+    isUnread && balance !== null && spec.sensors.some((sensor) => sensor.balance?.id === balance.id)
+  return [...alone, ...sharing].map((one) => resolvePart(span, one, context, isKept(one.receiver)))
 }
 
 /** The containers that the sensors of a span match, whether they run or not: where several match one, the first counts. */
@@ -82,13 +88,14 @@ function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex):
     for (const { name } of matching) seen.add(name)
     const { filter, balance, id: item, origin } = sensor
     const found = matching.map((container): Receiver => {
-      const target = findPort(span, container, host)?.name ?? null
+      const found = findPort(span, container, host)
       const place = placeOf(sensor, container)
-      return { kind: 'sensor', name: container.name, target, place, filter, balance, item, origin }
+      return { kind: 'sensor', name: container.name, ...found, place, filter, balance, item, origin }
     })
     if (found.length > 0 || !('container' in sensor)) return found.sort(byPlace)
     const { container: name } = sensor
-    return [{ kind: 'sensor', name, target: null, place: name, filter, balance, item, origin }]
+    const absence = host.docker.state === 'read' ? 'missing' : 'unread'
+    return [{ kind: 'sensor', name, target: null, absence, place: name, filter, balance, item, origin }]
   })
 }
 
@@ -105,11 +112,18 @@ function byPlace(one: Receiver, other: Receiver): number {
 }
 
 /** The port of a container that takes frames now. One that is paused takes none, and one whose interface is down. */
-function findPort({ name: span, network }: DesiredSpan, container: Container, host: HostIndex): Link | undefined {
-  if (!container.running || container.paused) return undefined
+function findPort(
+  { name: span, network }: DesiredSpan,
+  container: Container,
+  host: HostIndex
+): Pick<Receiver, 'target' | 'absence'> {
+  const none = (absence: Absence) => ({ target: null, absence })
+  if (!container.running) return none('stopped')
+  if (container.paused) return none('paused')
   const endpoint = container.endpoints.find((one) => one.network === network?.name)
   const link = endpoint && host.vethTo(endpoint)
-  return link?.master === span && link.carrier ? link : undefined
+  if (link?.master !== span) return none('disconnected')
+  return link.carrier ? { target: link.name, absence: null } : none('no_carrier')
 }
 
 /** The outputs of a span that can be had. */
@@ -118,9 +132,20 @@ function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, hos
     const found = outputs.find(({ item }) => item === id)
     const link = found?.isPort ? host.linkOf(found.device) : undefined
     // A tunnel has a carrier as soon as this plan has made it.
-    const target = found === undefined || link?.carrier === false ? null : found.device
+    const absence = found === undefined ? 'missing' : link?.carrier === false ? 'no_carrier' : null
+    const target = absence === null ? (found?.device ?? null) : null
     const kind = found?.isPort === false ? 'tunnel' : 'output'
-    return { kind, name: found?.device ?? id, target, place: id, filter, balance, item: id, origin } satisfies Receiver
+    return {
+      kind,
+      name: found?.device ?? id,
+      target,
+      absence,
+      place: id,
+      filter,
+      balance,
+      item: id,
+      origin
+    } satisfies Receiver
   })
 }
 
@@ -129,10 +154,11 @@ interface Taking {
   readonly receiver: Receiver
   readonly filter: FilterSpec | null
   readonly share: Share | null
+  readonly shared: Part['balance']
 }
 
 /** Shares the flows among the members of a balance that can take frames now. What belongs to no flow goes to the first of these. */
-function shareAmong(members: readonly Receiver[], { hash, filter }: BalanceSpec): Taking[] {
+function shareAmong(members: readonly Receiver[], { id, hash, filter }: BalanceSpec): Taking[] {
   // A container that is recreated is there twice for a moment.
   const places = [...groupsOf(members, ({ item, place }) => `${item} ${place}`).values()].map(
     ([first, ...more]) => [first, ...more].find(({ target }) => target !== null) ?? first
@@ -142,15 +168,23 @@ function shareAmong(members: readonly Receiver[], { hash, filter }: BalanceSpec)
   return places.map((receiver, index) => ({
     receiver,
     filter,
-    share: { hash, buckets: buckets[index] ?? new Set(), rest: receiver === first }
+    share: { hash, buckets: buckets[index] ?? new Set(), rest: receiver === first },
+    shared: { id, members: places.length }
   }))
 }
 
-function resolvePart(span: DesiredSpan, { receiver, filter, share }: Taking, { filters, patient }: Context) {
+function resolvePart(
+  span: DesiredSpan,
+  { receiver, filter, share, shared }: Taking,
+  { filters, patient }: Context,
+  isKept: boolean
+) {
   const { place: _, filter: __, balance: ___, ...id } = receiver
   const found = resolveFilter({ filter, limit: null }, filters)
-  const program = 'program' in found ? found.program : null
-  const part = filter === null && share === null ? null : { expression: filter?.expression ?? null, program, share }
+  const program = 'program' in found && !isKept ? found.program : null
+  const expression = filter?.expression ?? null
+  const isWhole = filter === null && share === null
+  const part = isWhole ? null : { expression, program, share: isKept ? null : share, balance: shared }
   const feed: DesiredFeed = { ...id, part }
   const mostSteps = span.mirrors.some(({ limit }) => limit !== null) ? longestLimited : longestProgram
   const longest = Math.max(...span.mirrors.map((point) => Number.parseInt(programOf({ point, feed }) ?? '0', 10)), 0)

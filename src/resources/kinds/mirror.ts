@@ -20,7 +20,14 @@ import { ownMark, readCookie, readRingClass, writeCookie, writeRingClass } from 
 import { explainLost } from '../outputs/host-output-kind.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
 import { readSample } from '../programs/sample-program.ts'
-import { bucketCount, readShare, replaceShare, type Share, writeShare } from '../programs/share-program.ts'
+import {
+  type Buckets,
+  bucketCount,
+  readShare,
+  replaceShare,
+  type Share,
+  writeShare
+} from '../programs/share-program.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
 import { handleOf, livePoint, writeMirrorTitle } from '../sources/host-source-kind.ts'
@@ -91,7 +98,11 @@ export const mirror: Kind<Mirror> = {
     },
     foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
-  desire: (state) => state.desired.spans.flatMap((span) => desireMirrors(state, span)),
+  desire: (state, live) => {
+    const wanted = state.desired.spans.flatMap((span) => desireMirrors(state, span))
+    const ids = new Set(wanted.map(({ id }) => id))
+    return [...wanted, ...live.filter((one) => !ids.has(one.id) && isOfUnread(state, one))]
+  },
   observe: (state) => [
     ...[...state.marks.mirrors].flatMap(([filter, { span, inScope }]): Mirror | [] => {
       if (!inScope) return []
@@ -104,10 +115,8 @@ export const mirror: Kind<Mirror> = {
   ],
   rollbackTarget: rollbackMirrors,
   finalize: (changes) => widenFirst(removeBesideMoved(changes.map(explainRecompiled))),
-  // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's. And Docker alone tells
-  // which port is whose.
-  evidence: ({ owner, spans: [span], feed }, side, { desired, host }) => {
-    if (feed?.kind === 'sensor') return ['docker']
+  // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
+  evidence: ({ owner, spans: [span] }, side, { desired, host }) => {
     const bridge = span === undefined ? undefined : host.linkOf(span)
     const isUnknown = bridge?.kind === 'bridge' && markOf(host, bridge) === null && !ownsBridge(desired, host, bridge)
     return side === 'live' && owner === 'ours' && isUnknown ? ['docker'] : []
@@ -121,7 +130,7 @@ export const mirror: Kind<Mirror> = {
   address: ({ point, spans, handle, feed }) => [
     ...point.source,
     writeDirection(point.direction),
-    ...(spans.length === 0 ? [handle.toString(16)] : feed === null ? [] : [feed.kind, feed.name])
+    ...(spans.length === 0 || feed?.name === '' ? [handle.toString(16)] : feed === null ? [] : [feed.kind, feed.name])
   ],
   device: ({ point }) => point.device.name,
   hangsOn: {
@@ -226,6 +235,18 @@ function writeLimit(limit: Mirror['limit']): string {
   return limit === null ? 'none' : writeRate(limit)
 }
 
+/**
+ * Whether a live mirror leads to a port of which only the description of a container tells whose it is, and that was not read: what the
+ * sensor gets stays as it is. Of a source that the file has no more, nobody gets anything.
+ */
+function isOfUnread({ desired, host }: ObservedState, { point, feed, target, spans: [name] }: Mirror): boolean {
+  const isUnread = host.docker.state !== 'read' || host.unreadContainers.length > 0
+  const span = isUnread && feed?.kind === 'sensor' && feed.name === '' ? desired.spanOf(name ?? '') : undefined
+  if (span === undefined) return false
+  const { device, tcHook } = point
+  return target !== '*' && span.mirrors.some((one) => one.device.name === device.name && one.tcHook === tcHook)
+}
+
 const idOfFeed = (feed: FeedId | null): FeedId | null => feed && { kind: feed.kind, name: feed.name }
 
 const receivers: Readonly<Record<FeedId['kind'], string>> = {
@@ -234,8 +255,9 @@ const receivers: Readonly<Record<FeedId['kind'], string>> = {
   output: 'an interface'
 }
 
-function nameTarget({ target, feed }: Mirror): string {
+function nameTarget({ target, feed, spans }: Mirror): string {
   if (target !== '*') return target
+  if (spans.length === 0 || feed?.name === '') return 'an interface that is gone'
   return `${feed === null ? 'a bridge' : receivers[feed.kind]} that is gone`
 }
 
@@ -299,10 +321,12 @@ function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>
   const losing = changes.flatMap((change) => {
     if (change.action !== 'update') return []
     const [was, is] = [readShare(change.before.program), readShare(change.after.program)]
-    if (was === null || is === null) return []
-    const both = { ...is, buckets: new Set([...was.buckets, ...is.buckets]), rest: was.rest || is.rest }
+    if (is === null) return []
+    // By another hash, any flow may be in any bucket. What had no share before gets all.
+    const both = was?.hash === is.hash ? joinShares(was, is) : { ...is, buckets: allBuckets, rest: true }
+    if (was === null) return [{ change, widening: [] }]
     if (both.buckets.size === is.buckets.size && both.rest === is.rest) return []
-    const isGaining = both.buckets.size > was.buckets.size || both.rest !== was.rest
+    const isGaining = was.hash !== is.hash || both.buckets.size > was.buckets.size || both.rest !== was.rest
     const wide = { ...change.after, program: replaceShare(change.after.program, both) }
     return [{ change, widening: isGaining ? makeSteps(wide, 'widen') : [] }]
   })
@@ -312,6 +336,12 @@ function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>
   const widening = losing.flatMap((one) => one.widening)
   const widened = { ...first.change, before: { ...first.change.before, widening } }
   return [...others, widened, ...losing.slice(1).map(({ change }) => change)]
+}
+
+const allBuckets: Buckets = new Set(Array.from({ length: bucketCount }, (_, bucket) => bucket))
+
+function joinShares(one: Share, other: Share): Share {
+  return { ...other, buckets: new Set([...one.buckets, ...other.buckets]), rest: one.rest || other.rest }
 }
 
 /** Another version of libpcap compiles an expression to the same tests in another order: nobody has changed that mirror. */
@@ -379,7 +409,7 @@ function deletion({ point: { device, tcHook }, handle }: Mirror): Argv {
 
 function nameMirror(mirror: Mirror): string {
   const { point, spans, feed } = mirror
-  return writeMirrorTitle(point, feed?.name ?? spans[0] ?? nameTarget(mirror))
+  return writeMirrorTitle(point, (feed === null ? spans[0] : feed.name) || nameTarget(mirror))
 }
 
 /** The id of the mirror that a filter is. */

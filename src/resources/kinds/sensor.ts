@@ -3,6 +3,7 @@ import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Container, DockerNetwork, Link } from '../../host/snapshot.ts'
 import type { DesiredState } from '../desired-state.ts'
+import { writePart } from '../feeds/part-words.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { isInScope, leftNotes } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
@@ -38,9 +39,10 @@ export const sensor: Kind<Sensor> = {
   },
   remove: disconnectSteps,
   title: ({ endpoint: { container, network } }) => `${container} → ${network}`,
-  summary: ({ sealed, endpoint: { options }, interfaceName }) =>
+  summary: ({ sealed, gets, endpoint: { options }, interfaceName }) =>
     [
       sealed ? 'sealed' : 'not sealed',
+      ...(gets === null ? [] : [`gets ${gets}`]),
       ...(interfaceName === null ? [] : [`interface ${interfaceName}`]),
       ...(options[label.name] === undefined ? ['not connected by spanplan'] : [])
     ].join(', '),
@@ -82,7 +84,9 @@ function desireListed(desired: DesiredState, host: HostIndex, live: ReadonlyMap<
         ...(others?.options ?? { [label.name]: desired.owner }),
         ...(interfaceName === null ? keepName(container, network.name) : { [interfaceOption.key]: interfaceName })
       }
-      const own = { ...fresh, sealed: span.sealed, owner: 'ours', item, origin } as const
+      const part = span.feeds.find(({ kind, name }) => kind === 'sensor' && name === container.name)?.part ?? null
+      const gets = part && writePart(part)
+      const own = { ...fresh, sealed: span.sealed, gets, owner: 'ours', item, origin } as const
       return withOptions({ ...own, endpoint: { ...fresh.endpoint, ...theirs } }, options)
     })
   })
@@ -201,6 +205,7 @@ function build(container: Container, network: string, span: string, noteOwner: s
     current: true,
     present: true,
     port: null,
-    bridged: true
+    bridged: true,
+    gets: null
   } satisfies Omit<Sensor, 'owner' | 'interfaceName' | 'sealed'>
 }

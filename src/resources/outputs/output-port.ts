@@ -2,6 +2,7 @@ import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { DesiredOutput, DesiredSpan, DesiredState } from '../desired-state.ts'
+import { writePart } from '../feeds/part-words.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
 import { isOutputOf, outputHandle, type PortOrigin } from '../marks.ts'
@@ -35,6 +36,8 @@ export interface Output extends Resource, LivePort {
   readonly name: string
   /** The bridge that it is a port of, or another link that it belongs to; null: none. */
   readonly master: string | null
+  /** What it gets of the span's frames, in words. */
+  readonly gets: string
 }
 
 /** Whether a resource is an output. */
@@ -68,10 +71,10 @@ export const output: Kind<Output> = {
   remove: (before) => [
     ...(before.attached ? [leave(before)] : []),
     // The link of a tunnel needs nothing back.
-    ...(before.isMade ? [] : giveBackSteps(before))
+    ...(before.isMade ? [] : giveBackSteps({ ...before, attached: false }))
   ],
   title: ({ name, spans: [span] }) => (span === undefined ? name : writeOutputTitle(name, span)),
-  summary: ({ mtu }) => `every frame, mtu ${mtu}; what comes in is dropped`,
+  summary: ({ mtu, gets }) => `${gets}, mtu ${mtu}; what comes in is dropped`,
   device: ({ id }) => id,
   conflict: ({ id }, _, host) => sealConflict(host, id, 'use another interface'),
   undone: ({ id }, reason) => explainLost(id, reason, 'use another interface'),
@@ -110,7 +113,8 @@ function desireOutput(
   link: Link,
   live: Output | undefined
 ): Output {
-  const isFed = span.feeds.some(({ kind, name: fed }) => kind === 'output' && fed === link.name)
+  const feed = span.feeds.find(({ kind, name: fed }) => kind === 'output' && fed === link.name)
+  const isFed = feed !== undefined
   return {
     ...readOutput(desired, host, link, live?.original ?? { ...readPort(link), ...ownBits(host, link) }),
     spans: [span.name],
@@ -119,6 +123,7 @@ function desireOutput(
     item,
     origin,
     master: span.name,
+    gets: writePart(feed?.part ?? null),
     attached: true,
     mtu: outputMtu(span.mtu, link, host),
     ...attachedPort,
@@ -150,6 +155,7 @@ function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link,
     spans: [],
     owner: 'shared',
     master,
+    gets: writePart(null),
     attached: false,
     mac,
     ...readPort(link),

@@ -1,5 +1,5 @@
 import { type Diagnostic, nowhere } from '../../errors.ts'
-import type { HostIndex, LinkIndex } from '../../host/host-index.ts'
+import { groupsOf, type HostIndex, type LinkIndex } from '../../host/host-index.ts'
 import type { Datagram } from '../../host/nftables/passage.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Filter, HookPlace, IpLink, Link, TcHook } from '../../host/snapshot.ts'
@@ -15,8 +15,9 @@ import type { Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
 import type { CopyPoint, DesiredSpan, DesiredTunnel, SourceId } from '../desired-state.ts'
+import { mirrorName, readFeed } from '../feeds/feeds.ts'
 import { type Wait, waitFor } from '../kind.ts'
-import { mirrorHandle } from '../marks.ts'
+import { hashOf, mirrorHandle, readCookie } from '../marks.ts'
 import type { InterfaceSetting } from '../settings.ts'
 
 /** What a file's names are resolved with. */
@@ -147,17 +148,27 @@ export function recallMirrors(
   { spec, host }: Pick<Context, 'spec' | 'host'>,
   isEnd: (link: Link) => boolean
 ): CopyPoint[] {
-  const isOwn = ({ mirror, handle, device, tcHook }: Filter) =>
-    mirror !== null && handle === mirrorHandle({ owner: spec.name, span: span.name, device, tcHook })
-  return host.links.filter(isEnd).flatMap(({ name }) =>
-    host
-      .filtersOf(name)
-      .filter(isOwn)
-      .map((filter) => {
-        const direction = directionAt(peerHooks, filter.tcHook)
-        return livePoint(filter, { source: [name], serves: null, direction }, host)
-      })
-  )
+  const isOwn = ({ mirror, handle, device, tcHook }: Filter) => {
+    if (mirror === null) return false
+    const read = readFeed(host, mirror.target)
+    // Which container it is of, nobody knows.
+    if (read?.feed.name === '') return read.span === span.name && readCookie(mirror.cookie)?.owner === hashOf(spec.name)
+    return (
+      handle === mirrorHandle({ owner: spec.name, span: mirrorName(span.name, read?.feed ?? null), device, tcHook })
+    )
+  }
+  const isFeed = ({ mirror }: Filter) => readFeed(host, mirror?.target ?? '') !== null
+  return host.links.filter(isEnd).flatMap(({ name }) => {
+    const own = host.filtersOf(name).filter(isOwn)
+    return [...groupsOf(own, ({ tcHook }) => tcHook)].map(([tcHook, all]) => {
+      const [first, ...more] = all
+      const filter = [first, ...more].find((one) => !isFeed(one)) ?? first
+      const direction = directionAt(peerHooks, tcHook)
+      const point = livePoint(filter, { source: [name], serves: null, direction }, host)
+      // What one receiver gets is not what the others get.
+      return isFeed(filter) ? { ...point, program: null } : point
+    })
+  })
 }
 
 /** A wait for each mirror of a source, or of one of its ends. */

@@ -62,6 +62,7 @@ export type Hop = HopCounts & {
     | {
         readonly kind: 'sensor'
         readonly container: string
+        readonly part: Part | null
         /** The packet sockets with which it listens; null: they could not be read. */
         readonly sockets: readonly PacketSocket[] | null
         /** There are more of them than are read. */
@@ -266,7 +267,7 @@ function portHops(path: FramePath, { device, index, sensor, feeds, part }: PathP
   ]
   return [
     { ...hop, ...countsOf(sent, sentBytes(pair), losses) },
-    ...(sensor === null ? [] : [sensorHop(device, sensor, sent, interval)])
+    ...(sensor === null ? [] : [sensorHop(device, sensor, part, sent, interval)])
   ]
 }
 
@@ -332,6 +333,7 @@ function countSocketDrops(first: readonly PacketSocket[], later: readonly Packet
 function sensorHop(
   device: string,
   { container, inside }: NonNullable<PathPort['sensor']>,
+  part: Part | null,
   received: CounterDelta,
   [first, later]: Interval
 ): Hop {
@@ -342,6 +344,7 @@ function sensorHop(
     kind: 'sensor',
     device,
     container,
+    part,
     sockets,
     hasMore: some !== undefined,
     frames: Math.max(0, received.count - lost),

@@ -1,6 +1,7 @@
 import { groupsOf } from '../../host/host-index.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import { linkOf } from '../../resources/desired-state.ts'
+import { bucketCount } from '../../resources/programs/share-program.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { findLink, findMirror } from '../counters/counter-delta.ts'
@@ -67,6 +68,10 @@ export const metrics = {
   spanplan_sensor_unhealthy_since_timestamp_seconds: gauge(
     'Since when the sensor is unhealthy, from Docker or from what the watch has seen.',
     'span sensor'
+  ),
+  spanplan_share_ratio: gauge(
+    'The part of all flows that a member of a balance gets, from 0 to 1; the sensor is a container, the interface an output. 0: it can take none now.',
+    'span sensor interface'
   ),
   spanplan_source_carrier: gauge(
     'Whether the interface, and the one that the packets of a tunnel come on, is up and has a carrier.',
@@ -182,6 +187,15 @@ function sensorFamilies(spans: Report['spans']): Family[] {
       'spanplan_sensor_unhealthy_since_timestamp_seconds',
       sensors.flatMap(({ span, sensor, since }) =>
         pointsAt(since).map((point) => ({ ...point, labels: { span, sensor } }))
+      )
+    ),
+    family(
+      'spanplan_share_ratio',
+      spans.flatMap(({ name: span, parts }) =>
+        parts.flatMap(({ kind, name, part: { share } }) => {
+          const labels = { span, ...(kind === 'sensor' ? { sensor: name } : { interface: name }) }
+          return share === null ? [] : [{ labels, value: share.buckets.size / bucketCount }]
+        })
       )
     )
   ]

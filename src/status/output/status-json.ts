@@ -1,6 +1,8 @@
 import { changeDocument } from '../../plan/output/plan-json.ts'
+import type { Part } from '../../resources/desired-state.ts'
 import { diagnosticDocument } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
+import { bucketCount } from '../../resources/programs/share-program.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { causes } from '../counters/causes.ts'
@@ -55,6 +57,7 @@ function spanDocument({
   pausedUntil,
   flowReport,
   sensors,
+  parts,
   unhealthy
 }: SpanReport) {
   return {
@@ -68,12 +71,21 @@ function spanDocument({
     seconds: flowReport.seconds,
     hops: flowReport.hops.map((hop) => hopDocument(hop, flowReport.seconds)),
     sensors: sensors.map(sensorDocument),
+    parts: parts.map(({ kind, name, part, absence }) => ({ kind, name, ...partDocument(part), absence })),
     unhealthy: unhealthy.map(diagnosticDocument)
   }
 }
 
 function sensorDocument({ sensor, listed, state, cause, since, diagnostic }: SensorHealth) {
   return { sensor, listed, state, cause, since, diagnostic: diagnostic && diagnosticDocument(diagnostic) }
+}
+
+function partDocument(part: Part | null) {
+  const { expression = null, share = null } = part ?? {}
+  return {
+    filter: expression,
+    share: share && { buckets: share.buckets.size, of: bucketCount, hash: share.hash, rest: share.rest }
+  }
 }
 
 function hopDocument(hop: Hop, seconds: number) {
@@ -116,11 +128,13 @@ function detailsOf(hop: Hop) {
       idle_seconds: counters?.idle ?? null
     }
   }
-  if (hop.kind === 'output') return { output: hop.name }
+  if (hop.kind === 'output') return { output: hop.name, ...partDocument(hop.part) }
+  if (hop.kind === 'port') return partDocument(hop.part)
   if (hop.kind !== 'sensor') return {}
-  const { container, sockets } = hop
+  const { container, part, sockets } = hop
   return {
     container,
+    ...partDocument(part),
     sockets: sockets?.map(({ device, hears, drops }) => ({ interface: device, hears, drops })) ?? null
   }
 }

@@ -3,6 +3,7 @@ import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
 import { oneLine, type Paint, printable, printableLines } from '../../printable.ts'
+import { writeParts } from '../../resources/feeds/part-words.ts'
 import { writeWait } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
@@ -10,6 +11,7 @@ import { writeRate } from '../../spec/values/rate.ts'
 import { padTo, widthOf, wrap } from '../../text-lines.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle, type Traffic } from '../counters/flow-report.ts'
+import { writeAbsent } from '../parts.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
 import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
@@ -49,7 +51,7 @@ function renderHost({ changes, unhealthy }: Report, paint: Paint): string[] {
 }
 
 function renderSpan(span: SpanReport, titleWidth: number, paint: Paint): string {
-  const { name, description, flowReport, changes, waiting, sensors, unhealthy } = span
+  const { name, description, flowReport, changes, waiting, sensors, parts, unhealthy } = span
   const awaited = new Set(waiting.map((wait) => wait.diagnostic.code))
   const title = description === null ? name : `${name} · ${description}`
   return [
@@ -63,7 +65,8 @@ function renderSpan(span: SpanReport, titleWidth: number, paint: Paint): string 
     ...unhealthy
       .filter((diagnostic) => !awaited.has(diagnostic.code) && !isShownElsewhere(diagnostic))
       .flatMap((diagnostic) => renderDiagnostic(diagnostic, paint)),
-    ...sensors.flatMap((sensor) => renderSensor(sensor, paint))
+    ...sensors.flatMap((sensor) => renderSensor(sensor, paint)),
+    ...writeAbsent(parts).map((line) => paint('wait', `  ${hang(`... ${printable(line)}`)}`))
   ].join('\n')
 }
 
@@ -131,8 +134,13 @@ function lossNote({ cause, frames }: Hop['losses'][number]): string {
 function remarks(hop: Hop): string[] {
   const reset = hop.reset ? ['recreated meanwhile'] : []
   if (hop.kind === 'mirror') return [...reset, ...mirrorNotes(hop)]
-  if (hop.kind === 'sensor') return [...reset, socketsNote(hop)]
+  if (hop.kind === 'sensor') return [...reset, ...partNotes(hop), socketsNote(hop)]
+  if (hop.kind === 'output') return [...reset, ...partNotes(hop)]
   return reset
+}
+
+function partNotes({ part }: Extract<Hop, { kind: 'sensor' | 'output' }>): string[] {
+  return part === null ? [] : [oneLine(writeParts(part).join('; '))].filter((note) => note !== '')
 }
 
 function mirrorNotes(hop: Extract<Hop, { kind: 'mirror' }>): string[] {

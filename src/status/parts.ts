@@ -1,0 +1,80 @@
+import { type Diagnostic, diagnostic } from '../errors.ts'
+import { groupsOf } from '../host/host-index.ts'
+import type { Absence, DesiredSpan, Part } from '../resources/desired-state.ts'
+import { writeShareRatio } from '../resources/feeds/part-words.ts'
+import { bucketCount } from '../resources/programs/share-program.ts'
+import type { FlowReport } from './counters/flow-report.ts'
+
+/** A receiver that gets a part of a span's frames. */
+export interface ReceiverPart {
+  readonly kind: 'sensor' | 'output'
+  /** The name of the container, or of the link. */
+  readonly name: string
+  readonly part: Part
+  /** Why it takes none now; null: it takes them. */
+  readonly absence: Absence | null
+  /** The host's end of its interface, or the output; null: there is none now. */
+  readonly device: string | null
+  /** What it got between the samples; null: it is not there. */
+  readonly frames: number | null
+}
+
+/** Why a receiver gets nothing, after these words. */
+export const absences: Readonly<Record<Absence, string>> = {
+  missing: 'while it is missing',
+  stopped: 'while it does not run',
+  paused: 'while it is paused',
+  disconnected: 'until it is connected',
+  no_carrier: 'while its interface has no carrier',
+  unread: 'that is known: Docker was not read'
+}
+
+/** The receivers of a span that get a part, and what each got. */
+export function readParts({ feeds }: DesiredSpan, { hops }: FlowReport): ReceiverPart[] {
+  return feeds.flatMap(({ kind, name, target, absence, part }): ReceiverPart | [] => {
+    if (part === null) return []
+    const hop = hops.find((one) => one.device === target && (one.kind === 'port' || one.kind === 'output'))
+    const frames = hop?.frames ?? null
+    return { kind: kind === 'sensor' ? 'sensor' : 'output', name, part, absence, device: target, frames }
+  })
+}
+
+/** Each that takes nothing now, in one sentence. */
+export function writeAbsent(parts: readonly ReceiverPart[]): string[] {
+  return parts.flatMap(({ name, part, absence }) => {
+    if (absence === null || absence === 'unread') return []
+    const others = parts.filter((one) => part.balance !== null && one.part.balance?.id === part.balance.id)
+    const isShared = others.some((one) => one.absence === null)
+    const share = part.balance === null ? '' : isShared ? ': the others have its share' : ': nobody has its share'
+    return [`${name} gets nothing ${absences[absence]}${share}`]
+  })
+}
+
+/** Fewer frames than these may be uneven by chance. */
+const enoughFrames = 1000
+
+/** A member with so much more than its share is worth a warning. */
+const muchMore = 1.5
+
+/** The members of balances that get far more than their shares. */
+export function warnOfUneven(span: string, parts: readonly ReceiverPart[]): Diagnostic[] {
+  const groups = groupsOf(parts, ({ part }) => part.balance?.id)
+  return [...groups.values()].flatMap((members) => {
+    const total = members.reduce((sum, { frames }) => sum + (frames ?? 0), 0)
+    if (total < enoughFrames) return []
+    return members.flatMap((one) => warnIfUneven(span, one, total))
+  })
+}
+
+function warnIfUneven(span: string, { kind, name, part, device, frames }: ReceiverPart, total: number): Diagnostic[] {
+  const { share } = part
+  if (share === null || device === null || frames === null) return []
+  if (frames <= (muchMore * total * share.buckets.size) / bucketCount) return []
+  const [what, whole] =
+    share.hash === 'ports' ? ['one conversation', 'a conversation'] : ['one pair of hosts', 'a pair of hosts']
+  const got = `${Math.round((frames / total) * 100)} %`
+  const message = `span ${span}: ${name} got ${got} of the frames, with a share of ${writeShareRatio(share)}: ${what} may be most of it, and ${whole} is never divided`
+  const ports = share.hash === 'addresses' ? '; "hash: ports" divides what two hosts say' : ''
+  const hint = `see who talks: tcpdump -c 1000 -nqti ${device} | awk '{print $2, $4}' | sort | uniq -c | sort -rn | head${ports}`
+  return [{ ...diagnostic('SHARE_UNEVEN', message, hint), subject: { span, kind, id: [name] } }]
+}
