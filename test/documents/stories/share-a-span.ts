@@ -115,6 +115,14 @@ export const shareASpan: Stories<Reader> = {
       const port = await portOf(reader.lab, reader.lab.docker.getContainer('ids-suricata-1'))
       expect(shown).toContain(port)
       expect(await reader.runUnderTraffic(`sudo tcpdump -n -e -c 5 -i ${port}`)).toContain('02:00:00:00:0a:01')
+      const capture = 'spanplan capture span0 -f alone.yaml -c 5'
+      // Once nobody gets everything, nothing is copied to the bridge until somebody captures.
+      await reader.run('docker rm --force ids-zeek-1')
+      await reader.write('alone.yaml', fileIn({ document: share, heading: four }).replace('- compose: ids/zeek', ''))
+      await reader.run('spanplan apply -f alone.yaml --yes')
+      expect(await reader.run('tc filter show dev ens192 ingress')).not.toContain('device span0')
+      expect(await reader.runUnderTraffic(capture)).toContain('02:00:00:00:0a:01')
+      expect(await reader.run('spanplan plan -f alone.yaml')).toContain('No changes')
     }
   },
 
