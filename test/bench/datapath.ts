@@ -9,6 +9,7 @@ import { ether, ipv4Udp, writePcap } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { findProgram, privateEnvironment } from '../lab/programs.ts'
 import { type Aim, makeRow, type Row, type Table } from './measure.ts'
+import { benchShares } from './shares.ts'
 
 const rounds = 15
 /** Frames of a round. The start of the program that sends them is a small part of the time they take. */
@@ -52,6 +53,7 @@ export async function* benchDatapath(): AsyncGenerator<Table> {
     await apply(lab)
     yield measure(lab, count)
   }
+  yield* benchShares()
 }
 
 async function apply(lab: Lab): Promise<void> {
