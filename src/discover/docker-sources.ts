@@ -1,6 +1,7 @@
 import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { Container, DockerNetwork, Link } from '../host/snapshot.ts'
+import type { Sample } from '../resources/programs/sample-program.ts'
 import { directionAt, hostHooks, peerHooks } from '../resources/sources/host-source-kind.ts'
 import { type Direction, directionKeys } from '../spec/values/direction.ts'
 
@@ -12,6 +13,7 @@ export interface DiscoveredSource<Name extends SourceName = SourceName> {
   readonly name: Name
   readonly directions: readonly Direction[]
   readonly filter: string | null
+  readonly sample: Sample | null
   readonly remarks: readonly string[]
 }
 
@@ -45,9 +47,19 @@ export function nameDockerSources(
     const found = directionKeys.both.flatMap((direction): DiscoveredSource[] => {
       const own = ends[direction].map((link) => rest.find((one) => isAt(one, link, direction)))
       const [first] = own
-      const isWhole = first !== undefined && own.every((one) => one?.filter === first.filter)
+      const isWhole = first !== undefined && own.every((one) => one !== undefined && isSame(one, first))
       const remarks = own.flatMap((one) => one?.remarks ?? [])
-      return isWhole ? [{ name, directions: [direction], filter: first.filter, remarks: [...new Set(remarks)] }] : []
+      return isWhole
+        ? [
+            {
+              name,
+              directions: [direction],
+              filter: first.filter,
+              sample: first.sample,
+              remarks: [...new Set(remarks)]
+            }
+          ]
+        : []
     })
     const isMeant = needs.every((one) => found.some(({ directions }) => directions.includes(one)))
     if (!isMeant) {
@@ -90,8 +102,19 @@ function isAt(one: HookSource, { name }: Link, direction: Direction): boolean {
 /** Joins both directions of a source into one item, where their filters are the same. */
 function joinDirections(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
   const [one, other] = sources
-  if (one === undefined || other === undefined || one.filter !== other.filter) return [...sources]
+  if (one === undefined || other === undefined || !isSame(one, other)) return [...sources]
   return [{ ...one, directions: directionKeys.both, remarks: [...new Set([...one.remarks, ...other.remarks])] }]
+}
+
+/** Whether the same frames are copied. */
+function isSame(one: Pick<DiscoveredSource, 'filter' | 'sample'>, other: typeof one): boolean {
+  const [first, second] = [one.sample, other.sample]
+  return (
+    one.filter === other.filter &&
+    first?.kind === second?.kind &&
+    first?.take === second?.take &&
+    first?.of === second?.of
+  )
 }
 
 function findCandidates(host: HostIndex): Candidate[] {
