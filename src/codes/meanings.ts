@@ -110,6 +110,8 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   COPIES_FOREIGN: { alarming: true },
   PROGRAM_BEFORE: { alarming: true },
   OFFLOAD_FIXED: { part: 'offloads' },
+  RING_FIXED: {},
+  RING_FAILED: {},
   // The span: its bridge, seal and network.
   MTU_SMALL: { part: 'mtu' },
   OUTPUT_MTU: { part: 'mtu' },

@@ -15,7 +15,7 @@ import { directionKeys } from '../spec/values/direction.ts'
 import { parseSubnet } from '../spec/values/subnet.ts'
 import type { AnyFilter, Copy, DiscoveredSpan, Discovery } from './discovery.ts'
 import { type HookSource, nameDockerSources } from './docker-sources.ts'
-import { discoverParts, type FeedCopy, findFeeds, readProgram } from './feeds.ts'
+import { discoverParts, type FeedCopy, findFeeds, readLimit, readProgram } from './feeds.ts'
 import { filterToPcap, joinParts, type PcapPart } from './filter-to-pcap.ts'
 import { chooseName, type OwnedSpan, type Owner, ownerOf } from './owners.ts'
 import { problemOf } from './refusal.ts'
@@ -199,7 +199,14 @@ function hooksOf(
       problems.push('THIS COPIES EVERY FRAME: put your expression here, as "filter: …".')
     }
     const remarks = [...problems, ...remarksOf(own, onHook)]
-    return [{ name: { interface: device }, direction, directions: [direction], filter, sample, remarks }]
+    const limits = new Set(own.map(readLimit))
+    const [limit] = limits.size === 1 ? limits : []
+    return [
+      {
+        ...{ name: { interface: device }, direction, directions: [direction], filter, sample, remarks },
+        limit: typeof limit === 'number' ? limit : null
+      }
+    ]
   })
 }
 

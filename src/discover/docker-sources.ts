@@ -14,6 +14,8 @@ export interface DiscoveredSource<Name extends SourceName = SourceName> {
   readonly directions: readonly Direction[]
   readonly filter: string | null
   readonly sample: Sample | null
+  /** Bits per second; null: no limit. */
+  readonly limit: number | null
   readonly remarks: readonly string[]
 }
 
@@ -47,19 +49,11 @@ export function nameDockerSources(
     const found = directionKeys.both.flatMap((direction): DiscoveredSource[] => {
       const own = ends[direction].map((link) => rest.find((one) => isAt(one, link, direction)))
       const [first] = own
-      const isWhole = first !== undefined && own.every((one) => one !== undefined && isSame(one, first))
+      const isWhole = first !== undefined && own.every((one) => one !== undefined && copiesSame(one, first))
       const remarks = own.flatMap((one) => one?.remarks ?? [])
-      return isWhole
-        ? [
-            {
-              name,
-              directions: [direction],
-              filter: first.filter,
-              sample: first.sample,
-              remarks: [...new Set(remarks)]
-            }
-          ]
-        : []
+      if (!isWhole) return []
+      const { filter, sample, limit } = first
+      return [{ name, directions: [direction], filter, sample, limit, remarks: [...new Set(remarks)] }]
     })
     const isMeant = needs.every((one) => found.some(({ directions }) => directions.includes(one)))
     if (!isMeant) {
@@ -99,22 +93,19 @@ function isAt(one: HookSource, { name }: Link, direction: Direction): boolean {
   return one.name.interface === name && one.direction === directionAt(hostHooks, peerHooks[direction])
 }
 
-/** Joins both directions of a source into one item, where their filters are the same. */
-function joinDirections(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
-  const [one, other] = sources
-  if (one === undefined || other === undefined || !isSame(one, other)) return [...sources]
-  return [{ ...one, directions: directionKeys.both, remarks: [...new Set([...one.remarks, ...other.remarks])] }]
+type Copied = Pick<DiscoveredSource, 'filter' | 'sample' | 'limit'>
+
+function copiesSame(one: Copied, other: Copied): boolean {
+  const [first, second] = [one.sample, other.sample]
+  const isSampledSame = first?.kind === second?.kind && first?.take === second?.take && first?.of === second?.of
+  return one.filter === other.filter && one.limit === other.limit && isSampledSame
 }
 
-/** Whether the same frames are copied. */
-function isSame(one: Pick<DiscoveredSource, 'filter' | 'sample'>, other: typeof one): boolean {
-  const [first, second] = [one.sample, other.sample]
-  return (
-    one.filter === other.filter &&
-    first?.kind === second?.kind &&
-    first?.take === second?.take &&
-    first?.of === second?.of
-  )
+/** Joins both directions of a source into one item, where they copy the same. */
+function joinDirections(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
+  const [one, other] = sources
+  if (one === undefined || other === undefined || !copiesSame(one, other)) return [...sources]
+  return [{ ...one, directions: directionKeys.both, remarks: [...new Set([...one.remarks, ...other.remarks])] }]
 }
 
 function findCandidates(host: HostIndex): Candidate[] {

@@ -1,13 +1,14 @@
 import { dockerBridge } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
-import type { Link, Program } from '../host/snapshot.ts'
+import type { Link, MirrorAction, Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-conventions.ts'
 import { assignBuckets } from '../resources/feeds/assign-buckets.ts'
 import { servedSpan, writeSample } from '../resources/feeds/feeds.ts'
+import { limitOf } from '../resources/kinds/mirror.ts'
 import { parseProgram, printProgram } from '../resources/programs/instructions.ts'
 import { joinPrograms } from '../resources/programs/join-programs.ts'
 import { readSample, type Sample } from '../resources/programs/sample-program.ts'
-import { findShare, type Share, writeShare } from '../resources/programs/share-program.ts'
+import { bucketCount, findShare, type Share, writeShare } from '../resources/programs/share-program.ts'
 import type { Copy, DiscoveredBalance } from './discovery.ts'
 
 /** A mirror that leads straight to one receiver of a span. */
@@ -62,6 +63,17 @@ export function readProgram(program: Program, known: readonly Program[]): ReadPr
 }
 
 const readShareOf = (program: Program) => findShare(parseProgram(program))?.share ?? null
+
+/** The limit of a source, as one of its mirrors tells: those that share its frames have it together. */
+export function readLimit({ filter, action: { limit } }: Copy): MirrorAction['limit'] {
+  const share = readShareOf(filter.program ?? '')
+  if (typeof limit !== 'number' || share === null) return limit
+  const whole = (limit * bucketCount) / share.buckets.size
+  // Of all that would give this, the roundest.
+  const digits = Array.from({ length: 15 }, (_, index) => index + 1)
+  const rounded = digits.map((count) => Number(whole.toPrecision(count)))
+  return rounded.find((one) => limitOf({ limit: one }, share) === limit) ?? Math.round(whole)
+}
 
 /** A receiver of a span, and what it gets. */
 interface Receiver {

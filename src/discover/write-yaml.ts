@@ -8,6 +8,7 @@ import { shareKeys } from '../spec/items/share-keys.ts'
 import { printOutput } from '../spec/outputs/registry.ts'
 import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
+import { writeRate } from '../spec/values/rate.ts'
 import { discoverSpans } from './discover.ts'
 import type { DiscoveredBalance, DiscoveredReceiver, DiscoveredSpan, Discovery } from './discovery.ts'
 import type { DiscoveredSource } from './docker-sources.ts'
@@ -28,12 +29,13 @@ export function writeImport(
   const discovery = discoverSpans(host, name, filters)
   // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
-  const source = ({ name, directions, filter, sample, remarks }: DiscoveredSource) =>
+  const source = ({ name, directions, filter, sample, limit, remarks }: DiscoveredSource) =>
     remarked(
       document.createNode({
         ...(writeTunnel(host, name) ?? { ...name, direction: writeDirections(directions) }),
         ...(filter !== null && { filter }),
-        ...(sample !== null && { sample: shareKeys.sample.print(sample) })
+        ...(sample !== null && { sample: shareKeys.sample.print(sample) }),
+        ...(limit !== null && { limit: writeRate(limit) })
       }),
       remarks
     )

@@ -1,6 +1,6 @@
 import type { ContainerSelector } from '../spec/values/container-selector.ts'
 import type { DockerNetwork, Filter, Link, Remote } from './snapshot.ts'
-import type { TunnelModule } from './tunnels/tunnel-kind.ts'
+import type { OptionalModule } from './tunnels/kernel-modules.ts'
 
 /** What a plan needs to know of the host, besides the links and their filters. */
 export interface ReadRequest {
@@ -8,6 +8,8 @@ export interface ReadRequest {
   readonly programmed: (links: readonly Link[]) => readonly string[]
   /** Selects the interfaces, by name, whose routes the plan depends on. Each of them costs a walk through all routes. */
   readonly routed: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
+  /** Selects the interfaces, by name, whose receive rings the plan depends on. Each of them costs two processes. Missing: none. */
+  readonly ringed?: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
   /** The hosts to which the plan needs the way. Missing: none. */
   readonly remotes?: readonly Remote[]
   /** The Docker networks and the bridges that the plan depends on, by name; they need not exist. */
@@ -23,8 +25,8 @@ export interface ReadRequest {
   readonly tables: boolean
   /** Whether the plan depends on who may send into tunnels. */
   readonly senders: (links: readonly Link[]) => boolean
-  /** Selects the modules without which the plan cannot make its tunnels. */
-  readonly modules: (links: readonly Link[]) => readonly TunnelModule[]
+  /** Selects the modules without which the plan cannot make its tunnels, or limit its mirrors. */
+  readonly modules: (links: readonly Link[], filters: readonly Filter[]) => readonly OptionalModule[]
   /** Docker is left for a later run. */
   readonly deferDocker: boolean
 }

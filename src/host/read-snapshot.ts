@@ -14,6 +14,7 @@ import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
 import { parseOutput, readCommands, readJson, readJsonBatch, readParsed, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
+import { readRings } from './ring/read-rings.ts'
 import { readRoutes } from './routes/read-routes.ts'
 import { readWays } from './routes/read-ways.ts'
 import type {
@@ -43,7 +44,7 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 /**
  * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one or
  * two with bpftool, one to three with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, three for
- * routes, and one for each module of tunnels that are not there.
+ * routes, one for each module of tunnels and of limits that are not there, and two for each interface whose receive ring is asked for.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
@@ -58,7 +59,7 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
     // spanplan does not depend on bpftool, nor on the right to use it.
     readJson(readCommands.programs, hasNetworkPrograms).catch(() => false)
   ])
-  const links = ipLinks.map(
+  const withoutRings = ipLinks.map(
     (link): Link => ({
       ...link,
       // procfs shows the reader's own network namespace; sysfs may show another one. No file: the kernel has no IPv6, or the link is gone.
@@ -69,11 +70,16 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
       manager: request.bridges.has(link.name) ? readManager(link) : null
     })
   )
+  const rings = await readRings(request.ringed?.(withoutRings, tc.filters) ?? [])
+  const links = withoutRings.map((link): Link => {
+    const ring = rings.get(link.name)
+    return ring === undefined ? link : { ...link, ring }
+  })
   const [routes, attached, senderTables, lacking, ways] = await Promise.all([
     readRoutes(request.routed(links, tc.filters)),
     isProgrammed ? readPrograms(request.programmed(links)) : [],
     request.senders(links) ? readSenderTables() : null,
-    readLacking(request.modules(links)),
+    readLacking(request.modules(links, tc.filters)),
     request.remotes?.length ? readWays(request.remotes) : null
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

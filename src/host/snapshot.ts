@@ -68,6 +68,20 @@ export interface TunnelEnd extends TunnelSpec {
   readonly sendOptions?: readonly string[]
 }
 
+/** The frames that a ring of an interface has room for, and the most that its driver takes. */
+export interface RingSize {
+  readonly now: number
+  readonly most: number
+}
+
+/** The receive ring of an interface, as ethtool prints it. */
+export interface Ring {
+  /** null: the driver has none whose size can be set. */
+  readonly size: RingSize | null
+  /** The name of the driver; null: it has none. */
+  readonly driver: string | null
+}
+
 /** A tool of network configuration. */
 export type Manager = 'ifupdown' | 'systemd-networkd' | 'NetworkManager'
 
@@ -112,6 +126,8 @@ export interface Link {
   readonly offloads: Readonly<Partial<Record<OffloadName, Offload>>>
   /** How many queues the link may have for what it receives. */
   readonly receiveQueues: number
+  /** Missing: nobody asked. */
+  readonly ring?: Ring
   /** The XDP program on the link; null: there is none. */
   readonly xdp: XdpProgram | null
   /** The tool that manages the link; null: no tool says so, or nobody asked. */
@@ -119,7 +135,7 @@ export interface Link {
 }
 
 /** The part of a link that `ip` prints; the rest is in sysctl, the forwarding database, ethtool and files of other tools. */
-export type IpLink = Omit<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'manager'>
+export type IpLink = Omit<Link, 'ipv6' | 'ownMacEntry' | 'offloads' | 'ring' | 'manager'>
 
 /**
  * A link that is there, and whose record is not understood. It is never taken for missing, and nothing is done with it.
@@ -151,6 +167,11 @@ export interface MirrorAction {
   readonly target: string
   readonly control: string
   readonly cookie: string | null
+  /**
+   * Bits per second: copies above are left out, and the frame goes on. `unknown`: a policer that spanplan has not written stands before
+   * it. Missing: no policer does.
+   */
+  readonly limit?: number | 'unknown'
 }
 
 /** Matches four bytes of a frame, at an offset in bytes from the network header: `value`, where `mask` has ones. */
@@ -188,7 +209,7 @@ export interface TcFilter {
   readonly redirects?: readonly string[]
   /** It does more than `copies`: other actions, a policer, hardware flags, or something that spanplan does not know. */
   readonly others: boolean
-  /** Its only action, if that is a mirror. */
+  /** Its only action besides a policer before it, if that is a mirror. */
   readonly mirror: MirrorAction | null
 }
 

@@ -41,6 +41,34 @@ export const clsactHandle = 'ffff:'
 /** Controls of an action that tc prints and reads as one word. */
 export const controls: ReadonlySet<string> = new Set(['pipe', 'continue', 'pass', 'reclassify', 'drop'])
 
+/** Bytes: ETH_HLEN in linux/if_ether.h. At ingress, the kernel counts a frame without its header; at egress, with it. */
+const headerBytes = 14
+
+/** The bytes that the kernel does not count of each frame at a hook, though they are copied. */
+export function uncountedBytes(place: object): number {
+  return 'tcHook' in place && place.tcHook === 'ingress' ? headerBytes : 0
+}
+
+/** What a policer that limits a mirror does with a frame: over the limit, the next filter has it; below, the next action. */
+export const [overLimit, belowLimit] = ['continue', 'pipe'] as const
+
+/** `spanrate` in ASCII: no other cookie of spanplan's begins so. */
+const limitMagic = '7370616e72617465'
+
+/**
+ * Writes the cookie of a policer: the limit, in bits per second. tc's JSON has the rate of a policer nowhere (iproute2 6.1 to 7.3), and
+ * its text has it rounded.
+ */
+export function writeLimitCookie(limit: number): string {
+  return `${limitMagic}${limit.toString(16).padStart(16, '0')}`
+}
+
+/** Reads what {@link writeLimitCookie} wrote; null for a foreign cookie. */
+export function readLimitCookie(cookie: string): number | null {
+  const [, digits] = new RegExp(`^${limitMagic}([0-9a-f]{16})$`).exec(cookie) ?? []
+  return digits === undefined ? null : Number.parseInt(digits, 16)
+}
+
 /** Keys of flower that tc prints and reads alike. `eth_type` repeats the filter's protocol. */
 export const flowerKeys: ReadonlySet<string> = new Set([
   ...['eth_type', 'ip_proto', 'src_ip', 'dst_ip', 'src_port', 'dst_port'],

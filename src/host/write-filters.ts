@@ -1,6 +1,16 @@
 import { option } from './quote-command.ts'
-import type { ClassFilter, Filter, HookPlace, MirrorAction, Program, TcFilter, TcHook } from './snapshot.ts'
-import { dropProgram, mirrorPref, nodeOf, writeKey, writeU32Handle } from './tc-conventions.ts'
+import type { ClassFilter, ClassPlace, Filter, HookPlace, MirrorAction, Program, TcFilter, TcHook } from './snapshot.ts'
+import {
+  belowLimit,
+  dropProgram,
+  mirrorPref,
+  nodeOf,
+  overLimit,
+  uncountedBytes,
+  writeKey,
+  writeLimitCookie,
+  writeU32Handle
+} from './tc-conventions.ts'
 
 /** tc's arguments that add a mirror, or change the one that is there. */
 export function writeMirror(
@@ -12,15 +22,20 @@ export function writeMirror(
     readonly directAction?: boolean
     readonly target: string
     readonly cookie: string
+    /** Bits per second; null, and default: no limit. One that spanplan has not written is not written again. */
+    readonly limit?: MirrorAction['limit'] | null
+    /** Default: none. */
+    readonly classId?: string
   }
 ): string[] {
-  const { device, tcHook, handle, protocol = 'all', target, cookie } = mirror
+  const { device, tcHook, handle, protocol = 'all', target, cookie, limit } = mirror
   return [
     ...writeKey('replace', { device, tcHook, protocol, pref: mirrorPref, kind: 'bpf' }, hexadecimal(handle)),
     ...(mirror.directAction === true ? ['da'] : []),
+    ...option('classid', mirror.classId),
     ...['bytecode', mirror.program],
     // mirred's own default, "pipe", ends classification: a second mirror would see nothing.
-    ...writeAction({ target, control: 'continue', cookie })
+    ...writeAction(mirror, { target, control: 'continue', cookie, ...(typeof limit === 'number' && { limit }) })
   ]
 }
 
@@ -63,7 +78,7 @@ export function writeFilter(filter: Filter | ClassFilter): string[] | null {
     ...writeKey('add', filter, hexadecimal(handle)),
     ...selection,
     ...option('classid', filter.classId),
-    ...filter.copies.flatMap(writeAction)
+    ...filter.copies.flatMap((action) => writeAction(filter, action))
   ]
 }
 
@@ -100,6 +115,36 @@ function writeSelection({ selects, program, directAction }: TcFilter): string[] 
   }
 }
 
-function writeAction({ target, control, cookie }: MirrorAction): string[] {
-  return ['action', 'mirred', 'egress', 'mirror', 'dev', target, control, ...option('cookie', cookie)]
+function writeAction(place: HookPlace | ClassPlace, { target, control, cookie, limit }: MirrorAction): string[] {
+  return [
+    ...(typeof limit === 'number' ? writePolicer(place, limit) : []),
+    ...['action', 'mirred', 'egress', 'mirror', 'dev', target, control, ...option('cookie', cookie)]
+  ]
+}
+
+/**
+ * Bytes. tc's own mtu for a policer is 2,040: any larger frame would be over the limit (measured, Linux 6.12). No frame has so many, and
+ * of a merged frame each one in it counts.
+ */
+const policerMtu = 2 ** 20
+
+/** Seconds of the limit that may come at once: it holds the frames of a full ring (4,096 of 1,514 bytes, at 1 Gbit/s). */
+const burstTime = 0.05
+
+/** Bytes: what may come at once, however low the limit is. A merged frame has up to 512 KiB (GRO_MAX_SIZE of linux/netdevice.h). */
+const leastBurst = 2 ** 20
+
+/** The kernel has the time of a burst in 32 bits, as ticks of 64 ns: 274 seconds. tc takes the bytes in 32 bits, too. */
+const [longestBurst, largestBurst] = [256, 1e9]
+
+/** tc's arguments for the policer before a mirror: what is over the limit is not copied, and goes on to the next filter. */
+function writePolicer(place: HookPlace | ClassPlace, limit: number): string[] {
+  const bytesPerSecond = limit / 8
+  const most = Math.min(bytesPerSecond * longestBurst, largestBurst)
+  const burst = Math.floor(Math.min(Math.max(bytesPerSecond * burstTime, leastBurst), most))
+  return [
+    ...['action', 'police', 'rate', `${limit}bit`, 'burst', `${burst}b`, 'mtu', `${policerMtu}b`],
+    ...['overhead', String(uncountedBytes(place)), 'conform-exceed', `${overLimit}/${belowLimit}`],
+    ...['cookie', writeLimitCookie(limit)]
+  ]
 }

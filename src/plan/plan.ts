@@ -175,12 +175,15 @@ export function fedDevice({ before, after }: PlannedChange): string | null {
   return resource.feed.kind === 'sensor' ? null : resource.feed.name
 }
 
+/** The kinds whose resources are settings of an interface. */
+const settingKinds: ReadonlySet<KindName> = new Set(['interface', 'ring'])
+
 /**
  * The changes without what cannot be made while the resources at these places are missing. Nothing is set on an interface that
  * cannot be mirrored, and what is removed needs nothing.
  */
 function leaveDependants(changes: readonly PlannedChange[], missing: readonly Place[]): PlannedChange[] {
-  const isSetting = (change: Place, whole: Place) => change.kind === 'interface' && change.device === whole.device
+  const isSetting = ({ kind, device }: Place, whole: Place) => settingKinds.has(kind) && device === whole.device
   const isLeft = (change: PlannedChange) =>
     missing.some((whole) => isSetting(change, whole) || dependants[whole.kind]?.(change, whole))
   return changes.filter((change) => change.action === 'remove' || !isLeft(change))
@@ -434,6 +437,8 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex, fates
   const subject = subjectOf(kind, resource, span)
   const isMadeAgain = 'before' in change && 'after' in change && isRecreated(kind, change)
   const recreated = isMadeAgain ? kind.replaceNote?.(change.before, change.after) : undefined
+  const updated =
+    change.action === 'update' && !isMadeAgain ? kind.updateNote?.(change.before, change.after) : undefined
   const isMade = change.action === 'create' || (change.action !== 'remove' && isRecreated(kind, change))
   const created = isMade ? kind.createNote?.(change.after) : undefined
   const adopted = change.action === 'adopt' ? kind.adoptNote : undefined
@@ -460,7 +465,7 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex, fates
     reason: change.reason,
     disconnects: findDisconnected(kind, change, host),
     todo: created ?? null,
-    notes: [recreated, adopted].filter((note) => note !== undefined),
+    notes: [recreated, updated, adopted].filter((note) => note !== undefined),
     origin: resource.origin,
     stages: stagesOf(kind, change, fates).map((stage) => ({ ...stage, steps: stage.steps.map(forEngine) }))
   }

@@ -1,11 +1,12 @@
 import { indexLinks } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
-import type { Link, Remote } from '../host/snapshot.ts'
-import { routedLinks, routedTunnels } from '../resources/interface-use.ts'
+import type { Filter, Link, Remote } from '../host/snapshot.ts'
+import { limitModule, type OptionalModule } from '../host/tunnels/kernel-modules.ts'
+import { ringedLinks, routedLinks, routedTunnels } from '../resources/interface-use.ts'
 import { mayBeTunnel } from '../resources/marks.ts'
 import { outputKindOf } from '../resources/outputs/registry.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
-import { dedicatedInterfaces } from '../resources/sources/find-interface.ts'
+import { dedicatedInterfaces, ringedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
 import { copiedOf } from '../spec/outputs/left-out-packets.ts'
@@ -77,6 +78,12 @@ function choosesSenders({ spans }: Spec): boolean {
   return spans.some(({ sources }) => sources.some(({ from }) => from.length > 0))
 }
 
+/** The module that limits need. Where a policer is, the kernel has it. */
+export function modulesOfLimits({ spans }: Spec, filters: readonly Filter[]): readonly OptionalModule[] {
+  const isLimited = spans.some(({ sources }) => sources.some(({ limit }) => limit !== null))
+  return isLimited && !filters.some(({ mirror }) => mirror?.limit !== undefined) ? [limitModule] : []
+}
+
 /** Whether a link has one of these names, altnames or permanent MAC addresses. */
 function isNamed(names: readonly string[]): (link: Link) => boolean {
   const all = new Set(names)
@@ -120,6 +127,9 @@ export function readRequestOf(target: Target): ReadRequest {
         ...new Set([...marked, ...dedicated, ...tunnels, ...links.filter(isNamed(outputs)).map(({ name }) => name)])
       ]
     },
+    ringed: (links, filters) => [
+      ...new Set([...ringedLinks(links, filters), ...ringedInterfaces(target.spec, indexLinks(links))])
+    ],
     remotes: remotesOf(target.spec),
     networks,
     sourceNetworks,
@@ -129,10 +139,11 @@ export function readRequestOf(target: Target): ReadRequest {
     tables: true,
     senders: (links) =>
       target.isDestroy || choosesSenders(target.spec) || links.some((link) => mayBeTunnel(link, target.spec.name)),
-    modules: (links) => {
+    modules: (links, filters) => {
+      if (target.isDestroy) return []
       const there = new Set(links.map(({ name }) => name))
       const missing = [...needs, ...sending].filter(({ devices = [] }) => !devices.some((name) => there.has(name)))
-      return target.isDestroy ? [] : [...new Set(missing.flatMap(({ modules = [] }) => modules))]
+      return [...new Set([...missing.flatMap(({ modules = [] }) => modules), ...modulesOfLimits(target.spec, filters)])]
     },
     deferDocker: target.deferDocker
   }

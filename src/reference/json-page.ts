@@ -107,8 +107,14 @@ const hop: Describes<SpanDocument['hops'][number]> = {
     'mirror: as in the file; null: every frame is copied. port, sensor and output: of what the sources copy, what it gets; null: all of it',
   share:
     'port, sensor and output: of a member of a balance, how many `buckets` of all flows (`of`: 256) it gets, by which `hash`, and whether it gets the `rest`, which is not IP; null: of any other, and where that is not known',
+  limit: 'mirror: the most that it copies, in bits per second; null: no limit',
+  over_limit_frames:
+    'mirror: frames between the samples that were over its limit, and were not copied: they are not lost; null: it has no limit',
+  over_limit_bytes: 'mirror: bytes likewise',
   total_frames: 'mirror: frames since it was made; null: it is not there',
   total_bytes: 'mirror: bytes likewise',
+  total_over_limit_frames: 'mirror: frames over its limit since it was made; null: it is not there, or has no limit',
+  total_over_limit_bytes: 'mirror: bytes likewise',
   installed_seconds: 'mirror: the time since it was made',
   idle_seconds: 'mirror: the time since its last frame',
   container: 'sensor: its name',

@@ -55,10 +55,14 @@ export interface CopyPoint {
   readonly sample: SampleSpec | null
   /** What the device needs besides its clsact qdisc. */
   readonly settings: readonly InterfaceSetting[]
+  /** The size that the receive ring of the device is to have. Missing: as it is. */
+  readonly ring?: number
   /** Bytes: the largest frame, less its MAC header, that may come. Missing: the MTU of the device says it. */
   readonly mtu?: number
   /** Milliseconds without a frame after which the source is unhealthy; null: no limit. */
   readonly maxIdle: number | null
+  /** Bits per second that are copied at most; null: no limit. */
+  readonly limit: number | null
   /** The source in the file: all copy points that it ends in have the same. */
   readonly item: ItemId
   readonly origin: Origin
@@ -225,6 +229,20 @@ export interface MarkInventory {
   readonly interfaces: ReadonlyMap<string, MarkedInterface>
 }
 
+/** The size of an interface's receive ring, with what the marks say. */
+export interface MarkedRing {
+  /** null: it was not read, or its driver has none that can be set. So it stays as it is. */
+  readonly now: number | null
+  /** Before a span managed it; where none does, as it is now. */
+  readonly before: number | null
+  /** A live mark manages it. */
+  readonly live: boolean
+  /** The desired spans manage it; their marks will say so. */
+  readonly own: boolean
+  /** Once all is in sync. */
+  readonly desired: number | null
+}
+
 /** An interface with its marks: which settings it had before, and which settings spans manage now and will manage. */
 export interface MarkedInterface {
   readonly device: Device
@@ -247,6 +265,7 @@ export interface MarkedInterface {
   readonly desired: ReadonlySet<InterfaceSetting>
   /** The settings that foreign things have come to depend on: they are not switched off. */
   readonly needed: ReadonlySet<InterfaceSetting>
+  readonly ring: MarkedRing
 }
 
 /** The mark of a mirror. */

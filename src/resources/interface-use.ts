@@ -2,7 +2,15 @@ import { isDeepStrictEqual } from 'node:util'
 import type { HostIndex } from '../host/host-index.ts'
 import type { Filter, Link, TunnelEnd } from '../host/snapshot.ts'
 import type { TunnelSpec } from '../spec/sources/tunnel-spec.ts'
-import { type InterfaceMark, mayBeTunnel, readCookie, readMark, readPortClass, tunnelName } from './marks.ts'
+import {
+  type InterfaceMark,
+  mayBeTunnel,
+  readCookie,
+  readMark,
+  readPortClass,
+  readRingClass,
+  tunnelName
+} from './marks.ts'
 
 /** Kinds of tunnels: a frame that enters one leaves the host inside another packet, and is not followed. */
 export const tunnelKinds: ReadonlySet<string | null> = new Set([
@@ -54,6 +62,19 @@ export function routedLinks(
       ({ name, index }) => going.has(name) || outputs.has(name) || downByAlias.has(index) || downByCookie.has(name)
     )
     .map(({ name }) => name)
+}
+
+/** The names of the links whose receive rings have to be read: marks say that spans manage these. */
+export function ringedLinks(links: readonly Link[], filters: readonly Filter[]): readonly string[] {
+  const byAlias = new Set(
+    links.flatMap((link) =>
+      [...(readMark(link)?.interfaces ?? [])].flatMap(([index, { ring }]) => (ring === undefined ? [] : [index]))
+    )
+  )
+  const byClass = new Set(
+    filters.flatMap(({ device, classId }) => (readRingClass(classId).ring === undefined ? [] : [device]))
+  )
+  return links.filter(({ name, index }) => byAlias.has(index) || byClass.has(name)).map(({ name }) => name)
 }
 
 /**

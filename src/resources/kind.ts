@@ -185,7 +185,7 @@ export interface Kind<R extends Resource = Resource> {
   remembers?(resource: R): readonly Remembered[]
   /**
    * The resource is where others may do as they like, and lasts as long as they let it: this describes a change that fails or does
-   * not last, which fails no apply. What helps against it depends on why. None: it fails the apply.
+   * not last, which fails no apply. What helps against it depends on why. None, or undefined: it fails the apply.
    */
   undone?(resource: R, reason: string): Diagnostic | undefined
   /** Completes the changes of this kind with what depends on several of them. */
@@ -203,6 +203,8 @@ export interface Kind<R extends Resource = Resource> {
   createNote?(resource: R): string
   /** What it means for whoever reads the plan that a resource is recreated. */
   replaceNote?(before: R, after: R): string
+  /** What it means for whoever reads the plan that a resource is changed. None, or undefined: no more than the plan says. */
+  updateNote?(before: R, after: R): string | undefined
   /** The running sensors that lose their interface when a live resource is recreated, by name. None: no sensor does. */
   disconnects?(before: R, host: HostIndex): readonly string[]
   /** What it means that a resource stays as it is, because recreating it would disconnect sensors. None: nothing. */

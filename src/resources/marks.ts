@@ -18,6 +18,8 @@ export interface InterfaceMark {
   readonly before: ReadonlySet<InterfaceSetting>
   /** The settings that spanplan manages, and gives back. It leaves the others alone. */
   readonly managed: ReadonlySet<InterfaceSetting>
+  /** The size of its receive ring before, if spanplan manages that. Missing: it does not. */
+  readonly ring?: number
 }
 
 /** Settings that are on or off. */
@@ -61,10 +63,28 @@ export function writeCookie(owner: string, mark: InterfaceMark): string {
   return `${magic}${version}${writeInterface(mark)}${hex(hashOf(owner), 8)}`
 }
 
-/** Reads what {@link writeCookie} wrote: the hash of the owner, and the mark; null for a foreign cookie. */
+/** Reads what {@link writeCookie} wrote: the hash of the owner, and the mark without the ring; null for a foreign cookie. */
 export function readCookie(cookie: string | null) {
   if (cookie === null || cookie.length !== 32 || !cookie.startsWith(magic + version)) return null
   return { owner: Number.parseInt(cookie.slice(24), 16), source: readInterface(cookie.slice(18, 24)) }
+}
+
+/** The lower half of a class that is the mark of a ring: `R` in ASCII, above zero. */
+const ringMagic = '5200'
+
+/**
+ * Writes what the receive ring was like before as the class id of a mirror, as tc writes it: there are no more bits in the cookie, and one
+ * command writes both. The class is free for that: clsact has no classes, and a filter that ends a frame's classification gives the frame
+ * its own (cls_bpf_classify() in net/sched/cls_bpf.c). undefined: spanplan does not manage the ring.
+ */
+export function writeRingClass({ ring }: Pick<InterfaceMark, 'ring'>): string | undefined {
+  return ring === undefined ? undefined : `${ring.toString(16)}:${ringMagic}`
+}
+
+/** Reads what {@link writeRingClass} wrote. */
+export function readRingClass(classId: string | null): Pick<InterfaceMark, 'ring'> {
+  const [, digits] = /^([0-9a-f]{1,4}):5200$/.exec(classId ?? '') ?? []
+  return digits === undefined ? {} : { ring: Number.parseInt(digits, 16) }
 }
 
 /** IFALIASZ - 1 in linux/if.h, in bytes. */
@@ -76,7 +96,8 @@ export function writeAlias(mark: BridgeMark): string {
   let alias = ['spanplan', mark.owner, how, ...(mark.original ? [writeOrigin(mark.original)] : []), ''].join(':')
   let separator = ''
   for (const [index, link] of [...mark.interfaces].sort(([a], [b]) => a - b)) {
-    const entry = `${separator}${index.toString(36)}.${writeInterface(link).replace(/00$/, '')}`
+    const ring = link.ring === undefined ? '' : `.${link.ring.toString(36)}`
+    const entry = `${separator}${index.toString(36)}.${writeInterface(link).replace(/00$/, '')}${ring}`
     if (alias.length + entry.length > longestAlias) break
     alias += entry
     separator = ','
@@ -108,8 +129,10 @@ export function readAlias(alias: string | null): BridgeMark | null {
   if (verb === 'adopted' && original === null) return null
   const interfaces = new Map<number, InterfaceMark>()
   for (const entry of list.split(',')) {
-    const [, index, bits] = /^([0-9a-z]+)\.([0-9a-f]{4}(?:[0-9a-f]{2})?)$/.exec(entry) ?? []
-    if (index !== undefined && bits !== undefined) interfaces.set(Number.parseInt(index, 36), readInterface(bits))
+    const [, index, bits, ring] = /^([0-9a-z]+)\.([0-9a-f]{4}(?:[0-9a-f]{2})?)(?:\.([0-9a-z]+))?$/.exec(entry) ?? []
+    if (index === undefined || bits === undefined) continue
+    const size = ring === undefined ? {} : { ring: Number.parseInt(ring, 36) }
+    interfaces.set(Number.parseInt(index, 36), { ...readInterface(bits), ...size })
   }
   return { owner, network: network !== undefined, original, interfaces }
 }

@@ -2,20 +2,23 @@ import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
 import { matchesSpan } from '../spec/scope.ts'
-import type {
-  DesiredSpans,
-  DesiredState,
-  MarkedInterface,
-  MarkInventory,
-  MirrorMark,
-  OwnedMark
+import {
+  type DesiredSpans,
+  type DesiredState,
+  linkOf,
+  type MarkedInterface,
+  type MarkedRing,
+  type MarkInventory,
+  type MirrorMark,
+  type OwnedMark
 } from './desired-state.ts'
 import { mirrorName, mirrorsOf, readFeed, readMirrorName, type SpanMirror } from './feeds/feeds.ts'
 import { isInUse } from './interface-use.ts'
 import { planBridge } from './kinds/bridge-steps.ts'
 import { plannedTunnel } from './kinds/tunnel.ts'
-import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie } from './marks.ts'
+import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie, readRingClass } from './marks.ts'
 import { coversEverySpan, isInScope, markOf, ownsBridge, tunnelOwner } from './ownership.ts'
+import { ringOf } from './ring/ring-setting.ts'
 import { readSeal } from './seal-commands.ts'
 import {
   closingSettings,
@@ -120,7 +123,8 @@ function readMirror(
   const owned = scope.name === null || cookie.owner === hashOf(scope.name)
   const inScope = owned && matchesSpan(scope.spans, span)
   const feed = read?.feed ?? name?.feed ?? (lost === null ? null : ({ kind: 'sensor', name: '' } as const))
-  return [[filter, { mark: cookie.source, span, inScope, feed, owner: cookie.owner }]]
+  const mark = { ...cookie.source, ...readRingClass(filter.classId) }
+  return [[filter, { mark, span, inScope, feed, owner: cookie.owner }]]
 }
 
 /** The names of mirrors to ports that are gone, of containers that get no part any more. */
@@ -232,8 +236,20 @@ function readInterface(
     before: new Set(allSettings.filter(wasBefore)),
     live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),
     own,
-    desired: new Set([...others.flatMap(({ mark }) => [...mark.managed]), ...own])
+    desired: new Set([...others.flatMap(({ mark }) => [...mark.managed]), ...own]),
+    ring: readRing(linkOf(device), entries, uses)
   }
+}
+
+/** A ring that only a mark of another name manages stays as it is. */
+function readRing(link: Link | undefined, entries: readonly OwnedMark[], uses: readonly Use[]): MarkedRing {
+  const now = (link && ringOf(link)?.now) ?? null
+  const [marked] = entries.flatMap(({ mark }) => mark.ring ?? [])
+  const [wanted] = uses.flatMap(({ point }) => point.ring ?? [])
+  const before = marked ?? now
+  const isOthers = entries.some(({ mark, inScope }) => !inScope && mark.ring !== undefined)
+  const desired = now === null ? null : (wanted ?? (isOthers ? now : before))
+  return { now, before, live: marked !== undefined, own: wanted !== undefined, desired }
 }
 
 /** Set down, an interface loses its addresses and routes for good. A clsact qdisc that is removed takes its filters along. */
@@ -251,11 +267,26 @@ function neededSettings(host: HostIndex, link: Link, mirrors: ReadonlyMap<Filter
  */
 export function interfaceMark(marked: MarkedInterface): InterfaceMark {
   const managed = new Set([...marked.own, ...allSettings.filter((setting) => isOwed(marked, setting))])
-  return { before: new Set([...managed].filter((setting) => marked.before.has(setting))), managed }
+  const { before: ring, own } = marked.ring
+  return {
+    before: new Set([...managed].filter((setting) => marked.before.has(setting))),
+    managed,
+    ...(ring !== null && (own || isRingOwed(marked)) && { ring })
+  }
+}
+
+/** Whether an interface has to be given back anything. */
+export function isAnyOwed(marked: MarkedInterface): boolean {
+  return isRingOwed(marked) || [...marked.live].some((setting) => isOwed(marked, setting))
+}
+
+/** The same of its ring. One that was not read may have to be. */
+function isRingOwed({ ring: { now, before, live, own, desired } }: MarkedInterface): boolean {
+  return live && !own && (now === null || (now !== before && desired === before))
 }
 
 /** Whether a setting has to be given back: no span manages the setting any more, and its value differs from before. */
-export function isOwed({ live, desired, now, before, needed }: MarkedInterface, setting: InterfaceSetting): boolean {
+function isOwed({ live, desired, now, before, needed }: MarkedInterface, setting: InterfaceSetting): boolean {
   const isKept = needed.has(setting) && now.has(setting)
   return live.has(setting) && !desired.has(setting) && !isKept && now.has(setting) !== before.has(setting)
 }

@@ -14,6 +14,7 @@ import { table } from './kinds/table.ts'
 import { tunnel } from './kinds/tunnel.ts'
 import { xdp } from './kinds/xdp.ts'
 import { output } from './outputs/output-port.ts'
+import { ring } from './ring/ring-kind.ts'
 
 const registered = [
   bridge,
@@ -22,6 +23,7 @@ const registered = [
   tunnel,
   qdisc,
   mirror,
+  ring,
   sourceInterface,
   network,
   sensor,
@@ -80,6 +82,8 @@ const order: readonly string[] = Object.keys({
   'make mirror': true,
   // When mirrors leave out what it sends.
   'make output': true,
+  // When the mirrors bear the mark, and before the interface is set up, which spares it a reset.
+  'make ring': true,
   'make interface': true,
   'make address': true,
   'make network': true,
@@ -87,6 +91,7 @@ const order: readonly string[] = Object.keys({
   // When the networks and the listed sensors are in place.
   'make note': true,
   'remove note': true,
+  'remove ring': true,
   'remove interface': true,
   'remove mirror': true,
   'remove qdisc': true,

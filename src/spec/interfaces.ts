@@ -1,6 +1,6 @@
-import type { z } from 'zod'
+import * as z from 'zod'
 import type { Origin } from '../errors.ts'
-import { itemKeys, plainKey, printKeys, readKeys, shapeOf, type ValuesOf } from './items/item-key.ts'
+import { itemKeys, optionalKey, plainKey, printKeys, readKeys, shapeOf, type ValuesOf } from './items/item-key.ts'
 import { flag, interfaceName, mapping, mappingWithOne, text } from './schema/rules.ts'
 
 /** How an interface is found: by its name (altnames too) or by its permanent MAC address, lower case with colons. */
@@ -46,6 +46,15 @@ const keys = {
       .default(false)
       .describe(
         'The interface is for capture only: its frames do not reach the host, and the host sends none; no ARP, no IPv6, GRO and LRO off. Refused if it has an address or a route'
+      )
+  ),
+  /** How many frames the interface holds until the kernel takes them; null: as many as it does. */
+  ring: optionalKey(
+    'ring',
+    z
+      .literal('max', { error: 'must be max' })
+      .describe(
+        'The receive ring: max is as large as the driver takes it, so that the interface loses fewer frames of a burst. To set it, some drivers lose all frames for seconds. Default: as it is'
       )
   )
 }

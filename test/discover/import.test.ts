@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { readLimit } from '../../src/discover/feeds.ts'
 import { filterToPcap, joinParts } from '../../src/discover/filter-to-pcap.ts'
 import { findAllLeftOut } from '../../src/discover/tunnels.ts'
 import { writeImport } from '../../src/discover/write-yaml.ts'
@@ -15,7 +16,10 @@ import type { Snapshot } from '../../src/host/snapshot.ts'
 import { renderChange } from '../../src/plan/output/plan-text.ts'
 import { planTarget } from '../../src/plan/plan-view.ts'
 import { expressionsOf, makeTarget } from '../../src/plan/target.ts'
+import { assignBuckets } from '../../src/resources/feeds/assign-buckets.ts'
+import { limitOf } from '../../src/resources/kinds/mirror.ts'
 import { bridgeMac, writeCookie } from '../../src/resources/marks.ts'
+import { writeShare } from '../../src/resources/programs/share-program.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { everySpan } from '../../src/spec/scope.ts'
 import { readHostFile, readingOf } from '../lab/fixtures/host-file.ts'
@@ -144,6 +148,8 @@ const cases: Readonly<Record<string, () => Snapshot>> = {
   'docker-network-sent': sentOnNetworkHost,
   'docker-network-of-one-container': oneContainerHost,
   'two-names': hostOfNames,
+  limits: () => hostOf('limit-converged'),
+  'limit-of-others': () => hostOf('drift-limit'),
   'docker-network-without-docker': () => ({
     ...dockerNetworkHost(),
     docker: { state: 'unreachable', reason: { code: 'DOCKER_UNREACHABLE', message: 'Docker is away' } }
@@ -456,6 +462,20 @@ describe('what sensors and outputs get', () => {
     expect(roundTrip('share-filter-alone').text).toMatch(
       /# ens192 ingress, .* cannot be turned back into an expression/
     )
+  })
+
+  test('a limit that members have together is the source’s', () => {
+    const shares = assignBuckets([1, 2, 3].map(() => ({ alive: true })))
+    for (const limit of [2_000_000_000, 500_000_000, 10_000_000, 123_456_000]) {
+      for (const buckets of shares) {
+        const share = { hash: 'addresses', buckets, rest: false } as const
+        const [filter] = hostOf('share-converged').filters.filter(({ mirror }) => mirror !== null)
+        if (filter?.mirror == null) throw new Error('the fixture has changed')
+        const action = { ...filter.mirror, limit: limitOf({ limit }, share) ?? 0 }
+        const copy = { filter: { ...filter, program: writeShare(share) }, tcHook: 'ingress' as const, action }
+        expect(readLimit(copy)).toBe(limit)
+      }
+    }
   })
 
   test('a sample is the source’s', () => {

@@ -178,6 +178,8 @@ describe('modules', () => {
     expect(list('interface: ens192')).toEqual(neededModules(undefined))
     expect(list('vxlan: {id: 42}')).toEqual([...neededModules(undefined), 'vxlan'])
     expect(list('erspan: {local: 192.0.2.1, type: 1}')).toEqual([...neededModules(undefined), 'ip_gre'])
+    const limited = list('interface: ens192, limit: 2gbit')
+    expect(limited.filter((name) => !neededModules(undefined).includes(name))).toEqual(['act_police'])
   })
 
   test('one that a tunnel waits for is told here, and nowhere else', () => {

@@ -209,12 +209,17 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Sends a frame at a port of the switch, ten times a second, until the function that it gives is called. */
-  async keepSending(frame: Buffer, from = 'sw0', on?: Side): Promise<() => Promise<void>> {
-    const file = await this.#writeFrames([frame])
+  keepSending(frame: Buffer, from = 'sw0', on?: Side): Promise<() => Promise<void>> {
+    return this.stream([frame], 10, from, on)
+  }
+
+  /** Sends frames at a port of the switch, so many a second, again and again, until the function that it gives is called. */
+  async stream(frames: readonly Buffer[], rate: number, from = 'sw0', on?: Side): Promise<() => Promise<void>> {
+    const file = await this.#writeFrames(frames)
     const argv = [
       `--net=${this.#namespaceOf(from, on)}`,
       findProgram('tcpreplay'),
-      '--pps=10',
+      `--pps=${rate}`,
       '--loop=0',
       '-i',
       from,

@@ -1,5 +1,6 @@
 /** What tests of the whole program share: files written, applied and checked in a lab, and frames followed to a sensor. */
 import { writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
@@ -12,7 +13,9 @@ import { parseRows } from './parse-rows.ts'
 import { findProgram } from './programs.ts'
 
 /** Ends what would never come; nothing is said of how long it may take. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 300_000
+/** How long {@link until} leaves alone what it waits for, in times of a look. */
+const pauses = availableParallelism() === 1 ? 3 : 1
 const STRANGER = '02:00:00:00:0a:01'
 const NOBODY = '02:00:00:00:0a:02'
 
@@ -60,7 +63,10 @@ export async function expectRefusal(
   return stderr
 }
 
-/** Waits for what the kernel or Docker does in its own time, and leaves it that time: half of it goes into looking, at the most. */
+/**
+ * Waits for what the kernel or Docker does in its own time, and leaves it that time: half of it goes into looking, at the most. On a
+ * machine of one processor, where what looks takes it from what is waited for, it is a quarter.
+ */
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
   for (;;) {
@@ -69,7 +75,7 @@ export async function until(what: string, isSo: () => Promise<boolean>): Promise
     const answer = await isSo().catch((error: unknown) => error)
     if (answer === true) return
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`, { cause: answer })
-    await sleep(Math.max(50, performance.now() - start))
+    await sleep(Math.max(50, pauses * (performance.now() - start)))
   }
 }
 

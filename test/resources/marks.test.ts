@@ -9,8 +9,12 @@ import {
   mirrorHandle,
   readAlias,
   readCookie,
+  readInnerClass,
+  readPortClass,
+  readRingClass,
   writeAlias,
-  writeCookie
+  writeCookie,
+  writeRingClass
 } from '../../src/resources/marks.ts'
 import { bridgeBits, interfaceBits, portBits } from '../../src/resources/settings.ts'
 
@@ -18,10 +22,11 @@ const owner = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/)
 
 const all = interfaceBits.map(([setting]) => setting)
 
-const card: fc.Arbitrary<InterfaceMark> = fc.tuple(fc.subarray(all), fc.subarray(all)).map(([a, b]) => ({
-  before: new Set(a),
-  managed: new Set(b)
-}))
+const ring = fc.integer({ min: 1, max: 0xffff })
+
+const card: fc.Arbitrary<InterfaceMark> = fc
+  .tuple(fc.subarray(all), fc.subarray(all), fc.option(ring))
+  .map(([a, b, size]) => ({ before: new Set(a), managed: new Set(b), ...(size !== null && { ring: size }) }))
 
 const index = fc.integer({ min: 1, max: 0x7fffffff })
 
@@ -59,7 +64,8 @@ describe('the cookie of a mirror', () => {
       fc.property(owner, card, (name, mark) => {
         const cookie = writeCookie(name, mark)
         expect(cookie).toMatch(/^[0-9a-f]{32}$/)
-        expect(readCookie(cookie)).toEqual({ owner: hashOf(name), source: mark })
+        const { ring: _, ...source } = mark
+        expect(readCookie(cookie)).toEqual({ owner: hashOf(name), source })
       })
     )
   })
@@ -78,10 +84,29 @@ describe('the cookie of a mirror', () => {
   )
 })
 
-/** How many interfaces an alias has room for, whatever they are: the longest entry is a comma, an index of six digits, a dot, and six digits. */
+describe('the class of a mirror', () => {
+  test('says what the receive ring was like, and is no mark of a port', () => {
+    fc.assert(
+      fc.property(fc.option(ring), (size) => {
+        const mark = size === null ? {} : { ring: size }
+        const classId = writeRingClass(mark) ?? null
+        expect(readRingClass(classId)).toEqual(mark)
+        expect(readPortClass(classId)).toBeNull()
+        expect(readInnerClass(classId)).toBeNull()
+      })
+    )
+  })
+
+  test.each([null, '', '1:10', '100:', ':5200', '5200:', '10000:5200', '100:5201', '5dc:5301'])(
+    '%s says nothing',
+    (classId) => expect(readRingClass(classId)).toEqual({})
+  )
+})
+
+/** How many interfaces an alias has room for, whatever they are: the longest entry is a comma, an index of six digits, six digits, and four for its ring, with two dots. */
 function roomFor(mark: BridgeMark): number {
   const room = 255 - Buffer.byteLength(writeAlias({ ...mark, interfaces: new Map() }))
-  return Math.floor((room + 1) / 14)
+  return Math.floor((room + 1) / 19)
 }
 
 describe('the alias of a bridge', () => {

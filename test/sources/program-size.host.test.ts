@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseFilters } from '../../src/host/parsers/filters.ts'
-import { longestProgram } from '../../src/host/parsers/pcap.ts'
+import { longestLimited, longestProgram } from '../../src/host/parsers/pcap.ts'
 import { batchLine } from '../../src/host/quote-command.ts'
 import type { Program } from '../../src/host/snapshot.ts'
 import { writeMirror } from '../../src/host/write-filters.ts'
@@ -25,10 +25,11 @@ function programOf(length: number): Program {
   return [length, ...Array.from({ length: length - 1 }, () => '40 0 0 12'), '6 0 0 4294967295'].join(',')
 }
 
-async function addMirror(program: Program): Promise<void> {
+async function addMirror(program: Program, limit: number | null = null): Promise<void> {
   const all = new Set(['up', 'promiscuous', 'clsact'] as const)
   const cookie = writeCookie('default', { before: all, managed: all })
-  const words = writeMirror({ device: card, tcHook: 'ingress', handle: 0xffffffff, program, target: bridge, cookie })
+  const place = { device: card, tcHook: 'ingress' } as const
+  const words = writeMirror({ ...place, handle: 0xffffffff, program, target: bridge, cookie, limit })
   await lab.run(['tc', '-batch', '-'], { input: `${batchLine(words)}\n` })
 }
 
@@ -40,6 +41,11 @@ describe('the largest program', () => {
     const input = `filter show dev ${card} ingress\n`
     const output = await lab.run(['tc', '-json', '-batch', '-'], { input })
     expect(parseFilters({ device: card, tcHook: 'ingress' }, JSON.parse(output))).toMatchObject([{ program }])
+  })
+
+  test('has room for the policer where there is a limit, and only just: this kernel refuses that, once tc has it together', async () => {
+    await expect(addMirror(programOf(longestLimited), 1e15)).rejects.toThrow('Failed to load TC action module')
+    await expect(addMirror(programOf(longestLimited + 96), 1e15)).rejects.toThrow('message exceeded bound')
   })
 
   test('could hardly be larger', async () => {

@@ -36,8 +36,8 @@ describe('a good file', () => {
       files: ['spans.yaml'],
       digest: `sha256:${createHash('sha256').update(full).digest('hex')}`,
       interfaces: [
-        { key: 'tap-a', match: { macaddress: '00:1b:21:aa:00:01' }, dedicated: true, origin: at(5, 3) },
-        { key: 'ens224', match: { name: 'ens224' }, dedicated: false, origin: at(8, 3) }
+        { key: 'tap-a', match: { macaddress: '00:1b:21:aa:00:01' }, dedicated: true, ring: null, origin: at(5, 3) },
+        { key: 'ens224', match: { name: 'ens224' }, dedicated: false, ring: null, origin: at(8, 3) }
       ],
       spans: [
         {

@@ -303,3 +303,25 @@ test('a command that finds no room in the line is in the next one, in one piece'
   const text = renderReport(report(see({ ...converged, links }), {}, { advise }), plain)
   expect(text).toMatch(new RegExp(`^span0: NOT HEALTHY, 1 difference from the file\\.\n    Run: ${apply}\n\nspan0 `))
 })
+
+test('what is over a limit is told, and is nothing wrong', () => {
+  const text = fixture('spans.yaml').replace('filter: not port 22', 'filter: not port 22\n        limit: 2gbit')
+  const view = see(readSnapshot(join(casesFolder, 'limit-converged'), 'host.json'), text)
+  expect(codes(view, { over: 200 })).toEqual([])
+  const found = report(view, { over: 200 })
+  expect(
+    renderReport(found, plain)
+  ).toContain(`  mirror    ens192 ingress                1,000      1,000     100 kB        0
+            not port 22
+            limit 2gbit: 200 over it, not copied
+            1,000 frames, 100 kB in 25h1m2s; last just now
+  mirror    ens192 egress                     0          0        0 B        0
+            not port 22
+            limit 2gbit
+`)
+  const over = { over_limit_frames: 200, over_limit_bytes: 20_000 }
+  expect(statusDocument(found, 'now').spans[0]?.hops[1]).toMatchObject({
+    ...{ limit: 2_000_000_000, ...over, frames: 1000, total_frames: 1000, losses: [] },
+    ...{ total_over_limit_frames: 200, total_over_limit_bytes: 20_000 }
+  })
+})

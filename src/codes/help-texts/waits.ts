@@ -5,7 +5,7 @@ export const waits = {
     'Nothing. It is used again as soon as it is up, as with ifup. If it is to stay up, run spanplan apply.'
   ],
   MODULE_MISSING: [
-    'A tunnel needs it, and the kernel lacks the module that makes its interface, or does not load it: vxlan of a VXLAN, ip_gre of gretap and erspan. Everything else is done.',
+    'The kernel lacks a module, or does not load it: of a tunnel, the one that makes its interface (vxlan of a VXLAN, ip_gre of gretap and erspan); of a source with a limit, act_police. Everything else is done; an apply by hand of a file with such a limit does nothing. Nothing is copied without its limit: where a source gets one that the kernel cannot keep, a watch takes its mirrors off.',
     'Load the module with modprobe, or install a kernel that has it: the message says which. Then apply again; a watch does so by itself.'
   ],
   OUTPUT_COPIED: [

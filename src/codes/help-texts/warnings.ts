@@ -76,6 +76,14 @@ export const warnings = {
     'The driver does not allow an offload to be switched off, so sensors get merged frames.',
     'Let the sensors accept large frames, or use another interface.'
   ],
+  RING_FIXED: [
+    'An interface of the file has "ring: max", and its driver has no receive ring whose size can be set: the ring stays as it is. All else of the file is done.',
+    'Take "ring" out, or use another interface.'
+  ],
+  RING_FAILED: [
+    'The driver of an interface refuses the size of the receive ring that it says it takes at the most, or others set another one at once. The ring stays as it is; all else of the file is done.',
+    'Take "ring" out. What the driver says is in the log of the kernel (dmesg).'
+  ],
   OUTPUT_FRAGMENTS: [
     'The largest frames of a span, with what the tunnel of an output adds, are larger than the MTU on the way to the remote host: each leaves in two packets or more (fragments), and is lost if one of these is. Some networks drop fragments.',
     'Let the network on the way take larger packets, or write a smaller "mtu" for the span, which holds for its sensors, too.'

@@ -1,4 +1,5 @@
 import { listModules, type ModuleName, type ModuleState, readModule } from '../../host/tunnels/kernel-modules.ts'
+import { modulesOfLimits } from '../../plan/target.ts'
 import { outputKindOf } from '../../resources/outputs/registry.ts'
 import { hostKindOf } from '../../resources/sources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
@@ -8,7 +9,8 @@ import type { Known } from '../known.ts'
 export function neededModules(spec: Spec | undefined): readonly ModuleName[] {
   const needs = spec?.spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, spec)))
   const sent = spec?.spans.flatMap(({ outputs }) => outputs.flatMap((output) => outputKindOf(output).modules(output)))
-  return listModules(new Set([...(needs?.flatMap(({ modules = [] }) => modules) ?? []), ...(sent ?? [])]))
+  const limits = spec === undefined ? [] : modulesOfLimits(spec, [])
+  return listModules(new Set([...(needs?.flatMap(({ modules = [] }) => modules) ?? []), ...(sent ?? []), ...limits]))
 }
 
 /** Reads the state of each of them. */

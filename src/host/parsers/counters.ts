@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { HookPlace } from '../snapshot.ts'
-import { mirrorPref, writePlace } from '../tc-conventions.ts'
+import { mirrorPref, uncountedBytes, writePlace } from '../tc-conventions.ts'
 import { parseRecords } from './records.ts'
 
 /** The kernel's counters of a mirror: those of its filter's action. */
@@ -8,10 +8,12 @@ export interface MirrorCounters extends HookPlace {
   readonly handle: number
   /** The device that gets the copies; `*`: that device is gone. */
   readonly target: string
-  /** Frames that the filter matched. Each frame within a merged one counts. */
+  /** Frames that were copied. Each frame within a merged one counts. */
   readonly packets: number
   /** Includes the Ethernet headers. */
   readonly bytes: number
+  /** What its policer has counted. Missing: the mirror has no limit, and copies each frame that its filter matches. */
+  readonly policer?: PolicerCounters
   /** Copies that could not be delivered: the target is gone, is down, or has no carrier. */
   readonly overlimits: number
   /** Frames that the action itself dropped. */
@@ -20,6 +22,15 @@ export interface MirrorCounters extends HookPlace {
   readonly installed: number
   /** Seconds since the last frame; if there was none, since the filter was added. */
   readonly idle: number
+}
+
+/** The kernel's counters of the policer that limits a mirror. */
+interface PolicerCounters {
+  /** Frames that the filter matched, as a mirror counts them. */
+  readonly packets: number
+  readonly bytes: number
+  /** Times that the policer found a frame over the limit. A merged frame is one. */
+  readonly exceeded: number
 }
 
 /** A packet socket, with which a tool captures on an interface. */
@@ -101,38 +112,50 @@ export function parseLinkCounters(document: unknown): LinkCounters[] {
   return parseRecords(linkOutput, document)
 }
 
-/** A span's filter has one action. tc leaves out times of 0 seconds, and the preference that the command selects. */
+const actionCounters = {
+  installed: count,
+  last_used: count,
+  stats: z.object({ bytes: z.number(), packets: z.number(), drops: z.number(), overlimits: z.number() })
+}
+
+const policerOutput = z.object({ kind: z.literal('police'), ...actionCounters })
+
+const mirrorOutput = z.object({ kind: z.literal('mirred'), to_dev: z.string(), ...actionCounters })
+
+/**
+ * A span's filter has one action, with a policer before it where there is a limit. tc leaves out times of 0 seconds, and the preference
+ * that the command selects.
+ */
 const filterOutput = z.object({
   options: z.object({
     handle: z.string(),
-    actions: z.tuple([
-      z.object({
-        kind: z.literal('mirred'),
-        to_dev: z.string(),
-        installed: count,
-        last_used: count,
-        stats: z.object({ bytes: z.number(), packets: z.number(), drops: z.number(), overlimits: z.number() })
-      })
-    ])
+    actions: z
+      .union([z.tuple([mirrorOutput]), z.tuple([policerOutput, mirrorOutput])])
+      .transform((actions) =>
+        actions.length === 1 ? { mirror: actions[0] } : { policer: actions[0], mirror: actions[1] }
+      )
   })
 })
 
-/** Bytes: ETH_HLEN in linux/if_ether.h. At ingress, the kernel counts a frame without its header. */
-const headerBytes = 14
+type Stats = z.output<typeof mirrorOutput>['stats']
 
 /** Parses the output of {@link mirrorsCommand}. Filters that cannot be a span's mirrors are left out. */
 export function parseMirrorCounters(place: HookPlace, document: unknown): MirrorCounters[] {
+  const withHeaders = ({ bytes, packets }: Stats) => ({ packets, bytes: bytes + uncountedBytes(place) * packets })
   return parseRecords(filterOutput, document).map(({ options: { handle, actions } }): MirrorCounters => {
-    const [{ to_dev, installed, last_used, stats }] = actions
-    const header = place.tcHook === 'ingress' ? headerBytes * stats.packets : 0
+    const { mirror, policer } = actions
+    const { drops, overlimits } = mirror.stats
     return {
       ...place,
       handle: Number(handle),
-      target: to_dev,
-      installed,
-      idle: last_used,
-      ...stats,
-      bytes: stats.bytes + header
+      target: mirror.to_dev,
+      installed: mirror.installed,
+      // A frame over the limit is one that has come.
+      idle: Math.min(mirror.last_used, policer?.last_used ?? mirror.last_used),
+      ...withHeaders(mirror.stats),
+      drops,
+      overlimits,
+      ...(policer && { policer: { ...withHeaders(policer.stats), exceeded: policer.stats.overlimits } })
     }
   })
 }

@@ -1,7 +1,16 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
 import type { ClassPlace, HookPlace, MirrorAction, Program, Selection, TcFilter, U32Key } from '../snapshot.ts'
-import { clsactHandle, controls, flowerKeys, parseU32Handle } from '../tc-conventions.ts'
+import {
+  belowLimit,
+  clsactHandle,
+  controls,
+  flowerKeys,
+  overLimit,
+  parseU32Handle,
+  readLimitCookie,
+  uncountedBytes
+} from '../tc-conventions.ts'
 import { isSamePref, isTable, parseRows, type Root, type Row, tableOf } from './u32.ts'
 
 /** Loose, so that unknown keys can be noticed. */
@@ -18,6 +27,19 @@ const mirredOutput = z.looseObject({
 
 /** Frames go out of the device, and no further on their own way. */
 const redirectOutput = mirredOutput.extend({ mirred_action: z.literal('redirect') })
+
+/** A policer, whatever it does. */
+const policerOutput = z.object({ kind: z.literal('police') })
+
+/** One that spanplan has written, at a place with this many uncounted bytes. */
+const limitOutput = policerOutput.extend({
+  exceed_action: z.object({ type: z.literal(overLimit) }),
+  control_action: z.object({ type: z.literal(belowLimit) }),
+  overhead: z.number(),
+  cookie: z.string().transform(readLimitCookie),
+  ref: z.literal(1),
+  bind: z.literal(1)
+})
 
 const bytecodeOutput = z.object({
   insns: z.array(z.object({ code: z.number(), jt: z.number(), jf: z.number(), k: z.number() }))
@@ -76,7 +98,7 @@ export function parseFilters<Place extends HookPlace | ClassPlace>(
     const isOfAnotherParent = local.some((one) => one.table === table && one !== own)
     // A root table is no filter.
     if (table !== null && (isOfAnotherParent || (table === root && isTable(row)))) return []
-    return [{ ...place, ...key, ...parseOptions(row.kind, options, table !== null && table === root) }]
+    return [{ ...place, ...key, ...parseOptions(place, row.kind, options, table !== null && table === root) }]
   })
 }
 
@@ -85,10 +107,18 @@ function qdiscOf(place: HookPlace | ClassPlace): string {
   return 'parent' in place ? place.parent : clsactHandle
 }
 
-function parseOptions(kind: string, options: Options, inRoot: boolean): Omit<TcFilter, keyof Row> {
-  const actions = Array.isArray(options.actions) ? options.actions : []
+function parseOptions(
+  place: HookPlace | ClassPlace,
+  kind: string,
+  options: Options,
+  inRoot: boolean
+): Omit<TcFilter, keyof Row> {
+  const all = Array.isArray(options.actions) ? options.actions : []
+  const limit = all.length === 2 ? parseLimit(all[0], place) : null
+  // What is limited is a mirror, and the policer is a part of it.
+  const actions = limit === null ? all : all.slice(1)
   const mirrors = actions.flatMap((action) => parseMirror(action) ?? [])
-  const copies = mirrors.map(({ mirror }) => mirror)
+  const copies = mirrors.map(({ mirror }) => (limit === null ? mirror : { ...mirror, limit }))
   const redirects = actions.flatMap((action) => redirectOutput.safeParse(action).data?.to_dev ?? [])
   const known = [...stateOptions, ...hardwareOptions, ...(optionsOf[kind] ?? [])]
   const hasUnknown =
@@ -109,7 +139,12 @@ function parseOptions(kind: string, options: Options, inRoot: boolean): Omit<TcF
     selects: hasUnknown ? { kind: 'unknown' } : parseSelection(kind, options, program, inRoot),
     copies,
     ...(redirects.length > 0 && { redirects }),
-    others: hasUnknown || hasHardware || mirrors.length < actions.length || !mirrors.every(({ plain }) => plain),
+    others:
+      hasUnknown ||
+      hasHardware ||
+      limit === 'unknown' ||
+      mirrors.length < actions.length ||
+      !mirrors.every(({ plain }) => plain),
     mirror: actions.length === 1 ? (copies[0] ?? null) : null
   }
 }
@@ -140,6 +175,13 @@ function parseSelection(kind: string, options: Options, program: Program | null,
     default:
       return { kind: 'unknown' }
   }
+}
+
+/** The limit that a policer sets to the mirror behind it; `unknown`: spanplan has not written it so; null: it is no policer. */
+function parseLimit(action: unknown, place: HookPlace | ClassPlace): number | 'unknown' | null {
+  if (!policerOutput.safeParse(action).success) return null
+  const { overhead, cookie = null } = limitOutput.safeParse(action).data ?? {}
+  return cookie === null || overhead !== uncountedBytes(place) ? 'unknown' : cookie
 }
 
 /** `plain`: writing the action again loses nothing, and no other filter shares the action. */

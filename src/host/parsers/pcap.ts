@@ -25,6 +25,9 @@ export type CompiledFilters = ReadonlyMap<string, Compiled>
  */
 export const longestProgram = 1960
 
+/** The same of a mirror with a limit: the policer takes its part of the message. */
+export const longestLimited = 1800
+
 /**
  * The command that compiles a pcap-filter(7) expression.
  *

@@ -4,7 +4,8 @@
  * (tc/f_u32.c): the matches become one list; that of iproute2 5.15 prints a u32 filter as text. Ubuntu's ip prints the fan map of a
  * vxlan or a tunnel as text, also where there is none: it is left out. No output is an empty list. Of some things, tc prints a part
  * as text (hfsc in tc/q_hfsc.c, matches of basic in tc/f_basic.c): only that record is broken then, and has the fields before that
- * text.
+ * text. tc prints both controls of a policer under the same key (tc/m_police.c): the first, for frames over the rate, becomes
+ * `exceed_action`.
  *
  * @throws SyntaxError if there are no records.
  */
@@ -23,15 +24,19 @@ export function parseToolJson(text: string): unknown {
   const merged = written.replace(/(?<!\\)"match":(\{[^{}]*\}(?:,"match":\{[^{}]*\})*)/g, (_, matches: string) => {
     return `"match":[${matches.replaceAll(',"match":', ',')}]`
   })
-  if (merged.trim() === '') return []
+  const named = merged.replace(policerControls, '"exceed_action":$1,"control_action":')
+  if (named.trim() === '') return []
   try {
-    return JSON.parse(merged)
+    return JSON.parse(named)
   } catch (error) {
-    const records = splitRecords(merged.trim())
+    const records = splitRecords(named.trim())
     if (records === null) throw error
     return records
   }
 }
+
+/** The two controls of a policer. In a name or an alias, the quotes would be escaped. */
+const policerControls = /(?<!\\)"control_action":(\{"type":"[\w ]+"\}),"control_action":(?=\{)/g
 
 /** The fan map of Ubuntu's ip, after the fields before it. In a name or an alias, the quotes would be escaped. */
 const fanMap = /("info_data":\{(?:"\w+":(?:"[^"\\]*"|[\w.]+),?)*)fan-map (?:[\d./:]+ )*/g

@@ -15,18 +15,24 @@ const options = {
   sch_ingress: 'net_sch_ingress',
   cls_bpf: 'net_cls_bpf',
   act_mirred: 'net_act_mirred',
+  act_police: 'net_act_police',
   vxlan: 'vxlan',
   ip_gre: 'net_ipgre'
 } as const
 
 export type ModuleName = keyof typeof options
 
-/** Those that only tunnels need. */
-const ofTunnels: ReadonlySet<string> = new Set<TunnelModule>(['vxlan', 'ip_gre'])
+/** What limits a mirror. */
+export const limitModule = 'act_police'
+
+/** A module that not every span needs. */
+export type OptionalModule = TunnelModule | typeof limitModule
+
+const optional: ReadonlySet<string> = new Set<OptionalModule>(['vxlan', 'ip_gre', limitModule])
 
 /** The modules that spans need which have these needs besides. */
 export function listModules(needed: ReadonlySet<string>): readonly ModuleName[] {
-  return keysOf(options).filter((name) => !ofTunnels.has(name) || needed.has(name))
+  return keysOf(options).filter((name) => !optional.has(name) || needed.has(name))
 }
 
 /**
@@ -115,7 +121,7 @@ export function findModuleFault(name: ModuleName, state: ModuleState, architectu
 }
 
 /** Reads which of these modules the kernel surely lacks. */
-export async function readLacking(names: readonly TunnelModule[]): Promise<LackingModule[]> {
+export async function readLacking(names: readonly OptionalModule[]): Promise<LackingModule[]> {
   const found = await Promise.all(
     names.map(async (name) => {
       const state = await readModule(name)

@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { composeLabel } from '../../host/docker/docker-names.ts'
 import { groupBy, groupsOf, type HostIndex } from '../../host/host-index.ts'
-import { longestProgram } from '../../host/parsers/pcap.ts'
+import { longestLimited, longestProgram } from '../../host/parsers/pcap.ts'
 import type { Container } from '../../host/snapshot.ts'
 import type { Absence, DesiredFeed, DesiredSpan, Part } from '../../resources/desired-state.ts'
 import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
@@ -180,18 +180,19 @@ function resolvePart(
   isKept: boolean
 ) {
   const { place: _, filter: __, balance: ___, ...id } = receiver
-  const found = resolveFilter({ filter }, filters)
+  const found = resolveFilter({ filter, limit: null }, filters)
   const program = 'program' in found && !isKept ? found.program : null
   const expression = filter?.expression ?? null
   const isWhole = filter === null && share === null
   const part = isWhole ? null : { expression, program, share: isKept ? null : share, balance: shared }
   const feed: DesiredFeed = { ...id, part }
+  const mostSteps = span.mirrors.some(({ limit }) => limit !== null) ? longestLimited : longestProgram
   const longest = Math.max(...span.mirrors.map((point) => Number.parseInt(programOf({ point, feed }) ?? '0', 10)), 0)
   const tooLong =
-    longest > longestProgram
+    longest > mostSteps
       ? diagnostic(
           'FILTER_TOO_LARGE',
-          `with the filter of a source, what ${receiver.name} takes compiles to ${longest} instructions; tc accepts at most ${longestProgram}`,
+          `with the filter of a source, what ${receiver.name} takes compiles to ${longest} instructions; tc accepts at most ${mostSteps}`,
           tooLarge,
           receiver.origin
         )

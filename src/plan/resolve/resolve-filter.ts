@@ -1,7 +1,7 @@
 import type { Code } from '../../codes/explained-codes.ts'
 import { meaningOf } from '../../codes/meanings.ts'
 import { type Diagnostic, diagnostic, diagnosticOf } from '../../errors.ts'
-import { type CompiledFilters, longestProgram } from '../../host/parsers/pcap.ts'
+import { type CompiledFilters, longestLimited, longestProgram } from '../../host/parsers/pcap.ts'
 import type { Program } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'
 import { explainRefusal } from '../../spec/filter/explain.ts'
@@ -18,9 +18,12 @@ export type ResolvedFilter =
   | { readonly error: Diagnostic }
 
 /** What has a filter in a span: its sources, and whoever gets a part. */
-export function filtersOf({ sources, sensors, outputs, balances }: SpanSpec): readonly Pick<SourceSpec, 'filter'>[] {
-  return [...sources, ...sensors, ...outputs, ...balances]
+export function filtersOf({ sources, sensors, outputs, balances }: SpanSpec): readonly Filtered[] {
+  return [...sources, ...[...sensors, ...outputs, ...balances].map(({ filter }) => ({ filter, limit: null }))]
 }
+
+/** A filter, and the limit of what it copies, which takes room of the same message to the kernel. */
+type Filtered = Pick<SourceSpec, 'filter' | 'limit'>
 
 /** Warns of a part of a filter that is looked for where frames need not have it. */
 export function warnOfFilter({ name }: SpanSpec, { filter }: Pick<SourceSpec, 'filter'>): Diagnostic[] {
@@ -66,13 +69,13 @@ export function inSpan({ name }: SpanSpec, diagnostic: Diagnostic): Diagnostic {
 export function resolveCopied(source: SourceSpec, copied: string | null, filters: CompiledFilters): ResolvedFilter {
   const own = resolveFilter(source, filters)
   if (!('program' in own) || copied === (source.filter?.expression ?? null)) return own
-  const { origin, filter } = source
+  const { origin, filter, limit } = source
   const written = filter?.written ?? { source: '', at: origin }
-  return resolveFilter({ filter: { expression: copied ?? '', origin, written } }, filters)
+  return resolveFilter({ filter: { expression: copied ?? '', origin, written }, limit }, filters)
 }
 
 /** Looks a filter up among the compiled ones. */
-export function resolveFilter({ filter }: Pick<SourceSpec, 'filter'>, filters: CompiledFilters): ResolvedFilter {
+export function resolveFilter({ filter, limit }: Filtered, filters: CompiledFilters): ResolvedFilter {
   if (filter === null) return { program: everyFrame }
   const { expression, origin, written } = filter
   const fail = (code: Code, message: string, hint: string, place = origin) => ({
@@ -83,8 +86,9 @@ export function resolveFilter({ filter }: Pick<SourceSpec, 'filter'>, filters: C
     case 'compiled': {
       const { program } = compiled
       const length = Number.parseInt(program, 10)
-      if (length <= longestProgram) return { program }
-      const message = `the filter compiles to ${length} instructions; tc accepts at most ${longestProgram}`
+      const [longest, beside] = limit === null ? [longestProgram, ''] : [longestLimited, ' beside a limit']
+      if (length <= longest) return { program }
+      const message = `the filter compiles to ${length} instructions; tc accepts at most ${longest}${beside}`
       return fail('FILTER_TOO_LARGE', message, tooLarge)
     }
     case 'endless': {

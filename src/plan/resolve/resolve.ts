@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic, SpanplanError, sortByPlace } from '../../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../../host/docker/docker-names.ts'
 import { groupsOf, type HostIndex } from '../../host/host-index.ts'
+import { limitModule } from '../../host/tunnels/kernel-modules.ts'
 import { type CopyPoint, type DesiredSpan, indexDesired, linkOf } from '../../resources/desired-state.ts'
 import { warnOfForeignCopies } from '../../resources/foreign/foreign-copies.ts'
 import type { ObservedState, Wait } from '../../resources/kind.ts'
@@ -15,7 +16,9 @@ import {
   handleOf,
   joinResolved,
   type MirrorSource,
+  nothingResolved,
   type Resolved,
+  type ResolvedSource,
   type SourceHook,
   waitForMirror,
   waitForMirrors,
@@ -255,10 +258,14 @@ function heldMtu({ name, network }: SpanSpec, host: HostIndex): number | null {
 /** `recalled`: the live mirrors that stay while it is not known where the source ends; `blocked`: the devices that wait. */
 function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const kind = hostKindOf(source)
-  const { isUnread = false, tunnels = [], ...hooks } = kind.resolve(source, span, context)
+  const {
+    isUnread = false,
+    tunnels = [],
+    ...hooks
+  } = limitSource(span, source, kind.resolve(source, span, context), context)
   const copied = copiedOf(source, span, context.spec)
   const filter = resolveCopied(source, copied, context.filters)
-  const { maxIdle, sample, origin } = source
+  const { maxIdle, sample, limit, origin } = source
   const program = 'program' in filter ? filter.program : null
   const blocked = hooks.items.filter(({ problem }) => problem !== null)
   const possible = hooks.items.filter((hook) => hook.problem === null || isMirrored(span, hook, context))
@@ -269,6 +276,7 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
       program,
       sample,
       maxIdle,
+      limit,
       item: source.id,
       origin
     })
@@ -297,6 +305,28 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   }
 }
 
+/** Where the kernel cannot limit what is copied of a source, nothing is. */
+function limitSource(
+  span: SpanSpec,
+  source: SourceSpec,
+  resolved: ResolvedSource,
+  { host, patient }: Context
+): ResolvedSource {
+  const lacking = source.limit === null ? undefined : host.lacking?.find(({ name }) => name === limitModule)
+  if (lacking === undefined) return resolved
+  const message = `"limit" needs the kernel's ${limitModule}, and nothing is copied without it: ${lacking.message}`
+  const found = diagnostic('MODULE_MISSING', message, lacking.command, source.origin)
+  const waits = firstOfEach(resolved.items).flatMap(({ source: id, direction }) =>
+    waitForMirrors(span, source, id, found, [direction])
+  )
+  return {
+    ...nothingResolved,
+    warnings: resolved.warnings,
+    waits: [...resolved.waits, ...(patient ? waits : [])],
+    errors: [...resolved.errors, ...(patient ? [] : [inSpan(span, found)])]
+  }
+}
+
 /** One of those that have the same name: two interfaces of one container. */
 function firstOfEach<Hook extends MirrorSource>(hooks: readonly Hook[]): Hook[] {
   return [...groupsOf(hooks, writePoint).values()].map(([first]) => first)
@@ -318,13 +348,13 @@ function isMirrored({ name }: SpanSpec, hook: SourceHook, { spec, host }: Contex
  * @returns null: the host decides, and both copy the same of its frames.
  */
 function explainTwice({ sources }: SpanSpec, point: CopyPoint, all: readonly CopyPoint[]) {
-  const { device, tcHook, origin, selection } = point
+  const { device, tcHook, origin, selection, limit } = point
   const first = findFirst(point, all) ?? point
   const both = new Set([point.item, first.item])
   const isSelected = sources.some((source) => both.has(source.id) && endOf(source) !== 'interface')
-  if (isSelected && isDeepStrictEqual(selection, first.selection)) return null
-  const overlap = `the source in line ${origin.line} selects ${writeSourceName(point.source)}, as does an earlier one (${placeFrom(first.origin, origin)}), whose filter is another: the earlier filter holds`
-  const shared = 'give both sources the same filter, or let only one of them select the container'
+  if (isSelected && limit === first.limit && isDeepStrictEqual(selection, first.selection)) return null
+  const overlap = `the source in line ${origin.line} selects ${writeSourceName(point.source)}, as does an earlier one (${placeFrom(first.origin, origin)}), whose filter or limit is another: the earlier one holds`
+  const shared = 'give both sources the same filter and limit, or let only one of them select the container'
   const double = `the ${tcHook} of ${device.name} is mirrored twice: sensors would see each frame twice`
   const found = isSelected
     ? diagnostic('SOURCE_TWICE', overlap, shared, origin)

@@ -11,7 +11,7 @@ import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
-import { interfaceMark, isOwed } from '../read-marks.ts'
+import { interfaceMark, isAnyOwed } from '../read-marks.ts'
 import {
   desiredSeal,
   hasOtherFilters,
@@ -176,8 +176,7 @@ function rememberedInterfaces({ marks, host }: ObservedState, { name, mirrors, i
       const { index } = link
       if (used.has(device)) return [[index, interfaceMark(marked)] as const]
       const remembered = old.get(index)
-      const owed = [...marked.live].some((setting) => isOwed(marked, setting))
-      return remembered && owed ? [[index, remembered] as const] : []
+      return remembered && isAnyOwed(marked) ? [[index, remembered] as const] : []
     })
   ])
 }

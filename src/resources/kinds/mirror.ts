@@ -4,6 +4,7 @@ import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
+import { writeRate } from '../../spec/values/rate.ts'
 import type { CopyPoint, DesiredSpan, FeedId, Part } from '../desired-state.ts'
 import { mirrorName, mirrorsOf, programOf, type SpanMirror } from '../feeds/feeds.ts'
 import {
@@ -15,7 +16,7 @@ import {
   replacesNone
 } from '../foreign/mirrors.ts'
 import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
-import { ownMark, readCookie, writeCookie } from '../marks.ts'
+import { ownMark, readCookie, readRingClass, writeCookie, writeRingClass } from '../marks.ts'
 import { explainLost } from '../outputs/host-output-kind.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
 import { readSample } from '../programs/sample-program.ts'
@@ -51,9 +52,13 @@ export interface Mirror extends Resource, ReplacedMirrors {
   readonly protocol: string
   /** With direct-action, the program's result is the verdict, and the action that copies is not run. */
   readonly directAction: boolean
+  /** Bits per second that it copies at most; null: no limit. `unknown`: another policer stands before it. */
+  readonly limit: number | null | 'unknown'
   readonly cookie: string
   /** What is done to other mirrors first. */
   readonly widening: readonly Step[]
+  /** The class of its frames, which is the mark of the interface's receive ring. Missing: there is nothing to say of that. */
+  readonly classId?: string
 }
 
 /** Whether a resource is a mirror. */
@@ -85,7 +90,12 @@ export const mirror: Kind<Mirror> = {
     control: { label: 'afterwards', words: String },
     protocol: { label: 'protocol', words: String },
     directAction: { label: 'direct-action', words: onOff },
+    limit: { label: 'limit', words: writeLimit },
     cookie: { label: 'mark', words: (cookie) => (readCookie(cookie) ? ownMark : cookie || 'none') },
+    classId: {
+      label: 'mark of the receive ring',
+      words: (classId) => (readRingClass(classId ?? null).ring === undefined ? (classId ?? 'none') : ownMark)
+    },
     foreignMirrors: { label: 'foreign mirrors', words: (foreignMirrors) => String(foreignMirrors.length) }
   },
   desire: (state, live) => {
@@ -115,7 +125,8 @@ export const mirror: Kind<Mirror> = {
   update: updateSteps,
   remove: removeSteps,
   title: nameMirror,
-  summary: programClause,
+  summary: (mirror) =>
+    [programClause(mirror), ...(mirror.limit === null ? [] : [`limit ${writeLimit(mirror.limit)}`])].join(', '),
   address: ({ point, spans, handle, feed }) => [
     ...point.source,
     writeDirection(point.direction),
@@ -183,6 +194,7 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       host.filtersAt(device.name, tcHook).find((filter) => filterId(filter) === id)?.program
     const marked = marks.interfaces.get(device.name)
     if (program === undefined || program === null || marked === undefined || target === null) return []
+    const mark = interfaceMark(marked)
     return {
       kind: 'mirror',
       id,
@@ -199,8 +211,10 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       control: 'continue',
       protocol: 'all',
       directAction: false,
-      cookie: writeCookie(desired.owner, interfaceMark(marked)),
+      limit: limitOf(point, feed?.part?.share ?? null),
       widening: [],
+      cookie: writeCookie(desired.owner, mark),
+      ...classOf(writeRingClass(mark)),
       ...replacesNone
     }
   })
@@ -216,6 +230,20 @@ function isOfUnread({ desired, host }: ObservedState, { point, feed, target, spa
   if (span === undefined) return false
   const { device, tcHook } = point
   return target !== '*' && span.mirrors.some((one) => one.device.name === device.name && one.tcHook === tcHook)
+}
+
+const classOf = (classId: string | undefined) => (classId === undefined ? {} : { classId })
+
+/** Those that share the frames of a source have its limit together. */
+export function limitOf({ limit }: Pick<CopyPoint, 'limit'>, share: Pick<Share, 'buckets'> | null): number | null {
+  if (limit === null || share === null) return limit
+  // The kernel counts bytes.
+  return Math.max(8, Math.round((limit * share.buckets.size) / bucketCount / 8) * 8)
+}
+
+function writeLimit(limit: Mirror['limit']): string {
+  if (limit === 'unknown') return 'another policer'
+  return limit === null ? 'none' : writeRate(limit)
 }
 
 const idOfFeed = (feed: FeedId | null): FeedId | null => feed && { kind: feed.kind, name: feed.name }
@@ -249,8 +277,10 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
     control: filter.mirror?.control ?? '',
     protocol: filter.protocol,
     directAction: filter.directAction,
+    limit: filter.mirror?.limit ?? null,
     cookie: filter.mirror?.cookie ?? '',
     widening: [],
+    ...classOf(filter.classId ?? undefined),
     ...replacesNone
   }
 }

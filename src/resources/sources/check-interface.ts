@@ -12,9 +12,13 @@ import { markOf } from '../ownership.ts'
 import { isTransparent } from '../seal-commands.ts'
 import { closingSettings, isClosing, sourceSettings } from '../settings.ts'
 
-/** Why frames cannot be copied from an interface, which may be dedicated to capture; undefined: they can. */
-export function checkInterface(link: Link, dedicated: boolean): Diagnostic | undefined {
-  const named = checkName(link, dedicated)
+/**
+ * Why frames cannot be copied from an interface; undefined: they can.
+ *
+ * @param isSet more is set of the interface than that it is up and promiscuous.
+ */
+export function checkInterface(link: Link, isSet: boolean): Diagnostic | undefined {
+  const named = checkName(link, isSet)
   if (named !== undefined) return named
   if (link.type !== 'ether') {
     return diagnostic(

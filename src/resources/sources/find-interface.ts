@@ -61,6 +61,12 @@ export function dedicatedInterfaces({ interfaces }: Spec, host: LinkIndex): read
   return dedicated.flatMap(({ match }) => findCandidates(match, host)).map(({ name }) => name)
 }
 
+/** The names of the interfaces whose receive rings the file sets. */
+export function ringedInterfaces({ interfaces }: Spec, host: LinkIndex): readonly string[] {
+  const ringed = interfaces.filter((one) => one.ring !== null)
+  return ringed.flatMap(({ match }) => findCandidates(match, host)).map(({ name }) => name)
+}
+
 /** The links of this host that the file may mean. */
 export function findCandidates<One extends IpLink>(match: InterfaceMatch, host: LinkIndex<One>): readonly One[] {
   if ('name' in match) {

@@ -59,7 +59,7 @@ export function joinResolved<Item>(parts: readonly Resolved<Item>[]): Resolved<I
 export type MirrorSource = Pick<CopyPoint, 'source' | 'serves' | 'direction'>
 
 /** One hook that a source ends in. The rest of a copy point comes from the source's filter, whatever its kind. */
-export interface SourceHook extends MirrorSource, Pick<CopyPoint, 'device' | 'tcHook' | 'settings' | 'mtu'> {
+export interface SourceHook extends MirrorSource, Pick<CopyPoint, 'device' | 'tcHook' | 'settings' | 'ring' | 'mtu'> {
   /** Why frames cannot be copied at the hook: it waits, and what is live on its device stays as it is; null: they can. */
   readonly problem: Diagnostic | null
 }
@@ -116,7 +116,7 @@ export function directionAt({ received }: TcHooks, tcHook: TcHook): Direction {
 
 /** What a live filter copies. What its file said of it besides is not known. */
 export function livePoint(
-  { device: name, tcHook, program }: Filter,
+  { device: name, tcHook, program, mirror }: Filter,
   { source, serves, direction }: MirrorSource,
   host: HostIndex
 ): CopyPoint {
@@ -133,6 +133,7 @@ export function livePoint(
     sample: null,
     settings: [],
     maxIdle: null,
+    limit: typeof mirror?.limit === 'number' ? mirror.limit : null,
     item: writeSourceName(source),
     origin: nowhere
   }

@@ -7,18 +7,13 @@ import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { everySpan, matchesSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
-import type { Device } from '../desired-state.ts'
+import type { CopyPoint, Device } from '../desired-state.ts'
 import { servedSpan } from '../feeds/feeds.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { isInScope, markOf, ownsBridge, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
-import {
-  columnOf,
-  dedicatedInterfaceSettings,
-  everyInterfaceSettings,
-  type InterfaceSetting,
-  sourceSettings
-} from '../settings.ts'
+import { largestOf, ringOf, warnOfFixedRing } from '../ring/ring-setting.ts'
+import { columnOf, dedicatedInterfaceSettings, everyInterfaceSettings, sourceSettings } from '../settings.ts'
 import { checkDedicated, checkInterface, closableSettings } from './check-interface.ts'
 import {
   explainGoingDown,
@@ -73,7 +68,7 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
   const bridge = 'name' in match ? planned.get(match.name) : undefined
   if ('name' in match && bridge !== undefined) {
     const device = { name: match.name, planned: bridge }
-    return { ...nothingResolved, items: hooksOf(source, device, everyInterfaceSettings, null) }
+    return { ...nothingResolved, items: hooksOf(source, device, { settings: everyInterfaceSettings }, null) }
   }
   if ('code' in link) {
     const named = 'name' in match && link.code === 'INTERFACE_MISSING' ? match.name : null
@@ -88,7 +83,7 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
     if (link.code !== 'INTERFACE_MISSING') {
       const candidates = findCandidates(match, host)
       const hooks = candidates.flatMap((one) =>
-        hooksOf(source, { name: one.name, link: one }, settingsOf(one, spec, host).settings, { ...link, origin })
+        hooksOf(source, { name: one.name, link: one }, settingsOf(one, spec, host), { ...link, origin })
       )
       return { ...nothingResolved, items: hooks }
     }
@@ -97,7 +92,10 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
     if (renamed !== undefined) {
       // What is live on it stays.
       const device = { name: renamed.name, link: renamed }
-      return { ...nothingResolved, items: hooksOf(source, device, [], { ...missing, origin }, source.interface) }
+      return {
+        ...nothingResolved,
+        items: hooksOf(source, device, { settings: [] }, { ...missing, origin }, source.interface)
+      }
     }
     return { ...nothingResolved, waits: waitForMirrors(span, source, [source.interface], missing) }
   }
@@ -116,16 +114,16 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
     )
     return { ...nothingResolved, waits }
   }
-  const { dedicated, settings, warnings } = settingsOf(link, spec, host)
+  const { dedicated, isRinged, warnings, ...wanted } = settingsOf(link, spec, host)
   const found =
-    checkInterface(link, dedicated) ??
+    checkInterface(link, dedicated || isRinged) ??
     explainOwnTunnel(link, spec, host) ??
     output ??
     (dedicated ? checkDedicated(link, spec, host) : undefined)
   const problem = found === undefined ? null : { ...found, origin }
   return {
     ...nothingResolved,
-    items: hooksOf(source, { name, link }, settings, patient ? problem : null),
+    items: hooksOf(source, { name, link }, wanted, patient ? problem : null),
     errors: problem === null || patient ? [] : [problem],
     warnings: problem === null ? warnings.map((one) => ({ ...one, origin })) : []
   }
@@ -149,13 +147,18 @@ function findSource(match: InterfaceMatch, { spec, scope, host }: Context): Link
 
 /** What a span manages on an interface, and warnings of what it cannot. */
 function settingsOf(link: Link, spec: Spec, host: HostIndex) {
-  const dedicated = spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link, host))
-  if (!dedicated) return { dedicated, settings: everyInterfaceSettings, warnings: [] }
+  const entries = spec.interfaces.filter((one) => isMatch(one.match, link, host))
+  const dedicated = entries.some((one) => one.dedicated)
+  const isRinged = entries.some((one) => one.ring !== null)
+  const size = isRinged ? ringOf(link) : null
+  const ringWarnings = isRinged ? warnOfFixedRing(link) : []
+  const common = { dedicated, isRinged, ...(size !== null && { ring: largestOf(size) }) }
+  if (!dedicated) return { ...common, settings: everyInterfaceSettings, warnings: ringWarnings }
   const { settings, warnings } = closableSettings(link, host)
   return {
-    dedicated,
+    ...common,
     settings: [...dedicatedInterfaceSettings, ...settings],
-    warnings: [...warnOfMerging(link), ...warnings]
+    warnings: [...warnOfMerging(link), ...ringWarnings, ...warnings]
   }
 }
 
@@ -183,7 +186,7 @@ function explainOutput(link: Link, { scope, host }: Context): Diagnostic | undef
 function hooksOf(
   source: SourceOf<'interface'>,
   device: Device,
-  settings: readonly InterfaceSetting[],
+  { settings, ring }: Pick<CopyPoint, 'settings' | 'ring'>,
   problem: Diagnostic | null,
   name = device.name
 ): SourceHook[] {
@@ -194,6 +197,7 @@ function hooksOf(
     tcHook: hostHooks[direction],
     direction,
     settings,
+    ...(ring !== undefined && { ring }),
     problem
   }))
 }

@@ -31,7 +31,7 @@ const rate = z
   .string({ error: 'must be bits a second with a unit, such as 2gbit' })
   .meta({
     description:
-      'The most that is copied, in bits a second: a number with kbit, mbit, gbit or tbit. Copies above it are dropped and counted, the frames themselves never. Default: no limit',
+      'The most that is copied, in bits a second: a number with kbit, mbit, gbit or tbit; of each direction of each interface by itself. Copies above it are dropped and counted, the frames themselves never. Default: no limit',
     examples: ['2gbit', '500mbit'],
     pattern: '^[0-9]+(?:\\.[0-9]+)?[kmgt]bit$'
   })

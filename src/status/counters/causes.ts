@@ -58,7 +58,7 @@ export const causes = {
     counted: 'kernel',
     isOwn: true,
     text: "the interface's ring was full",
-    hint: 'enlarge it with ethtool -G, or mirror less at the switch'
+    hint: 'enlarge it: write "ring: max" for it under "interfaces"; or mirror less at the switch'
   },
   damaged: {
     counted: 'kernel',

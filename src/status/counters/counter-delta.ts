@@ -61,8 +61,16 @@ function addMirror(one: MirrorCounters, other: MirrorCounters): MirrorCounters {
     drops: sum('drops'),
     target: other.target === '*' ? '*' : one.target,
     installed: Math.min(one.installed, other.installed),
-    idle: Math.min(one.idle, other.idle)
+    idle: Math.min(one.idle, other.idle),
+    ...(one.policer && other.policer && { policer: addPolicer(one.policer, other.policer) })
   }
+}
+
+type Policer = NonNullable<MirrorCounters['policer']>
+
+function addPolicer(one: Policer, other: Policer): Policer {
+  const [packets, bytes] = [one.packets + other.packets, one.bytes + other.bytes]
+  return { packets, bytes, exceeded: one.exceeded + other.exceeded }
 }
 
 /** The counters of a link in two samples; undefined: the later one does not have it. */

@@ -25,6 +25,12 @@ export interface Loss {
   readonly frames: number | null
 }
 
+/** Frames, and their bytes with their Ethernet headers. */
+export interface Traffic {
+  readonly frames: number
+  readonly bytes: number
+}
+
 /** What a hop counted from one sample to the next. */
 interface HopCounts {
   /** null: the hop is not there. */
@@ -47,6 +53,8 @@ export type Hop = HopCounts & {
         readonly point: CopyPoint
         /** Since the filter was made; null: there is no filter. */
         readonly counters: MirrorCounters | null
+        /** What was not copied since it was over the mirror's limit, which is no loss; null: it has no limit. */
+        readonly overLimit: Traffic | null
       }
     | { readonly kind: 'bridge' }
     | { readonly kind: 'port'; readonly part: Part | null }
@@ -169,7 +177,7 @@ function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: Counter
     return frames === null ? [{ cause: 'no_mirror', frames }] : loss('no_mirror', frames)
   }
   if (!mirror.point.selection.everyFrame || !path.feedsBridge) return []
-  return loss('unexplained', missingFrames(received, mirrorDelta(pair, 'packets')))
+  return loss('unexplained', missingFrames(received, counterDelta(pair, matchedFrames)))
 }
 
 /**
@@ -195,16 +203,36 @@ function mirrorDelta(
   return counterDelta(pair, (counters) => counters[counter])
 }
 
+/** The frames that the filter of a mirror has matched, whether they were copied or were over the limit. */
+const matchedFrames = ({ policer, packets }: MirrorCounters) => policer?.packets ?? packets
+
+/** What was over the limit of a mirror from one sample to the next; null: it has no limit. */
+function findOverLimit(pair: CounterPair<MirrorCounters>): Traffic | null {
+  if (pair.later.policer === undefined) return null
+  const exceeded = counterDelta(pair, ({ policer }) => policer?.exceeded ?? 0).count
+  // tc reads the policer before the mirror: frames that come between the two are no frames over the limit.
+  if (exceeded === 0) return { frames: 0, bytes: 0 }
+  const left = (counter: 'packets' | 'bytes') =>
+    counterDelta(pair, ({ policer }) => policer?.[counter] ?? 0).count - mirrorDelta(pair, counter).count
+  return { frames: Math.max(exceeded, left('packets')), bytes: Math.max(0, left('bytes')) }
+}
+
+/** What was over the limit of a mirror since its filter was made; null: it has no limit. */
+export function totalOverLimit(counters: MirrorCounters): Traffic | null {
+  return findOverLimit({ first: undefined, later: counters })
+}
+
 function mirrorHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop {
   const pair = pairMirrors(mirror, ...interval)
   const { point } = mirror
   const hop = { kind: 'mirror', device: point.device.name, point, counters: pair?.later ?? null } as const
-  if (pair === undefined) return { ...hop, ...absent }
+  if (pair === undefined) return { ...hop, overLimit: null, ...absent }
   const losses = [
     ...loss(causeOfRefusal(path, pair.later), mirrorDelta(pair, 'overlimits').count),
     ...loss('action_dropped', mirrorDelta(pair, 'drops').count)
   ]
-  return { ...hop, ...countsOf(mirrorDelta(pair, 'packets'), mirrorDelta(pair, 'bytes'), losses) }
+  const counts = countsOf(mirrorDelta(pair, 'packets'), mirrorDelta(pair, 'bytes'), losses)
+  return { ...hop, overLimit: findOverLimit(pair), ...counts }
 }
 
 function causeOfRefusal({ ports, outputs }: FramePath, { target }: MirrorCounters): Cause {

@@ -27,7 +27,7 @@ export function readIdleness(
   if (counters.length === 0) return null
   return {
     idle: Math.min(...counters.map(({ idle }) => idle * 1000)),
-    heard: counters.some(({ packets }) => packets > 0)
+    heard: counters.some(({ packets, policer }) => (policer?.packets ?? packets) > 0)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Sample } from '../../host/read-counters.ts'
 import { type Cause, isCarrierCause } from './causes.ts'
-import { type FlowReport, type Hop, hopTitle, type Loss, makeFlowReport } from './flow-report.ts'
+import { type FlowReport, type Hop, hopTitle, type Loss, makeFlowReport, type Traffic } from './flow-report.ts'
 import type { FramePath } from './frame-path.ts'
 
 /** The causes that lose a number of frames at each kind of hop. */
@@ -18,7 +18,7 @@ interface SpanLosses {
   /** Since this sample, nothing was lost and no hop was recreated. */
   readonly base: Sample
   readonly last: Sample
-  /** The hops of the last sample, with their losses since the first one. */
+  /** The hops of the last sample, with their losses, and what was over their limits, since the first one. */
   readonly hops: readonly Hop[]
 }
 
@@ -59,8 +59,19 @@ function addSpanLosses({ base, last, hops }: SpanLosses, path: FramePath, sample
   return {
     base: isLossless(report) ? base : sample,
     last: sample,
-    hops: report.hops.map((hop) => ({ ...hop, losses: sumLosses([...lossesAt(hops, hop), ...hop.losses]) }))
+    hops: report.hops.map((hop) => {
+      const losses = sumLosses([...lossesAt(hops, hop), ...hop.losses])
+      const overLimit = addOverLimit(findSame(hops, hop), findSame(recent.hops, hop))
+      return hop.kind === 'mirror' ? { ...hop, losses, overLimit } : { ...hop, losses }
+    })
   }
+}
+
+/** Frames over a limit do not hide: the last sample but this one is old enough. */
+function addOverLimit(total: Hop | undefined, recent: Hop | undefined): Traffic | null {
+  const [before, more] = [total, recent].map((hop) => (hop?.kind === 'mirror' ? hop.overLimit : null))
+  if (!more) return null
+  return { frames: (before?.frames ?? 0) + more.frames, bytes: (before?.bytes ?? 0) + more.bytes }
 }
 
 function isLossless({ hops }: FlowReport): boolean {
@@ -68,7 +79,11 @@ function isLossless({ hops }: FlowReport): boolean {
 }
 
 function lossesAt(hops: readonly Hop[], hop: Hop): readonly Loss[] {
-  return hops.find((one) => isSameHop(one, hop))?.losses ?? []
+  return findSame(hops, hop)?.losses ?? []
+}
+
+function findSame(hops: readonly Hop[], hop: Hop): Hop | undefined {
+  return hops.find((one) => isSameHop(one, hop))
 }
 
 function isSameHop(one: Hop, other: Hop): boolean {

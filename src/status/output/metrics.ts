@@ -85,6 +85,14 @@ export const metrics = {
   spanplan_interface_bytes_total: counter('Bytes that the interface has received.', 'interface'),
   spanplan_mirror_frames_total: counter('Frames that the mirror has copied.', mirror),
   spanplan_mirror_bytes_total: counter('Bytes that the mirror has copied.', mirror),
+  spanplan_mirror_over_limit_frames_total: counter(
+    'Frames that the mirror did not copy since they were over its limit, since the first scrape of this watch. They are not lost.',
+    mirror
+  ),
+  spanplan_mirror_over_limit_bytes_total: counter(
+    'Bytes that the mirror did not copy since they were over its limit, since the first scrape of this watch.',
+    mirror
+  ),
   spanplan_bridge_frames_total: counter("Frames copied to the span's bridge.", 'span'),
   spanplan_bridge_bytes_total: counter("Bytes copied to the span's bridge.", 'span'),
   spanplan_port_frames_total: counter("Frames sent to a sensor; the interface is the host's end.", port),
@@ -259,6 +267,7 @@ function pathFamilies({ paths, sample, losses }: Measurement): Family[] {
     family('spanplan_source_idle_seconds', idlePoints(paths, sample)),
     ...trafficFamilies('interface', interfaces),
     ...trafficFamilies('mirror', mirrors),
+    ...overLimitFamilies(losses),
     ...trafficFamilies('bridge', bridges),
     ...trafficFamilies('port', ports),
     family(
@@ -280,6 +289,21 @@ function trafficFamilies(
   const framePoints = traffic.map(({ labels, packets }) => ({ labels, value: packets }))
   const bytePoints = traffic.map(({ labels, bytes }) => ({ labels, value: bytes }))
   return [family(`spanplan_${place}_frames_total`, framePoints), family(`spanplan_${place}_bytes_total`, bytePoints)]
+}
+
+/** Of the mirrors that have a limit. */
+function overLimitFamilies(losses: LossTotals): Family[] {
+  const over = [...losses].flatMap(([span, { hops }]) =>
+    hops.flatMap((hop) =>
+      hop.kind === 'mirror' && hop.overLimit ? [{ labels: { span, ...hopLabels(hop) }, ...hop.overLimit }] : []
+    )
+  )
+  const frames = over.map(({ labels, frames: value }) => ({ labels, value }))
+  const bytes = over.map(({ labels, bytes: value }) => ({ labels, value }))
+  return [
+    family('spanplan_mirror_over_limit_frames_total', frames),
+    family('spanplan_mirror_over_limit_bytes_total', bytes)
+  ]
 }
 
 /** A source is as idle as the one of its mirrors that saw the last frame: a port of a network may be silent for long. */

@@ -6,7 +6,7 @@ import { bucketCount } from '../../resources/programs/share-program.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { causes } from '../counters/causes.ts'
-import type { Hop, Loss } from '../counters/flow-report.ts'
+import { type Hop, type Loss, totalOverLimit } from '../counters/flow-report.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
 import type { WatchState } from '../watch-state.ts'
@@ -111,13 +111,19 @@ function lossDocument({ cause, frames }: Loss) {
 
 function detailsOf(hop: Hop) {
   if (hop.kind === 'mirror') {
-    const { point, counters } = hop
+    const { point, counters, overLimit } = hop
+    const total = counters && totalOverLimit(counters)
     return {
       source: writeSourceName(point.source),
       direction: writeDirection(point.direction),
       filter: writeFrames(point),
+      limit: point.limit,
+      over_limit_frames: overLimit?.frames ?? null,
+      over_limit_bytes: overLimit?.bytes ?? null,
       total_frames: counters?.packets ?? null,
       total_bytes: counters?.bytes ?? null,
+      total_over_limit_frames: total?.frames ?? null,
+      total_over_limit_bytes: total?.bytes ?? null,
       installed_seconds: counters?.installed ?? null,
       idle_seconds: counters?.idle ?? null
     }

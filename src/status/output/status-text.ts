@@ -7,9 +7,10 @@ import { writeParts } from '../../resources/feeds/part-words.ts'
 import { writeWait } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/kinds/mirror.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
+import { writeRate } from '../../spec/values/rate.ts'
 import { padTo, widthOf, wrap } from '../../text-lines.ts'
 import { causes } from '../counters/causes.ts'
-import { type Hop, hopTitle } from '../counters/flow-report.ts'
+import { type Hop, hopTitle, type Traffic } from '../counters/flow-report.ts'
 import { writeAbsent } from '../parts.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
@@ -148,11 +149,19 @@ function mirrorNotes(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
   const filter = frames === null ? [] : [oneLine(frames)]
   if (counters === null) return [...filter, 'the mirror is missing']
   const { packets, bytes, installed, idle } = counters
+  const limit = point.limit === null ? [] : [limitNote(point.limit, hop.overLimit)]
   const total = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
   return [
     ...filter,
+    ...limit,
     packets === 0 ? `no frame in ${writeDuration(installed * 1000)}` : `${total}; last ${writeAge(idle)}`
   ]
+}
+
+/** What is over a limit is not lost: the file says so. */
+function limitNote(limit: number, over: Traffic | null): string {
+  const name = `limit ${writeRate(limit)}`
+  return over === null || over.frames === 0 ? name : `${name}: ${writeCount(over.frames)} over it, not copied`
 }
 
 function socketsNote({ sockets, hasMore }: Extract<Hop, { kind: 'sensor' }>): string {

@@ -62,6 +62,20 @@ describe('tc', () => {
     ])
   })
 
+  test('mirrors with a limit, one of them over it, and one without', () => {
+    const counters = parseMirrorCounters({ device: 'ens192', tcHook: 'ingress' }, json('tc-limit-statistics'))
+    const copied = { packets: 10, bytes: 10_000 + 14 * 10, overlimits: 0, drops: 0, idle: 3 }
+    const policer = { packets: 10, bytes: 10_000 + 14 * 10, exceeded: 0 }
+    expect(counters).toMatchObject([
+      { handle: 5, ...copied, policer: { packets: 100, bytes: 100_000 + 14 * 100, exceeded: 90 } },
+      { handle: 4, ...copied, policer },
+      { handle: 3, ...copied },
+      { handle: 2, ...copied, policer },
+      { handle: 1, ...copied, policer }
+    ])
+    expect(counters[2]).not.toHaveProperty('policer')
+  })
+
   test('filters of others', () => {
     expect(parseMirrorCounters({ device: 'ens224', tcHook: 'egress' }, json('tc-filter-egress'))).toEqual([])
   })

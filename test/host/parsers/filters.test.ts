@@ -82,6 +82,50 @@ describe('what a filter does', () => {
   })
 })
 
+/** The limits that a place's filters set, and whether they do more than copy, by handle. */
+function limitsOf(tcHook: Filter['tcHook'], version: string) {
+  const filters = parseFilters({ device: 'ens192', tcHook }, read(`tc-limit-${tcHook}-${version}`))
+  return Object.fromEntries(filters.map(({ handle, mirror, others }) => [handle, [mirror?.limit ?? mirror, others]]))
+}
+
+const unlimited = { target: 'span0', control: 'continue', cookie: '7370616e706c616e01018300ed954e41' }
+
+describe.each(['6.1', '6.15', '7.3'])('the policer before a mirror, by iproute2 %s', (version) => {
+  test('is its limit, which the cookie says', () => {
+    expect(limitsOf('ingress', version)).toMatchObject({
+      1: [8_000_000, false],
+      2: [2_000_000_000, false],
+      3: [unlimited, false]
+    })
+    expect(limitsOf('egress', version)).toMatchObject({ 6: [2_000_000_000, false] })
+  })
+
+  test('is no limit of spanplan where others have written it, or changed what it does with a frame', () => {
+    expect(limitsOf('ingress', version)).toMatchObject({ 4: ['unknown', true], 5: ['unknown', true] })
+    expect(limitsOf('egress', version)).toMatchObject({ 7: ['unknown', true] })
+  })
+
+  test('belongs to no filter that does more than copy once', () => {
+    expect(limitsOf('egress', version)).toMatchObject({ 8: [null, true] })
+  })
+
+  test('is written as it was', () => {
+    const filters = parseFilters({ device: 'ens192', tcHook: 'egress' }, read(`tc-limit-egress-${version}`))
+    const words = filters.flatMap((filter) => (filter.handle === 6 ? (writeFilter(filter)?.join(' ') ?? []) : []))
+    expect(words).toEqual([
+      `filter add dev ens192 egress protocol all pref 8 handle 0x6 bpf bytecode 1,6 0 0 4294967295 action police rate 2000000000bit burst 12500000b mtu 1048576b overhead 0 conform-exceed continue/pipe cookie 7370616e726174650000000077359400 action mirred egress mirror dev span0 continue cookie ${unlimited.cookie}`
+    ])
+  })
+})
+
+test('a foreign policer before a mirror is more than a copy, and is not written', () => {
+  for (const hook of ['ingress', 'egress'] as const) {
+    const filters = parseFilters({ device: 'ens192', tcHook: hook }, read(`tc-limit-${hook}-6.15`))
+    const unwritten = filters.filter((filter) => writeFilter(filter) === null).map(({ handle }) => handle)
+    expect(unwritten.sort()).toEqual(hook === 'ingress' ? [4, 5] : [7, 8])
+  }
+})
+
 test('filters of a queueing discipline', () => {
   const sorters = findClassful(parseQdiscs(read('tc-stock-qdisc')))
   expect(sorters.map(({ device, kind, handle, root, parent }) => ({ device, kind, handle, root, parent }))).toEqual([

@@ -53,7 +53,7 @@ export function isReading(call: string): boolean {
   const command = call.replace(/^\$ /, '')
   return (
     / --?json /.test(command) ||
-    /^(ethtool -k |tcpdump .*-ddd |bpftool -j |nft -j (-t )?list |nft -c |flock )/.test(command)
+    /^(ethtool -[kgi] |tcpdump .*-ddd |bpftool -j |nft -j (-t )?list |nft -c |flock )/.test(command)
   )
 }
 

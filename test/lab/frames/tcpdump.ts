@@ -7,8 +7,8 @@ import type Docker from 'dockerode'
 import { findProgram, labEnvironment } from '../programs.ts'
 import { PcapReader } from './frames.ts'
 
-/** Bounds what would never end. */
-const PATIENCE_MS = 60_000
+/** Bounds what would never end. On an emulated machine of a busy host, a container's tcpdump took a minute to start. */
+const PATIENCE_MS = 300_000
 /** Longer than the kernel keeps frames on their way to tcpdump. */
 const QUIET_MS = { immediate: 150, bulk: 1300 }
 

@@ -73,6 +73,21 @@ describe('what is lost at each hop, and why', () => {
     expect(count(none, later, { ...path, mirrors }).lost).toEqual([])
   })
 
+  test('what is over a limit is no loss: each frame in a merged one counts, and none that came while tc read the counters', () => {
+    const limited = (packets: number, exceeded: number, mirror: number, at = 1) =>
+      sampleOf({
+        ...{ at, received: packets, mirror, bridge: mirror, ports: [mirror, mirror] },
+        filter: { policer: { packets, bytes: packets * 100, exceeded } }
+      })
+    const over = (first: Sample, later: Sample) =>
+      makeFlowReport(path, first, later).hops.flatMap((hop) => (hop.kind === 'mirror' ? [hop.overLimit] : []))
+    const [before, after] = [limited(0, 0, 0, 0), limited(100, 2, 60)]
+    expect(count(before, after)).toMatchObject({ frames: { interface: 100, mirror: 60, bridge: 60 }, lost: [] })
+    expect(over(before, after)).toEqual([{ frames: 40, bytes: 4000 }])
+    expect(over(after, limited(200, 2, 155))).toEqual([{ frames: 0, bytes: 0 }])
+    expect(over(none, sampleOf(all))).toEqual([null])
+  })
+
   test('what a table of senders has dropped; one that is made again counts from 0', () => {
     const refused = (packets: number) => [{ device: 'ens192', packets }]
     const lost = (first: number, later: number) =>

@@ -65,6 +65,19 @@ test('a loss that frames in flight hide in each sample shows in the end', () => 
   expect(Number(lost)).toBeLessThanOrEqual(30)
 })
 
+test('what is over a limit adds up, once each, while nothing is lost', () => {
+  const samples = [0, 1, 2, 3].map((second) =>
+    sampleOf({
+      ...{ ...frames(second * 100), mirror: second * 60, bridge: second * 60, ports: [second * 60, second * 60] },
+      filter: { policer: { packets: second * 100, bytes: second * 10_000, exceeded: second * 40 } }
+    })
+  )
+  const losses = samples.reduce<LossTotals>((before, sample) => addLosses(before, [path], sample), new Map())
+  const over = losses.get('span0')?.hops.flatMap((hop) => (hop.kind === 'mirror' ? [hop.overLimit] : []))
+  expect(over).toEqual([{ frames: 120, bytes: 12_000 }])
+  expect(lostIn(samples)).toEqual([])
+})
+
 test('a hop that has gone is forgotten', () => {
   const lossy = [sampleOf({}), sampleOf({ ...frames(100), ports: [100, 90] })]
   const [first] = path.ports

@@ -24,6 +24,7 @@ export const path: FramePath = {
         sample: null,
         settings: [],
         maxIdle: null,
+        limit: null,
         item: 'ens192',
         origin
       },

@@ -189,6 +189,21 @@ test('names of anybody’s stay within their quotes', async () => {
   expect(text).toContain('spanplan_build_info{version="a\\"} 1\\nb{c=\\"\\\\ ü 🦈"} 1\n')
 })
 
+const limited = fixture('spans.yaml').replace('filter: not port 22', 'filter: not port 22\n        limit: 2gbit')
+
+test('what is over a limit counts by itself, and is not lost', () => {
+  const families = makeMetrics('0.1.0', watch, measure(see(converged, limited), { frames: 1000, over: 200 }))
+  expect(valuesOf(families, 'spanplan_mirror_frames_total')).toEqual({
+    'span0 ens192 ingress': 1000,
+    'span0 ens192 egress': 0
+  })
+  expect(valuesOf(families, 'spanplan_mirror_over_limit_frames_total')).toEqual({ 'span0 ens192 ingress': 200 })
+  expect(valuesOf(families, 'spanplan_mirror_over_limit_bytes_total')).toEqual({ 'span0 ens192 ingress': 20_000 })
+  expect(Object.values(valuesOf(families, 'spanplan_lost_frames_total')).filter((count) => count > 0)).toEqual([])
+  const without = makeMetrics('0.1.0', watch, measure(see(), { frames: 1000 }))
+  expect(valuesOf(without, 'spanplan_mirror_over_limit_frames_total')).toEqual({})
+})
+
 test('each has the labels that the table says, and is in the order of the table', () => {
   const { docker } = converged
   if (docker.state !== 'read') throw new Error('the fixture has changed')
@@ -198,7 +213,7 @@ test('each has the labels that the table says, and is in the order of the table'
   if (output === undefined) throw new Error('the fixture has changed')
   const port = { isolated: true, learning: false, flooding: true }
   const links = [...converged.links, { ...output, index: 99, name: 'ens224', permanentMac: '', master: 'span0', port }]
-  const text = fixture('spans.yaml').replace('zeek]', '{balance: [zeek, {interface: ens224}]}]')
+  const text = limited.replace('zeek]', '{balance: [zeek, {interface: ens224}]}]')
   const view = see({ ...converged, links, docker: { ...docker, containers } }, text)
   const families = makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch))
   const labelsOf = (family: Family) =>

@@ -34,7 +34,7 @@ function change(
   const subject = subjectAt(address)
   const { span } = subject
   const resource = (values: object | null) =>
-    values && { kind, id: address, spans: [span], owner: 'ours' as const, ...values }
+    values && { kind, id: address, spans: [span], owner: 'ours' as const, feed: null, ...values }
   return {
     subject,
     address,
