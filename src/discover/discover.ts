@@ -161,7 +161,7 @@ function discoverSpan(
 
 /** Whether a container on the network of a span gets nothing now: the bridge hands it nothing, and no mirror does. */
 function isLeftOut(name: string, network: string | undefined, feeds: readonly FeedCopy[], host: HostIndex): boolean {
-  if (feeds.some(({ receiver }) => receiver.kind === 'sensor' && receiver.name === name)) return false
+  if (feeds.some(({ receiver }) => receiver?.kind === 'sensor' && receiver.name === name)) return false
   const endpoint = host.containerOf(name)?.endpoints.find((one) => one.network === network)
   const link = endpoint && host.vethTo(endpoint)
   return link === undefined || link.port?.flooding === false

@@ -14,8 +14,8 @@ import type { Copy, DiscoveredBalance } from './discovery.ts'
 /** A mirror that leads straight to one receiver of a span. */
 export interface FeedCopy extends Copy {
   readonly span: string
-  /** A container, or a link. */
-  readonly receiver: { readonly kind: 'sensor' | 'output'; readonly name: string }
+  /** A container, or a link; null: only Docker knows, and was not read. */
+  readonly receiver: { readonly kind: 'sensor' | 'output'; readonly name: string } | null
 }
 
 /** The mirrors that lead to a container on a bridge, or to what the frames of a span leave by. */
@@ -33,6 +33,10 @@ function findOutput(link: Link, host: HostIndex): Pick<FeedCopy, 'span' | 'recei
 }
 
 function findSensor(link: Link, host: HostIndex): Pick<FeedCopy, 'span' | 'receiver'> | null {
+  if (host.docker.state !== 'read') {
+    const isPort = host.linkOf(link.master)?.kind === 'bridge'
+    return isPort && link.master !== null ? { span: link.master, receiver: null } : null
+  }
   const { container, endpoint } = host.attachmentOf(link) ?? {}
   const network = host.networkOf(endpoint?.network ?? '')
   if (container === undefined || network === undefined || link.master === null) return null
@@ -137,6 +141,7 @@ export function discoverParts(
 function readReceivers(feeds: readonly FeedCopy[], whole: readonly Copy[], known: readonly Program[]): Receiver[] {
   const all = new Map<string, Receiver>()
   for (const feed of feeds) {
+    if (feed.receiver === null) continue
     const { kind, name } = feed.receiver
     const isBeside = ({ filter, tcHook }: Copy) => filter.device === feed.filter.device && tcHook === feed.tcHook
     const sources = whole.filter(isBeside).flatMap(({ filter }) => filter.program ?? [])

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { discoverBridges } from '../../src/discover/discover.ts'
 import { readLimit } from '../../src/discover/feeds.ts'
 import { filterToPcap, joinParts } from '../../src/discover/filter-to-pcap.ts'
 import { findAllLeftOut } from '../../src/discover/tunnels.ts'
@@ -444,6 +445,13 @@ describe('what sensors and outputs get', () => {
     expect(span?.sensors.map((sensor) => ('container' in sensor ? sensor.container : ''))).toEqual(
       [1, 2, 3, 4].map((number) => `shop-ids-${number}`)
     )
+  })
+
+  test('without Docker, the sources are known, and the bridges that Docker is asked about', () => {
+    const { docker: _, ...rest } = hostOf('share-converged')
+    const host = { ...rest, docker: hostOf('share-docker-deferred').docker }
+    expect(discoverBridges(indexHost(host))).toEqual(['span0'])
+    expect(load(write(host)).spans).toMatchObject([{ name: 'span0', sources: [{ interface: 'ens192' }], sensors: [] }])
   })
 
   test('outputs are members, and another hash is written', () => {
