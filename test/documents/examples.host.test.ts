@@ -17,6 +17,7 @@ const schema = z.fromJSONSchema(spellOut(readSchema()) as Parameters<typeof z.fr
 
 test('are there', () => {
   expect(files.toSorted()).toEqual([
+    'compose/balance/spans.yaml',
     'compose/spans.yaml',
     'containers.yaml',
     'erspan.yaml',

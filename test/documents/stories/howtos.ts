@@ -10,12 +10,13 @@ import { expectFrames, interfacesOf, listen } from '../../lab/spans.ts'
 import { blocks, type Stories, type Story, spansYaml } from './document.ts'
 import { moveToSpanplan } from './move-to-spanplan.ts'
 import { frame, type Reader } from './reader.ts'
+import { shareASpan } from './share-a-span.ts'
 
 const manifest = z.object({ version: z.string() }).parse(JSON.parse(readFileSync('package.json', 'utf8')))
 
 const showsFrames: Story<Reader> = async (reader, block = '') => {
   await reader.run('spanplan apply')
-  expect(await runUnderTraffic(reader, block)).toMatch(/02:00:00:00:0a:01 > ff:ff:ff:ff:ff:ff/)
+  expect(await reader.runUnderTraffic(block)).toMatch(/02:00:00:00:0a:01 > ff:ff:ff:ff:ff:ff/)
 }
 
 /** The network that Compose makes for a project. */
@@ -26,6 +27,7 @@ async function makeShop({ lab }: Reader): Promise<void> {
 
 export const howtos: Stories<Reader> = {
   ...moveToSpanplan,
+  ...shareASpan,
 
   'docs/howto/install.md': {
     'With npm': async (reader, install = '') => {
@@ -274,7 +276,7 @@ export const howtos: Stories<Reader> = {
       const file = blocks.find(
         ({ document, language }) => document === 'docs/howto/tap-compose.md' && language === 'yaml'
       )
-      await writeFile(join(reader.clone, 'shop.yaml'), file?.text ?? '')
+      await reader.write('shop.yaml', file?.text ?? '')
       expect(await reader.run(block)).toContain('shop_default')
       const api = await reader.lab.startSensor('shop-api-1', { NetworkMode: 'shop_default' })
       const web = await reader.lab.startSensor('shop-web-1', { NetworkMode: 'shop_default' })
@@ -294,7 +296,7 @@ export const howtos: Stories<Reader> = {
 
     'In a file': async (reader, block = '') => {
       await reader.run('spanplan apply')
-      expect(await runUnderTraffic(reader, block)).toBe('')
+      expect(await reader.runUnderTraffic(block)).toBe('')
       expect(await reader.run('tcpdump -r span0.pcap --count')).toContain('1000 packets')
     }
   },
@@ -328,15 +330,4 @@ export const howtos: Stories<Reader> = {
       }
     }
   }
-}
-
-/** Runs a block while frames come. Whoever is not ended by a count is ended by a reader who has gone. */
-async function runUnderTraffic(reader: Reader, block: string): Promise<string> {
-  let over = false
-  const shown = reader.run(block).finally(() => {
-    over = true
-  })
-  shown.catch(() => undefined)
-  while (!over) await reader.lab.send(Array.from({ length: 100 }, () => frame))
-  return shown
 }

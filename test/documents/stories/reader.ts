@@ -11,7 +11,7 @@ import { findProgram, projectRoot } from '../../lab/programs.ts'
 import { until, warningsIn } from '../../lab/spans.ts'
 import { switchNamespace } from '../../lab/sweep.ts'
 import { expectShown, type Section, type Story, spansYaml, under } from './document.ts'
-import { composeCommands, curlStandIn, dockerStandIn, hookStandIn, ifupStandIn, systemctlStandIn } from './stand-ins.ts'
+import { curlStandIn, dockerStandIn, hookStandIn, ifupStandIn, systemctlStandIn } from './stand-ins.ts'
 
 export const frame = ether(BROADCAST, '02:00:00:00:0a:01', filler(200))
 
@@ -56,7 +56,7 @@ export class Reader {
     await writeFile(join(this.clone, 'spans.yaml'), spansYaml)
     await this.standIn('sudo', 'exec "$@"')
     await this.standInSpanplan()
-    await this.standIn('docker', dockerStandIn(findProgram('docker'), composeCommands()))
+    await this.standIn('docker', dockerStandIn(findProgram('docker')))
     await this.standIn('systemctl', systemctlStandIn(this.root, this.#here()))
     await this.standIn('curl', curlStandIn)
     await this.standIn('ifup', ifupStandIn(this.root))
@@ -98,6 +98,22 @@ export class Reader {
     )
     const script = `cd ${this.clone}\n${this.#translate(block)}`
     return this.lab.run(['env', ...variables, ...through, 'bash', '-euo', 'pipefail', '-c', script])
+  }
+
+  /** Runs a block while frames come. Whoever is not ended by a count is ended by a reader who has gone. */
+  async runUnderTraffic(block: string): Promise<string> {
+    let over = false
+    const shown = this.run(block).finally(() => {
+      over = true
+    })
+    shown.catch(() => undefined)
+    while (!over) await this.lab.send(Array.from({ length: 100 }, () => frame))
+    return shown
+  }
+
+  /** Saves a file in the clone. */
+  write(name: string, text: string): Promise<void> {
+    return writeFile(join(this.clone, name), text)
   }
 
   /**

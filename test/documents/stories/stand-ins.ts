@@ -5,13 +5,17 @@ import { parse } from 'yaml'
 import * as z from 'zod'
 import { SENSOR_IMAGE, SURICATA_IMAGE } from '../../lab/docker/sensor-images.ts'
 
-/** The services of examples/compose/compose.yaml, as far as a test can have them. */
+/** What Compose is called with, of examples. */
+const composeFiles = ['examples/compose/compose.yaml', 'examples/compose/balance/compose.yaml']
+
+/** Their services, as far as a test can have them. */
 const composeFile = z.strictObject({
   name: z.string(),
   services: z.record(
     z.string(),
     z.strictObject({
       image: z.string(),
+      scale: z.int().optional(),
       command: z.string(),
       working_dir: z.string().optional(),
       networks: z.tuple([z.literal('span')]),
@@ -26,13 +30,13 @@ const composeFile = z.strictObject({
   volumes: z.record(z.string(), z.null())
 })
 
-/** What Compose does for the file, with the sensor image under the names of the real ones. */
-export function composeCommands(): string[] {
-  const { name, services, networks } = composeFile.parse(parse(readFileSync('examples/compose/compose.yaml', 'utf8')))
-  return Object.entries(services).flatMap(([key, service]) => {
+/** What Compose does for the services of a file, with the sensor image under the names of the real ones. */
+function upServices(file: string): string[] {
+  const { name, services, networks } = composeFile.parse(parse(readFileSync(file, 'utf8')))
+  return Object.entries(services).map(([key, service]) => {
     const each = (flag: string, values: readonly string[]) => values.map((value) => `--${flag} ${value}`)
     const options = [
-      ...[`--name ${name}-${key}-1`, `--network ${networks.span.name}`, `--restart ${service.restart}`],
+      ...[`--network ${networks.span.name}`, `--restart ${service.restart}`],
       ...each('label', [`com.docker.compose.project=${name}`, `com.docker.compose.service=${key}`]),
       ...each('cap-drop', service.cap_drop),
       ...each('cap-add', service.cap_add),
@@ -40,22 +44,35 @@ export function composeCommands(): string[] {
       ...each('volume', service.volumes),
       ...each('workdir', service.working_dir === undefined ? [] : [service.working_dir])
     ]
-    return [
-      `"$docker" tag ${SENSOR_IMAGE} ${service.image}`,
-      `"$docker" run --detach --stop-signal SIGKILL ${options.join(' ')} ${service.image} sleep infinity`
-    ]
+    return `  "$docker" tag ${SENSOR_IMAGE} ${service.image}
+  scale ${name}-${key} "\${scales[${key}]:-${service.scale ?? 1}}" ${options.join(' ')} ${service.image} sleep infinity`
   })
 }
 
-export function dockerStandIn(docker: string, compose: readonly string[]): string {
+/** Compose: starts the containers that a service lacks, and removes those that it has too many of. */
+const compose = `[[ $2 == -f && -f $3 && "$4 $5" == 'up -d' ]]
+declare -A scales=()
+if (( $# > 5 )); then [[ $# == 7 && $6 == --scale ]] && scales[\${7%=*}]=\${7#*=}; fi
+scale() {
+  local number=1 name=$1 count=$2
+  for (( ; number <= count; number++ )); do
+    "$docker" inspect "$name-$number" &>/dev/null || "$docker" run --detach --stop-signal SIGKILL \\
+      --name "$name-$number" --label com.docker.compose.container-number="$number" "\${@:3}"
+  done
+  while "$docker" inspect "$name-$number" &>/dev/null; do "$docker" rm --force "$name-$((number++))"; done
+}
+case $3 in
+${composeFiles.map((file) => [`${file})`, ...upServices(file)].join('\n')).join(' ;;\n')} ;;
+esac`
+
+export function dockerStandIn(docker: string): string {
   return `docker=${docker}
 if [[ $1 == build ]]; then
   [[ "$*" == 'build -t ids -' && $(cat) == 'FROM debian:'*'RUN apt-get update && apt-get install '*suricata* ]]
   exec "$docker" tag ${SURICATA_IMAGE} ids
 fi
 [[ $1 == compose ]] || exec "$docker" "$@"
-[[ "$*" == 'compose -f examples/compose/compose.yaml up -d' && -f $3 ]]
-${compose.join('\n')}`
+${compose}`
 }
 
 /** Runs what the units start, in an environment as bare as systemd's: a watch goes on, a timer's service comes once. */

@@ -85,7 +85,7 @@ describe('readSample', () => {
   test.each([
     ['flows', sampleFlows],
     ['frames', sampleFrames]
-  ] as const)('gives back what was written, also behind a filter and before a share: of each %s', (kind, write) => {
+  ] as const)('gives back what was written, also behind a filter and before a share: of %s', (kind, write) => {
     fc.assert(
       fc.property(anyRatio, fc.constantFrom(...hashes), (ratio, hash) => {
         const share = { hash, buckets: new Set([3, 200]), rest: true }
