@@ -3,10 +3,11 @@ import { sharesNetwork } from '../host/docker/container-match.ts'
 import { dockerBridge, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
-import type { Link, TcFilter } from '../host/snapshot.ts'
-import { liveOutputs, servedSpan } from '../resources/feeds/feeds.ts'
+import type { Link, TcFilter, TcHook } from '../host/snapshot.ts'
+import { liveOutputs } from '../resources/feeds/feeds.ts'
 import { placeOf } from '../resources/foreign/filter-words.ts'
 import { findMismatches } from '../resources/kinds/network.ts'
+import { readSample } from '../resources/programs/sample-program.ts'
 import { checkInterface } from '../resources/sources/check-interface.ts'
 import { hostHooks } from '../resources/sources/host-source-kind.ts'
 import { sendsPackets } from '../spec/outputs/left-out-packets.ts'
@@ -16,13 +17,17 @@ import type { AnyFilter, Copy, DiscoveredSpan, Discovery } from './discovery.ts'
 import { type HookSource, nameDockerSources } from './docker-sources.ts'
 import { filterToPcap, joinParts, type PcapPart } from './filter-to-pcap.ts'
 import { chooseName, type OwnedSpan, type Owner, ownerOf } from './owners.ts'
+import { discoverParts, type FeedCopy, findFeeds, readLimit, readProgram } from './receivers.ts'
 import { problemOf } from './refusal.ts'
 import { findLeftOut, findSent } from './tunnels.ts'
 
 /** The names of the bridges that mirrors of this host feed, and of those whose frames they copy, or whose ports'. */
 export function discoverBridges(host: HostIndex): string[] {
   const copies = findCopies(host)
-  const targets = new Set(copies.map(({ action }) => action.target))
+  const targets = new Set([
+    ...copies.map(({ action }) => action.target),
+    ...findFeeds(copies, host).map(({ span }) => span)
+  ])
   const isBridge = (name: string) => host.linkOf(name)?.kind === 'bridge'
   const fed = [...targets].filter(isBridge)
   if (fed.length === 0) return []
@@ -37,15 +42,14 @@ export function discoverBridges(host: HostIndex): string[] {
  * @param filters what {@link findAllLeftOut} gives, compiled.
  */
 export function discoverSpans(host: HostIndex, name: string | null, filters: CompiledFilters): Discovery {
-  // What is copied there leaves the host: that is an output of a span.
-  const isSent = (target: string) => {
-    const link = host.linkOf(target)
-    return link !== undefined && servedSpan(host, link) !== null
-  }
-  const copies = findCopies(host).filter(({ action }) => !isSent(action.target))
+  const all = findCopies(host)
+  const feeds = findFeeds(all, host)
+  const fed = new Set(feeds.map(({ action }) => action))
+  const copies = all.filter(({ action }) => !fed.has(action))
   const remarks = unreachedRemarks(host)
   const found: OwnedSpan[] = []
-  for (const target of new Set(copies.map(({ action }) => action.target))) {
+  const targets = [...copies.map(({ action }) => action.target), ...feeds.map(({ span }) => span)]
+  for (const target of new Set(targets)) {
     const bridge = host.linkOf(target)
     const problem = bridge?.kind === 'bridge' ? problemOf(target) : noBridgeReason(target, bridge)
     if (bridge === undefined || problem !== null) {
@@ -53,9 +57,10 @@ export function discoverSpans(host: HostIndex, name: string | null, filters: Com
       remarks.push(...[...new Set(places)].map((place) => `${place}: copies to ${target}: ${problem}`))
       continue
     }
-    const own = copies.filter(({ action }) => action.target === target)
+    const ownFeeds = feeds.filter(({ span }) => span === target)
+    const own = [...copies.filter(({ action }) => action.target === target), ...ownFeeds]
     const owner = ownerOf(bridge, own, host, name)
-    const span = discoverSpan(bridge, copies, host, leftOutProgram(owner, host, filters))
+    const span = discoverSpan(bridge, copies, ownFeeds, host, leftOutProgram(owner, host, filters))
     if (span.sources.length > 0) found.push({ span, owner })
     else remarks.push(...span.remarks.map((remark) => `span ${target}: ${remark}`))
   }
@@ -99,7 +104,13 @@ function noBridgeReason(target: string, link: Link | undefined): string {
   return `it is not a bridge but ${link.kind === null ? 'a physical interface' : `an interface of the kind ${link.kind}`}, which a span cannot be`
 }
 
-function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex, leftOut: LeftOut): DiscoveredSpan {
+function discoverSpan(
+  bridge: Link,
+  copies: readonly Copy[],
+  feeds: readonly FeedCopy[],
+  host: HostIndex,
+  leftOut: LeftOut
+): DiscoveredSpan {
   const outputs = liveOutputs(host, bridge.name)
   const sends = outputs.flatMap((port) => findSent(host, port) ?? []).some(sendsPackets)
   const { network, sensors, remarks: networkRemarks } = discoverNetwork(bridge.name, host)
@@ -107,7 +118,7 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex, le
   const hooks: HookSource[] = []
   let largest = 0
   const own = copies.filter(({ action }) => action.target === bridge.name)
-  for (const device of new Set(own.map(({ filter }) => filter.device))) {
+  for (const device of new Set([...own, ...feeds].map(({ filter }) => filter.device))) {
     const link = host.linkOf(device)
     const problem = link
       ? (checkInterface(link, false)?.message ?? problemOf(bridge.name, { sources: [{ interface: device }] }))
@@ -116,7 +127,7 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex, le
       remarks.push(`${device}: ${problem}`)
       continue
     }
-    hooks.push(...hooksOf(device, bridge.name, copies, host, sends ? leftOut : null))
+    hooks.push(...hooksOf(device, bridge.name, copies, feeds, host, sends ? leftOut : null))
     largest = Math.max(largest, link.mtu)
   }
   const sources = nameDockerSources(hooks, host, (name) => problemOf(bridge.name, { sources: [name] }) === null)
@@ -129,11 +140,31 @@ function discoverSpan(bridge: Link, copies: readonly Copy[], host: HostIndex, le
   const differs = bridge.mtu !== largest && bridge.mtu >= 68 && bridge.mtu <= 65535
   if (differs && bridge.mtu < largest)
     remarks.push(`its mtu is smaller than a source's (${largest}): larger frames are lost. "mtu: auto" avoids that.`)
+  const known = knownPrograms(sends ? leftOut : null)
+  const absent = feeds.length === 0 ? [] : sensors.filter((name) => isLeftOut(name, network?.name, feeds, host))
+  const parts = discoverParts(feeds, own, absent, known)
+  const isMember = (kind: 'sensor' | 'output', name: string) =>
+    parts.balances.some(({ members }) => members.some((one) => one.kind === kind && one.name === name))
+  const alone = (kind: 'sensor' | 'output', names: readonly string[]) =>
+    names
+      .filter((name) => !isMember(kind, name))
+      .map((name) => ({ name, remarks: parts.remarks.get(`${kind} ${name}`) ?? [] }))
+  const kept = outputs.flatMap(({ name }) => (left.some((one) => one.name === name) ? [] : name))
   return {
-    ...{ name: bridge.name, network, sensors, sources, remarks },
-    outputs: outputs.flatMap(({ name }) => (left.some((one) => one.name === name) ? [] : name)),
+    ...{ name: bridge.name, network, sources, remarks },
+    sensors: alone('sensor', sensors),
+    outputs: alone('output', kept),
+    balances: parts.balances,
     mtu: differs ? bridge.mtu : null
   }
+}
+
+/** Whether a container on the network of a span gets nothing now: the bridge hands it nothing, and no mirror does. */
+function isLeftOut(name: string, network: string | undefined, feeds: readonly FeedCopy[], host: HostIndex): boolean {
+  if (feeds.some(({ receiver }) => receiver?.kind === 'sensor' && receiver.name === name)) return false
+  const endpoint = host.containerOf(name)?.endpoints.find((one) => one.network === network)
+  const link = endpoint && host.vethTo(endpoint)
+  return link === undefined || link.port?.flooding === false
 }
 
 /** One for each tc hook that is mirrored. */
@@ -141,16 +172,19 @@ function hooksOf(
   device: string,
   target: string,
   copies: readonly Copy[],
+  feeds: readonly FeedCopy[],
   host: HostIndex,
   leftOut: LeftOut
 ): HookSource[] {
   return directionKeys.both.flatMap((direction): HookSource[] => {
     const tcHook = hostHooks[direction]
     const onHook = copies.filter((copy) => copy.filter.device === device && copy.tcHook === tcHook)
-    const own = onHook.filter(({ action }) => action.target === target)
+    const intoBridge = onHook.filter(({ action }) => action.target === target)
+    const own = intoBridge.length > 0 ? intoBridge : findWidest(feeds, device, tcHook, leftOut)
     if (own.length === 0) return []
     const parts: PcapPart[] = []
     const problems: string[] = []
+    const [sample = null] = own.map(({ filter }) => readSample(filter.program ?? ''))
     for (const { filter } of own) {
       const part = expressFilter(filter, host, leftOut)
       if (typeof part === 'string') problems.push(`${filterPlace(filter)}: ${part}.`)
@@ -165,16 +199,26 @@ function hooksOf(
       problems.push('THIS COPIES EVERY FRAME: put your expression here, as "filter: …".')
     }
     const remarks = [...problems, ...remarksOf(own, onHook)]
-    const limits = new Set(own.map(({ action }) => action.limit))
+    const limits = new Set(own.map(readLimit))
     const [limit] = limits.size === 1 ? limits : []
     return [
       {
-        ...{ name: { interface: device }, direction, directions: [direction], filter, remarks },
+        ...{ name: { interface: device }, direction, directions: [direction], filter, sample, remarks },
         limit: typeof limit === 'number' ? limit : null
       }
     ]
   })
 }
+
+/** Of mirrors that each feed one receiver, the one that says most of the source: one that has no filter, if there is any. */
+function findWidest(feeds: readonly FeedCopy[], device: string, tcHook: TcHook, leftOut: LeftOut): FeedCopy[] {
+  const onHook = feeds.filter((feed) => feed.filter.device === device && feed.tcHook === tcHook)
+  const known = knownPrograms(leftOut)
+  const isWide = ({ filter }: FeedCopy) => readProgram(filter.program ?? '', known).filter === null
+  return [onHook.find(isWide) ?? onHook].flat().slice(0, 1)
+}
+
+const knownPrograms = (leftOut: LeftOut) => (leftOut === null || typeof leftOut === 'string' ? [] : [leftOut.program])
 
 const everyPart: PcapPart = { text: '', tag: 'any', reach: 0 }
 
@@ -186,8 +230,9 @@ function expressFilter(filter: AnyFilter, host: HostIndex, leftOut: LeftOut): Pc
     host.qdiscs.some((one) => one.device === filter.device && one.handle === filter.parent && !one.root)
   if (inner) return 'it sees only frames that are sorted into its class'
   // With these outputs, a source without a filter gets the same.
-  const isLeftOut = leftOut !== null && typeof leftOut !== 'string' && filter.program === leftOut.program
-  return isLeftOut && !filter.directAction ? everyPart : filterToPcap(filter)
+  const isBpf = filter.selects.kind === 'bpf' && !filter.directAction && filter.program !== null
+  const isEvery = isBpf && readProgram(filter.program ?? '', knownPrograms(leftOut)).filter === null
+  return isEvery ? everyPart : filterToPcap(filter)
 }
 
 /** Remarks on frames that several filters match, and on what the filters do besides copying. */
@@ -235,7 +280,10 @@ function endsBefore(one: AnyFilter, other: AnyFilter): boolean {
 
 const chainOf = (filter: AnyFilter) => `${placeOf(filter)} ${filter.chain}`
 
-function discoverNetwork(bridge: string, host: HostIndex): Pick<DiscoveredSpan, 'network' | 'sensors' | 'remarks'> {
+function discoverNetwork(
+  bridge: string,
+  host: HostIndex
+): Pick<DiscoveredSpan, 'network' | 'remarks'> & { readonly sensors: readonly string[] } {
   const network = host.networks.find((one) => dockerBridge(one) === bridge)
   const problem = network && problemOf(bridge, { network: network.name })
   if (network === undefined || problem) {

@@ -1,15 +1,31 @@
 import type { ClassFilter, Filter, MirrorAction, TcHook } from '../host/snapshot.ts'
+import type { FlowHash } from '../resources/programs/hash-frames.ts'
 import type { DiscoveredSource } from './docker-sources.ts'
 
-/** A bridge that mirrors feed, as a span of a file. */
+/** A container or an interface that gets frames. */
+export interface DiscoveredReceiver {
+  readonly name: string
+  readonly remarks: readonly string[]
+}
+
+/** Sensors and outputs that share the frames. */
+export interface DiscoveredBalance {
+  readonly hash: FlowHash
+  readonly members: readonly { readonly kind: 'sensor' | 'output'; readonly name: string }[]
+  readonly remarks: readonly string[]
+}
+
+/** A bridge that mirrors feed, or whose ports they feed, as a span of a file. */
 export interface DiscoveredSpan {
   readonly name: string
   readonly remarks: readonly string[]
   readonly sources: readonly DiscoveredSource[]
   readonly network: { readonly name: string; readonly subnet: string | null } | null
-  readonly sensors: readonly string[]
-  /** The interfaces that its frames leave by. */
-  readonly outputs: readonly string[]
+  /** The containers that share its frames with nobody. */
+  readonly sensors: readonly DiscoveredReceiver[]
+  /** The interfaces that its frames leave by, and that share them with nobody. */
+  readonly outputs: readonly DiscoveredReceiver[]
+  readonly balances: readonly DiscoveredBalance[]
   readonly mtu: number | null
 }
 

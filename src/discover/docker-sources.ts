@@ -1,6 +1,7 @@
 import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { Container, DockerNetwork, Link } from '../host/snapshot.ts'
+import type { Sample } from '../resources/programs/sample-program.ts'
 import { directionAt, hostHooks, peerHooks } from '../resources/sources/host-source-kind.ts'
 import { type Direction, directionKeys } from '../spec/values/direction.ts'
 
@@ -12,6 +13,7 @@ export interface DiscoveredSource<Name extends SourceName = SourceName> {
   readonly name: Name
   readonly directions: readonly Direction[]
   readonly filter: string | null
+  readonly sample: Sample | null
   /** Bits per second; null: no limit. */
   readonly limit: number | null
   readonly remarks: readonly string[]
@@ -50,8 +52,8 @@ export function nameDockerSources(
       const isWhole = first !== undefined && own.every((one) => one !== undefined && copiesSame(one, first))
       const remarks = own.flatMap((one) => one?.remarks ?? [])
       if (!isWhole) return []
-      const { filter, limit } = first
-      return [{ name, directions: [direction], filter, limit, remarks: [...new Set(remarks)] }]
+      const { filter, sample, limit } = first
+      return [{ name, directions: [direction], filter, sample, limit, remarks: [...new Set(remarks)] }]
     })
     const isMeant = needs.every((one) => found.some(({ directions }) => directions.includes(one)))
     if (!isMeant) {
@@ -91,11 +93,15 @@ function isAt(one: HookSource, { name }: Link, direction: Direction): boolean {
   return one.name.interface === name && one.direction === directionAt(hostHooks, peerHooks[direction])
 }
 
-type Copied = Pick<DiscoveredSource, 'filter' | 'limit'>
+type Copied = Pick<DiscoveredSource, 'filter' | 'sample' | 'limit'>
 
-const copiesSame = (one: Copied, other: Copied) => one.filter === other.filter && one.limit === other.limit
+function copiesSame(one: Copied, other: Copied): boolean {
+  const [first, second] = [one.sample, other.sample]
+  const isSampledSame = first?.kind === second?.kind && first?.take === second?.take && first?.of === second?.of
+  return one.filter === other.filter && one.limit === other.limit && isSampledSame
+}
 
-/** Joins both directions of a source into one item, where their filters and limits are the same. */
+/** Joins both directions of a source into one item, where they copy the same. */
 function joinDirections(sources: readonly DiscoveredSource[]): DiscoveredSource[] {
   const [one, other] = sources
   if (one === undefined || other === undefined || !copiesSame(one, other)) return [...sources]

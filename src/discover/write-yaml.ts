@@ -4,12 +4,13 @@ import { readSenders, senderTableName } from '../host/nftables/sender-table.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { printable } from '../printable.ts'
 import { firstTunnelName, tunnelOwner } from '../resources/ownership.ts'
+import { shareKeys } from '../spec/items/share-keys.ts'
 import { printOutput } from '../spec/outputs/registry.ts'
 import { printSource } from '../spec/sources/registry.ts'
 import { writeDirections } from '../spec/values/direction.ts'
 import { writeRate } from '../spec/values/rate.ts'
 import { discoverSpans } from './discover.ts'
-import type { DiscoveredSpan, Discovery } from './discovery.ts'
+import type { DiscoveredBalance, DiscoveredReceiver, DiscoveredSpan, Discovery } from './discovery.ts'
 import type { DiscoveredSource } from './docker-sources.ts'
 import { findSent } from './tunnels.ts'
 
@@ -28,20 +29,32 @@ export function writeImport(
   const discovery = discoverSpans(host, name, filters)
   // Quotes what YAML 1.1 reads otherwise (yes, 0o7), for other tools.
   const document = new Document(null, { compat: 'yaml-1.1' })
-  const source = ({ name, directions, filter, limit, remarks }: DiscoveredSource) =>
+  const source = ({ name, directions, filter, sample, limit, remarks }: DiscoveredSource) =>
     remarked(
       document.createNode({
         ...(writeTunnel(host, name) ?? { ...name, direction: writeDirections(directions) }),
         ...(filter !== null && { filter }),
+        ...(sample !== null && { sample: shareKeys.sample.print(sample) }),
         ...(limit !== null && { limit: writeRate(limit) })
       }),
       remarks
     )
-  const span = ({ sources, network, sensors, outputs, mtu }: DiscoveredSpan) => ({
+  const outputOf = (name: string) => writeSent(host, name) ?? { interface: name }
+  const balance = ({ hash, members, remarks }: DiscoveredBalance) =>
+    remarked(
+      document.createNode({
+        balance: members.map(({ kind, name }) => (kind === 'sensor' ? name : outputOf(name))),
+        ...(hash !== 'addresses' && { hash })
+      }),
+      remarks
+    )
+  const sensor = ({ name, remarks }: DiscoveredReceiver) => remarked(document.createNode(name) as Scalar, remarks)
+  const output = ({ name, remarks }: DiscoveredReceiver) => remarked(document.createNode(outputOf(name)), remarks)
+  const span = ({ sources, network, sensors, outputs, balances, mtu }: DiscoveredSpan) => ({
     sources: sources.map(source),
     ...(network && { network: network.subnet === null ? network.name : network }),
-    ...(sensors.length > 0 && { sensors }),
-    ...(outputs.length > 0 && { outputs: outputs.map((name) => writeSent(host, name) ?? { interface: name }) }),
+    ...(sensors.length + balances.length > 0 && { sensors: [...sensors.map(sensor), ...balances.map(balance)] }),
+    ...(outputs.length > 0 && { outputs: outputs.map(output) }),
     ...(mtu !== null && { mtu })
   })
   const key = (name: string, remarks: readonly string[]) => remarked(new Scalar(name), remarks)

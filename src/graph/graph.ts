@@ -67,8 +67,8 @@ export function drawFile(spec: Spec, spans: readonly SpanSpec[] = spec.spans): G
         mirror: drawMirror(source, source.directions)
       })),
       receivers: [
-        ...span.sensors.map((sensor) => drawSensor(sensor)),
-        ...span.outputs.map((output) => drawOutput(spec, output))
+        ...span.sensors.map((sensor) => drawSensor(sensor, writeWanted(span, sensor))),
+        ...span.outputs.map((output) => drawOutput(spec, output, writeWanted(span, output)))
       ]
     })),
     remarks: []
@@ -115,29 +115,48 @@ function writeValue(value: string | object): string {
 }
 
 /** A mirror as the file wants it. @param directions that are copied at this end of the source. */
-export function drawMirror({ filter }: Pick<SourceSpec, 'filter'>, directions: readonly Direction[]): Part {
-  return drawPart(directions.map(writeDirection).join(' + '), [filter?.expression ?? 'every frame'])
+export function drawMirror(
+  { filter, sample }: Pick<SourceSpec, 'filter' | 'sample'>,
+  directions: readonly Direction[]
+): Part {
+  return drawPart(directions.map(writeDirection).join(' + '), [
+    filter?.expression ?? 'every frame',
+    ...(sample === null ? [] : [`${sample.take} of ${sample.of} ${sample.kind}`])
+  ])
+}
+
+/** What a sensor or an output gets of a span, as the file wants it; nothing: every frame. */
+export function writeWanted({ balances }: SpanSpec, item: Pick<SensorSpec, 'filter' | 'balance'>): string[] {
+  const balance = balances.find(({ id }) => id === item.balance?.id)
+  const filter = balance?.filter ?? item.filter
+  const hash = balance === undefined || balance.hash === 'addresses' ? '' : ` by ${balance.hash}`
+  return [
+    ...(balance === undefined ? [] : [`a share${hash}`]),
+    ...(filter === null ? [] : [`filter ${filter.expression}`])
+  ]
 }
 
 /**
  * A sensor as the file names it.
  *
+ * @param gets what it gets of the frames; nothing: every frame.
  * @param name of the container; without it, the selector in the file is drawn.
  */
-export function drawSensor(sensor: SensorSpec, name?: string): Receiver {
+export function drawSensor(sensor: SensorSpec, gets: readonly string[], name?: string): Receiver {
   const { kind, value } = writeSelector(sensor)
-  return { ...drawEnd(kind, value, name ?? value), kind: 'container' }
+  return { ...drawEnd(kind, value, name ?? value, gets), kind: 'container' }
 }
 
 /**
  * An output as the file names it.
  *
+ * @param gets what it gets of the frames; nothing: every frame.
  * @param name of the device on the host; without it, the name in the file is drawn.
  */
-export function drawOutput(spec: Spec, output: OutputSpec, name?: string): Receiver {
+export function drawOutput(spec: Spec, output: OutputSpec, gets: readonly string[], name?: string): Receiver {
   const { device, identity } = outputSummary(output, indexInterfaces(spec.interfaces))
   const written = 'interface' in output ? output.interface : identity
-  return { ...drawEnd('output', written, name ?? device ?? written), kind: 'interface' }
+  return { ...drawEnd('output', written, name ?? device ?? written, gets), kind: 'interface' }
 }
 
 /** A part with nothing to remark. */
@@ -145,8 +164,8 @@ export function drawPart(title: string, details: readonly string[] = []): Part {
   return { title: oneLine(title), details: details.map(oneLine), remarks: [] }
 }
 
-function drawEnd(key: string, value: string, name: string): Part {
-  return drawPart(name, [name === value ? key : `${key} ${value}`])
+function drawEnd(key: string, value: string, name: string, gets: readonly string[] = []): Part {
+  return drawPart(name, [name === value ? key : `${key} ${value}`, ...gets])
 }
 
 /** How parts stand together: as the worst of them. */

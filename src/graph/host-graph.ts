@@ -6,7 +6,8 @@ import { localTime } from '../local-time.ts'
 import type { PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import { oneLine } from '../printable.ts'
-import type { CopyPoint, DesiredSpan } from '../resources/desired-state.ts'
+import type { CopyPoint, DesiredSpan, FeedId } from '../resources/desired-state.ts'
+import { writeParts } from '../resources/feeds/part-words.ts'
 import type { Wait } from '../resources/kind.ts'
 import { isMirror, writeFrames } from '../resources/kinds/mirror.ts'
 import { isTunnel } from '../resources/kinds/tunnel.ts'
@@ -31,7 +32,8 @@ import {
   type GraphSpan,
   type Part,
   type Receiver,
-  type Remark
+  type Remark,
+  writeWanted
 } from './graph.ts'
 
 /** What the graph of a host is made of: the file, the plan, and the status at the time of the plan. */
@@ -133,11 +135,14 @@ export function drawLive(view: PlanView, report: Report): Graph {
       devices: points.map(({ device }) => device.name)
     }))
     const sensors = span.sensors.map(({ container: { name } }) => ({
-      part: { ...drawPart(name, ['container']), kind: 'container' as const },
+      part: { ...drawPart(name, ['container', ...writeLive(span, 'sensor', name)]), kind: 'container' as const },
       container: name
     }))
-    const outputs = span.outputs.map(({ device }) => ({
-      part: { ...drawPart(device, ['output']), kind: 'interface' as const },
+    const outputs = span.outputs.map(({ device, isPort }) => ({
+      part: {
+        ...drawPart(device, ['output', ...writeLive(span, isPort ? 'output' : 'tunnel', device)]),
+        kind: 'interface' as const
+      },
       devices: [device]
     }))
     const named = [...sensors, ...outputs]
@@ -162,9 +167,11 @@ function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
   const sources = span.sources.flatMap((source) => findSources(spec, source, desired))
   const sensors = span.sensors.flatMap((sensor) => findSensors(sensor, span, desired, view))
   const outputs = span.outputs.map((output): Place<Receiver> => {
-    const device = desired?.outputs.find(({ item }) => item === output.id)?.device
+    const found = desired?.outputs.find(({ item }) => item === output.id)
+    const device = found?.device
+    const gets = desired && found && writeLive(desired, found.isPort ? 'output' : 'tunnel', found.device)
     return {
-      part: drawOutput(spec, output, device),
+      part: drawOutput(spec, output, gets ?? writeWanted(span, output), device),
       devices: device === undefined ? [] : [device],
       item: output.id
     }
@@ -207,13 +214,20 @@ function findSensors(
   const isAwaited = plan.waiting.some((wait) => wait.span === span.name && wait.diagnostic.subject.item === item)
   // Where it neither waits nor selects a container, an earlier item selects the same container.
   if (found.length === 0 && desired !== undefined && !isAwaited) return []
-  if (found.length === 0) return [{ part: drawSensor(sensor), item }]
+  if (found.length === 0 || desired === undefined)
+    return [{ part: drawSensor(sensor, writeWanted(span, sensor)), item }]
   return found.map(({ container }) => {
     const endpoint = container.endpoints.find(({ network }) => network === span.network?.name)
     const port = endpoint && host.vethTo(endpoint)
-    const part = drawSensor(sensor, container.name)
+    const part = drawSensor(sensor, writeLive(desired, 'sensor', container.name), container.name)
     return { part, devices: port ? [port.name] : [], container: container.name, item }
   })
+}
+
+/** What a sensor or an output of this name gets now; nothing: every frame. */
+function writeLive({ feeds }: DesiredSpan, kind: FeedId['kind'], name: string): string[] {
+  const part = feeds.find((feed) => feed.kind === kind && feed.name === name)?.part ?? null
+  return part === null ? [] : writeParts(part)
 }
 
 /** Who else gets the frames: containers on the network, and ports of the bridge that lead into no container. */

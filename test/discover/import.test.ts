@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { discoverBridges } from '../../src/discover/discover.ts'
 import { filterToPcap, joinParts } from '../../src/discover/filter-to-pcap.ts'
+import { readLimit } from '../../src/discover/receivers.ts'
 import { findAllLeftOut } from '../../src/discover/tunnels.ts'
 import { writeImport } from '../../src/discover/write-yaml.ts'
 import { SpanplanError } from '../../src/errors.ts'
@@ -12,10 +14,16 @@ import { type CompiledFilters, compileCommand, parseCompiled } from '../../src/h
 import { parseQdiscs } from '../../src/host/parsers/qdiscs.ts'
 import { parseToolJson } from '../../src/host/parsers/tool-json.ts'
 import type { Snapshot } from '../../src/host/snapshot.ts'
-import { expressionsOf } from '../../src/plan/target.ts'
+import { renderChange } from '../../src/plan/output/plan-text.ts'
+import { planTarget } from '../../src/plan/plan-view.ts'
+import { expressionsOf, makeTarget } from '../../src/plan/target.ts'
+import { assignBuckets } from '../../src/resources/feeds/assign-buckets.ts'
+import { limitOf } from '../../src/resources/kinds/mirror.ts'
 import { bridgeMac, writeCookie } from '../../src/resources/marks.ts'
+import { writeShare } from '../../src/resources/programs/share-program.ts'
 import { loadSpec } from '../../src/spec/load.ts'
-import { readHostFile } from '../lab/fixtures/host-file.ts'
+import { everySpan } from '../../src/spec/scope.ts'
+import { readHostFile, readingOf } from '../lab/fixtures/host-file.ts'
 import { unprintable } from '../lab/fixtures/unprintable.ts'
 
 const fixture = (path: string) => new URL(`../fixtures/${path}`, import.meta.url)
@@ -403,4 +411,85 @@ test('what tunnels send is left out by the same program, in whatever order a fil
   )
   expect(programs[0]).toHaveLength(1)
   expect(programs[1]).toEqual(programs[0])
+})
+
+describe('what sensors and outputs get', () => {
+  const roundTrip = (name: string) => {
+    const host = hostOf(name)
+    const text = write(host)
+    const spec = load(text)
+    const target = makeTarget(spec, {
+      scope: { name: spec.name, spans: everySpan },
+      deferDocker: false,
+      patient: true,
+      subnetSeed: 'subnet'
+    })
+    const { plan } = planTarget(target, readingOf(host))
+    return { text, spec, changes: plan.changes.map(renderChange) }
+  }
+
+  test.each([
+    'share-converged',
+    'share-paused-converged',
+    'share-recreated-converged',
+    'share-removed-converged',
+    'share-output-converged',
+    'share-of-container'
+  ])('is written back, and nothing is to be changed: %s', (name) => {
+    expect(roundTrip(name).changes).toEqual([])
+  })
+
+  test('members are in the order in which each has its flows', () => {
+    const [span] = roundTrip('share-paused-converged').spec.spans
+    expect(span?.balances).toMatchObject([{ hash: 'addresses', filter: null }])
+    expect(span?.sensors.map((sensor) => ('container' in sensor ? sensor.container : ''))).toEqual(
+      [1, 2, 3, 4].map((number) => `shop-ids-${number}`)
+    )
+  })
+
+  test('without Docker, the sources are known, and the bridges that Docker is asked about', () => {
+    const { docker: _, ...rest } = hostOf('share-converged')
+    const host = { ...rest, docker: hostOf('share-docker-deferred').docker }
+    expect(discoverBridges(indexHost(host))).toEqual(['span0'])
+    expect(load(write(host)).spans).toMatchObject([{ name: 'span0', sources: [{ interface: 'ens192' }], sensors: [] }])
+  })
+
+  test('outputs are members, and another hash is written', () => {
+    const { text } = roundTrip('share-output-converged')
+    expect(text).toMatch(/- balance:\n +- shop-ids-1\n +- interface: ens224\n +hash: ports\n/)
+    expect(text).not.toContain('outputs:')
+  })
+
+  test('a filter of a sensor is a remark at the sensor, and one that all have, at the source', () => {
+    const { text } = roundTrip('share-filter-converged')
+    expect(text).toMatch(/sensors:\n +# its filter cannot be turned back .*\n +- shop-ids-1\n +- zeek\n/)
+    expect(text).toContain('- interface: ens192\n        direction: ingress\n    network')
+    expect(roundTrip('share-output-filter-converged').text).toMatch(
+      /outputs:\n +# its filter cannot be turned back .*\n +- interface: ens224\n/
+    )
+    expect(roundTrip('share-filter-alone').text).toMatch(
+      /# ens192 ingress, .* cannot be turned back into an expression/
+    )
+  })
+
+  test('a limit that members have together is the source’s', () => {
+    const shares = assignBuckets([1, 2, 3].map(() => ({ alive: true })))
+    for (const limit of [2_000_000_000, 500_000_000, 10_000_000, 123_456_000]) {
+      for (const buckets of shares) {
+        const share = { hash: 'addresses', buckets, rest: false } as const
+        const [filter] = hostOf('share-converged').filters.filter(({ mirror }) => mirror !== null)
+        if (filter?.mirror == null) throw new Error('the fixture has changed')
+        const action = { ...filter.mirror, limit: limitOf({ limit }, share) ?? 0 }
+        const copy = { filter: { ...filter, program: writeShare(share) }, tcHook: 'ingress' as const, action }
+        expect(readLimit(copy)).toBe(limit)
+      }
+    }
+  })
+
+  test('a sample is the source’s', () => {
+    const { text, spec } = roundTrip('share-sample-converged')
+    expect(spec.spans[0]?.sources).toMatchObject([{ sample: { kind: 'flows', take: 1, of: 10 } }])
+    expect(text).toMatch(/# ens192 ingress, .* cannot be turned back into an expression/)
+    expect(spec.spans[0]?.balances).toHaveLength(1)
+  })
 })

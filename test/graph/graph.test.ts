@@ -31,8 +31,8 @@ test('of the file alone, every source, filter, span and sensor as the file names
   const text = readFileSync('examples/full.yaml', 'utf8')
   expect(tree(fileGraph(text))).toBe(`span0 · Core switch mirror port (network span, sealed)
 ├─ from
-│  ├─ tap-a (interface): ingress, not host 192.0.2.20
-│  ├─ ens224 (interface tap-b): ingress + egress, every frame
+│  ├─ tap-a (interface): ingress, not host 192.0.2.20, 1 of 10 flows
+│  ├─ ens224 (interface tap-b): ingress + egress, every frame, 1 of 1000 frames
 │  ├─ web (container): ingress + egress, every frame
 │  ├─ tier=frontend (label): ingress + egress, every frame
 │  ├─ shop/api (compose): ingress + egress, every frame
@@ -43,13 +43,13 @@ test('of the file alone, every source, filter, span and sensor as the file names
 │  └─ local 192.0.2.7, session 5, type 2 (erspan): ingress, every frame
 └─ to
    ├─ suricata (container)
-   ├─ zeek (container)
+   ├─ zeek (container, filter tcp port 80 or 443)
    ├─ role=ids (label)
    ├─ shop/ids (compose)
-   ├─ snort-1 (container)
-   ├─ snort-2 (container)
-   ├─ role=snort (label)
-   ├─ ens256 (output)
+   ├─ snort-1 (container, a share, filter not port 22)
+   ├─ snort-2 (container, a share, filter not port 22)
+   ├─ role=snort (label, a share, filter not port 22)
+   ├─ ens256 (output, filter vlan 10)
    ├─ vxlan 44 (output)
    ├─ gretap 192.0.2.7 key 8 to 192.0.2.10 (output)
    └─ erspan 192.0.2.7 session 6 to 192.0.2.10 (output)
@@ -81,6 +81,29 @@ describe('on the host', () => {
 
 1 span, in sync with the file.
 `)
+  })
+
+  test('what a sensor or an output gets, now or once it is there', () => {
+    const receiversOf = (name: string) => {
+      const path = join(casesFolder, name)
+      const host = readSnapshot(path, 'host.json')
+      return hostGraph(host, readFileSync(join(path, 'spans.yaml'), 'utf8')).spans.flatMap(({ receivers }) =>
+        receivers.map(({ title, details }) => `${title}: ${details.join(', ')}`)
+      )
+    }
+    expect(receiversOf('share-paused-converged').slice(0, 2)).toEqual([
+      'shop-ids-1: compose shop/ids, share 33 %, and what is not IP',
+      'shop-ids-2: compose shop/ids, share 0 %'
+    ])
+    expect(receiversOf('share-filter-converged')).toEqual([
+      'zeek: container',
+      'shop-ids-1: container, filter tcp port 80'
+    ])
+    expect(receiversOf('share-output-converged')).toEqual([
+      'shop-ids-1: container, share 50 %, and what is not IP',
+      'ens224: output, share 50 %'
+    ])
+    expect(receiversOf('share-without-members')).toEqual(['shop/ids: compose, a share'])
   })
 
   test('of a network, at each end what is copied there', () => {

@@ -1,6 +1,9 @@
 /** Sensors that share a span: each frame arrives at one of them, whatever becomes of the others. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { betweenSamples } from '../lab/commands/status.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import { arp, BROADCAST, ether, filler, ipv4Udp, ipv6Udp, vlan } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
@@ -91,6 +94,20 @@ test('each frame arrives at one of the four, both directions of a flow at the sa
     expect(sixBack).toBe(six)
   }
   for (const all of heard) expect(all.length).toBeGreaterThan(flows.length / 8)
+  const { stdout } = await spanplan(lab, ['import'])
+  await writeFile(join(lab.files, 'imported.yaml'), stdout)
+  await spanplan(lab, ['plan', '-f', 'imported.yaml', '--detailed-exitcode'])
+  expect((await spanplan(lab, ['status'])).stdout.match(/share 25 %/g)).toHaveLength(4)
+  // What two hosts say to each other goes to one of the four.
+  const pair = Array.from({ length: 2000 }, () => flows[0] ?? Buffer.alloc(60))
+  const heavy = await betweenSamples(
+    lab,
+    (options) => lab.spanplan(['status', '--json'], options),
+    () => lab.send(pair)
+  )
+  expect(heavy.stderr + heavy.stdout).toContain(
+    'got 100 % of the frames, with a share of 25 %: one pair of hosts may be'
+  )
 })
 
 test('one that gets all, and one that gets a part by a filter of its own', async () => {

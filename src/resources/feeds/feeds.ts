@@ -40,7 +40,9 @@ export function programOf({ point, feed }: SpanMirror): Program | null {
   ])
 }
 
-const writeSample = ({ kind, ...ratio }: SampleSpec) => (kind === 'flows' ? sampleFlows(ratio) : sampleFrames(ratio))
+/** The program of a sample. */
+export const writeSample = ({ kind, ...ratio }: SampleSpec) =>
+  kind === 'flows' ? sampleFlows(ratio) : sampleFrames(ratio)
 
 /** What the handle of a mirror is made of, in the place of a span: no span, link or container has a name with a space. */
 export function mirrorName(span: string, feed: FeedId | null): string {

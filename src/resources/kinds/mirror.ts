@@ -211,28 +211,13 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       control: 'continue',
       protocol: 'all',
       directAction: false,
-      limit: limitOf(point, feed),
+      limit: limitOf(point, feed?.part?.share ?? null),
       widening: [],
       cookie: writeCookie(desired.owner, mark),
       ...classOf(writeRingClass(mark)),
       ...replacesNone
     }
   })
-}
-
-const classOf = (classId: string | undefined) => (classId === undefined ? {} : { classId })
-
-/** Those that share the frames of a source have its limit together. */
-function limitOf({ limit }: CopyPoint, feed: SpanMirror['feed']): number | null {
-  const share = feed?.part?.share ?? null
-  if (limit === null || share === null) return limit
-  // The kernel counts bytes.
-  return Math.max(8, Math.round((limit * share.buckets.size) / bucketCount / 8) * 8)
-}
-
-function writeLimit(limit: Mirror['limit']): string {
-  if (limit === 'unknown') return 'another policer'
-  return limit === null ? 'none' : writeRate(limit)
 }
 
 /**
@@ -245,6 +230,20 @@ function isOfUnread({ desired, host }: ObservedState, { point, feed, target, spa
   if (span === undefined) return false
   const { device, tcHook } = point
   return target !== '*' && span.mirrors.some((one) => one.device.name === device.name && one.tcHook === tcHook)
+}
+
+const classOf = (classId: string | undefined) => (classId === undefined ? {} : { classId })
+
+/** Those that share the frames of a source have its limit together. */
+export function limitOf({ limit }: Pick<CopyPoint, 'limit'>, share: Pick<Share, 'buckets'> | null): number | null {
+  if (limit === null || share === null) return limit
+  // The kernel counts bytes.
+  return Math.max(8, Math.round((limit * share.buckets.size) / bucketCount / 8) * 8)
+}
+
+function writeLimit(limit: Mirror['limit']): string {
+  if (limit === 'unknown') return 'another policer'
+  return limit === null ? 'none' : writeRate(limit)
 }
 
 const idOfFeed = (feed: FeedId | null): FeedId | null => feed && { kind: feed.kind, name: feed.name }

@@ -1,0 +1,213 @@
+import { dockerBridge } from '../host/docker/docker-names.ts'
+import type { HostIndex } from '../host/host-index.ts'
+import type { Link, MirrorAction, Program } from '../host/snapshot.ts'
+import { everyFrame } from '../host/tc-conventions.ts'
+import { assignBuckets } from '../resources/feeds/assign-buckets.ts'
+import { servedSpan, writeSample } from '../resources/feeds/feeds.ts'
+import { limitOf } from '../resources/kinds/mirror.ts'
+import { parseProgram, printProgram } from '../resources/programs/instructions.ts'
+import { joinPrograms } from '../resources/programs/join-programs.ts'
+import { readSample, type Sample } from '../resources/programs/sample-program.ts'
+import { bucketCount, findShare, type Share, writeShare } from '../resources/programs/share-program.ts'
+import type { Copy, DiscoveredBalance } from './discovery.ts'
+
+/** A mirror that leads straight to one receiver of a span. */
+export interface FeedCopy extends Copy {
+  readonly span: string
+  /** A container, or a link; null: only Docker knows, and was not read. */
+  readonly receiver: { readonly kind: 'sensor' | 'output'; readonly name: string } | null
+}
+
+/** The mirrors that lead to a container on a bridge, or to what the frames of a span leave by. */
+export function findFeeds(copies: readonly Copy[], host: HostIndex): FeedCopy[] {
+  return copies.flatMap((copy) => {
+    const link = host.linkOf(copy.action.target)
+    const found = link === undefined ? null : (findOutput(link, host) ?? findSensor(link, host))
+    return found === null ? [] : [{ ...copy, ...found }]
+  })
+}
+
+function findOutput(link: Link, host: HostIndex): Pick<FeedCopy, 'span' | 'receiver'> | null {
+  const span = servedSpan(host, link)
+  return span === null ? null : { span, receiver: { kind: 'output', name: link.name } }
+}
+
+function findSensor(link: Link, host: HostIndex): Pick<FeedCopy, 'span' | 'receiver'> | null {
+  if (host.docker.state !== 'read') {
+    const isPort = host.linkOf(link.master)?.kind === 'bridge'
+    return isPort && link.master !== null ? { span: link.master, receiver: null } : null
+  }
+  const { container, endpoint } = host.attachmentOf(link) ?? {}
+  const network = host.networkOf(endpoint?.network ?? '')
+  if (container === undefined || network === undefined || link.master === null) return null
+  if (dockerBridge(network) !== link.master) return null
+  return { span: link.master, receiver: { kind: 'sensor', name: container.name } }
+}
+
+/** What is known of a program that spanplan may have joined. */
+interface ReadProgram {
+  readonly sample: Sample | null
+  readonly share: Share | null
+  /** What comes before the sample and the share, to be compared; null: nothing. */
+  readonly filter: string | null
+}
+
+/**
+ * Reads what a program says. A filter cannot be turned back into its expression.
+ *
+ * @param known programs of sources that take every frame, as what tunnels send is left out.
+ */
+export function readProgram(program: Program, known: readonly Program[]): ReadProgram {
+  const [sample, share] = [readSample(program), readShareOf(program)]
+  const tail = [...(sample === null ? [] : [writeSample(sample)]), ...(share === null ? [] : [writeShare(share)])]
+  const isEvery = [everyFrame, ...known].some((source) => joinPrograms([source, ...tail]) === program)
+  const instructions = parseProgram(program)
+  const end = findShare(instructions)?.start ?? instructions.length
+  return { sample, share, filter: isEvery ? null : printProgram(instructions.slice(0, end)) }
+}
+
+const readShareOf = (program: Program) => findShare(parseProgram(program))?.share ?? null
+
+/** The limit of a source, as one of its mirrors tells: those that share its frames have it together. */
+export function readLimit({ filter, action: { limit } }: Copy): MirrorAction['limit'] {
+  const share = readShareOf(filter.program ?? '')
+  if (typeof limit !== 'number' || share === null) return limit
+  const whole = (limit * bucketCount) / share.buckets.size
+  // Of all that would give this, the roundest.
+  const digits = Array.from({ length: 15 }, (_, index) => index + 1)
+  const rounded = digits.map((count) => Number(whole.toPrecision(count)))
+  return rounded.find((one) => limitOf({ limit: one }, share) === limit) ?? Math.round(whole)
+}
+
+/** A receiver of a span, and what it gets. */
+interface Receiver {
+  readonly kind: 'sensor' | 'output'
+  readonly name: string
+  readonly share: Share | null
+  /** It has a filter of its own. */
+  readonly filter: string | null
+}
+
+/** What the receivers of a span get. */
+export interface Parts {
+  readonly balances: readonly DiscoveredBalance[]
+  /** Remarks on receivers that are members of no balance, by kind and name. */
+  readonly remarks: ReadonlyMap<string, readonly string[]>
+}
+
+const unknownFilter =
+  'its filter cannot be turned back into an expression. THIS GIVES IT EVERY FRAME: put it here, as "filter: …".'
+
+/**
+ * The balances that the mirrors of a span make.
+ *
+ * @param feeds those of the span.
+ * @param whole its mirrors into the bridge.
+ * @param absent containers on the network that get nothing now, and may be members.
+ * @param known as {@link readProgram} takes them.
+ */
+export function discoverParts(
+  feeds: readonly FeedCopy[],
+  whole: readonly Copy[],
+  absent: readonly string[],
+  known: readonly Program[]
+): Parts {
+  const receivers = readReceivers(feeds, whole, known)
+  const groups: Receiver[][] = []
+  for (const receiver of receivers) {
+    if (receiver.share === null) continue
+    const group = groups.find((one) => one.every((other) => belongTogether(other, receiver)))
+    if (group === undefined) groups.push([receiver])
+    else group.push(receiver)
+  }
+  // Where there are several, nobody knows of which they are.
+  const missing = groups.length === 1 ? absent : []
+  const alone: (readonly [string, readonly string[]])[] = receivers.flatMap(({ share, filter, kind, name }) =>
+    share === null && filter !== null ? [[`${kind} ${name}`, [unknownFilter]] as const] : []
+  )
+  const lost: typeof alone = absent.flatMap((name) =>
+    missing.includes(name)
+      ? []
+      : [
+          [
+            `sensor ${name}`,
+            ['it gets nothing now. What it is to get is not known: THIS GIVES IT EVERY FRAME.']
+          ] as const
+        ]
+  )
+  return { balances: groups.map((group) => orderMembers(group, missing)), remarks: new Map([...alone, ...lost]) }
+}
+
+function readReceivers(feeds: readonly FeedCopy[], whole: readonly Copy[], known: readonly Program[]): Receiver[] {
+  const all = new Map<string, Receiver>()
+  for (const feed of feeds) {
+    if (feed.receiver === null) continue
+    const { kind, name } = feed.receiver
+    const isBeside = ({ filter, tcHook }: Copy) => filter.device === feed.filter.device && tcHook === feed.tcHook
+    const sources = whole.filter(isBeside).flatMap(({ filter }) => filter.program ?? [])
+    const read = (one: FeedCopy) => readProgram(one.filter.program ?? '', [...known, ...sources])
+    // What all have is the source's filter.
+    const isSources = sources.length === 0 && new Set(feeds.filter(isBeside).map((one) => read(one).filter)).size === 1
+    const { share, filter: found } = read(feed)
+    const filter = isSources ? null : found
+    const before = all.get(`${kind} ${name}`)
+    all.set(`${kind} ${name}`, { kind, name, share, filter: before?.filter ?? filter })
+  }
+  return [...all.values()]
+}
+
+/** Whether two may share one stream: no bucket, and no rest, is of both. */
+function belongTogether(one: Receiver, other: Receiver): boolean {
+  if (one.share === null || other.share === null || one.filter !== other.filter) return false
+  const { hash, buckets, rest } = one.share
+  if (hash !== other.share.hash || (rest && other.share.rest)) return false
+  return [...other.share.buckets].every((bucket) => !buckets.has(bucket))
+}
+
+/** More places than these are not tried out. */
+const mostPlaces = 12
+
+/**
+ * A balance whose members are in the order in which each has the buckets that it has: another order would move them.
+ *
+ * @param missing those of which nothing tells their place.
+ */
+function orderMembers(group: readonly Receiver[], missing: readonly string[]): DiscoveredBalance {
+  const [first] = group
+  const count = group.length + missing.length
+  const gone = missing.map((name) => ({ kind: 'sensor' as const, name }))
+  const remarks = first?.filter == null ? [] : [unknownFilter.replace('it every', 'them every')]
+  const hash = first?.share?.hash ?? 'addresses'
+  for (const alive of count > mostPlaces ? [] : placesOf(count, group.length)) {
+    const left = [...gone]
+    const wanted = assignBuckets(alive.map((isAlive) => ({ alive: isAlive })))
+    const members = alive.map((isAlive, place) =>
+      isAlive ? group.find(({ share }) => isSame(share?.buckets, wanted[place])) : left.shift()
+    )
+    if (members.every((member) => member !== undefined)) return { hash, members, remarks }
+  }
+  const inOrder = count > mostPlaces ? orderAll(group) : null
+  if (inOrder !== null && missing.length === 0) return { hash, members: inOrder, remarks }
+  const moved = 'the order of its members is not known: with another one, some flows go to other members.'
+  return { hash, members: [...group, ...gone], remarks: [...remarks, moved] }
+}
+
+/** All that are there, in the order of their buckets; null: there is none. */
+function orderAll(group: readonly Receiver[]): Receiver[] | null {
+  const wanted = assignBuckets(group.map(() => ({ alive: true })))
+  const members = wanted.flatMap((buckets) => group.find(({ share }) => isSame(share?.buckets, buckets)) ?? [])
+  return members.length === group.length ? members : null
+}
+
+/** Which of so many places are taken by so many: each way to choose them, those that leave the last ones free first. */
+function placesOf(count: number, taken: number): boolean[][] {
+  const all = Array.from({ length: 2 ** count }, (_, bits) =>
+    Array.from({ length: count }, (_, place) => (bits >>> place) % 2 === 1)
+  )
+  return all.filter((one) => one.filter((isTaken) => isTaken).length === taken)
+}
+
+function isSame(one: ReadonlySet<number> | undefined, other: ReadonlySet<number> | undefined): boolean {
+  if (one === undefined || other === undefined || one.size !== other.size) return false
+  return [...one].every((bucket) => other.has(bucket))
+}
