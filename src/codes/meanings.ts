@@ -106,6 +106,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   MIRROR_HIDDEN: { alarming: true },
   CHAIN_DEEP: { alarming: true },
   CHAIN_INGRESS: { alarming: true },
+  CHAIN_UNFED: { alarming: true },
   COPIES_HIDDEN: { alarming: true },
   COPIES_FOREIGN: { alarming: true },
   PROGRAM_BEFORE: { alarming: true },

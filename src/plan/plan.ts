@@ -454,7 +454,8 @@ function planChange(kind: RegisteredKind, change: Change, host: HostIndex, fates
     device,
     container,
     serves: kind.serves?.(resource) ?? null,
-    instance: instanceOf(kind.makesDevice ? null : device, container, host),
+    // The port of a container is another one each time that the container starts.
+    instance: `${instanceOf(kind.makesDevice ? null : device, container, host)}${receiverOf(resource, host)}`,
     closes: kind.closes === true || changesField(kind, change, 'closes'),
     remembers: ('before' in change && kind.remembers?.(change.before)) || [],
     title: titleOf(kind, resource),
@@ -477,6 +478,12 @@ export function instanceOf(device: string | null, container: string | null, host
   if (container === null) return ''
   const { id, sandbox } = host.containerOf(container) ?? {}
   return `container ${id} ${sandbox}`
+}
+
+/** Which port a mirror feeds now; empty: none alone. */
+function receiverOf(resource: Resource, host: HostIndex): string {
+  const isOfPort = isMirror(resource) && resource.feed?.kind === 'sensor'
+  return isOfPort ? ` to ${host.linkOf(resource.target)?.index ?? 'a port that is gone'}` : ''
 }
 
 function subjectOf<Span extends string | null>(kind: Kind, resource: Resource, span: Span) {
@@ -518,8 +525,13 @@ function stagesOf(kind: RegisteredKind, change: Change, fates: Fates): Stage[] {
     if (kind.makesDevice) return [stage('make', [...removal, ...creation])]
     return [stage('remove', removal), stage('make', creation)]
   }
+  const first = kind.prepare?.(before, after) ?? []
   const last = kind.finish?.(before, after) ?? []
-  return [stage('make', kind.update?.(before, after, fields)), ...(last.length > 0 ? [stage('remove', last)] : [])]
+  return [
+    ...(first.length > 0 ? [{ turn: turnOf('prepare'), steps: first }] : []),
+    stage('make', kind.update?.(before, after, fields)),
+    ...(last.length > 0 ? [stage('remove', last)] : [])
+  ]
 }
 
 /**

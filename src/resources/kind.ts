@@ -136,6 +136,8 @@ export interface Kind<R extends Resource = Resource> {
   create?(after: R): Step[]
   /** The steps from one state to the other, also for an adoption. None: it is replaced, or its difference is only shown. */
   update?(before: R, after: R, fields: readonly string[]): Step[]
+  /** The steps of an update that come before all others of the plan. None: an update has no such steps. */
+  prepare?(before: R, after: R): Step[]
   /** The steps of an update that come last, at the turn of what is removed. None: an update has no such steps. */
   finish?(before: R, after: R): Step[]
   /** The steps that remove the resource or give it back; also for a replace, before the creation. None: it goes by itself. */

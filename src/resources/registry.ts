@@ -54,10 +54,12 @@ export const kindOf = (name: KindName): RegisteredKind => byName[name]
  * What is done to resources of a kind, to mirrors that would close a loop with those that are made, and to what is on a link that is
  * recreated. To make is also to change.
  */
-type Turn = `${'make' | 'remove'} ${KindName}` | 'break loop' | 'leave link'
+type Turn = `${'make' | 'remove'} ${KindName}` | 'prepare' | 'break loop' | 'leave link'
 
 /** The order in which a plan is carried out: that of the keys. Changes that have one turn do not depend on each other. */
 const order: readonly string[] = Object.keys({
+  // Before a sensor that others take over from is disconnected.
+  prepare: true,
   // Before a bridge has a port.
   'make table': true,
   // Before sensors are disconnected, to be connected again: that takes their ports away.

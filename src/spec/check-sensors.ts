@@ -7,6 +7,18 @@ import { writeSelector } from './values/container-selector.ts'
 
 /** Finds sensors that a span has twice: each by itself, or with a share. */
 export function checkSensors(span: SpanSpec): Diagnostic[] {
+  return [...checkSealed(span), ...checkRepeated(span)]
+}
+
+/** Who gets a part has a port that is closed to the bridge in both directions. */
+function checkSealed({ name, sealed, sensors }: SpanSpec): Diagnostic[] {
+  const part = sealed ? undefined : sensors.find(({ filter, balance }) => filter !== null || balance !== null)
+  if (part === undefined) return []
+  const message = `sensor ${titleOf(part)} needs a sealed span: the bridge of ${quote(name)} takes nothing from who gets a part of its frames`
+  return [diagnostic('VALUE_INVALID', message, 'remove "sealed: false" from the span', part.origin)]
+}
+
+function checkRepeated(span: SpanSpec): Diagnostic[] {
   return checkRepeats(span.sensors, titleOf, (sensor, earlier, place) => {
     const where = isShared(sensor, earlier) ? 'a member of this balance' : `in span ${quote(span.name)}`
     const message = `sensor ${titleOf(sensor)} is already ${where} (${place})`

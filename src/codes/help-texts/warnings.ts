@@ -32,6 +32,10 @@ export const warnings = {
     'A source is the bridge of a span, and only its ingress is copied. All that mirrors bring to that bridge is egress there.',
     'Write direction: egress, or leave the direction out.'
   ],
+  CHAIN_UNFED: [
+    'A source is the bridge of a span whose sensors and outputs all get a part: mirrors at the sources of that span hand it to them, and the bridge gets nothing.',
+    'Copy from the sources of that span.'
+  ],
   COPIED_TWICE: [
     'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
     'Copy the Docker network of two containers instead, or one direction only, or take one of the sources out; the message names them.'

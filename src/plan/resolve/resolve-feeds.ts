@@ -32,8 +32,7 @@ export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly Span
     const spec = byName.get(span.name)
     const parts = spec === undefined ? [] : resolveParts(span, spec, context)
     const feeds = parts.map(({ feed }) => feed)
-    const isCopied = spans.some(({ mirrors }) => mirrors.some(({ device }) => device.name === span.name))
-    const feedsBridge = spec === undefined || isCopied || hasListener({ ...span, feeds }, spec, context.host)
+    const feedsBridge = spec === undefined || hasListener({ ...span, feeds }, spec, context.host)
     return { span: { ...span, feeds, feedsBridge }, parts }
   })
   const all = resolved.flatMap(({ parts }) => parts)
@@ -58,10 +57,9 @@ function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host
   if (outputs.some((output) => isWhole(output) && !isTunnelOutput(output))) return true
   // Somebody has connected a container, or put an interface on the bridge; or a capture runs.
   const ports = host.portsOf(name).filter((link) => !isOwnTunnel(host, link) && !isFed('output', link.name))
-  const isCopied = host.filtersOf(name).some(({ copies }) => copies.length > 0)
   // Without Docker, it is not known who listens: all stays as it is.
-  if (host.docker.state !== 'read') return isCopied || host.filtersInto(name).length > 0
-  return isCopied || ports.some((link) => !isFed('sensor', host.attachmentOf(link)?.container.name))
+  if (host.docker.state !== 'read') return host.filtersInto(name).length > 0
+  return ports.some((link) => !isFed('sensor', host.attachmentOf(link)?.container.name))
 }
 
 const isTunnelOutput = (output: OutputSpec) => 'tunnel' in output
@@ -157,15 +155,21 @@ interface Taking {
   readonly shared: Part['balance']
 }
 
+const isToCome = (absence: Receiver['absence']) => absence === 'missing' || absence === 'disconnected'
+
 /** Shares the flows among the members of a balance that can take frames now. What belongs to no flow goes to the first of these. */
 function shareAmong(members: readonly Receiver[], { id, hash, filter }: BalanceSpec): Taking[] {
-  // A container that is recreated is there twice for a moment.
-  const places = [...groupsOf(members, ({ item, place }) => `${item} ${place}`).values()].map(
-    ([first, ...more]) => [first, ...more].find(({ target }) => target !== null) ?? first
-  )
-  const buckets = assignBuckets(places.map(({ target }) => ({ alive: target !== null })))
+  // A container that is recreated is there twice for a moment. Two that both take frames have a place each, whatever their numbers.
+  const places = [...groupsOf(members, ({ item, place }) => `${item} ${place}`).values()].flatMap((inPlace) => {
+    const able = inPlace.filter(({ target }) => target !== null)
+    return able.length > 0 ? able : inPlace.slice(0, 1)
+  })
+  // What comes at the end, and is not connected yet, counts as not there: until it has a port, nothing moves among the others.
+  const count = places.findLastIndex(({ absence }) => !isToCome(absence)) + 1
+  const buckets = assignBuckets(places.slice(0, count).map(({ target }) => ({ alive: target !== null })))
   const first = places.find(({ target }) => target !== null)
-  return places.map((receiver, index) => ({
+  // The rest get nothing, and nothing of the bridge's either.
+  return [...places, ...members.filter((one) => !places.includes(one))].map((receiver, index) => ({
     receiver,
     filter,
     share: { hash, buckets: buckets[index] ?? new Set(), rest: receiver === first },

@@ -2,8 +2,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic, SpanplanError, sortByPlace } from '../../errors.ts'
 import { canPodmanHandOut, dockerBridge, label, podmanWithSpans } from '../../host/docker/docker-names.ts'
 import { groupsOf, type HostIndex } from '../../host/host-index.ts'
+import type { Filter } from '../../host/snapshot.ts'
 import { limitModule } from '../../host/tunnels/kernel-modules.ts'
 import { type CopyPoint, type DesiredSpan, indexDesired, linkOf } from '../../resources/desired-state.ts'
+import { mirrorName, readFeed } from '../../resources/feeds/feeds.ts'
 import { warnOfForeignCopies } from '../../resources/foreign/foreign-copies.ts'
 import type { ObservedState, Wait } from '../../resources/kind.ts'
 import { planBridge } from '../../resources/kinds/bridge-steps.ts'
@@ -16,10 +18,8 @@ import {
   handleOf,
   joinResolved,
   type MirrorSource,
-  nothingResolved,
   type Resolved,
   type ResolvedSource,
-  type SourceHook,
   waitForMirror,
   waitForMirrors,
   writePoint,
@@ -35,7 +35,7 @@ import { placeFrom } from '../../spec/repeats.ts'
 import { matchesSpan, namedSpans } from '../../spec/scope.ts'
 import { endOf } from '../../spec/sources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
-import { warnOfChains, warnOfEmptySources, warnOfOthers, warnOfSource } from '../copy-warnings.ts'
+import { warnOfChains, warnOfEmptySources, warnOfOthers, warnOfSource, warnOfUnfedSources } from '../copy-warnings.ts'
 import { warnOfDuplicates } from '../duplicates.ts'
 import { holdNetwork } from '../hold.ts'
 import { breakLoops, findOtherSpans, sortBySources } from '../loops.ts'
@@ -106,6 +106,7 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
       ...resolved.warnings,
       ...warnOfChains(spans, others),
       ...warnOfEmptySources(spans),
+      ...warnOfUnfedSources(spans),
       ...spans.flatMap((span) => warnOfOutputs(span, host)),
       ...spans.flatMap((span) => warnOfForeignCopies(span, state))
     ]
@@ -270,13 +271,13 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const blocked = hooks.items.filter(({ problem }) => problem !== null)
   const possible = hooks.items.filter((hook) => hook.problem === null || isMirrored(span, hook, context))
   const items = possible.map(
-    ({ problem: _, ...hook }): CopyPoint => ({
+    ({ problem, ...hook }): CopyPoint => ({
       ...hook,
       selection: { expression: copied, everyFrame: copied === null && sample === null },
       program,
       sample,
       maxIdle,
-      limit,
+      limit: problem === null ? limit : (liveLimit(span, hook, context) ?? null),
       item: source.id,
       origin
     })
@@ -314,17 +315,11 @@ function limitSource(
 ): ResolvedSource {
   const lacking = source.limit === null ? undefined : host.lacking?.find(({ name }) => name === limitModule)
   if (lacking === undefined) return resolved
-  const message = `"limit" needs the kernel's ${limitModule}, and nothing is copied without it: ${lacking.message}`
+  const message = `"limit" needs the kernel's ${limitModule}, without which nothing new is copied: ${lacking.message}`
   const found = diagnostic('MODULE_MISSING', message, lacking.command, source.origin)
-  const waits = firstOfEach(resolved.items).flatMap(({ source: id, direction }) =>
-    waitForMirrors(span, source, id, found, [direction])
-  )
-  return {
-    ...nothingResolved,
-    warnings: resolved.warnings,
-    waits: [...resolved.waits, ...(patient ? waits : [])],
-    errors: [...resolved.errors, ...(patient ? [] : [inSpan(span, found)])]
-  }
+  if (!patient) return { ...resolved, items: [], errors: [...resolved.errors, inSpan(span, found)] }
+  // A live mirror stays as it is, without a limit: sensors that hear are not deafened.
+  return { ...resolved, items: resolved.items.map((hook) => ({ ...hook, problem: hook.problem ?? found })) }
 }
 
 /** One of those that have the same name: two interfaces of one container. */
@@ -332,12 +327,30 @@ function firstOfEach<Hook extends MirrorSource>(hooks: readonly Hook[]): Hook[] 
   return [...groupsOf(hooks, writePoint).values()].map(([first]) => first)
 }
 
-/** Whether the span has its mirror at a hook. */
-function isMirrored({ name }: SpanSpec, hook: SourceHook, { spec, host }: Context): boolean {
-  const handle = handleOf({ owner: spec.name, name }, hook)
-  return host
-    .filtersAt(hook.device.name, hook.tcHook)
-    .some((filter) => filter.mirror !== null && filter.handle === handle)
+/** Whether the span has a mirror at a hook: to its bridge, or to one of its receivers. */
+function isMirrored(span: SpanSpec, hook: Hook, context: Context): boolean {
+  return findMirrors(span, hook, context).length > 0
+}
+
+type Hook = Pick<CopyPoint, 'device' | 'tcHook'>
+
+function findMirrors({ name }: SpanSpec, { device, tcHook }: Hook, { spec, host }: Context): Filter[] {
+  return host.filtersAt(device.name, tcHook).filter(({ mirror, handle }) => {
+    if (mirror === null) return false
+    const read = readFeed(host, mirror.target)
+    const names = read === null ? [name] : [mirrorName(name, read.feed)]
+    return (
+      read?.span === name ||
+      names.some((one) => handle === handleOf({ owner: spec.name, name: one }, { device, tcHook }))
+    )
+  })
+}
+
+/** The limit of the live mirrors at a hook. */
+function liveLimit(span: SpanSpec, hook: Hook, context: Context): number | undefined {
+  return findMirrors(span, hook, context).flatMap(({ mirror }) =>
+    typeof mirror?.limit === 'number' ? mirror.limit : []
+  )[0]
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { diagnostic } from '../../errors.ts'
 import type { Argv } from '../../host/exec.ts'
 import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
@@ -114,7 +115,7 @@ export const mirror: Kind<Mirror> = {
     ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
   ],
   rollbackTarget: rollbackMirrors,
-  finalize: (changes) => widenFirst(removeBesideMoved(changes.map(explainRecompiled))),
+  finalize: (changes) => widenFirst(removeBesideMoved(changes.map(explainRecompiled).map(explainMoved))),
   // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
   evidence: ({ owner, spans: [span] }, side, { desired, host }) => {
     const bridge = span === undefined ? undefined : host.linkOf(span)
@@ -122,6 +123,7 @@ export const mirror: Kind<Mirror> = {
     return side === 'live' && owner === 'ours' && isUnknown ? ['docker'] : []
   },
   create: (after) => makeSteps(after, 'add'),
+  prepare: ({ widening }) => [...widening],
   update: updateSteps,
   remove: removeSteps,
   title: nameMirror,
@@ -165,7 +167,7 @@ function programClause({ point, program, part }: Mirror): string {
   const clauses = [
     source,
     part?.expression ?? null,
-    sample && `${sample.take} of ${sample.of} ${sample.kind}, at random`,
+    sample && `${sample.take} of ${sample.of} ${sample.kind}${sample.kind === 'frames' ? ', at random' : ''}`,
     share && writeShareClause(share)
   ]
   return clauses.filter((clause) => clause !== null).join('; ') || 'every frame'
@@ -317,7 +319,8 @@ function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host
  * are made first.
  */
 function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
-  const losing = changes.flatMap((change) => {
+  const early = changes.map((change) => (change.action === 'update' && isGain(change) ? prepareGain(change) : change))
+  const losing = early.flatMap((change) => {
     if (change.action !== 'update') return []
     const [was, is] = [readShare(change.before.program), readShare(change.after.program)]
     if (is === null) return []
@@ -330,11 +333,25 @@ function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>
     return [{ change, widening: isGaining ? makeSteps(wide, 'widen') : [] }]
   })
   const [first] = losing
-  if (first === undefined) return changes
-  const others = changes.filter((change) => !losing.some((one) => one.change === change))
+  if (first === undefined) return early
+  const others = early.filter((change) => !losing.some((one) => one.change === change))
   const widening = losing.flatMap((one) => one.widening)
   const widened = { ...first.change, before: { ...first.change.before, widening } }
   return [...others, widened, ...losing.slice(1).map(({ change }) => change)]
+}
+
+type Update = Extract<Change<Mirror>, { readonly before: Mirror; readonly after: Mirror }>
+
+/** Whether a mirror that is there takes more than before, and loses nothing. */
+function isGain({ before, after }: Update): boolean {
+  const [was, is] = [readShare(before.program), readShare(after.program)]
+  if (was === null || is === null || before.target !== after.target || was.hash !== is.hash) return false
+  return joinShares(was, is).buckets.size === is.buckets.size && (is.rest || !was.rest)
+}
+
+/** Whoever takes over from another has it before that one is disconnected. */
+function prepareGain({ before, after, ...change }: Update): Update {
+  return { ...change, before: { ...before, widening: makeSteps(after, 'repair') }, after }
 }
 
 const allBuckets: Buckets = new Set(Array.from({ length: bucketCount }, (_, bucket) => bucket))
@@ -351,6 +368,17 @@ function explainRecompiled(change: Change<Mirror>): Change<Mirror> {
   if (!isRecompiled) return change
   const selection = { ...before.point.selection, expression: 'the same tests in another order' }
   return { ...change, before: { ...before, point: { ...before.point, selection } } }
+}
+
+/** Where only a share differs, what else the mirror copies is known. */
+function explainMoved(change: Change<Mirror>): Change<Mirror> {
+  if (change.action !== 'update') return change
+  const { before, after } = change
+  const [was, is] = [readShare(before.program), readShare(after.program)]
+  if (was === null || is === null || replaceShare(before.program, is) !== after.program) return change
+  const { selection, sample } = after.point
+  const part = { expression: after.part?.expression ?? null, share: was }
+  return { ...change, before: { ...before, point: { ...before.point, selection, sample }, part } }
 }
 
 /** The instructions of a program, as `code jt jf k`, in one order and without their jumps. */
@@ -380,12 +408,13 @@ function removeBesideMoved(changes: readonly Change<Mirror>[]): readonly Change<
 function updateSteps(before: Mirror, after: Mirror): Step[] {
   const isInTheWay = before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
   const summary = `remove what stands in the way of the mirror ${nameMirror(before)}`
+  const steps = makeSteps(after, 'repair')
+  if (isDeepStrictEqual(before.widening, steps)) return []
   return [
-    ...before.widening,
     ...before.removal.map((argv) => ({ summary, argv })),
     // Where the old ingress qdisc is back, the mirror went with clsact; where foreign mirrors are, it is not there yet.
     ...(isInTheWay ? removeSteps(before) : []),
-    ...makeSteps(after, 'repair')
+    ...steps
   ]
 }
 

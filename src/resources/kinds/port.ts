@@ -1,3 +1,4 @@
+import { label } from '../../host/docker/docker-names.ts'
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
@@ -168,7 +169,7 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
     learning: false,
     flooding: !isFed(host, span, live),
     forwarding: !isFed(host, span, live) && (live.forwarding || (!live.flooding && link.carrier)),
-    wireSize: live.wireSize || isFed(host, span, live),
+    wireSize: live.wireSize || (span.wire && isFed(host, span, live)),
     // Set down, the link would lose a foreign address for good.
     ipv6: link.ipv6 && (!sealed || hasAddress),
     ownMacEntry: false,
@@ -183,10 +184,22 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
  * Whether mirrors feed a port, and the bridge is to hand it nothing. Without Docker, it is not known whose a port is: one that gets nothing
  * of the bridge may be such a port.
  */
-function isFed({ docker }: HostIndex, span: DesiredSpan, { role: { connects }, flooding }: Port): boolean {
-  if (docker.state !== 'read') return !flooding
+function isFed(host: HostIndex, span: DesiredSpan, { role: { connects }, flooding }: Port): boolean {
+  if (host.docker.state !== 'read' || isLeaving(host, span, connects)) return !flooding
   const isOwn = connects !== null && connects.network === span.network?.name
   return isOwn && span.feeds.some(({ kind, name }) => kind === 'sensor' && name === connects.container)
+}
+
+/** Whether a plan disconnects the container of a port, which gets nothing more until then. */
+function isLeaving(
+  host: HostIndex,
+  { owner, network, sensors }: DesiredSpan,
+  connects: Port['role']['connects']
+): boolean {
+  const listed = sensors.some(({ container }) => container.name === connects?.container)
+  if (connects === null || listed || connects.network !== network?.name) return false
+  const endpoint = host.containerOf(connects.container)?.endpoints.find((one) => one.network === network.name)
+  return endpoint?.driverOptions[label.name] === owner
 }
 
 /** How a port that leads elsewhere is sealed. */

@@ -79,6 +79,11 @@ export const causes = {
     hint: 'if they should be heard, add their addresses to "from"; tcpdump shows who sends'
   },
   no_mirror: { counted: 'difference', text: 'there is no mirror', hint: planHint },
+  receiver_gone: {
+    counted: 'kernel',
+    text: 'the sensor, or the output, that gets this part has gone',
+    hint: 'a watch gives its share to the others; so does an apply'
+  },
   target_gone: { counted: 'kernel', text: 'the bridge has gone', hint: planHint },
   no_sensor: {
     counted: 'kernel',

@@ -53,6 +53,8 @@ export type Hop = HopCounts & {
         readonly point: CopyPoint
         /** Since the filter was made; null: there is no filter. */
         readonly counters: MirrorCounters | null
+        /** Somebody takes its frames: else there is nothing to copy for. */
+        readonly isNeeded: boolean
         /** What was not copied since it was over the mirror's limit, which is no loss; null: it has no limit. */
         readonly overLimit: Traffic | null
       }
@@ -172,12 +174,18 @@ export function causeOfNoCarrier({ serves, device }: CopyPoint): CarrierCause {
 /** What the interface received and its mirror did not. What a filter leaves out is no loss, and nothing counts it. */
 function lossBeforeMirror(path: FramePath, mirror: PathMirror, received: CounterDelta, interval: Interval): Loss[] {
   const pair = pairMirrors(mirror, ...interval)
+  if (pair === undefined && isNobodys(path)) return loss('no_sensor', received.count)
   if (pair === undefined) {
     const frames = mirror.point.selection.everyFrame ? countUnmirrored(path, mirror, received, interval) : null
     return frames === null ? [{ cause: 'no_mirror', frames }] : loss('no_mirror', frames)
   }
   if (!mirror.point.selection.everyFrame || !path.feedsBridge) return []
   return loss('unexplained', missingFrames(received, counterDelta(pair, matchedFrames)))
+}
+
+/** Whether no receiver of the span takes frames now, so that there is nothing to copy for. */
+function isNobodys({ feedsBridge, ports, outputs }: FramePath): boolean {
+  return !feedsBridge && [...ports, ...outputs].every(({ feeds }) => feeds !== null && feeds.length === 0)
 }
 
 /**
@@ -225,18 +233,27 @@ export function totalOverLimit(counters: MirrorCounters): Traffic | null {
 function mirrorHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop {
   const pair = pairMirrors(mirror, ...interval)
   const { point } = mirror
-  const hop = { kind: 'mirror', device: point.device.name, point, counters: pair?.later ?? null } as const
+  const [counters, isNeeded] = [pair?.later ?? null, !isNobodys(path)]
+  const hop = { kind: 'mirror', device: point.device.name, point, counters, isNeeded } as const
   if (pair === undefined) return { ...hop, overLimit: null, ...absent }
   const losses = [
     ...loss(causeOfRefusal(path, pair.later), mirrorDelta(pair, 'overlimits').count),
+    ...lossOfReceivers(mirror, interval),
     ...loss('action_dropped', mirrorDelta(pair, 'drops').count)
   ]
   const counts = countsOf(mirrorDelta(pair, 'packets'), mirrorDelta(pair, 'bytes'), losses)
   return { ...hop, overLimit: findOverLimit(pair), ...counts }
 }
 
-function causeOfRefusal({ ports, outputs }: FramePath, { target }: MirrorCounters): Cause {
-  if (target === '*') return 'target_gone'
+/** What was on its way to receivers that have gone, beside the bridge. */
+function lossOfReceivers({ point, beside }: PathMirror, interval: Interval): Loss[] {
+  const pairs = beside.flatMap((handle) => pairMirrors({ point, handles: [handle] }, ...interval) ?? [])
+  const gone = pairs.filter(({ later }) => later.target === '*')
+  return loss('receiver_gone', sumDeltas(gone.map((pair) => mirrorDelta(pair, 'overlimits'))).count)
+}
+
+function causeOfRefusal({ ports, outputs, feedsBridge }: FramePath, { target }: MirrorCounters): Cause {
+  if (target === '*') return feedsBridge ? 'target_gone' : 'receiver_gone'
   return ports.length + outputs.length === 0 ? 'no_sensor' : 'target_down'
 }
 

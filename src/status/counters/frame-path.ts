@@ -17,6 +17,8 @@ import { handleOf } from '../../resources/sources/host-source-kind.ts'
 export interface PathMirror {
   readonly point: CopyPoint
   readonly handles: readonly number[]
+  /** The filters that each feed a receiver, where all of the frames also go to the bridge. */
+  readonly beside: readonly number[]
   /** The interface that the packets of a tunnel come on; null: it is no tunnel, or they may come on any. */
   readonly underlay: Pick<Link, 'name' | 'index'> | null
   /** A table of nftables drops what some send into the tunnel. */
@@ -82,6 +84,7 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
     mirrors: span.mirrors.map((point) => ({
       point,
       handles: (span.feedsBridge ? [null] : span.feeds).map((feed) => handleTo(span, point, feed)),
+      beside: (span.feedsBridge ? span.feeds : []).map((feed) => handleTo(span, point, feed)),
       underlay: findUnderlay(point, host) ?? null,
       isGuarded: hasSenderTable(point, host)
     })),

@@ -6,7 +6,7 @@ import type { FramePath } from './frame-path.ts'
 /** The causes that lose a number of frames at each kind of hop. */
 export const causesAt: Readonly<Record<Hop['kind'], readonly Cause[]>> = {
   interface: ['ring_overrun', 'damaged', 'malformed', 'refused', 'no_mirror', 'unexplained'],
-  mirror: ['target_gone', 'no_sensor', 'target_down', 'action_dropped'],
+  mirror: ['receiver_gone', 'target_gone', 'no_sensor', 'target_down', 'action_dropped'],
   bridge: ['unexplained'],
   port: ['port_dropped', 'port_down', 'too_large', 'unexplained'],
   sensor: ['socket_full'],

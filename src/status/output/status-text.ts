@@ -147,7 +147,9 @@ function mirrorNotes(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
   const { point, counters } = hop
   const frames = writeFrames(point)
   const filter = frames === null ? [] : [oneLine(frames)]
-  if (counters === null) return [...filter, 'the mirror is missing']
+  if (counters === null) {
+    return [...filter, hop.isNeeded ? 'the mirror is missing' : 'nobody who gets a part takes frames now']
+  }
   const { packets, bytes, installed, idle } = counters
   const limit = point.limit === null ? [] : [limitNote(point.limit, hop.overLimit)]
   const total = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`

@@ -29,6 +29,7 @@ export const path: FramePath = {
         origin
       },
       handles: [8],
+      beside: [],
       underlay: null,
       isGuarded: false
     })),
