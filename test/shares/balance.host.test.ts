@@ -150,6 +150,32 @@ test('an output with a filter of its own, and one that shares with a sensor', as
   expect([...kept, ...left].sort()).toEqual([...flows, ...others].map((frame) => frame.toString('hex')).sort())
 })
 
+test('of two containers with one number of Compose, each has a share; the watch rests where none runs', async () => {
+  const labels = (number: number) => ({
+    'com.docker.compose.project': 'ids',
+    'com.docker.compose.service': 'snort',
+    'com.docker.compose.oneoff': 'False',
+    'com.docker.compose.container-number': String(number)
+  })
+  const snorts = await Promise.all(
+    [1, 1, 2].map((number, index) => lab.startListener(`snort-${index}`, {}, labels(number)))
+  )
+  await write('{balance: [{compose: ids/snort}]}')
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await until(
+    'three are fed',
+    async () => (await onHost('tc filter show dev ens192 ingress')).split('mirred').length === 4
+  )
+  const flows = makeFlows(40)
+  const heard = await hear(snorts, [...flows, ...others])
+  expect(heard.flat().sort()).toEqual([...flows, ...others].map((frame) => frame.toString('hex')).sort())
+  await Promise.all(snorts.map((container) => container.kill()))
+  await until('nobody is fed', async () => !(await onHost('tc filter show dev ens192 ingress')).includes('mirred'))
+  await watch.settle()
+  await watch.stop()
+  await Promise.all(snorts.map((container) => container.remove({ force: true })))
+})
+
 test('under a watch, the flows of one that ends, is paused or restarts go to the others, and come back', async () => {
   await write(balanced)
   await using watch = await startWatch(lab, ['--interval', '1h'])
@@ -178,5 +204,12 @@ test('under a watch, the flows of one that ends, is paused or restarts go to the
   })
   await until('all is in sync', isInSync)
   expect(await hear(members, [...flows, ...others])).toEqual(before)
+  // A container that starts again and again is another thing each time, which nobody undoes.
+  for (let times = 0; times < 6; times++) {
+    await rest[0]?.restart({ t: 0 })
+    await until('it is fed again', async () => (await isFed()) === 4)
+  }
+  await until('all is in sync', isInSync)
+  expect(watch.told).not.toContain('keeps undoing')
   await watch.stop()
 })

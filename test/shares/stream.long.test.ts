@@ -6,7 +6,7 @@ import { type Delivery, listenEverywhere } from '../lab/frames/deliveries.ts'
 import { ether, ipv4Udp } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { parseRows } from '../lab/parse-rows.ts'
-import { until, writeSpans } from '../lab/spans.ts'
+import { spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 
@@ -41,6 +41,34 @@ async function fedPorts(): Promise<number[]> {
   )
   return links.flatMap(({ ifname, ifindex }) => (filters.includes(`device ${ifname})`) ? [ifindex] : []))
 }
+
+test('a member that is taken out of the file, and one that comes back: no frame is lost', async () => {
+  const names = ['a', 'b', 'c', 'd']
+  const write = (members: readonly string[]) =>
+    writeSpans(
+      lab,
+      `spans: {span0: {sources: [{interface: ens192, direction: ingress}], network: span, sensors: [{balance: [${members.join(', ')}]}]}}`
+    )
+  const containers = await Promise.all(names.map((name) => lab.startListener(name)))
+  await write(names)
+  await spanplan(lab, ['apply', '--yes'])
+  const stop = await listenEverywhere(lab, 'udp dst port 53')
+  const stopSending = await lab.stream(frames, 400)
+  await sleep(500)
+  await write(['a', 'b', 'c'])
+  await spanplan(lab, ['apply', '--yes'])
+  await write(['a', 'c', 'd', 'b'])
+  await spanplan(lab, ['apply', '--yes'])
+  await sleep(500)
+  await stopSending()
+  const deliveries = await stop()
+  const delivered = new Set(deliveries.filter(({ isOutgoing }) => isOutgoing).map(numberOf))
+  const received = deliveries.filter(({ isOutgoing }) => !isOutgoing).map(numberOf)
+  expect(received.length).toBeGreaterThan(400)
+  expect(received.filter((number) => !delivered.has(number))).toEqual([])
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await Promise.all(containers.map((container) => container.remove({ force: true })))
+})
 
 test('from one member to eight and back, with one killed and one restarted', async () => {
   await writeSpans(
