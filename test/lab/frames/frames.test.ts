@@ -7,8 +7,11 @@ import {
   ether,
   filler,
   igmpQuery,
+  ipv4Fragments,
+  ipv4Tcp,
   ipv4Udp,
   ipv6Address,
+  ipv6Tcp,
   ipv6Udp,
   LLDP_GROUP,
   lldp,
@@ -51,6 +54,15 @@ describe('checksum', () => {
     expect(checksum(Buffer.concat([pseudoHeader, bytes.subarray(40)]))).toBe(0)
   })
 
+  test('of TCP, over IPv4 and IPv6', () => {
+    const segment = { flags: 0x18, sequence: 1, acknowledgement: 2, data: Buffer.from('odd') }
+    const four = ipv4Tcp({ ...udp, ...segment }).bytes
+    expect(checksum(Buffer.concat([four.subarray(12, 20), Buffer.from([0, 6, 0, 23]), four.subarray(20)]))).toBe(0)
+    const six = ipv6Tcp({ source: '2001:db8::1', destination: '2001:db8::2', ...segment }).bytes
+    const pseudoHeader = Buffer.concat([six.subarray(8, 40), Buffer.from([0, 0, 0, 23, 0, 0, 0, 6])])
+    expect(checksum(Buffer.concat([pseudoHeader, six.subarray(40)]))).toBe(0)
+  })
+
   test('a UDP checksum is never zero', () => {
     // 192.0.2.1 + 192.0.2.2 + 17 + 8 + 8 + ports and data sum to 0xffff.
     const sum = 0xc000 + 0x0201 + 0xc000 + 0x0202 + 17 + 10 + 10 + 1 + 2
@@ -81,6 +93,21 @@ describe('frames', () => {
     expect(ether(BROADCAST, SOURCE, mpls([16, 0xfffff], inner.bytes)).toString('hex', 12)).toBe(
       '8847' + '00010040' + 'fffff140' + 'abcd'
     )
+  })
+
+  test('the segments of TCP', () => {
+    const ends = { source: '192.0.2.1', destination: '192.0.2.2', sourcePort: 1, destinationPort: 2 }
+    const { bytes } = ipv4Tcp({ ...ends, flags: 0x12, sequence: 3, acknowledgement: 4, data: Buffer.from('ab') })
+    expect(bytes.toString('hex', 20, 36)).toBe('00010002' + '00000003' + '00000004' + '5012fa00')
+    expect(bytes.toString('utf8', 40)).toBe('ab')
+  })
+
+  test('two fragments of IPv4 are the packet', () => {
+    const packet = ipv4Udp({ ...udp, data: Buffer.from('abcdefghijklmn') })
+    const [first, second] = ipv4Fragments(packet, 16).map(({ bytes }) => bytes)
+    expect([first?.toString('hex', 2, 8), second?.toString('hex', 2, 8)]).toEqual(['002400012000', '001a00010002'])
+    expect([first, second].map((bytes) => bytes && checksum(bytes.subarray(0, 20)))).toEqual([0, 0])
+    expect([first, second].map((bytes) => bytes?.toString('hex', 20)).join('')).toBe(packet.bytes.toString('hex', 20))
   })
 
   test('an IGMP general query', () => {

@@ -139,8 +139,7 @@ export function icmpError(
 export function ipv6Udp(options: UdpOptions): Payload {
   const addresses = [ipv6Address(options.source), ipv6Address(options.destination)]
   const datagram = udp(options, (length) => [...addresses, uint32(length), uint32(17)])
-  const header = Buffer.concat([uint32(0x60000000), uint16(datagram.length), Buffer.from([17, 64]), ...addresses])
-  return { type: 0x86dd, bytes: Buffer.concat([header, datagram]) }
+  return ipv6(17, addresses, datagram)
 }
 
 /** What comes before a frame in a datagram of VXLAN (RFC 7348). */
@@ -159,16 +158,48 @@ export function ipv6Fragments({ type, bytes }: Payload, first: number): Payload[
   return [fragment(rest.subarray(0, first), 0, 1), fragment(rest.subarray(first), first, 0)]
 }
 
+/** A packet of IPv4 in two fragments (RFC 791), the first of which has so many bytes behind the header: a multiple of 8. */
+export function ipv4Fragments({ type, bytes }: Payload, first: number): Payload[] {
+  const [header, rest] = [bytes.subarray(0, 20), bytes.subarray(20)]
+  const fragment = (part: Buffer, offset: number, more: number): Payload => {
+    const own = Buffer.concat([header, part])
+    own.writeUInt16BE(own.length, 2)
+    own.writeUInt16BE((more << 13) | (offset / 8), 6)
+    own.writeUInt16BE(0, 10)
+    own.writeUInt16BE(checksum(own.subarray(0, 20)), 10)
+    return { type, bytes: own }
+  }
+  return [fragment(rest.subarray(0, first), 0, 1), fragment(rest.subarray(first), first, 0)]
+}
+
+export interface TcpOptions extends UdpOptions {
+  /** As they stand in the header: 2 is SYN, 16 is ACK. */
+  readonly flags: number
+  readonly sequence: number
+  readonly acknowledgement?: number
+}
+
+export function ipv4Tcp(options: TcpOptions): Payload {
+  const addresses = [ipv4Address(options.source), ipv4Address(options.destination)]
+  return ipv4(
+    6,
+    options,
+    tcp(options, (length) => [...addresses, uint16(6), uint16(length)])
+  )
+}
+
+export function ipv6Tcp(options: TcpOptions): Payload {
+  const addresses = [ipv6Address(options.source), ipv6Address(options.destination)]
+  return ipv6(
+    6,
+    addresses,
+    tcp(options, (length) => [...addresses, uint32(length), uint32(6)])
+  )
+}
+
 /** The first segment of a TCP connection. */
-export function ipv4Syn({ source, destination, sourcePort = 40000, destinationPort = 5000 }: UdpOptions): Payload {
-  const segment = Buffer.concat([
-    ...[uint16(sourcePort), uint16(destinationPort), uint32(1), uint32(0)],
-    // A header of five words, SYN, a window.
-    ...[uint16(0x5002), uint16(64000), uint32(0)]
-  ])
-  const addresses = [ipv4Address(source), ipv4Address(destination)]
-  segment.writeUInt16BE(checksum(Buffer.concat([...addresses, uint16(6), uint16(segment.length), segment])), 16)
-  return ipv4(6, { source, destination }, segment)
+export function ipv4Syn({ destinationPort = 5000, ...options }: UdpOptions): Payload {
+  return ipv4Tcp({ ...options, destinationPort, flags: 2, sequence: 1 })
 }
 
 /** Asks, as ARP does for IPv4, for the MAC address of a host. */
@@ -309,6 +340,24 @@ function ipv4(
   ])
   header.writeUInt16BE(checksum(header), 10)
   return { type: 0x0800, bytes: Buffer.concat([header, data]) }
+}
+
+function ipv6(protocol: number, addresses: readonly Buffer[], data: Buffer): Payload {
+  const header = Buffer.concat([uint32(0x60000000), uint16(data.length), Buffer.from([protocol, 64]), ...addresses])
+  return { type: 0x86dd, bytes: Buffer.concat([header, data]) }
+}
+
+function tcp(
+  { sourcePort = 40000, destinationPort = 9, data = Buffer.alloc(0), flags, sequence, acknowledgement = 0 }: TcpOptions,
+  pseudoHeader: (length: number) => Buffer[]
+): Buffer {
+  const segment = Buffer.concat([
+    ...[uint16(sourcePort), uint16(destinationPort), uint32(sequence), uint32(acknowledgement)],
+    // A header of five words, a window.
+    ...[uint16(0x5000 | flags), uint16(64000), uint32(0), data]
+  ])
+  segment.writeUInt16BE(checksum(Buffer.concat([...pseudoHeader(segment.length), segment])), 16)
+  return segment
 }
 
 function udp(
