@@ -117,6 +117,8 @@ export function giveBackSteps(before: LivePort): Step[] {
     ...(before.bridgeStays && (before.attached || !before.learning) && flags),
     mtu,
     up: up || (before.up && before.inUse),
+    // Without the bridge, it is no port any more.
+    attached: before.attached && before.bridgeStays,
     forwarding: before.forwarding || (before.bridgeStays && before.carrier),
     ipv6,
     seal: before.seal === 'none' ? 'none' : seal
@@ -155,8 +157,9 @@ export function updateSteps(before: PortState, after: PortState, changed: Readon
     ...(changed.has('up') ? [step(id, [...set, after.up ? 'up' : 'down'], verb)] : []),
     ...(after.ipv6 ? ipv6 : []),
     ...(changed.has('ownMacEntry') ? [step(id, entry, verb)] : []),
-    // As the last: what is set of a port by "ip link set" makes it forward again (measured, Linux 6.18).
-    ...(changed.has('forwarding') || (changed.size > 0 && after.attached && !after.forwarding)
+    // As the last: what is set of a port by "ip link set" makes it forward again (measured, Linux 6.18). One that has no carrier yet is left
+    // to the kernel, which has it forward as soon as it has one.
+    ...(changed.has('forwarding') || (changed.size > 0 && after.attached && !after.forwarding && !after.flooding)
       ? [step(id, ['bridge', 'link', 'set', 'dev', id, 'state', after.forwarding ? '3' : '0'], verb)]
       : []),
     ...(marks ? [] : seal)

@@ -43,7 +43,7 @@ async function fedPorts(): Promise<number[]> {
 }
 
 test('a member that is taken out of the file, and one that comes back: no frame is lost', async () => {
-  const names = ['a', 'b', 'c', 'd']
+  const names = ['one', 'two', 'three', 'four']
   const write = (members: readonly string[]) =>
     writeSpans(
       lab,
@@ -55,9 +55,9 @@ test('a member that is taken out of the file, and one that comes back: no frame 
   const stop = await listenEverywhere(lab, 'udp dst port 53')
   const stopSending = await lab.stream(frames, 400)
   await sleep(500)
-  await write(['a', 'b', 'c'])
+  await write(['one', 'two', 'three'])
   await spanplan(lab, ['apply', '--yes'])
-  await write(['a', 'c', 'd', 'b'])
+  await write(['one', 'three', 'four', 'two'])
   await spanplan(lab, ['apply', '--yes'])
   await sleep(500)
   await stopSending()
