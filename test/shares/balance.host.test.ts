@@ -117,6 +117,14 @@ test('one that gets all, and one that gets a part by a filter of its own', async
   const flows = makeFlows(3)
   const [all, part] = await hear([zeek, ...members.slice(0, 1)], [...flows, ...others])
   expect(all).toHaveLength(flows.length + others.length)
+  // Where Docker cannot be asked, nothing of it changes, and nobody says that there is nothing.
+  const env = { DOCKER_HOST: 'unix:///nonexistent.sock' }
+  const { stdout } = await lab.spanplan(['status'], { env })
+  expect(stdout).toMatch(/^host: NOT HEALTHY, Docker is not reachable/m)
+  expect(stdout).toMatch(/^span0/m)
+  const before = await onHost('tc filter show dev ens192 ingress')
+  await lab.spanplan(['apply', '--yes', '--defer-docker'])
+  expect(await onHost('tc filter show dev ens192 ingress')).toBe(before)
   // At a hook of tc, a tag is no part of the frame's bytes.
   expect(part).toEqual(flows.map((frame) => frame.toString('hex')))
 })
