@@ -128,7 +128,8 @@ function desireOutput(
     mtu: outputMtu(span.mtu, link, host),
     ...attachedPort,
     flooding: !isFed,
-    forwarding: !isFed && (link.port?.isDisabled !== true || link.carrier),
+    // The kernel has a port forward as soon as it has a carrier.
+    forwarding: !isFed && (link.port?.isDisabled !== true || (!link.port.flooding && link.carrier)),
     wireSize: isWireSize(link)
   }
 }
