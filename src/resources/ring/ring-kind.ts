@@ -12,7 +12,7 @@ export interface Ring extends Resource {
   readonly resets: boolean
 }
 
-/** The drivers that exchange a ring and lose no frame (measured, Linux 6.12; e1000e, igb and vmxnet3 begin anew). */
+/** The drivers that change the size of a ring and lose no frame (measured, Linux 6.12). For it, e1000e, igb and vmxnet3 reset the hardware. */
 const resetless: ReadonlySet<string | null> = new Set(['virtio_net'])
 
 /** How a ring is observed, set and given back. What an interface had before is in the marks of its mirrors. */
