@@ -12,7 +12,8 @@ import {
   placeOf
 } from '../resources/desired-state.ts'
 import { liveOutputs, mirrorName } from '../resources/feeds/feeds.ts'
-import { type Mirror, mirror } from '../resources/kinds/mirror.ts'
+import { mirror } from '../resources/kinds/mirror.ts'
+import type { Mirror } from '../resources/mirrors/mirror-resource.ts'
 import { outputName } from '../resources/outputs/output-port.ts'
 import { markOf } from '../resources/ownership.ts'
 import { readShare } from '../resources/programs/share-program.ts'

@@ -13,7 +13,7 @@ import {
   waitFor,
   writeAddress
 } from '../resources/kind.ts'
-import { isMirror } from '../resources/kinds/mirror.ts'
+import { isMirror } from '../resources/mirrors/mirror-resource.ts'
 import { type KindName, kindOf, kinds, type RegisteredKind, turnOf } from '../resources/registry.ts'
 import { explainUnread } from '../resources/unread.ts'
 import { everySpan, matchesSpan } from '../spec/scope.ts'

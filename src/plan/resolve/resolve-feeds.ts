@@ -1,29 +1,20 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { composeLabel } from '../../host/docker/docker-names.ts'
 import { groupBy, groupsOf, type HostIndex } from '../../host/host-index.ts'
 import { longestLimited, longestProgram } from '../../host/parsers/pcap.ts'
-import type { Container } from '../../host/snapshot.ts'
-import type { Absence, DesiredFeed, DesiredSpan, Part } from '../../resources/desired-state.ts'
+import type { DesiredFeed, DesiredSpan, Part } from '../../resources/desired-state.ts'
 import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
 import { programOf } from '../../resources/feeds/feeds.ts'
 import { type Wait, waitFor } from '../../resources/kind.ts'
 import { isOwnTunnel } from '../../resources/ownership.ts'
 import type { Share } from '../../resources/programs/share-program.ts'
 import type { Context } from '../../resources/sources/host-source-kind.ts'
-import type { BalanceRef, BalanceSpec } from '../../spec/items/balance.ts'
+import type { BalanceSpec } from '../../spec/items/balance.ts'
 import type { FilterSpec } from '../../spec/items/filter-key.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
 import type { SensorSpec } from '../../spec/items/sensor-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
+import { findReceivers, type Receiver } from './find-receivers.ts'
 import { resolveFilter, tooLarge } from './resolve-filter.ts'
-
-/** What may be fed by mirrors of its own. */
-interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'absence' | 'item' | 'origin'> {
-  /** The place that it has in a balance: those that are in one place at a time take turns. */
-  readonly place: string
-  readonly filter: FilterSpec | null
-  readonly balance: BalanceRef | null
-}
 
 /** Adds to spans the receivers that mirrors at the sources feed: all tunnels, and what gets a part. */
 export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly SpanSpec[], context: Context) {
@@ -65,7 +56,7 @@ function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host
 const isTunnelOutput = (output: OutputSpec) => 'tunnel' in output
 
 function resolveParts(span: DesiredSpan, spec: SpanSpec, context: Context) {
-  const receivers = [...findSensors(span, spec, context.host), ...findOutputs(span, spec, context.host)]
+  const receivers = findReceivers(span, spec, context.host)
   const membersOf = groupBy(receivers, ({ balance }) => balance?.id)
   const alone = receivers
     .filter(({ kind, filter, balance }) => balance === null && (kind === 'tunnel' || filter !== null))
@@ -76,75 +67,6 @@ function resolveParts(span: DesiredSpan, spec: SpanSpec, context: Context) {
   const isKept = ({ balance }: Receiver) =>
     isUnread && balance !== null && spec.sensors.some((sensor) => sensor.balance?.id === balance.id)
   return [...alone, ...sharing].map((one) => resolvePart(span, one, context, isKept(one.receiver)))
-}
-
-/** The containers that the sensors of a span match, whether they run or not: where several match one, the first counts. */
-function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex): Receiver[] {
-  const seen = new Set<string>()
-  return sensors.flatMap((sensor) => {
-    const matching = host.matchContainers(sensor).filter(({ name }) => !seen.has(name))
-    for (const { name } of matching) seen.add(name)
-    const { filter, balance, id: item, origin } = sensor
-    const found = matching.map((container): Receiver => {
-      const found = findPort(span, container, host)
-      const place = placeOf(sensor, container)
-      return { kind: 'sensor', name: container.name, ...found, place, filter, balance, item, origin }
-    })
-    if (found.length > 0 || !('container' in sensor)) return found.sort(byPlace)
-    const { container: name } = sensor
-    const absence = host.docker.state === 'read' ? 'missing' : 'unread'
-    return [{ kind: 'sensor', name, target: null, absence, place: name, filter, balance, item, origin }]
-  })
-}
-
-/** Compose counts the containers of a service, and gives a container that it recreates the number of the one before. */
-function placeOf(sensor: SensorSpec, { name, labels }: Container): string {
-  const number = 'compose' in sensor ? labels[composeLabel.number] : undefined
-  return number !== undefined && /^\d{1,5}$/.test(number) ? number : name
-}
-
-/** In the order of their numbers: 2 comes before 10. */
-function byPlace(one: Receiver, other: Receiver): number {
-  const [first, second] = [one, other].map(({ place }) => place.replace(/\d+/g, (digits) => digits.padStart(10, '0')))
-  return (first ?? '') < (second ?? '') ? -1 : Number(first !== second)
-}
-
-/** The port of a container that takes frames now. One that is paused takes none, and one whose interface is down. */
-function findPort(
-  { name: span, network }: DesiredSpan,
-  container: Container,
-  host: HostIndex
-): Pick<Receiver, 'target' | 'absence'> {
-  const none = (absence: Absence) => ({ target: null, absence })
-  if (!container.running) return none('stopped')
-  if (container.paused) return none('paused')
-  const endpoint = container.endpoints.find((one) => one.network === network?.name)
-  const link = endpoint && host.vethTo(endpoint)
-  if (link?.master !== span) return none('disconnected')
-  return link.carrier ? { target: link.name, absence: null } : none('no_carrier')
-}
-
-/** The outputs of a span that can be had. */
-function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, host: HostIndex): Receiver[] {
-  return specs.flatMap(({ id, filter, balance, origin }) => {
-    const found = outputs.find(({ item }) => item === id)
-    const link = found?.isPort ? host.linkOf(found.device) : undefined
-    // A tunnel has a carrier as soon as this plan has made it.
-    const absence = found === undefined ? 'missing' : link?.carrier === false ? 'no_carrier' : null
-    const target = absence === null ? (found?.device ?? null) : null
-    const kind = found?.isPort === false ? 'tunnel' : 'output'
-    return {
-      kind,
-      name: found?.device ?? id,
-      target,
-      absence,
-      place: id,
-      filter,
-      balance,
-      item: id,
-      origin
-    } satisfies Receiver
-  })
 }
 
 /** What a receiver takes of the frames that the sources' filters let through. */

@@ -1,71 +1,28 @@
-import { isDeepStrictEqual } from 'node:util'
 import { diagnostic } from '../../errors.ts'
-import type { Argv } from '../../host/exec.ts'
-import type { Filter, Program, TcHook } from '../../host/snapshot.ts'
-import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
-import { deleteFilter, writeMirror } from '../../host/write-filters.ts'
+import type { Filter } from '../../host/snapshot.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
-import { writeRate } from '../../spec/values/rate.ts'
-import type { CopyPoint, DesiredSpan, FeedId, Part } from '../desired-state.ts'
+import type { CopyPoint, DesiredSpan, FeedId } from '../desired-state.ts'
 import { mirrorName, mirrorsOf, programOf, type SpanMirror } from '../feeds/feeds.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
   judgeForeignMirrors,
   planReplacement,
-  type ReplacedMirrors,
   replacesNone
 } from '../foreign/mirrors.ts'
-import type { Change, Kind, ObservedState, Resource, Step } from '../kind.ts'
+import type { Kind, ObservedState } from '../kind.ts'
 import { ownMark, readCookie, readRingClass, writeCookie, writeRingClass } from '../marks.ts'
+import { finalizeMirrors } from '../mirrors/mirror-changes.ts'
+import { filterId, type Mirror, mirrorId } from '../mirrors/mirror-resource.ts'
+import { makeSteps, removeSteps, updateSteps } from '../mirrors/mirror-steps.ts'
+import { nameMirror, nameTarget, programClause, writeLimit } from '../mirrors/mirror-words.ts'
 import { explainLost } from '../outputs/host-output-kind.ts'
 import { markOf, ownsBridge } from '../ownership.ts'
-import { readSample } from '../programs/sample-program.ts'
-import {
-  type Buckets,
-  bucketCount,
-  readShare,
-  replaceShare,
-  type Share,
-  writeShare
-} from '../programs/share-program.ts'
+import { bucketCount, type Share } from '../programs/share-program.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
-import { handleOf, livePoint, writeMirrorTitle } from '../sources/host-source-kind.ts'
+import { handleOf, livePoint } from '../sources/host-source-kind.ts'
 import { identifySource } from '../sources/registry.ts'
-
-/** One tc filter that copies the frames at one hook of one interface into one span: to its bridge, or straight to one receiver. */
-export interface Mirror extends Resource, ReplacedMirrors {
-  readonly kind: 'mirror'
-  readonly point: CopyPoint
-  readonly handle: number
-  /** The receiver; null: it feeds the span's bridge. */
-  readonly feed: FeedId | null
-  /** What the receiver takes of the source's frames; null: all, or what only the program of a live mirror says. */
-  readonly part: Pick<Part, 'expression' | 'share'> | null
-  /** The link that gets the copies; `*` if that is gone, also where there is a new link of the same name. */
-  readonly target: string
-  /** While the point's is not known, the live one. */
-  readonly program: Program
-  /** What happens to the frame itself: `continue` hands it to the next filter. */
-  readonly control: string
-  /** The protocol of the frames that the filter sees, or `all`. */
-  readonly protocol: string
-  /** With direct-action, the program's result is the verdict, and the action that copies is not run. */
-  readonly directAction: boolean
-  /** Bits per second that it copies at most; null: no limit. `unknown`: another policer stands before it. */
-  readonly limit: number | null | 'unknown'
-  readonly cookie: string
-  /** What is done to other mirrors first. */
-  readonly widening: readonly Step[]
-  /** The class of its frames, which is the mark of the interface's receive ring. Missing: there is nothing to say of that. */
-  readonly classId?: string
-}
-
-/** Whether a resource is a mirror. */
-export function isMirror(resource: Resource): resource is Mirror {
-  return resource.kind === 'mirror'
-}
 
 /** How mirrors are desired, observed and changed. */
 export const mirror: Kind<Mirror> = {
@@ -115,7 +72,7 @@ export const mirror: Kind<Mirror> = {
     ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
   ],
   rollbackTarget: rollbackMirrors,
-  finalize: (changes) => widenFirst(removeBesideMoved(changes.map(explainRecompiled).map(explainMoved))),
+  finalize: finalizeMirrors,
   // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
   evidence: ({ owner, spans: [span] }, side, { desired, host }) => {
     const bridge = span === undefined ? undefined : host.linkOf(span)
@@ -156,40 +113,12 @@ export const mirror: Kind<Mirror> = {
   adoptNote: 'a later destroy removes it'
 }
 
-function programClause({ point, program, part }: Mirror): string {
-  const share = part?.share ?? readShare(program)
-  // What a share alone takes of a source of which every frame is copied.
-  const isAll = program === everyFrame || (share !== null && program === writeShare(share))
-  const { expression } = part ?? point.selection
-  const isFiltered = part !== null && expression !== null && point.selection.expression === null
-  const source = writeFrames({ selection: { ...point.selection, everyFrame: isAll || isFiltered }, program })
-  const sample = point.sample ?? readSample(program)
-  const clauses = [
-    source,
-    part?.expression ?? null,
-    sample && `${sample.take} of ${sample.of} ${sample.kind}${sample.kind === 'frames' ? ', at random' : ''}`,
-    share && writeShareClause(share)
-  ]
-  return clauses.filter((clause) => clause !== null).join('; ') || 'every frame'
-}
-
-function writeShareClause({ hash, buckets, rest }: Share): string {
-  const flows = `${buckets.size} of ${bucketCount} buckets of flows${hash === 'addresses' ? '' : ` by ${hash}`}`
-  return rest ? `${flows}, and what is not IP` : flows
-}
-
-/** The frames that are copied, in words; null: every frame. */
-export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' | 'program'>): string | null {
-  const { expression, everyFrame: isEvery } = selection
-  return isEvery ? null : (expression ?? `a program of length ${(program ?? '').split(',')[0]}`)
-}
-
 function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
   return mirrorsOf(span).flatMap(({ point, feed }): Mirror | [] => {
     const { device, tcHook, item, origin } = point
     const target = feed === null ? span.name : feed.target
     const handle = handleOf({ owner: span.owner, name: mirrorName(span.name, feed) }, point)
-    const id = idOf(device.name, tcHook, handle)
+    const id = mirrorId(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
     const program =
       programOf({ point, feed }) ??
@@ -243,24 +172,7 @@ export function limitOf({ limit }: Pick<CopyPoint, 'limit'>, share: Pick<Share, 
   return Math.max(8, Math.round((limit * share.buckets.size) / bucketCount / 8) * 8)
 }
 
-function writeLimit(limit: Mirror['limit']): string {
-  if (limit === 'unknown') return 'another policer'
-  return limit === null ? 'none' : writeRate(limit)
-}
-
 const idOfFeed = (feed: FeedId | null): FeedId | null => feed && { kind: feed.kind, name: feed.name }
-
-const receivers: Readonly<Record<FeedId['kind'], string>> = {
-  tunnel: 'a tunnel',
-  sensor: 'a port',
-  output: 'an interface'
-}
-
-function nameTarget({ target, feed, spans }: Mirror): string {
-  if (target !== '*') return target
-  if (spans.length === 0 || feed?.name === '') return 'an interface that is gone'
-  return `${feed === null ? 'a bridge' : receivers[feed.kind]} that is gone`
-}
 
 function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
   const points = marks.interfaces.get(filter.device)?.points
@@ -295,7 +207,7 @@ function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
     if (target === null) return []
     const { copying, blocking } = findForeignMirrors(state, target, want)
     const { device, tcHook } = want
-    const id = idOf(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.name, feed) }, want))
+    const id = mirrorId(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.name, feed) }, want))
     const meant = mirrors.find((one) => one.id === id)
     if (blocking) return [{ ...foreignMirror(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
@@ -312,139 +224,4 @@ function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host
     const { copying } = findForeignMirrors(then, one.target, one.point)
     return { ...one, ...planReplacement(then.host, one.point.device.name, copying, host) }
   })
-}
-
-/**
- * While buckets move, a frame may come twice, and is never lost: each mirror takes what it gains before another one loses that. New mirrors
- * are made first.
- */
-function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
-  const early = changes.map((change) => (change.action === 'update' && isGain(change) ? prepareGain(change) : change))
-  const losing = early.flatMap((change) => {
-    if (change.action !== 'update') return []
-    const [was, is] = [readShare(change.before.program), readShare(change.after.program)]
-    if (is === null) return []
-    // By another hash, any flow may be in any bucket. What had no share before gets all.
-    const both = was?.hash === is.hash ? joinShares(was, is) : { ...is, buckets: allBuckets, rest: true }
-    if (was === null) return [{ change, widening: [] }]
-    if (both.buckets.size === is.buckets.size && both.rest === is.rest) return []
-    const isGaining = was.hash !== is.hash || both.buckets.size > was.buckets.size || both.rest !== was.rest
-    const wide = { ...change.after, program: replaceShare(change.after.program, both) }
-    return [{ change, widening: isGaining ? makeSteps(wide, 'widen') : [] }]
-  })
-  const [first] = losing
-  if (first === undefined) return early
-  const others = early.filter((change) => !losing.some((one) => one.change === change))
-  const widening = losing.flatMap((one) => one.widening)
-  const widened = { ...first.change, before: { ...first.change.before, widening } }
-  return [...others, widened, ...losing.slice(1).map(({ change }) => change)]
-}
-
-type Update = Extract<Change<Mirror>, { readonly before: Mirror; readonly after: Mirror }>
-
-/** Whether a mirror that is there takes more than before, and loses nothing. */
-function isGain({ before, after }: Update): boolean {
-  const [was, is] = [readShare(before.program), readShare(after.program)]
-  if (was === null || is === null || before.target !== after.target || was.hash !== is.hash) return false
-  return joinShares(was, is).buckets.size === is.buckets.size && (is.rest || !was.rest)
-}
-
-/** Whoever takes over from another has it before that one is disconnected. */
-function prepareGain({ before, after, ...change }: Update): Update {
-  return { ...change, before: { ...before, widening: makeSteps(after, 'repair') }, after }
-}
-
-const allBuckets: Buckets = new Set(Array.from({ length: bucketCount }, (_, bucket) => bucket))
-
-function joinShares(one: Share, other: Share): Share {
-  return { ...other, buckets: new Set([...one.buckets, ...other.buckets]), rest: one.rest || other.rest }
-}
-
-/** Another version of libpcap compiles an expression to the same tests in another order: nobody has changed that mirror. */
-function explainRecompiled(change: Change<Mirror>): Change<Mirror> {
-  if (change.action !== 'update') return change
-  const { before, after } = change
-  const isRecompiled = before.program !== after.program && listTests(before.program) === listTests(after.program)
-  if (!isRecompiled) return change
-  const selection = { ...before.point.selection, expression: 'the same tests in another order' }
-  return { ...change, before: { ...before, point: { ...before.point, selection } } }
-}
-
-/** Where only a share differs, what else the mirror copies is known. */
-function explainMoved(change: Change<Mirror>): Change<Mirror> {
-  if (change.action !== 'update') return change
-  const { before, after } = change
-  const [was, is] = [readShare(before.program), readShare(after.program)]
-  if (was === null || is === null || replaceShare(before.program, is) !== after.program) return change
-  const { selection, sample } = after.point
-  const part = { expression: after.part?.expression ?? null, share: was }
-  return { ...change, before: { ...before, point: { ...before.point, selection, sample }, part } }
-}
-
-/** The instructions of a program, as `code jt jf k`, in one order and without their jumps. */
-function listTests(program: Program): string {
-  const tests = program.split(',').slice(1)
-  return tests
-    .map((test) => test.replace(/ \d+ \d+ /, ' '))
-    .sort()
-    .join()
-}
-
-/** The kernel does not change the protocol of a preference: all mirrors of a hook are removed before the first is added. */
-function removeBesideMoved(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
-  const moves = changes.flatMap((change) =>
-    change.action === 'update' && change.before.protocol !== change.after.protocol ? [change] : []
-  )
-  const isBeside = ({ point: one }: Mirror, { point: other }: Mirror) =>
-    one.device.name === other.device.name && one.tcHook === other.tcHook
-  return changes.map((change) => {
-    const [first] = moves.filter(({ before }) => change.action === 'update' && isBeside(before, change.before))
-    if (change !== first) return change
-    const removal = moves.filter(({ before }) => isBeside(before, first.before)).map(({ before }) => deletion(before))
-    return { ...first, before: { ...first.before, removal: [...first.before.removal, ...removal] } }
-  })
-}
-
-function updateSteps(before: Mirror, after: Mirror): Step[] {
-  const isInTheWay = before.foreignMirrors.length === 0 && after.foreignMirrors.length > 0 && !after.onIngress
-  const summary = `remove what stands in the way of the mirror ${nameMirror(before)}`
-  const steps = makeSteps(after, 'repair')
-  if (isDeepStrictEqual(before.widening, steps)) return []
-  return [
-    ...before.removal.map((argv) => ({ summary, argv })),
-    // Where the old ingress qdisc is back, the mirror went with clsact; where foreign mirrors are, it is not there yet.
-    ...(isInTheWay ? removeSteps(before) : []),
-    ...steps
-  ]
-}
-
-function makeSteps(after: Mirror, verb: string): Step[] {
-  if (after.foreignMirrors.length > 0) {
-    return after.restoration.map((argv) => ({ summary: `restore the foreign mirror of ${nameMirror(after)}`, argv }))
-  }
-  const { device, tcHook } = after.point
-  const argv = ['tc', ...writeMirror({ ...after, device: device.name, tcHook })] as const
-  return [{ summary: `${verb} the mirror ${nameMirror(after)}`, argv }]
-}
-
-function removeSteps(before: Mirror): Step[] {
-  return [{ summary: `remove the mirror ${nameMirror(before)}`, argv: deletion(before) }]
-}
-
-function deletion({ point: { device, tcHook }, handle }: Mirror): Argv {
-  return ['tc', ...deleteFilter(device.name, tcHook, mirrorPref, handle)]
-}
-
-function nameMirror(mirror: Mirror): string {
-  const { point, spans, feed } = mirror
-  return writeMirrorTitle(point, (feed === null ? spans[0] : feed.name) || nameTarget(mirror))
-}
-
-/** The id of the mirror that a filter is. */
-export function filterId(filter: Filter): string {
-  return idOf(filter.device, filter.tcHook, filter.handle ?? 0)
-}
-
-function idOf(device: string, tcHook: TcHook, handle: number): string {
-  return `${device} ${tcHook} ${handle.toString(16)}`
 }

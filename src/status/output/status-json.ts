@@ -1,7 +1,7 @@
 import { changeDocument } from '../../plan/output/plan-json.ts'
 import type { Part } from '../../resources/desired-state.ts'
 import { diagnosticDocument } from '../../resources/kind.ts'
-import { writeFrames } from '../../resources/kinds/mirror.ts'
+import { writeFrames } from '../../resources/mirrors/mirror-words.ts'
 import { bucketCount } from '../../resources/programs/share-program.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'

@@ -1,0 +1,101 @@
+import type { Program } from '../../host/snapshot.ts'
+import type { Change } from '../kind.ts'
+import { type Buckets, bucketCount, readShare, replaceShare, type Share } from '../programs/share-program.ts'
+import type { Mirror } from './mirror-resource.ts'
+import { deletion, makeSteps } from './mirror-steps.ts'
+
+/** Puts the changes of mirrors in the order in which no frame is lost, and has them say what differs. */
+export function finalizeMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
+  return widenFirst(removeBesideMoved(changes.map(explainRecompiled).map(explainMoved)))
+}
+
+/**
+ * While buckets move, a frame may come twice, and is never lost: each mirror takes what it gains before another one loses that. New mirrors
+ * are made first.
+ */
+function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
+  const early = changes.map((change) => (change.action === 'update' && isGain(change) ? prepareGain(change) : change))
+  const losing = early.flatMap((change) => {
+    if (change.action !== 'update') return []
+    const [was, is] = [readShare(change.before.program), readShare(change.after.program)]
+    if (is === null) return []
+    // By another hash, any flow may be in any bucket. What had no share before gets all.
+    const both = was?.hash === is.hash ? joinShares(was, is) : { ...is, buckets: allBuckets, rest: true }
+    if (was === null) return [{ change, widening: [] }]
+    if (both.buckets.size === is.buckets.size && both.rest === is.rest) return []
+    const isGaining = was.hash !== is.hash || both.buckets.size > was.buckets.size || both.rest !== was.rest
+    const wide = { ...change.after, program: replaceShare(change.after.program, both) }
+    return [{ change, widening: isGaining ? makeSteps(wide, 'widen') : [] }]
+  })
+  const [first] = losing
+  if (first === undefined) return early
+  const others = early.filter((change) => !losing.some((one) => one.change === change))
+  const widening = losing.flatMap((one) => one.widening)
+  const widened = { ...first.change, before: { ...first.change.before, widening } }
+  return [...others, widened, ...losing.slice(1).map(({ change }) => change)]
+}
+
+type Update = Extract<Change<Mirror>, { readonly before: Mirror; readonly after: Mirror }>
+
+/** Whether a mirror that is there takes more than before, and loses nothing. */
+function isGain({ before, after }: Update): boolean {
+  const [was, is] = [readShare(before.program), readShare(after.program)]
+  if (was === null || is === null || before.target !== after.target || was.hash !== is.hash) return false
+  return joinShares(was, is).buckets.size === is.buckets.size && (is.rest || !was.rest)
+}
+
+/** Whoever takes over from another has it before that one is disconnected. */
+function prepareGain({ before, after, ...change }: Update): Update {
+  return { ...change, before: { ...before, widening: makeSteps(after, 'repair') }, after }
+}
+
+const allBuckets: Buckets = new Set(Array.from({ length: bucketCount }, (_, bucket) => bucket))
+
+function joinShares(one: Share, other: Share): Share {
+  return { ...other, buckets: new Set([...one.buckets, ...other.buckets]), rest: one.rest || other.rest }
+}
+
+/** Another version of libpcap compiles an expression to the same tests in another order: nobody has changed that mirror. */
+function explainRecompiled(change: Change<Mirror>): Change<Mirror> {
+  if (change.action !== 'update') return change
+  const { before, after } = change
+  const isRecompiled = before.program !== after.program && listTests(before.program) === listTests(after.program)
+  if (!isRecompiled) return change
+  const selection = { ...before.point.selection, expression: 'the same tests in another order' }
+  return { ...change, before: { ...before, point: { ...before.point, selection } } }
+}
+
+/** Where only a share differs, what else the mirror copies is known. */
+function explainMoved(change: Change<Mirror>): Change<Mirror> {
+  if (change.action !== 'update') return change
+  const { before, after } = change
+  const [was, is] = [readShare(before.program), readShare(after.program)]
+  if (was === null || is === null || replaceShare(before.program, is) !== after.program) return change
+  const { selection, sample } = after.point
+  const part = { expression: after.part?.expression ?? null, share: was }
+  return { ...change, before: { ...before, point: { ...before.point, selection, sample }, part } }
+}
+
+/** The instructions of a program, as `code jt jf k`, in one order and without their jumps. */
+function listTests(program: Program): string {
+  const tests = program.split(',').slice(1)
+  return tests
+    .map((test) => test.replace(/ \d+ \d+ /, ' '))
+    .sort()
+    .join()
+}
+
+/** The kernel does not change the protocol of a preference: all mirrors of a hook are removed before the first is added. */
+function removeBesideMoved(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
+  const moves = changes.flatMap((change) =>
+    change.action === 'update' && change.before.protocol !== change.after.protocol ? [change] : []
+  )
+  const isBeside = ({ point: one }: Mirror, { point: other }: Mirror) =>
+    one.device.name === other.device.name && one.tcHook === other.tcHook
+  return changes.map((change) => {
+    const [first] = moves.filter(({ before }) => change.action === 'update' && isBeside(before, change.before))
+    if (change !== first) return change
+    const removal = moves.filter(({ before }) => isBeside(before, first.before)).map(({ before }) => deletion(before))
+    return { ...first, before: { ...first.before, removal: [...first.before.removal, ...removal] } }
+  })
+}
