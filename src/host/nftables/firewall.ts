@@ -13,12 +13,16 @@ export interface BaseChain {
 }
 
 const text = z.string()
+
+/** One that is not understood is like an extension of iptables of which nft tells nothing. nft prints `jump { … }` as text. */
+const unknownStatement = { xt: null }
+const statement = z.record(z.string(), z.unknown()).catch(unknownStatement)
 const rule = z.object({
   family: text,
   table: text,
   chain: text,
   handle: z.number().optional(),
-  expr: z.array(z.record(z.string(), z.unknown()))
+  expr: z.array(statement).catch([unknownStatement])
 })
 const chain = z.object({
   family: text,
@@ -227,7 +231,7 @@ function makeRuleReader({ sets }: Firewall, place: Place, passage: SeenPassage) 
 
 const opposite: Readonly<Record<Answer, Answer>> = { yes: 'no', no: 'yes', maybe: 'maybe' }
 
-/** What becomes of a datagram with each verdict: of `jump` and `goto`, the other chain says it. What a program is asked is not known. */
+/** What becomes of a datagram with each verdict: of `jump` and `goto`, where the other chain is not understood. What a program is asked is not known. */
 const verdictSteps: Readonly<Record<string, readonly Step[]>> = {
   accept: ['accept'],
   drop: ['drop'],
@@ -235,8 +239,8 @@ const verdictSteps: Readonly<Record<string, readonly Step[]>> = {
   queue: ['accept', 'drop'],
   continue: ['next'],
   return: ['return'],
-  jump: [],
-  goto: []
+  jump: ['accept', 'drop', 'next'],
+  goto: ['accept', 'drop', 'return']
 }
 
 /** What is not understood. */
@@ -258,7 +262,7 @@ function readTarget(statement: Statement): Outcome | null {
   return name.toLowerCase() === 'reject' ? { answer: 'yes', verdicts: [{ reject: null }] } : anything
 }
 
-const target = z.object({ target: text }).optional()
+const target = z.object({ target: text }).optional().catch(undefined)
 const targets = z.object({ jump: target, goto: target })
 
 const matchStatement = z.object({ match: z.object({ op: text, left: z.unknown(), right: z.unknown() }) })

@@ -140,7 +140,9 @@ test.each<[string, Passage, 'open' | 'closed' | 'unsure']>([
   [accept('meta l4proto gre drop'), known, 'open'],
   [accept('meta l4proto gre drop'), { ...known, protocol: 'gre', port: null }, 'closed'],
   [drop('udp dport 4789 limit rate 10/second accept'), known, 'unsure'],
-  [accept('udp dport 4789 counter; log prefix "x"; meta mark set 7'), known, 'open']
+  [accept('udp dport 4789 counter; log prefix "x"; meta mark set 7'), known, 'open'],
+  // nft prints a chain without a name as text, and not as JSON.
+  [accept('udp dport 4789 jump { drop; }'), known, 'unsure']
 ])('%s', async (ruleset, passage, expected) => {
   const firewall = await load(ruleset)
   const barriers = findBarriers(firewall, passage)
