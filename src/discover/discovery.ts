@@ -1,5 +1,5 @@
 import type { ClassFilter, Filter, MirrorAction, TcHook } from '../host/snapshot.ts'
-import type { FlowHash } from '../resources/programs/hash-frames.ts'
+import type { FlowHash } from '../spec/items/balance.ts'
 import type { DiscoveredSource } from './docker-sources.ts'
 
 /** A container or an interface that gets frames. */

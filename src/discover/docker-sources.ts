@@ -1,8 +1,8 @@
 import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import type { Container, DockerNetwork, Link } from '../host/snapshot.ts'
-import type { Sample } from '../resources/programs/sample-program.ts'
 import { directionAt, hostHooks, peerHooks } from '../resources/sources/host-source-kind.ts'
+import type { SampleSpec } from '../spec/items/share-keys.ts'
 import { type Direction, directionKeys } from '../spec/values/direction.ts'
 
 /** What a source of a file is, by the key that the file has for it. */
@@ -13,7 +13,7 @@ export interface DiscoveredSource<Name extends SourceName = SourceName> {
   readonly name: Name
   readonly directions: readonly Direction[]
   readonly filter: string | null
-  readonly sample: Sample | null
+  readonly sample: SampleSpec | null
   /** Bits per second; null: no limit. */
   readonly limit: number | null
   readonly remarks: readonly string[]

@@ -3,12 +3,13 @@ import type { HostIndex } from '../host/host-index.ts'
 import type { Link, MirrorAction, Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-conventions.ts'
 import { assignBuckets } from '../resources/feeds/assign-buckets.ts'
-import { servedSpan, writeSample } from '../resources/feeds/feeds.ts'
+import { servedSpan } from '../resources/feeds/feeds.ts'
 import { limitOf } from '../resources/kinds/mirror.ts'
 import { parseProgram, printProgram } from '../resources/programs/instructions.ts'
 import { joinPrograms } from '../resources/programs/join-programs.ts'
-import { readSample, type Sample } from '../resources/programs/sample-program.ts'
+import { readSample, writeSample } from '../resources/programs/sample-program.ts'
 import { bucketCount, findShare, type Share, writeShare } from '../resources/programs/share-program.ts'
+import type { SampleSpec } from '../spec/items/share-keys.ts'
 import type { Copy, DiscoveredBalance } from './discovery.ts'
 
 /** A mirror that leads straight to one receiver of a span. */
@@ -46,7 +47,7 @@ function findSensor(link: Link, host: HostIndex): Pick<FeedCopy, 'span' | 'recei
 
 /** What is known of a program that spanplan may have joined. */
 interface ReadProgram {
-  readonly sample: Sample | null
+  readonly sample: SampleSpec | null
   readonly share: Share | null
   /** What comes before the sample and the share, to be compared; null: nothing. */
   readonly filter: string | null

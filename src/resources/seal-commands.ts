@@ -105,8 +105,8 @@ export function desiredSeal(target: 'qdisc' | 'marked' | 'sealed', now: Seal): S
 }
 
 /** How far a rollback can seal an interface: a qdisc with foreign filters stays, and a broken seal is not made again. */
-export function rollbackSeal(then: Seal, qdiscInUse: boolean): Seal {
-  return then === 'broken' || (then === 'none' && qdiscInUse) ? 'qdisc' : then
+export function rollbackSeal(host: TcIndex, device: string, then: Seal): Seal {
+  return then === 'broken' || (then === 'none' && hasOtherFilters(host, device)) ? 'qdisc' : then
 }
 
 /** Whether an interface has filters besides our seal: its qdisc holds these. */

@@ -7,28 +7,28 @@ import type { Program, TcHook } from '../../src/host/snapshot.ts'
 import { mirrorPref } from '../../src/host/tc-conventions.ts'
 import { writeMirror } from '../../src/host/write-filters.ts'
 import { assignBuckets } from '../../src/resources/feeds/assign-buckets.ts'
-import type { FlowHash } from '../../src/resources/programs/hash-frames.ts'
 import { parseProgram } from '../../src/resources/programs/instructions.ts'
 import { joinPrograms } from '../../src/resources/programs/join-programs.ts'
-import { readSample, sampleFlows, sampleFrames } from '../../src/resources/programs/sample-program.ts'
+import { readSample, writeSample } from '../../src/resources/programs/sample-program.ts'
 import { readShare, type Share, writeShare } from '../../src/resources/programs/share-program.ts'
+import { type FlowHash, flowHashes } from '../../src/spec/items/balance.ts'
 import { runInstructions } from '../lab/frames/classic-bpf.ts'
-import { arp, ether, LLDP_GROUP, lldp, mpls } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import {
   anyFrame,
+  arpQuestion,
   type Flow,
   flow,
   fragments,
   frameOf,
-  hashes,
   packet,
   randomNumbers,
   reverse,
   tagged,
   tagTypes,
   tunnels,
-  udp
+  udp,
+  withoutFlow
 } from '../resources/programs/any-frame.ts'
 
 const card = 'ens192'
@@ -145,8 +145,6 @@ const ends = (size: 4 | 16, host: number): Pick<Flow, 'source' | 'destination'> 
 
 /** Frames of all kinds, of flows that are in all members. */
 function allKinds(): Buffer[] {
-  const mac = '02:00:00:00:0a:01'
-  const question = { operation: 'request', senderMac: mac, senderIp: '192.0.2.1', targetIp: '192.0.2.2' } as const
   const flows = Array.from({ length: 24 }, (_, host): Flow[] =>
     ([4, 16] as const).map((size) => ({
       ...ends(size, host + 1),
@@ -164,13 +162,7 @@ function allKinds(): Buffer[] {
     ),
     ...Object.values(tunnels).map((wrap) => wrap(outer, packet(one)))
   ])
-  const rest = [
-    frameOf(arp(question)),
-    ether(LLDP_GROUP, mac, lldp(mac, '1')),
-    frameOf(mpls([16], packet(outer).bytes)),
-    frameOf({ type: 0x8864, bytes: Buffer.concat([Buffer.alloc(8), packet(outer).bytes]) }),
-    frameOf(tagged([0x8100], arp(question)))
-  ]
+  const rest = [...withoutFlow(packet(outer)), frameOf(tagged([0x8100], arpQuestion))]
   const cut = [frameOf(packet(outer)), frameOf(tagged([0x8100], packet(outer)))].flatMap((frame) =>
     Array.from({ length: frame.length - 14 }, (_, index) => frame.subarray(0, 14 + index))
   )
@@ -187,7 +179,7 @@ test('an outer tag is beside the frame at the ingress hook, and in its data at t
   expect([await readCounts('ingress'), await readCounts('egress')]).toEqual([[2], [0]])
 })
 
-describe.each(hashes)('shares by %s', (hash) => {
+describe.each(flowHashes)('shares by %s', (hash) => {
   test('are taken by the kernel, and read back', async () => {
     const shares = sharesBy(hash)
     await mirror(shares.map(writeShare))
@@ -226,7 +218,7 @@ test('a filter, a sample of flows, and a share are one program', async () => {
   const output = await lab.run(['tcpdump', '-ddd', '-y', 'EN10MB', '--', 'udp port 53'])
   const filter = output.trim().split('\n').join(',')
   const programs = sharesBy('addresses').map((share) =>
-    joinPrograms([filter, sampleFlows({ take: 1, of: 4 }), writeShare(share)])
+    joinPrograms([filter, writeSample({ kind: 'flows', take: 1, of: 4 }), writeShare(share)])
   )
   await mirror(programs, ['ingress'])
   expect((await readPrograms('ingress')).map(readSample)).toEqual(
@@ -244,7 +236,7 @@ test('a filter, a sample of flows, and a share are one program', async () => {
 })
 
 test('a sample of frames is at random', async () => {
-  await mirror([sampleFrames({ take: 1, of: 10 })], ['ingress'])
+  await mirror([writeSample({ kind: 'frames', take: 1, of: 10 })], ['ingress'])
   const frame = frameOf(packet(flow(1, 2)))
   await lab.send(Array.from({ length: 10_000 }, () => frame))
   const [count = 0] = await readCounts('ingress')

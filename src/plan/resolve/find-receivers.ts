@@ -68,23 +68,13 @@ function findPort(
 
 /** The outputs of a span that can be had. */
 function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, host: HostIndex): Receiver[] {
-  return specs.flatMap(({ id, filter, balance, origin }) => {
+  return specs.map(({ id, filter, balance, origin }): Receiver => {
     const found = outputs.find(({ item }) => item === id)
     const link = found?.isPort ? host.linkOf(found.device) : undefined
     // A tunnel has a carrier as soon as this plan has made it.
     const absence = found === undefined ? 'missing' : link?.carrier === false ? 'no_carrier' : null
     const target = absence === null ? (found?.device ?? null) : null
     const kind = found?.isPort === false ? 'tunnel' : 'output'
-    return {
-      kind,
-      name: found?.device ?? id,
-      target,
-      absence,
-      place: id,
-      filter,
-      balance,
-      item: id,
-      origin
-    } satisfies Receiver
+    return { kind, name: found?.device ?? id, target, absence, place: id, filter, balance, item: id, origin }
   })
 }

@@ -1,14 +1,13 @@
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Filter, Link, Program } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
-import type { SampleSpec } from '../../spec/items/share-keys.ts'
 import type { CopyPoint, DesiredFeed, DesiredSpan, FeedId } from '../desired-state.ts'
 import { memoized } from '../kind.ts'
 import { mirrorHandle } from '../marks.ts'
 import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
 import { joinPrograms } from '../programs/join-programs.ts'
-import { sampleFlows, sampleFrames } from '../programs/sample-program.ts'
+import { writeSample } from '../programs/sample-program.ts'
 import { writeShare } from '../programs/share-program.ts'
 
 /** A mirror of a span, as the file asks for it. */
@@ -39,10 +38,6 @@ export function programOf({ point, feed }: SpanMirror): Program | null {
     ...(share === null ? [] : [writeShare(share)])
   ])
 }
-
-/** The program of a sample. */
-export const writeSample = ({ kind, ...ratio }: SampleSpec) =>
-  kind === 'flows' ? sampleFlows(ratio) : sampleFrames(ratio)
 
 /** What the handle of a mirror is made of, in the place of a span: no span, link or container has a name with a space. */
 export function mirrorName(span: string, feed: FeedId | null): string {

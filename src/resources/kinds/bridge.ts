@@ -63,7 +63,7 @@ export const bridge: Kind<Bridge> = {
     bridges.map((one) => ({
       ...one,
       mac: addressBack(one, now.host.linkOf(one.id)?.mac),
-      seal: rollbackSeal(one.seal, hasOtherFilters(now.host, one.id))
+      seal: rollbackSeal(now.host, one.id, one.seal)
     })),
   evidence: ({ hasNetwork }, side) => (side === 'live' && hasNetwork ? ['docker'] : []),
   create: createBridge,

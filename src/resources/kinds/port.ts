@@ -255,10 +255,10 @@ function rollbackPorts(ports: readonly Port[], then: ObservedState, now: Observe
       // The bridge is there, so others have taken the port off it.
       if (is.index === was?.index) return []
     }
-    const { known, role, qdiscInUse } = observePort(now, link, one.spans[0] ?? null)
+    const { known, role } = observePort(now, link, one.spans[0] ?? null)
     const theirs = treatments[role.kind].sealed ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
     const { name: id, mac } = link
-    return [{ ...one, ...theirs, id, mac, known, seal: rollbackSeal(one.seal, qdiscInUse) }]
+    return [{ ...one, ...theirs, id, mac, known, seal: rollbackSeal(now.host, id, one.seal) }]
   })
 }
 

@@ -6,7 +6,10 @@ import { deletion, makeSteps } from './mirror-steps.ts'
 
 /** Puts the changes of mirrors in the order in which no frame is lost, and has them say what differs. */
 export function finalizeMirrors(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
-  return widenFirst(removeBesideMoved(changes.map(explainRecompiled).map(explainMoved)))
+  const explained = changes.map((change) =>
+    change.action === 'update' ? explainMoved(explainRecompiled(change)) : change
+  )
+  return widenFirst(removeBesideMoved(explained))
 }
 
 /**
@@ -56,8 +59,7 @@ function joinShares(one: Share, other: Share): Share {
 }
 
 /** Another version of libpcap compiles an expression to the same tests in another order: nobody has changed that mirror. */
-function explainRecompiled(change: Change<Mirror>): Change<Mirror> {
-  if (change.action !== 'update') return change
+function explainRecompiled(change: Update): Update {
   const { before, after } = change
   const isRecompiled = before.program !== after.program && listTests(before.program) === listTests(after.program)
   if (!isRecompiled) return change
@@ -66,8 +68,7 @@ function explainRecompiled(change: Change<Mirror>): Change<Mirror> {
 }
 
 /** Where only a share differs, what else the mirror copies is known. */
-function explainMoved(change: Change<Mirror>): Change<Mirror> {
-  if (change.action !== 'update') return change
+function explainMoved(change: Update): Update {
   const { before, after } = change
   const [was, is] = [readShare(before.program), readShare(after.program)]
   if (was === null || is === null || replaceShare(before.program, is) !== after.program) return change

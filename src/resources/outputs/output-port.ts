@@ -63,8 +63,7 @@ export const output: Kind<Output> = {
   rollbackTarget: (outputs, _, { host }) =>
     outputs.flatMap((one) => {
       const link = host.linkOf(one.id)
-      const seal = rollbackSeal(one.seal, hasOtherFilters(host, one.id))
-      return link === undefined ? [] : [{ ...one, mac: link.mac, seal }]
+      return link === undefined ? [] : [{ ...one, mac: link.mac, seal: rollbackSeal(host, one.id, one.seal) }]
     }),
   create: (after) => joinSteps(after, { ...after, ...after.original, seal: 'none' }),
   update: updateOutput,

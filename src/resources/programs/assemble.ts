@@ -97,6 +97,16 @@ export function assemble(text: string): Assembled {
   }
 }
 
+/** Assembles the program of each key once. */
+export function assembleOnce<Key>(write: (key: Key) => string): (key: Key) => Assembled {
+  const programs = new Map<Key, Assembled>()
+  return (key) => {
+    const program = programs.get(key) ?? assemble(write(key))
+    programs.set(key, program)
+    return program
+  }
+}
+
 /** The instructions, with other operands at some labels. */
 export function fillIn({ instructions, labels }: Assembled, operands: Operands): Instruction[] {
   const filled = [...instructions]

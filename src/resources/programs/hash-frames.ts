@@ -1,7 +1,5 @@
+import type { FlowHash } from '../../spec/items/balance.ts'
 import { asm } from './assemble.ts'
-
-/** What the hash of a frame is made of: addresses, these and ports, or the addresses in a tunnel. */
-export type FlowHash = 'addresses' | 'ports' | 'inner'
 
 /**
  * The lines that hash a frame to 32 bits. They end with the hash in A, at the label `hashed`, and lead a frame that is not IP, or cut

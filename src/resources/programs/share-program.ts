@@ -1,6 +1,7 @@
 import type { Program } from '../../host/snapshot.ts'
-import { type Assembled, asm, assemble, fillIn, readOperand } from './assemble.ts'
-import { type FlowHash, hashFrames } from './hash-frames.ts'
+import { type FlowHash, flowHashes } from '../../spec/items/balance.ts'
+import { type Assembled, asm, assembleOnce, fillIn, readOperand } from './assemble.ts'
+import { hashFrames } from './hash-frames.ts'
 import { accepting, type Instruction, parseProgram, printProgram } from './instructions.ts'
 import { isBefore } from './join-programs.ts'
 
@@ -49,7 +50,7 @@ export function replaceShare(program: Program, share: Share): Program {
 export function findShare(
   instructions: readonly Instruction[]
 ): { readonly share: Share; readonly start: number } | null {
-  for (const hash of hashes) {
+  for (const hash of flowHashes) {
     const template = templateOf(hash)
     const start = instructions.length - template.instructions.length
     const share = { hash, ...readOperands(template, instructions.slice(Math.max(start, 0))) }
@@ -58,16 +59,8 @@ export function findShare(
   return null
 }
 
-const hashes: readonly FlowHash[] = ['addresses', 'ports', 'inner']
-
-const templates = new Map<FlowHash, Assembled>()
-
 /** The programs of all shares of one hash are the same but for the words of the set, and what becomes of the rest. */
-function templateOf(hash: FlowHash): Assembled {
-  const template = templates.get(hash) ?? assemble(asm`${hashFrames(hash)}${findBucket}`)
-  templates.set(hash, template)
-  return template
-}
+const templateOf = assembleOnce((hash: FlowHash) => asm`${hashFrames(hash)}${findBucket}`)
 
 /** Accepts what is in the set, whose words are the operands at the labels `word0` to `word7`, and the rest if the one at `rest` says so. */
 const findBucket = asm`

@@ -10,14 +10,16 @@ export interface BalanceRef {
   readonly member: number
 }
 
-const hashes = ['addresses', 'ports', 'inner'] as const
+/** What the hash of a frame may be made of: addresses, these and ports, or the addresses in a tunnel. */
+export const flowHashes = ['addresses', 'ports', 'inner'] as const
+export type FlowHash = (typeof flowHashes)[number]
 
 /** The keys of a balance beside its members. */
 export const balanceKeys = {
   /** What of a frame says to which member it goes. */
   hash: itemKeys<unknown>()({
     key: 'hash',
-    schema: z.enum(hashes, { error: 'must be addresses, ports or inner' }).optional().meta({
+    schema: z.enum(flowHashes, { error: 'must be addresses, ports or inner' }).optional().meta({
       description:
         'Beside balance: what of a frame says which member gets it. addresses: all between two hosts goes to one member. ports: each conversation of TCP, UDP and SCTP by itself, and fragments, which have no ports, by the addresses alone, so perhaps to another member. inner: the addresses inside VXLAN and GRE',
       default: 'addresses'

@@ -22,7 +22,6 @@ const keys = {
 /** A member of a balance that is a mapping. */
 export const memberMapping = mappingWithOne(keys, sensorOptions, {
   description: 'A sensor or an output that gets a share',
-  message: `must have one of these keys: ${Object.keys(keys).join(', ')}`,
   several: 'write a member for each'
 }).check(({ value, issues }) => {
   const name = value.interface_name

@@ -29,7 +29,6 @@ export type OutputOf<Kind extends OutputSpec['kind']> = Extract<OutputSpec, { re
 /** An item of `outputs`. */
 export const output = mappingWithOne(outputKeys, shapeOf(options), {
   description: 'A further place that gets the frames of the span',
-  message: `must have one of these keys: ${Object.keys(outputKeys).join(', ')}`,
   none: 'say where the frames leave, for example "- interface: eth2"',
   several: 'write an item for each'
 })

@@ -109,7 +109,6 @@ export type SourceOf<Kind extends SourceSpec['kind']> = Extract<SourceSpec, { re
 /** An item of `sources`. */
 export const source = mappingWithOne(sourceKeys, shapeOf(options), {
   description: 'Where traffic is copied from',
-  message: `must have one of these keys: ${Object.keys(sourceKeys).join(', ')}`,
   none: 'say what is copied, for example "- interface: eth1"',
   several: 'write an item for each'
 })

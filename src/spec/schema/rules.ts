@@ -35,7 +35,8 @@ export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
 /** What {@link mappingWithOne} says: in the JSON Schema, and with another number of the keys. */
 interface OneKeyTexts {
   readonly description?: string
-  readonly message: string
+  /** Missing: it names the keys. */
+  readonly message?: string
   /** A hint, with none of the keys. */
   readonly none?: string
   /** A hint, with several of the keys. */
@@ -49,11 +50,12 @@ export function mappingWithOne<Keys extends z.ZodRawShape, Options extends z.Zod
   { description, message, none, several }: OneKeyTexts
 ) {
   const names = Object.keys(keys)
+  const problem = message ?? `must have one of these keys: ${names.join(', ')}`
   const check: z.core.CheckFn<Readonly<Record<string, unknown>>> = ({ value, issues }) => {
     const given = names.filter((name) => value[name] !== undefined)
     if (given.length === 1) return
     const hint = given.length === 0 ? none : several
-    issues.push({ code: 'custom', input: value, message, params: { hint } })
+    issues.push({ code: 'custom', input: value, message: problem, params: { hint } })
   }
   return mapping(keys)
     .partial()

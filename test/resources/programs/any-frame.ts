@@ -1,9 +1,19 @@
 /** Frames of flows: plain, tagged, in fragments, in tunnels, and as fast-check makes them up. */
 import fc from 'fast-check'
 import { assemble } from '../../../src/resources/programs/assemble.ts'
-import { type FlowHash, hashFrames } from '../../../src/resources/programs/hash-frames.ts'
+import { hashFrames } from '../../../src/resources/programs/hash-frames.ts'
+import { type FlowHash, flowHashes } from '../../../src/spec/items/balance.ts'
 import { runInstructions, type Seen } from '../../lab/frames/classic-bpf.ts'
-import { ether, ipv6Fragments, type Payload, vxlanHeader } from '../../lab/frames/frames.ts'
+import {
+  arp,
+  ether,
+  ipv6Fragments,
+  LLDP_GROUP,
+  lldp,
+  mpls,
+  type Payload,
+  vxlanHeader
+} from '../../lab/frames/frames.ts'
 
 /** A flow, seen from one of its ends. */
 export interface Flow {
@@ -24,8 +34,6 @@ interface PacketOptions {
   /** IPv6's extension headers, by their number; each is of 8 bytes. */
   readonly extensions?: readonly number[]
 }
-
-export const hashes: readonly FlowHash[] = ['addresses', 'ports', 'inner']
 
 export const tcp = 6
 export const udp = 17
@@ -96,9 +104,28 @@ export function fragments(flow: Flow): Payload[] {
   return [packet(flow, { fragment: 0x2000 }), packet(flow, { fragment: 0x2003 }), packet(flow, { fragment: 6 })]
 }
 
+const mac = '02:00:00:00:0a:01'
+
 export function frameOf(payload: Payload): Buffer {
-  return ether('02:00:00:00:0a:02', '02:00:00:00:0a:01', payload)
+  return ether('02:00:00:00:0a:02', mac, payload)
 }
+
+/** Who has an address: no packet of IP. */
+export const arpQuestion = arp({
+  operation: 'request',
+  senderMac: mac,
+  senderIp: '10.0.0.1',
+  targetIp: '10.0.0.2'
+})
+
+/** Frames that belong to no flow, whatever is in them. */
+export const withoutFlow = (inner: Payload) => [
+  frameOf(arpQuestion),
+  ether(LLDP_GROUP, mac, lldp(mac, '1')),
+  frameOf(mpls([16], inner.bytes)),
+  // PPPoE.
+  frameOf({ type: 0x8864, bytes: Buffer.concat([Buffer.alloc(8), inner.bytes]) })
+]
 
 export const tagTypes = [0x8100, 0x88a8, 0x9100]
 
@@ -144,7 +171,7 @@ function greOf(outer: Flow, flags: number, protocol: number, data: Buffer): Payl
 }
 
 const hashPrograms = new Map(
-  hashes.map((hash) => [
+  flowHashes.map((hash) => [
     hash,
     assemble(`${hashFrames(hash)}\n and #255\n add #1\n ret a\n rest:\n ret #0`).instructions
   ])

@@ -5,7 +5,7 @@ import type { Program } from '../../../src/host/snapshot.ts'
 import { dropProgram, everyFrame } from '../../../src/host/tc-conventions.ts'
 import { parseProgram } from '../../../src/resources/programs/instructions.ts'
 import { joinPrograms } from '../../../src/resources/programs/join-programs.ts'
-import { sampleFlows } from '../../../src/resources/programs/sample-program.ts'
+import { writeSample } from '../../../src/resources/programs/sample-program.ts'
 import { writeShare } from '../../../src/resources/programs/share-program.ts'
 import { checkProgram, runInstructions, runProgram, type Seen } from '../../lab/frames/classic-bpf.ts'
 import { anySeen, flow, frameOf, packet, tagged, tcp } from './any-frame.ts'
@@ -25,7 +25,14 @@ const anyProgram = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...Object.values(compiled)) },
   {
     weight: 1,
-    arbitrary: fc.constantFrom(everyFrame, dropProgram, odd, lengths, share, sampleFlows({ take: 1, of: 2 }))
+    arbitrary: fc.constantFrom(
+      everyFrame,
+      dropProgram,
+      odd,
+      lengths,
+      share,
+      writeSample({ kind: 'flows', take: 1, of: 2 })
+    )
   }
 )
 

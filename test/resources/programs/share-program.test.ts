@@ -4,29 +4,30 @@ import { everyFrame } from '../../../src/host/tc-conventions.ts'
 import { type Instruction, parseProgram } from '../../../src/resources/programs/instructions.ts'
 import { joinPrograms } from '../../../src/resources/programs/join-programs.ts'
 import { readShare, type Share, writeShare } from '../../../src/resources/programs/share-program.ts'
+import { flowHashes } from '../../../src/spec/items/balance.ts'
 import { checkProgram, runInstructions, type Seen } from '../../lab/frames/classic-bpf.ts'
-import { arp, ether, LLDP_GROUP, lldp, mpls } from '../../lab/frames/frames.ts'
 import {
   anyFlow,
   anyFrame,
   anyPortFlow,
   anySeen,
   anyTags,
+  arpQuestion,
   bucketOf,
   type Flow,
   flow,
   fragments,
   frameOf,
-  hashes,
   packet,
   reverse,
   tagged,
   tcp,
   transportOf,
-  tunnels
+  tunnels,
+  withoutFlow
 } from './any-frame.ts'
 
-const anyHash = fc.constantFrom(...hashes)
+const anyHash = fc.constantFrom(...flowHashes)
 
 const bucketNumbers = Array.from({ length: 256 }, (_, bucket) => bucket)
 
@@ -53,7 +54,7 @@ const anySplit: fc.Arbitrary<Share[]> = fc.integer({ min: 1, max: 6 }).chain((co
     )
 )
 
-describe.each(hashes)('the program of a share by %s', (hash) => {
+describe.each(flowHashes)('the program of a share by %s', (hash) => {
   const program = writeShare({ hash, buckets: new Set([0, 255]), rest: true })
 
   test('is one that the kernel takes, and is short', () => {
@@ -112,7 +113,7 @@ const sharesBucket = (hash: Share['hash'], frames: readonly Buffer[]) => {
 }
 
 describe('one bucket', () => {
-  test.each(hashes)('holds both directions of a flow, by %s', (hash) => {
+  test.each(flowHashes)('holds both directions of a flow, by %s', (hash) => {
     fc.assert(
       fc.property(anyFlow, (one) => {
         sharesBucket(hash, [frameOf(packet(one)), frameOf(packet(reverse(one)))])
@@ -134,7 +135,7 @@ describe('one bucket', () => {
     )
   })
 
-  test.each(hashes)('holds a frame wherever its outer tag is, behind so many others, by %s', (hash) => {
+  test.each(flowHashes)('holds a frame wherever its outer tag is, behind so many others, by %s', (hash) => {
     fc.assert(
       fc.property(anyFrame, anyTags(6), fc.nat(0xffff), (frame, tags, tag) => {
         const [type, bytes] = frame.length < 14 ? [0, frame] : [frame.readUInt16BE(12), frame.subarray(14)]
@@ -145,7 +146,7 @@ describe('one bucket', () => {
     )
   })
 
-  test.each(hashes)('holds a flow with 0 to 3 tags, and with one more beside the frame, by %s', (hash) => {
+  test.each(flowHashes)('holds a flow with 0 to 3 tags, and with one more beside the frame, by %s', (hash) => {
     fc.assert(
       fc.property(anyFlow, anyTags(3), (one, tags) => {
         const frame = frameOf(tagged(tags, packet(one)))
@@ -215,17 +216,11 @@ describe('inner', () => {
   })
 
   test.each(wrapped)('%s: the outer addresses decide where no flow is in the tunnel', (_, wrap, outer) => {
-    const question = {
-      operation: 'request',
-      senderMac: '02:00:00:00:0a:01',
-      senderIp: '10.0.0.1',
-      targetIp: '10.0.0.2'
-    } as const
     const byAddresses = bucketOf('addresses', { frame: frameOf(packet(outer)) })
     const whole = frameOf(wrap(outer, packet(flow(0x0a000001, 0x0a000002))))
     const innerAddresses = whole.length - 16 - 8 - 8
     const frames = [
-      frameOf(wrap(outer, arp(question))),
+      frameOf(wrap(outer, arpQuestion)),
       // Cut within the inner addresses, and anywhere before them.
       ...Array.from({ length: innerAddresses + 7 - 54 }, (_, index) => whole.subarray(0, 54 + index))
     ]
@@ -273,17 +268,9 @@ describe('inner', () => {
 })
 
 test('what is no flow of IP has no bucket', () => {
-  const mac = '02:00:00:00:0a:01'
-  const question = { operation: 'request', senderMac: mac, senderIp: '10.0.0.1', targetIp: '10.0.0.2' } as const
-  const frames = [
-    frameOf(arp(question)),
-    ether(LLDP_GROUP, mac, lldp(mac, '1')),
-    frameOf(mpls([16], packet(flow(1, 2)).bytes)),
-    frameOf({ type: 0x8864, bytes: Buffer.concat([Buffer.alloc(8), packet(flow(1, 2)).bytes]) }),
-    frameOf(packet(flow(1, 2))).subarray(0, 33),
-    Buffer.alloc(0)
-  ]
-  for (const hash of hashes) expect(frames.map((frame) => bucketOf(hash, { frame }))).toEqual(frames.map(() => null))
+  const frames = [...withoutFlow(packet(flow(1, 2))), frameOf(packet(flow(1, 2))).subarray(0, 33), Buffer.alloc(0)]
+  for (const hash of flowHashes)
+    expect(frames.map((frame) => bucketOf(hash, { frame }))).toEqual(frames.map(() => null))
 })
 
 describe('readShare', () => {
