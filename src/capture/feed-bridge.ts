@@ -4,13 +4,13 @@ import type { ObservedState, Step } from '../resources/kind.ts'
 import { mirror } from '../resources/kinds/mirror.ts'
 import { readMarks } from '../resources/read-marks.ts'
 
-/** The commands that have a capture hear a span whose receivers are fed by mirrors of their own. */
+/** The commands that feed the bridge of a span for a capture, if mirrors feed all of its receivers. */
 export interface BridgeFeed {
   readonly add: readonly Argv[]
   readonly remove: readonly Argv[]
 }
 
-/** The mirrors into the bridge of a span, as a plan makes them where somebody gets what the bridge hands to its ports. */
+/** Adds and removes the mirrors into the bridge of a span. They are those that a plan has for a span with a port that the bridge feeds. */
 export function feedBridge({ desired, host }: ObservedState, span: string): BridgeFeed {
   const spans = desired.spans.map((one) => (one.name === span ? { ...one, feedsBridge: true } : one))
   const fed = indexDesired({ ...desired, spans })

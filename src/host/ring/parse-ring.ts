@@ -1,6 +1,6 @@
 import type { RingSize } from '../snapshot.ts'
 
-/** The receive ring among those that `ethtool -g` prints. Where a driver has none that can be set, it is `n/a`, or 0. */
+/** The line of the receive ring in what `ethtool -g` prints. If its size cannot be set, ethtool prints `n/a` or 0. */
 const receiveLine = /^RX:\s+(\d+)$/m
 
 /** Parses `ethtool -g`; null: there is no receive ring whose size can be set. */

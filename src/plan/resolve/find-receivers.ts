@@ -7,9 +7,9 @@ import type { FilterSpec } from '../../spec/items/filter-key.ts'
 import type { SensorSpec } from '../../spec/items/sensor-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 
-/** What may be fed by mirrors of its own. */
+/** A sensor or an output that mirrors of its own may feed. */
 export interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'absence' | 'item' | 'origin'> {
-  /** The place that it has in a balance: those that are in one place at a time take turns. */
+  /** Its place in a balance. Of several receivers in one place, one gets the share. */
   readonly place: string
   readonly filter: FilterSpec | null
   readonly balance: BalanceRef | null
@@ -20,7 +20,7 @@ export function findReceivers(span: DesiredSpan, spec: SpanSpec, host: HostIndex
   return [...findSensors(span, spec, host), ...findOutputs(span, spec, host)]
 }
 
-/** The containers that the sensors of a span match, whether they run or not: where several match one, the first counts. */
+/** The containers that the sensors of a span match, whether they run or not. A container belongs to the first sensor that matches it. */
 function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex): Receiver[] {
   const seen = new Set<string>()
   return sensors.flatMap((sensor) => {
@@ -39,7 +39,7 @@ function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex):
   })
 }
 
-/** Compose counts the containers of a service, and gives a container that it recreates the number of the one before. */
+/** The number that Compose gives the container in its service, and keeps when it recreates it; else the container's name. */
 function placeOf(sensor: SensorSpec, { name, labels }: Container): string {
   const number = 'compose' in sensor ? labels[composeLabel.number] : undefined
   return number !== undefined && /^\d{1,5}$/.test(number) ? number : name
@@ -51,7 +51,7 @@ function byPlace(one: Receiver, other: Receiver): number {
   return (first ?? '') < (second ?? '') ? -1 : Number(first !== second)
 }
 
-/** The port of a container that takes frames now. One that is paused takes none, and one whose interface is down. */
+/** The port of a container, or why it takes no frames now. */
 function findPort(
   { name: span, network }: DesiredSpan,
   container: Container,
@@ -66,7 +66,7 @@ function findPort(
   return link.carrier ? { target: link.name, absence: null } : none('no_carrier')
 }
 
-/** The outputs of a span that can be had. */
+/** The outputs of a span, each with its device, or why it takes no frames now. */
 function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, host: HostIndex): Receiver[] {
   return specs.map(({ id, filter, balance, origin }): Receiver => {
     const found = outputs.find(({ item }) => item === id)

@@ -16,7 +16,7 @@ import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { findReceivers, type Receiver } from './find-receivers.ts'
 import { resolveFilter, tooLarge } from './resolve-filter.ts'
 
-/** Adds to spans the receivers that mirrors at the sources feed: all tunnels, and what gets a part. */
+/** Adds to each span its feeds: all tunnels, and every sensor and output that gets a part of the frames. */
 export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly SpanSpec[], context: Context) {
   const byName = new Map(specs.map((spec) => [spec.name, spec]))
   const resolved = spans.map((span) => {
@@ -35,8 +35,8 @@ export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly Span
 }
 
 /**
- * Whether somebody gets, or may get, what the bridge hands to its ports. A bridge whose ports are all fed by mirrors has no carrier, and
- * what is copied to it is lost, as the kernel then says in its log.
+ * Whether the bridge has to be fed: some port gets, or may get, its frames. If mirrors feed all ports, the bridge has no carrier. Frames
+ * that are copied to it would then be lost, and the kernel would log that.
  */
 function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
   const { sensors, outputs } = spec
@@ -46,9 +46,9 @@ function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host
   const isFed = (kind: DesiredFeed['kind'], id: string | undefined) =>
     feeds.some((feed) => feed.kind === kind && feed.name === id)
   if (outputs.some((output) => isWhole(output) && !isTunnelOutput(output))) return true
-  // Somebody has connected a container, or put an interface on the bridge; or a capture runs.
+  // Ports that are not in the file: of a container or an interface that somebody has connected, or of a capture.
   const ports = host.portsOf(name).filter((link) => !isOwnTunnel(host, link) && !isFed('output', link.name))
-  // Without Docker, it is not known who listens: all stays as it is.
+  // Without Docker, it is not known which containers are connected: the bridge is fed if it was.
   if (host.docker.state !== 'read') return host.filtersInto(name).length > 0
   return ports.some((link) => !isFed('sensor', host.attachmentOf(link)?.container.name))
 }
@@ -62,14 +62,14 @@ function resolveParts(span: DesiredSpan, spec: SpanSpec, context: Context) {
     .filter(({ kind, filter, balance }) => balance === null && (kind === 'tunnel' || filter !== null))
     .map((receiver) => ({ receiver, filter: receiver.filter, share: null, shared: null }))
   const sharing = spec.balances.flatMap((balance) => shareAmong(membersOf(balance.id), balance))
-  // Nobody knows which of the others can take frames: outputs keep what they have.
+  // While Docker is not read, it is not known which sensors can take frames: outputs beside them keep the share that they have.
   const isUnread = context.host.docker.state !== 'read'
   const isKept = ({ balance }: Receiver) =>
     isUnread && balance !== null && spec.sensors.some((sensor) => sensor.balance?.id === balance.id)
   return [...alone, ...sharing].map((one) => resolvePart(span, one, context, isKept(one.receiver)))
 }
 
-/** What a receiver takes of the frames that the sources' filters let through. */
+/** The part that a receiver gets of the frames that the sources' filters accept. */
 interface Taking {
   readonly receiver: Receiver
   readonly filter: FilterSpec | null
@@ -79,18 +79,19 @@ interface Taking {
 
 const isToCome = (absence: Receiver['absence']) => absence === 'missing' || absence === 'disconnected'
 
-/** Shares the flows among the members of a balance that can take frames now. What belongs to no flow goes to the first of these. */
+/** Shares the flows among the members of a balance that can take frames now. The first of these also gets the frames without a flow. */
 function shareAmong(members: readonly Receiver[], { id, hash, filter }: BalanceSpec): Taking[] {
-  // A container that is recreated is there twice for a moment. Two that both take frames have a place each, whatever their numbers.
+  // While a container is recreated, the old and the new one have the same place: the one that can take frames counts. If both can, each
+  // has a place of its own.
   const places = [...groupsOf(members, ({ item, place }) => `${item} ${place}`).values()].flatMap((inPlace) => {
     const able = inPlace.filter(({ target }) => target !== null)
     return able.length > 0 ? able : inPlace.slice(0, 1)
   })
-  // What comes at the end, and is not connected yet, counts as not there: until it has a port, nothing moves among the others.
+  // Members at the end that are not connected yet do not count: no flow moves before they have a port.
   const count = places.findLastIndex(({ absence }) => !isToCome(absence)) + 1
   const buckets = assignBuckets(places.slice(0, count).map(({ target }) => ({ alive: target !== null })))
   const first = places.find(({ target }) => target !== null)
-  // The rest get nothing, and nothing of the bridge's either.
+  // Members without a place get nothing: they have a part, so the bridge hands them nothing either.
   return [...places, ...members.filter((one) => !places.includes(one))].map((receiver, index) => ({
     receiver,
     filter,

@@ -1,15 +1,15 @@
 import { type Buckets, bucketCount } from '../programs/share-program.ts'
 
-/** A place among those that share the buckets. Who is in it may be gone for a while. */
+/** A place among those that share the buckets. It stays while its member is gone. */
 export interface Slot {
   readonly alive: boolean
 }
 
 /**
- * Gives each bucket to one slot that is alive; without any, to none.
+ * Gives each bucket to one slot that is alive. If none is alive, nobody gets any.
  *
- * Each bucket has a home, and an order of all other slots. It is in the first of these that is alive: when a slot goes, only its
- * buckets move, and they return with it. One slot more at the end takes from each of the others as many as it has to.
+ * Each bucket has a home slot, and an order in which it tries the other slots. It goes to the first one that is alive. When a slot
+ * goes, only its buckets move, and they return with it. A new slot at the end takes only its own part from the others.
  */
 export function assignBuckets(slots: readonly Slot[]): Buckets[] {
   const shares = slots.map(() => new Set<number>())
@@ -27,7 +27,7 @@ function findAlive(order: Iterable<number>, slots: readonly Slot[]): number | nu
   return null
 }
 
-/** The buckets at home in each slot: with each slot more, it takes its part, one at a time, from who has the most. */
+/** The buckets at home in each slot. Each new slot takes its part bucket by bucket, always from the slot that has the most. */
 function findHomes(count: number): number[][] {
   const homes: number[][] = []
   for (let size = 1; size <= count; size++) {
@@ -44,8 +44,8 @@ function takeFromLargest(homes: readonly number[][]): number {
 }
 
 /**
- * The slots in the order in which a bucket goes to them: its home, then the others. Among the buckets of one home, each of the others
- * comes first equally often; among those that have the same first, each of the rest comes second equally often, and so on.
+ * The slots in the order in which a bucket tries them: its home, then the others. Among the buckets of one home, each other slot is
+ * second equally often. Among the buckets with the same first two, each remaining slot is third equally often, and so on.
  */
 function* preferences(home: number, index: number, count: number): Generator<number> {
   yield home

@@ -18,8 +18,8 @@ export interface SpanMirror {
 }
 
 /**
- * All mirrors of a span. The bridge hands all its frames to all its ports, so a sensor that is to get a part is fed by mirrors of its own.
- * So is a tunnel: for a port that is a tunnel, the kernel drops what is too large for the way.
+ * All mirrors of a span. The bridge hands all its frames to all its ports, so mirrors of their own feed the receivers that get a part.
+ * They also feed tunnels: if a tunnel is a port, the kernel drops the frames that are too large for its route.
  */
 export function mirrorsOf(span: Pick<DesiredSpan, 'mirrors' | 'feeds' | 'feedsBridge'>): SpanMirror[] {
   return [...(span.feedsBridge ? [null] : []), ...span.feeds].flatMap((feed) =>
@@ -39,7 +39,7 @@ export function programOf({ point, feed }: SpanMirror): Program | null {
   ])
 }
 
-/** What the handle of a mirror is made of, in the place of a span: no span, link or container has a name with a space. */
+/** The name from which the handle of a mirror is made. It is unique: no span, link or container has a name with a space. */
 export function mirrorName(span: string, feed: FeedId | null): string {
   return feed === null ? span : `${span} ${feed.kind} ${feed.name}`
 }
@@ -50,7 +50,7 @@ export function readMirrorName(text: string): { readonly span: string; readonly 
   return { span, feed: kind === 'tunnel' || kind === 'sensor' || kind === 'output' ? { kind, name } : null }
 }
 
-/** What a live mirror that leads to a link feeds, and its span where that is known; null: a bridge, or what is no receiver. */
+/** The receiver that a live mirror to this link feeds, and its span where that is known; null: the link is a bridge, or no receiver's. */
 export function readFeed(
   host: HostIndex,
   target: string
@@ -63,7 +63,7 @@ export function readFeed(
   const container = host.attachmentOf(link)?.container.name
   if (container !== undefined) return { span: link.master, feed: { kind: 'sensor', name: container } }
   const isOutput = readPortMark(host, link)?.wasPort === false
-  // While Docker is not read, it is not known whose a port is.
+  // While Docker is not read, the name of the port's container is not known.
   return { span: link.master, feed: isOutput ? { kind: 'output', name: link.name } : { kind: 'sensor', name: '' } }
 }
 

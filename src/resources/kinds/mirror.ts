@@ -152,8 +152,8 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
 }
 
 /**
- * Whether a live mirror leads to a port of which only the description of a container tells whose it is, and that was not read: what the
- * sensor gets stays as it is. Of a source that the file has no more, nobody gets anything.
+ * Whether a live mirror stays because it leads to the port of some sensor, and it is not known which: containers were not read. It does not
+ * stay if the file no longer has its source.
  */
 function isOfUnread({ desired, host }: ObservedState, { point, feed, target, spans: [name] }: Mirror): boolean {
   const isUnread = host.docker.state !== 'read' || host.unreadContainers.length > 0
@@ -165,7 +165,7 @@ function isOfUnread({ desired, host }: ObservedState, { point, feed, target, spa
 
 const classOf = (classId: string | undefined) => (classId === undefined ? {} : { classId })
 
-/** Those that share the frames of a source have its limit together. */
+/** The limit of one mirror: the members of a balance have the limit of a source together. */
 export function limitOf({ limit }: Pick<CopyPoint, 'limit'>, share: Pick<Share, 'buckets'> | null): number | null {
   if (limit === null || share === null) return limit
   // The kernel counts bytes.

@@ -13,8 +13,8 @@ export function finalizeMirrors(changes: readonly Change<Mirror>[]): readonly Ch
 }
 
 /**
- * While buckets move, a frame may come twice, and is never lost: each mirror takes what it gains before another one loses that. New mirrors
- * are made first.
+ * Orders the changes so that no frame is lost while buckets move: a bucket is added to its new mirror before the old mirror loses it. In
+ * between, both copy it. New mirrors are made first.
  */
 function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
   const early = changes.map((change) => (change.action === 'update' && isGain(change) ? prepareGain(change) : change))
@@ -22,7 +22,7 @@ function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>
     if (change.action !== 'update') return []
     const [was, is] = [readShare(change.before.program), readShare(change.after.program)]
     if (is === null) return []
-    // By another hash, any flow may be in any bucket. What had no share before gets all.
+    // With another hash, a flow may be in any bucket: until all mirrors have it, each takes all. A mirror without a share had all already.
     const both = was?.hash === is.hash ? joinShares(was, is) : { ...is, buckets: allBuckets, rest: true }
     if (was === null) return [{ change, widening: [] }]
     if (both.buckets.size === is.buckets.size && both.rest === is.rest) return []
@@ -40,14 +40,14 @@ function widenFirst(changes: readonly Change<Mirror>[]): readonly Change<Mirror>
 
 type Update = Extract<Change<Mirror>, { readonly before: Mirror; readonly after: Mirror }>
 
-/** Whether a mirror that is there takes more than before, and loses nothing. */
+/** Whether an update only adds to what a live mirror takes. */
 function isGain({ before, after }: Update): boolean {
   const [was, is] = [readShare(before.program), readShare(after.program)]
   if (was === null || is === null || before.target !== after.target || was.hash !== is.hash) return false
   return joinShares(was, is).buckets.size === is.buckets.size && (is.rest || !was.rest)
 }
 
-/** Whoever takes over from another has it before that one is disconnected. */
+/** Makes the update early: a receiver gets the buckets before the one that had them is disconnected. */
 function prepareGain({ before, after, ...change }: Update): Update {
   return { ...change, before: { ...before, widening: makeSteps(after, 'repair') }, after }
 }
@@ -58,7 +58,7 @@ function joinShares(one: Share, other: Share): Share {
   return { ...other, buckets: new Set([...one.buckets, ...other.buckets]), rest: one.rest || other.rest }
 }
 
-/** Another version of libpcap compiles an expression to the same tests in another order: nobody has changed that mirror. */
+/** Says that two programs have the same tests in another order, as of two versions of libpcap: nobody has changed that mirror. */
 function explainRecompiled(change: Update): Update {
   const { before, after } = change
   const isRecompiled = before.program !== after.program && listTests(before.program) === listTests(after.program)
@@ -67,7 +67,7 @@ function explainRecompiled(change: Update): Update {
   return { ...change, before: { ...before, point: { ...before.point, selection } } }
 }
 
-/** Where only a share differs, what else the mirror copies is known. */
+/** If only the share differs, the live mirror has the same filters and sample as the desired one, so the plan can name them. */
 function explainMoved(change: Update): Update {
   const { before, after } = change
   const [was, is] = [readShare(before.program), readShare(after.program)]
@@ -86,7 +86,10 @@ function listTests(program: Program): string {
     .join()
 }
 
-/** The kernel does not change the protocol of a preference: all mirrors of a hook are removed before the first is added. */
+/**
+ * The kernel cannot change the protocol of a preference that has filters. So all mirrors of a hook with another protocol are removed
+ * before the first of them is written.
+ */
 function removeBesideMoved(changes: readonly Change<Mirror>[]): readonly Change<Mirror>[] {
   const moves = changes.flatMap((change) =>
     change.action === 'update' && change.before.protocol !== change.after.protocol ? [change] : []

@@ -9,7 +9,7 @@ import type { Mirror } from './mirror-resource.ts'
 /** The frames that a mirror copies, and the part of them that it takes, in words. */
 export function programClause({ point, program, part }: Mirror): string {
   const share = part?.share ?? readShare(program)
-  // What a share alone takes of a source of which every frame is copied.
+  // A program that is a share and nothing else has no filter.
   const isAll = program === everyFrame || (share !== null && program === writeShare(share))
   const { expression } = part ?? point.selection
   const isFiltered = part !== null && expression !== null && point.selection.expression === null
@@ -47,7 +47,7 @@ const receivers: Readonly<Record<FeedId['kind'], string>> = {
   output: 'an interface'
 }
 
-/** The link that a mirror leads to, or what that was. */
+/** The link that a mirror leads to; if it is gone, what kind of link it was. */
 export function nameTarget({ target, feed, spans }: Mirror): string {
   if (target !== '*') return target
   if (spans.length === 0 || feed?.name === '') return 'an interface that is gone'

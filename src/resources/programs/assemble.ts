@@ -10,7 +10,7 @@ export interface Assembled {
 /** Operands, by the labels of their instructions. */
 export type Operands = Readonly<Record<string, number>>
 
-/** Marks lines for {@link assemble}: they are for the kernel, and no text that anybody reads. */
+/** Marks text as lines for {@link assemble}: no user reads it. */
 export const asm = String.raw
 
 /** A line that is an instruction. */
@@ -26,7 +26,7 @@ interface Jump extends Operation {
   readonly targets: readonly [string | null, string | null]
 }
 
-/** Which targets of a line are too far for a conditional jump, so that it reaches them by an unconditional one behind it. */
+/** Whether each target of a conditional jump is too far away, so that it needs an unconditional jump behind it. */
 type Far = readonly [boolean, boolean]
 
 interface Placed {
@@ -41,14 +41,14 @@ const farthest = 255
 /** The sizes of what is loaded: 32, 16 and 8 bits. */
 const loads = { ld: 0x00, ldh: 0x08, ldb: 0x10 } as const
 
-/** What is loaded from beside the frame (SKF_AD_OFF and SKF_AD_* in linux/filter.h): offsets into a place that no frame has. */
+/** Data about the frame that is not in its bytes (SKF_AD_* in linux/filter.h). Its offsets begin at SKF_AD_OFF, beyond any frame. */
 const ancillary = { vlan_avail: 0xfffff000 + 48, rand: 0xfffff000 + 56 } as const
 
 const calculations = {
   ...{ add: 0x04, sub: 0x14, mul: 0x24, div: 0x34, or: 0x44, and: 0x54, lsh: 0x64, rsh: 0x74, mod: 0x94, xor: 0xa4 }
 } as const
 
-/** The code of each jump. One that the kernel lacks is its opposite, with the targets swapped. */
+/** The code of each jump. A jump that the kernel lacks is written as its opposite, with the targets swapped. */
 const jumps = {
   jeq: { code: codes.jumpIfEqual, isSwapped: false },
   jne: { code: codes.jumpIfEqual, isSwapped: true },
@@ -80,11 +80,11 @@ const grammar: readonly (readonly [RegExp, (...words: string[]) => Line])[] = [
  * Assembles a classic BPF program from the kernel's own notation (tools/bpf/bpf_asm, Documentation/networking/filter.rst): one
  * instruction a line, labels that end with a colon, comments behind a semicolon.
  *
- * A conditional jump skips 255 instructions at most. One that goes further gets an unconditional jump behind it.
+ * A conditional jump skips 255 instructions at most. If its target is further away, it gets an unconditional jump behind it.
  */
 export function assemble(text: string): Assembled {
   const { lines, labels } = parse(text)
-  // To lengthen one jump may put another's target out of reach.
+  // A jump that becomes longer may move the target of another jump out of reach.
   let placed = place(lines.map(() => [false, false]))
   for (let isWhole = false; !isWhole; ) {
     const far = lines.map((line, index) => findFar(line, skipsOf(line, index, labels, placed), placed.far[index]))

@@ -2,15 +2,14 @@ import type { FlowHash } from '../../spec/items/balance.ts'
 import { asm } from './assemble.ts'
 
 /**
- * The lines that hash a frame to 32 bits. They end with the hash in A, at the label `hashed`, and lead a frame that is not IP, or cut
- * before its addresses end, to `rest`. Both directions of a flow have one hash, and so has a frame whose outer VLAN tag is in the
- * data, or beside it.
+ * The lines that hash a frame to 32 bits. They end at the label `hashed`, with the hash in A. A frame that is not IP, or that is cut
+ * before its addresses end, jumps to `rest`. Both directions of a flow have the same hash. It makes no difference whether the outer
+ * VLAN tag is in the frame's data or beside it.
  *
- * A load beyond the frame's end ends a program, and refuses the frame. Nothing is loaded that is not known to be there: then a frame
- * is never refused by all.
+ * A load beyond the frame's end would end the program and refuse the frame, in every share. So the length is checked before each load.
  *
- * X is how far the headers are from where they are in a plain frame: for each VLAN tag, 4 bytes. In the scratch memory, M[0] to M[7]
- * are the words of IPv6 addresses, M[8] and M[9] each end's address, M[10] the ports.
+ * X is the offset of the headers from their place in a frame without tags: 4 bytes for each VLAN tag. In the scratch memory, M[0] to
+ * M[7] are the words of IPv6 addresses, M[8] and M[9] the addresses of both ends, M[10] the ports.
  */
 export function hashFrames(hash: FlowHash): string {
   return asm`
@@ -42,13 +41,13 @@ export function hashFrames(hash: FlowHash): string {
 /** In bytes. */
 const etherHeader = 14
 
-/** The most VLAN tags that are looked behind, wherever the outer one is. */
+/** The most VLAN tags before the IP header, whether the outer one is in the data or beside it. */
 const mostTags = 4
 
 /** Odd numbers without a pattern: the golden ratio's bits, and those of MurmurHash3's last step. */
 const [golden, murmurA, murmurB] = ['0x9e3779b1', '0x85ebca6b', '0xc2b2ae35']
 
-/** Goes on if a plain frame's first bytes, and X more, are there. X may be beyond the frame's end. */
+/** Goes on if the frame has so many bytes, and X more. X itself may be beyond the frame's end. */
 function need(bytes: number, otherwise: string): string {
   return asm`
     ld len
@@ -97,7 +96,7 @@ const loadIpv4 = asm`
     ld [x + 30]
     st M[9]`
 
-/** Needs X meanwhile, and restores it. */
+/** It uses X, and restores it. */
 const loadIpv6 = asm`
     ${[0, 1, 2, 3, 4, 5, 6, 7].map(loadWord).join('')}
     stx M[14]
@@ -127,7 +126,7 @@ function foldWord(word: number): string {
     add x`
 }
 
-/** The protocol to M[13], and X so that the header behind IPv4's is where that was. A fragment has none. */
+/** Stores the protocol in M[13], and adds the length of IPv4's header to X. A fragment goes to `mix`. */
 const findIpv4Transport = asm`
     ldh [x + 20]
     jset #0x3fff, mix
@@ -198,7 +197,7 @@ const loadPorts = asm`
     mul x
     st M[10]`
 
-/** VXLAN (RFC 7348), GRE (RFC 2784, 2890), and ERSPAN in it, of which the first type has no number and no header. */
+/** VXLAN (RFC 7348), GRE (RFC 2784, 2890), and ERSPAN in GRE. ERSPAN of type I has no sequence number and no header. */
 const loadInner = asm`
   transport:
     ld M[13]
@@ -258,7 +257,7 @@ const loadInner = asm`
     ${need(etherHeader + 40, 'mix')}
     ${loadIpv6}`
 
-/** One that a bit of GRE's flags announces. */
+/** Skips a field of GRE's header, if the bit of its flag is set. */
 function skipGreField(bit: number): string {
   return asm`
     ld M[0]
@@ -271,8 +270,8 @@ function skipGreField(bit: number): string {
 const transport = { addresses: '', ports: loadPorts, inner: loadInner } as const satisfies Record<FlowHash, string>
 
 /**
- * One number of both ends, whichever is the source: (a + g)(b + g) is a sum and a product of the two, and differs for nearly all pairs,
- * where their sum alone is the same for many.
+ * One number of both ends, whichever is the source: (a + g)(b + g). It differs for nearly all pairs of addresses. The sum of the two
+ * alone would be the same for many.
  */
 const mixEnds = asm`
     ld M[8]

@@ -11,7 +11,7 @@ export interface Instruction {
   readonly k: number
 }
 
-/** The result that accepts a frame: cls_bpf takes -1 as "the filter's own class", and changes nothing of the frame. */
+/** The result that accepts a frame: for cls_bpf, -1 means the class of the filter itself. */
 export const accepting = 0xffffffff
 
 /** Instructions that end a program, or lead on. */

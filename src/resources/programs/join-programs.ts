@@ -2,16 +2,16 @@ import type { Program } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'
 import { codes, type Instruction, leap, parseProgram, printProgram } from './instructions.ts'
 
-/** Behind a program that returns A: 0 refuses the frame, as it did before, and all else leads on. */
+/** What follows a program that returns A: if A is 0, the frame is refused, as before; else the next program follows. */
 const judgeA: readonly Instruction[] = [
   { code: codes.jumpIfEqual, jt: 0, jf: 1, k: 0 },
   { code: codes.return, jt: 0, jf: 0, k: 0 }
 ]
 
 /**
- * Joins programs to one that accepts the frames that each of them accepts. The last one's results are its results.
+ * Joins programs to one that accepts the frames that all of them accept. Its results are those of the last program.
  *
- * No program may rely on A and X being 0 when it begins. libpcap's never read what they have not written.
+ * No program may rely on A and X being 0 when it begins. The programs of libpcap do not.
  */
 export function joinPrograms(programs: readonly Program[]): Program {
   const narrowing = programs.filter((program) => program !== everyFrame)
@@ -23,8 +23,7 @@ export function joinPrograms(programs: readonly Program[]): Program {
 }
 
 /**
- * Makes what a program accepts go on behind the program. Each `ret` is replaced by one jump, so that all jumps within the program
- * stay as they are.
+ * Has the frames that a program accepts go on to what follows it. Each `ret` becomes one jump, so no other jump of the program changes.
  */
 function leadOn(instructions: readonly Instruction[]): Instruction[] {
   const behind = instructions.some(({ code }) => code === codes.returnA) ? judgeA : []
@@ -37,8 +36,8 @@ function leadOn(instructions: readonly Instruction[]): Instruction[] {
 }
 
 /**
- * Whether a part is in a joined program, right before an index. If more follows, jumps to that index are in the place of what accepts
- * frames.
+ * Whether a joined program has a part that ends right before an index. If more follows there, the part has jumps to the index in place
+ * of the returns that accept.
  */
 export function isBefore(end: number, part: readonly Instruction[], whole: readonly Instruction[]): boolean {
   const start = end - part.length

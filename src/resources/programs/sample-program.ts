@@ -10,8 +10,8 @@ import { findShare } from './share-program.ts'
  * Writes the program that accepts a sample of the frames.
  *
  * `flows`: a part of all flows, with both directions and all fragments of each, and all frames that are not IP. Other bits of the hash
- * decide about a flow's bucket, so the flows of a sample are spread over the buckets as all flows are. Of 65,536 flows or fewer, any
- * number can be taken: 24 bits of the hash decide, so their remainder is even to 0.4 %.
+ * decide about a flow's bucket, so the flows of a sample are spread over the buckets as all flows are. `of` is at most 65,536: of the 24
+ * bits of the hash that decide, the remainder is even to 0.4 % then.
  *
  * `frames`: single frames at random.
  */

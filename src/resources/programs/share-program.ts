@@ -28,18 +28,18 @@ const words = Array.from({ length: bucketCount >>> wordBits }, (_, word) => word
 /**
  * Writes the program that accepts a share.
  *
- * If each bucket is in one of several shares, and the rest in one, each frame is in exactly one of them, whatever its bytes.
+ * If several shares have each bucket once, and one of them has the rest, each frame is in exactly one share, whatever its bytes.
  */
 export function writeShare(share: Share): Program {
   return printProgram(instructionsOf(share))
 }
 
-/** Reads which share a program ends with, also behind others that it is joined of; null: it ends with none. */
+/** Reads the share that a program ends with, also if others are joined before it; null: it ends with none. */
 export function readShare(program: Program): Share | null {
   return findShare(parseProgram(program))?.share ?? null
 }
 
-/** The same program with another share at its end, if it ends with one. */
+/** Replaces the share that a program ends with. A program without a share stays as it is. */
 export function replaceShare(program: Program, share: Share): Program {
   const instructions = parseProgram(program)
   const start = findShare(instructions)?.start
@@ -62,7 +62,7 @@ export function findShare(
 /** The programs of all shares of one hash are the same but for the words of the set, and what becomes of the rest. */
 const templateOf = assembleOnce((hash: FlowHash) => asm`${hashFrames(hash)}${findBucket}`)
 
-/** Accepts what is in the set, whose words are the operands at the labels `word0` to `word7`, and the rest if the one at `rest` says so. */
+/** Accepts the flows in the set, and the rest if the operand at `rest` is not 0. The words of the set are the operands at `word0` to `word7`. */
 const findBucket = asm`
     st M[11]
     ; The bit within a word.
@@ -80,7 +80,7 @@ const findBucket = asm`
   refuse:
     ret #0`
 
-/** A tree of jumps: each bit of the bucket, from the highest that tells words apart, halves the words. */
+/** A tree of jumps to the word of a bucket: each of the bucket's upper bits, from the highest, chooses half of the words. */
 function chooseWord(bit: number, among: readonly number[]): string {
   const [first = 0] = among
   if (among.length === 1) {
