@@ -366,26 +366,34 @@ export interface UnreadContainer {
   readonly reason: Diagnostic
 }
 
-/** Docker's part of the snapshot. `deferred`: Docker was not asked. */
+/** Docker's part of the snapshot. */
 export type DockerState =
-  | { readonly state: 'deferred' }
-  | { readonly state: 'unreachable'; readonly reason: Diagnostic }
   | {
-      readonly state: 'read'
-      /** The newest version of its API that the daemon supports, such as `1.45`; empty: the daemon does not say. */
-      readonly api: string
-      /** Podman, where it answers in Docker's place. */
-      readonly podman?: {
-        readonly version: string
-        /** A user's own: its networks are not the host's. */
-        readonly rootless: boolean
-      }
-      readonly networks: readonly DockerNetwork[]
-      readonly containers: readonly Container[]
-      readonly unread: readonly UnreadContainer[]
-      /** Of all containers, also of those that nobody asked for. */
-      readonly names: readonly string[]
+      /** Docker was not asked. */
+      readonly state: 'deferred'
+      /** What it answered to the same question before. Missing: it has not been asked that. */
+      readonly last?: DockerAnswer
     }
+  | { readonly state: 'unreachable'; readonly reason: Diagnostic }
+  | DockerAnswer
+
+/** What Docker has answered. */
+export interface DockerAnswer {
+  readonly state: 'read'
+  /** The newest version of its API that the daemon supports, such as `1.45`; empty: the daemon does not say. */
+  readonly api: string
+  /** Podman, where it answers in Docker's place. */
+  readonly podman?: {
+    readonly version: string
+    /** A user's own: its networks are not the host's. */
+    readonly rootless: boolean
+  }
+  readonly networks: readonly DockerNetwork[]
+  readonly containers: readonly Container[]
+  readonly unread: readonly UnreadContainer[]
+  /** Of all containers, also of those that nobody asked for. */
+  readonly names: readonly string[]
+}
 
 /** A route through a device that somebody has added. The routes that the kernel itself adds are left out. */
 export interface Route {

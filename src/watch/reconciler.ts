@@ -4,6 +4,7 @@ import { isHarmless } from '../codes/meanings.ts'
 import { SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
 import type { Sample } from '../host/read-counters.ts'
+import type { DockerAnswer } from '../host/snapshot.ts'
 import { expressionsOf, remotesOf, type Target } from '../plan/target.ts'
 import { forgetSettled } from '../run-dir/hook-records.ts'
 import { takeLock } from '../run-dir/lock.ts'
@@ -70,6 +71,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const followCarriers = trackCarriers(emit, signal)
   const sensors = trackSensors(emit, signal)
   let isNewFile = true
+  /** What Docker answered to what the files in force ask; null: nothing yet. */
+  let lastAnswer: DockerAnswer | null = null
   let firstSample: Sample | null = null
   let hasLock = false
   let changes: Promise<unknown> | null = null
@@ -98,6 +101,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics(), files: files.lastRead() })
     if (result !== 'accepted') return
     isNewFile = true
+    lastAnswer = null
     degradation.clear()
     recompile('quick')
     emitFiles()
@@ -126,7 +130,15 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     }
     const outcome =
       obstacle === null && target !== null
-        ? await reconcile(target, { ...config, isNewFile, leavePaused, nextWake, onEarlyFailures, followChanges })
+        ? await reconcile(target, {
+            ...config,
+            isNewFile,
+            lastAnswer,
+            leavePaused,
+            nextWake,
+            onEarlyFailures,
+            followChanges
+          })
         : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
     if (outcome.view !== null) firstSample ??= await takeSample(framePathsOf(outcome.view)).catch(() => null)
     const now = performance.now()
@@ -141,6 +153,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     statistics.add({ at, trigger, result, milliseconds }, inSync, drift)
     if (outcome.view === null) return
     isNewFile = false
+    const { docker } = outcome.view.host
+    if (docker.state === 'read') lastAnswer = docker
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     followIdleSources(outcome.view)
     followCarriers(outcome.view)

@@ -221,3 +221,29 @@ test('under a watch, the flows of one that ends, is paused or restarts go to the
   expect(watch.told).not.toContain('keeps undoing')
   await watch.stop()
 })
+
+test('while Docker answers nobody, the flows of one whose interface has no carrier go to the others', async () => {
+  await write(balanced)
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await until('all is in sync', async () => (await lab.spanplan(['plan', '--detailed-exitcode'])).exitCode === 0)
+  const [flows, [, , , last]] = [makeFlows(40), members]
+  if (last === undefined) throw new Error('there are fewer than four')
+  const { State } = await last.inspect()
+  const { name: tap } = await findTap(lab, last)
+  const setTap = (state: 'up' | 'down') =>
+    lab.run(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', 'set', 'dev', tap, state])
+  const showMirrors = () => onHost('tc filter show dev ens192 ingress')
+  const mirrors = await showMirrors()
+  const before = await hear(members, [...flows, ...others])
+  await lab.silenceDocker(async () => {
+    await setTap('down')
+    await until('others take more', async () => (await showMirrors()) !== mirrors)
+  })
+  const meanwhile = await hear(members.slice(0, 3), [...flows, ...others])
+  expect(meanwhile.flat().sort()).toEqual([...flows, ...others].map((frame) => frame.toString('hex')).sort())
+  for (const [index, all] of meanwhile.entries()) expect(all).toEqual(expect.arrayContaining(before[index] ?? []))
+  await setTap('up')
+  await until('all is as before', async () => (await showMirrors()) === mirrors)
+  expect(await hear(members, [...flows, ...others])).toEqual(before)
+  await watch.stop()
+})

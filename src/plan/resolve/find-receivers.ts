@@ -61,9 +61,9 @@ function findPort(
   if (!container.running) return none('stopped')
   if (container.paused) return none('paused')
   const endpoint = container.endpoints.find((one) => one.network === network?.name)
-  const link = endpoint && host.vethTo(endpoint)
-  if (link?.master !== span) return none('disconnected')
-  return link.carrier ? { target: link.name, absence: null } : none('no_carrier')
+  if (endpoint === undefined || typeof endpoint.port === 'string') return none('disconnected')
+  const link = host.vethTo(endpoint)
+  return link?.master === span && link.carrier ? { target: link.name, absence: null } : none('no_carrier')
 }
 
 /** The outputs of a span, each with its device, or why it takes no frames now. */

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
-import { groupBy, groupsOf, type HostIndex } from '../../host/host-index.ts'
+import { groupBy, groupsOf, type HostIndex, indexHost } from '../../host/host-index.ts'
 import { longestLimited, longestProgram } from '../../host/parsers/pcap.ts'
 import type { DesiredFeed, DesiredSpan, Part } from '../../resources/desired-state.ts'
 import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
@@ -18,10 +18,11 @@ import { resolveFilter, tooLarge } from './resolve-filter.ts'
 
 /** Adds to each span its feeds: all tunnels, and every sensor and output that gets a part of the frames. */
 export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly SpanSpec[], context: Context) {
+  const known = { ...context, host: withLastAnswer(context.host) }
   const byName = new Map(specs.map((spec) => [spec.name, spec]))
   const resolved = spans.map((span) => {
     const spec = byName.get(span.name)
-    const parts = spec === undefined ? [] : resolveParts(span, spec, context)
+    const parts = spec === undefined ? [] : resolveParts(span, spec, known)
     const feeds = parts.map(({ feed }) => feed)
     const feedsBridge = spec === undefined || hasListener({ ...span, feeds }, spec, context.host)
     return { span: { ...span, feeds, feedsBridge }, parts }
@@ -32,6 +33,15 @@ export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly Span
     waits: all.flatMap(({ waits }) => waits),
     errors: all.flatMap(({ errors }) => errors)
   }
+}
+
+/**
+ * While Docker is not asked, its last answer tells whose a port is, and the kernel whether that is still there: the shares of a member
+ * that has ended move without waiting for Docker, whose API blocks meanwhile.
+ */
+function withLastAnswer(host: HostIndex): HostIndex {
+  const { docker, snapshot } = host
+  return docker.state === 'deferred' && docker.last ? indexHost({ ...snapshot, docker: docker.last }) : host
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../../errors.ts'
-import type { DockerState } from '../../host/snapshot.ts'
+import type { DockerAnswer, DockerState } from '../../host/snapshot.ts'
 import { readDockerFor, readKernelFor, withDocker } from '../../look/read-host.ts'
 import type { HostReading } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
@@ -15,6 +15,8 @@ const dockerPatience = 2000
 export interface KernelPass {
   /** Whether it is done first in any case; else it is done only where Docker takes long. */
   readonly eager: boolean
+  /** What Docker answered to the same question at the last run; null: it was not asked that. */
+  readonly lastAnswer: DockerAnswer | null
   /** Settles at the next event of the host: the pass is done again then. */
   nextWake(): Promise<unknown>
   /** Repairs what depends on the kernel alone; gives whether something was to be repaired. */
@@ -24,11 +26,10 @@ export interface KernelPass {
 /** Waits for Docker, and repairs nothing before. */
 export const noKernelPass: KernelPass = {
   eager: false,
+  lastAnswer: null,
   nextWake: () => new Promise(() => {}),
   repair: async () => false
 }
-
-const deferred: DockerState = { state: 'deferred' }
 
 /**
  * Reads the host, and plans as many spans as can be planned. Docker's API blocks while a container starts, and then its port
@@ -42,10 +43,11 @@ const deferred: DockerState = { state: 'deferred' }
 export async function planHost(
   target: Target,
   leavePaused: (target: Target) => Target,
-  { eager, nextWake, repair }: KernelPass
+  { eager, lastAnswer, nextWake, repair }: KernelPass
 ): Promise<PartialPlan> {
+  const unread: DockerState = { state: 'deferred', ...(lastAnswer && { last: lastAnswer }) }
   const kernelTarget = { ...target, deferDocker: true }
-  const request = askDocker(target, kernelTarget)
+  const request = askDocker(target, kernelTarget, unread)
   // Where the kernel cannot be read, nothing awaits the request.
   request.catch(() => undefined)
   for (let streak = 0; ; streak++) {
@@ -54,7 +56,7 @@ export async function planHost(
     const kernel = await readKernelFor(target)
     const answer = await Promise.race([request, eager ? null : sleep(dockerPatience, null, { ref: false })])
     const isDue = answer === null || (eager && streak === 0)
-    const repaired = isDue && (await repair(leavePaused(kernelTarget), withDocker(kernel, deferred)))
+    const repaired = isDue && (await repair(leavePaused(kernelTarget), withDocker(kernel, unread)))
     if (answer !== null && !repaired) {
       const partial = makePartialPlan(leavePaused(answer.target), withDocker(kernel, answer.docker))
       return { ...partial, failures: [...answer.failures, ...partial.failures] }
@@ -65,11 +67,11 @@ export async function planHost(
 }
 
 /** Gives what Docker has answered, and the target that can be planned with that. */
-async function askDocker(target: Target, kernelTarget: Target) {
+async function askDocker(target: Target, kernelTarget: Target, unread: DockerState) {
   try {
     return { target, docker: await readDockerFor(target), failures: [] }
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.diagnostics[0]?.code !== 'DOCKER_FAILED') throw error
-    return { target: kernelTarget, docker: deferred, failures: [failureOf(null, error, false)] }
+    return { target: kernelTarget, docker: unread, failures: [failureOf(null, error, false)] }
   }
 }

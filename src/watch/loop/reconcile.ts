@@ -36,6 +36,7 @@ export interface RunOptions {
   readonly isNewFile: boolean
   /** The target without the spans that are paused by now, and with the interfaces that go down by now. */
   readonly leavePaused: (target: Target) => Target
+  readonly lastAnswer: KernelPass['lastAnswer']
   /** Settles at the next event of the host. */
   readonly nextWake: KernelPass['nextWake']
   /** Gets what failed before Docker answered. */
@@ -69,7 +70,7 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
  * @param done gets the changes that were applied.
  */
 function makeKernelPass(
-  { dryRun, isNewFile, leavePaused, nextWake, onEarlyFailures, followChanges }: RunOptions,
+  { dryRun, isNewFile, leavePaused, lastAnswer, nextWake, onEarlyFailures, followChanges }: RunOptions,
   done: PlannedChange[]
 ): KernelPass {
   if (dryRun) return noKernelPass
@@ -91,7 +92,7 @@ function makeKernelPass(
       return false
     }
   }
-  return { eager: !isNewFile, nextWake, repair }
+  return { eager: !isNewFile, lastAnswer, nextWake, repair }
 }
 
 type PartialResult = Pick<RunOutcome, 'done' | 'leftOut' | 'restarts' | 'failures'>
