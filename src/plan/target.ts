@@ -68,12 +68,12 @@ export function expressionsOf(spec: Spec): string[] {
   return [...new Set(all)]
 }
 
-/** Whether a source of a file says who may send to it. */
 /** The hosts that these spans send their frames to. */
 export function remotesOf({ spans }: Pick<Spec, 'spans'>): Remote[] {
   return spans.flatMap(({ outputs }) => outputs.flatMap((one) => outputKindOf(one).remotes(one)))
 }
 
+/** Whether a source of a file says who may send to it. */
 function choosesSenders({ spans }: Spec): boolean {
   return spans.some(({ sources }) => sources.some(({ from }) => from.length > 0))
 }
