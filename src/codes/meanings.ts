@@ -38,6 +38,8 @@ export interface Meaning {
   readonly alarming?: true
   /** The warning may be over in a moment, as while a container starts: a watch tells it once it has lasted. */
   readonly mayPass?: true
+  /** The warning is of the file and lasts: status repeats it, and it makes nothing unhealthy. */
+  readonly isRepeated?: true
   readonly part?: Part
   /** The hint begins with a command, which no sentence gives a capital letter. */
   readonly hintIsCommand?: true
@@ -133,6 +135,7 @@ const meanings: Readonly<Partial<Record<Code, Meaning>> & Record<WaitCode, WaitM
   SENSOR_DISCONNECTED: { part: 'sensors' },
   SENSOR_INTERFACE: { part: 'sensors' },
   SENSOR_DEAF: { part: 'sensors' },
+  SENSOR_OVERLAPS: { isRepeated: true },
   SENSOR_NETWORK_MODE: { endedBy: 'repair', part: 'sensors', isClause: true },
   SENSOR_NETWORK_LOST: { endedBy: 'repair', part: 'sensors', isClause: true },
   CONTAINER_UNREAD: { unread: 'containers' },

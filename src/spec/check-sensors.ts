@@ -14,19 +14,20 @@ export function checkSensors(span: SpanSpec): Diagnostic[] {
 function checkSealed({ name, sealed, sensors }: SpanSpec): Diagnostic[] {
   const part = sealed ? undefined : sensors.find(({ filter, balance }) => filter !== null || balance !== null)
   if (part === undefined) return []
-  const message = `sensor ${titleOf(part)} needs a sealed span: the bridge of ${quote(name)} takes nothing from who gets a part of its frames`
+  const message = `sensor ${sensorTitle(part)} needs a sealed span: the bridge of ${quote(name)} takes nothing from who gets a part of its frames`
   return [diagnostic('VALUE_INVALID', message, 'remove "sealed: false" from the span', part.origin)]
 }
 
 function checkRepeated(span: SpanSpec): Diagnostic[] {
-  return checkRepeats(span.sensors, titleOf, (sensor, earlier, place) => {
+  return checkRepeats(span.sensors, sensorTitle, (sensor, earlier, place) => {
     const where = isShared(sensor, earlier) ? 'a member of this balance' : `in span ${quote(span.name)}`
-    const message = `sensor ${titleOf(sensor)} is already ${where} (${place})`
+    const message = `sensor ${sensorTitle(sensor)} is already ${where} (${place})`
     return diagnostic('SENSOR_TWICE', message, explainRepeat(sensor, earlier), sensor.origin)
   })
 }
 
-function titleOf(sensor: SensorSpec): string {
+/** A sensor as messages name it. */
+export function sensorTitle(sensor: SensorSpec): string {
   const { kind, value } = writeSelector(sensor)
   return `${kind === 'container' ? '' : `${kind} `}${quote(value)}`
 }

@@ -154,6 +154,7 @@ export function makeReport(input: ReportInput): Report {
     unhealthy,
     warnings: [
       ...(otherFiles === null || otherFiles.isLost ? [] : [otherFiles.diagnostic]),
+      ...warnings.filter((warning) => meaningOf(warning).isRepeated),
       ...spans.flatMap(({ name, parts }) => warnOfUneven(name, parts))
     ],
     unread: findUnread(view, spans, later, isRoot)

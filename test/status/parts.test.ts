@@ -61,6 +61,15 @@ test('who takes nothing now, and why', () => {
   expect(textOf('share-docker-deferred')).not.toContain('gets nothing')
 })
 
+test('a container that two sensors select, with different parts, is told, and makes nothing unhealthy', () => {
+  const { report } = reportOf('share-overlaps-by-balances')
+  expect(report.healthy).toBe(true)
+  expect(report.warnings).toMatchObject([
+    { code: 'SENSOR_OVERLAPS', subject: { span: 'span0', kind: 'sensor' }, origin: { line: 10 } }
+  ])
+  expect(reportOf('share-overlaps-in-one-balance').report.warnings).toEqual([])
+})
+
 test('programs read the same', () => {
   const {
     spans: [span]

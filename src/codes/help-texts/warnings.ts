@@ -40,6 +40,10 @@ export const warnings = {
     'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
     'Copy the Docker network of two containers instead, or one direction only, or take one of the sources out; the message names them.'
   ],
+  SENSOR_OVERLAPS: [
+    'Two sensors of a span select one container, and give it different parts: one has it in a balance or gives it a filter, and the other does not, or does so otherwise. The earlier of the two in the file holds.',
+    'Let only one of the two select the container; the message names both.'
+  ],
   EXCEPT_UNKNOWN: [
     '"except" has a name, and the label or the Compose service of its source selects no container of this name, running or stopped.',
     'Correct the name, or take it out of "except".'

@@ -44,6 +44,7 @@ import { resolveFeeds } from './resolve-feeds.ts'
 import { filtersOf, inSpan, resolveCopied, warnOfFilter } from './resolve-filter.ts'
 import { refuseOutputs, resolveOutputs, warnOfOutputs, withOutputs } from './resolve-outputs.ts'
 import { findSharedNames, leaveNames, resolveSensors } from './resolve-sensors.ts'
+import { warnOfOverlaps } from './sensor-overlaps.ts'
 
 /** What a target is on a host, with what waits and what is worth a warning. */
 export interface Resolution extends ObservedState {
@@ -183,6 +184,7 @@ function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, contex
       ...filtersOf({ ...span, sources: [] }).flatMap((filtered) => warnOfFilter(span, filtered)),
       ...warnOfMtu(span, largest),
       ...sensors.warnings,
+      ...warnOfOverlaps(span, sensors.items),
       ...warnOfSubnet(resolved, host),
       ...warnOfDuplicates({ name, mirrors: mirrors.items }, host),
       ...warnOfOthers(resolved, host).map((found) => ({ ...found, origin: span.origin }))
