@@ -108,6 +108,8 @@ const hop: Describes<SpanDocument['hops'][number]> = {
   share:
     'port, sensor and output: of a member of a balance, how many `buckets` of all flows (`of`: 256) it gets, by which `hash`, and whether it gets the `rest`, which is not IP; null: of any other, and where that is not known',
   limit: 'mirror: the most that it copies, in bits per second; null: no limit',
+  counts_copies:
+    'mirror: whether its frames and bytes are those of copies: a frame that several sensors or outputs take by mirrors of their own is counted for each',
   over_limit_frames:
     'mirror: frames between the samples that were over its limit, and were not copied: they are not lost; null: it has no limit',
   over_limit_bytes: 'mirror: bytes likewise',

@@ -55,6 +55,8 @@ export type Hop = HopCounts & {
         readonly counters: MirrorCounters | null
         /** Somebody takes its frames: else there is nothing to copy for. */
         readonly isNeeded: boolean
+        /** What is counted are copies: a frame that several receivers take is counted for each. */
+        readonly countsCopies: boolean
         /** What was not copied since it was over the mirror's limit, which is no loss; null: it has no limit. */
         readonly overLimit: Traffic | null
       }
@@ -232,9 +234,9 @@ export function totalOverLimit(counters: MirrorCounters): Traffic | null {
 
 function mirrorHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop {
   const pair = pairMirrors(mirror, ...interval)
-  const { point } = mirror
+  const { point, countsCopies } = mirror
   const [counters, isNeeded] = [pair?.later ?? null, !isNobodys(path)]
-  const hop = { kind: 'mirror', device: point.device.name, point, counters, isNeeded } as const
+  const hop = { kind: 'mirror', device: point.device.name, point, counters, isNeeded, countsCopies } as const
   if (pair === undefined) return { ...hop, overLimit: null, ...absent }
   const losses = [
     ...loss(causeOfRefusal(path, pair.later), mirrorDelta(pair, 'overlimits').count),

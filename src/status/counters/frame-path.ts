@@ -4,6 +4,7 @@ import { type ContainerInterface, hookKey, type Link } from '../../host/snapshot
 import type { PlanView } from '../../plan/plan-view.ts'
 import {
   type CopyPoint,
+  type DesiredFeed,
   type DesiredSpan,
   type FeedId,
   linkOf,
@@ -19,6 +20,8 @@ export interface PathMirror {
   readonly handles: readonly number[]
   /** The filters that each feed a receiver, where all of the frames also go to the bridge. */
   readonly beside: readonly number[]
+  /** What the filters count are copies: a frame that several receivers take is counted for each. */
+  readonly countsCopies: boolean
   /** The interface that the packets of a tunnel come on; null: it is no tunnel, or they may come on any. */
   readonly underlay: Pick<Link, 'name' | 'index'> | null
   /** A table of nftables drops what some send into the tunnel. */
@@ -85,6 +88,7 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
       point,
       handles: (span.feedsBridge ? [null] : span.feeds).map((feed) => handleTo(span, point, feed)),
       beside: (span.feedsBridge ? span.feeds : []).map((feed) => handleTo(span, point, feed)),
+      countsCopies: !span.feedsBridge && takesTwice(span.feeds),
       underlay: findUnderlay(point, host) ?? null,
       isGuarded: hasSenderTable(point, host)
     })),
@@ -101,6 +105,12 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
       ...fedBy(span, isPort ? 'output' : 'tunnel', device)
     }))
   }
+}
+
+/** Whether two of these may take one frame. Members of one balance never do. */
+function takesTwice(feeds: readonly DesiredFeed[]): boolean {
+  const taking = feeds.filter(({ target }) => target !== null)
+  return new Set(taking.map(({ part, kind, name }) => part?.balance?.id ?? `${kind} ${name}`)).size > 1
 }
 
 /** The mirrors that feed a receiver, and its part; null: mirrors feed it not. */

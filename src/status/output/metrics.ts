@@ -83,8 +83,11 @@ export const metrics = {
   ),
   spanplan_interface_frames_total: counter('Frames that the interface has received.', 'interface'),
   spanplan_interface_bytes_total: counter('Bytes that the interface has received.', 'interface'),
-  spanplan_mirror_frames_total: counter('Frames that the mirror has copied.', mirror),
-  spanplan_mirror_bytes_total: counter('Bytes that the mirror has copied.', mirror),
+  spanplan_mirror_frames_total: counter(
+    'Frames that the mirror has copied. Where all who get frames have mirrors of their own, a frame counts for each that takes it.',
+    mirror
+  ),
+  spanplan_mirror_bytes_total: counter('Bytes that the mirror has copied, likewise.', mirror),
   spanplan_mirror_over_limit_frames_total: counter(
     'Frames that the mirror did not copy since they were over its limit, since the first scrape of this watch. They are not lost.',
     mirror

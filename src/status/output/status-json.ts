@@ -111,13 +111,14 @@ function lossDocument({ cause, frames }: Loss) {
 
 function detailsOf(hop: Hop) {
   if (hop.kind === 'mirror') {
-    const { point, counters, overLimit } = hop
+    const { point, counters, overLimit, countsCopies } = hop
     const total = counters && totalOverLimit(counters)
     return {
       source: writeSourceName(point.source),
       direction: writeDirection(point.direction),
       filter: writeFrames(point),
       limit: point.limit,
+      counts_copies: countsCopies,
       over_limit_frames: overLimit?.frames ?? null,
       over_limit_bytes: overLimit?.bytes ?? null,
       total_frames: counters?.packets ?? null,

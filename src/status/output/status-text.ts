@@ -152,10 +152,12 @@ function mirrorNotes(hop: Extract<Hop, { kind: 'mirror' }>): string[] {
   }
   const { packets, bytes, installed, idle } = counters
   const limit = point.limit === null ? [] : [limitNote(point.limit, hop.overLimit)]
-  const total = `${writeCount(packets)} ${packets === 1 ? 'frame' : 'frames'}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
+  const [one, many] = hop.countsCopies ? ['copy', 'copies'] : ['frame', 'frames']
+  const total = `${writeCount(packets)} ${packets === 1 ? one : many}, ${writeBytes(bytes)} in ${writeDuration(installed * 1000)}`
   return [
     ...filter,
     ...limit,
+    ...(hop.countsCopies ? ['counts copies: a frame comes once for each that takes it'] : []),
     packets === 0 ? `no frame in ${writeDuration(installed * 1000)}` : `${total}; last ${writeAge(idle)}`
   ]
 }

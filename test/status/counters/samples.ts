@@ -30,6 +30,7 @@ export const path: FramePath = {
       },
       handles: [8],
       beside: [],
+      countsCopies: false,
       underlay: null,
       isGuarded: false
     })),
