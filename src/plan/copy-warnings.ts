@@ -119,15 +119,16 @@ export function warnOfEmptySources(spans: readonly DesiredSpan[]): Diagnostic[] 
 /** Warns of sources that are bridges which get no frames, because all receivers of that span are fed by mirrors of their own. */
 export function warnOfUnfedSources(spans: readonly DesiredSpan[]): Diagnostic[] {
   const unfed = new Set(spans.flatMap(({ name, feedsBridge }) => (feedsBridge ? [] : name)))
-  return spans.flatMap(({ name: span, mirrors }) =>
-    mirrors.flatMap((point) => {
+  return spans.flatMap(({ name: span, mirrors }) => {
+    const fromUnfed = mirrors.filter(({ device }) => unfed.has(device.name))
+    // Once for both directions of a source.
+    return [...new Map(fromUnfed.map((point) => [point.item, point])).values()].map((point) => {
       const { name } = point.device
-      if (!unfed.has(name)) return []
       const message = `span ${span}: no frame comes to the bridge ${name}: all who get frames of that span get a part, and have it from its sources`
       const hint = `copy from the sources of ${name}, or have a sensor of ${name} get all`
-      return [{ ...diagnostic('CHAIN_UNFED', message, hint, point.origin), subject: mirrorSubject(span, point) }]
+      return { ...diagnostic('CHAIN_UNFED', message, hint, point.origin), subject: mirrorSubject(span, point) }
     })
-  )
+  })
 }
 
 /** Whether a filter may drop or redirect a frame, or end its classification. */

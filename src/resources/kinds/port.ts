@@ -169,7 +169,8 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
     learning: false,
     flooding: !isFed(host, span, live),
     forwarding: !isFed(host, span, live) && (live.forwarding || (!live.flooding && link.carrier)),
-    wireSize: live.wireSize || (span.wire && isFed(host, span, live)),
+    // As of the bridge: without `wire`, what it sets of a sensor's port does not stay.
+    wireSize: span.wire ? live.wireSize || isFed(host, span, live) : live.wireSize && !isOfSensor(span, live),
     // Set down, the link would lose a foreign address for good.
     ipv6: link.ipv6 && (!sealed || hasAddress),
     ownMacEntry: false,
@@ -184,10 +185,17 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
  * Whether mirrors feed a port, and the bridge is to hand it nothing. Without Docker, it is not known whose a port is: one that gets nothing
  * of the bridge may be such a port.
  */
-function isFed(host: HostIndex, span: DesiredSpan, { role: { connects }, flooding }: Port): boolean {
+function isFed(host: HostIndex, span: DesiredSpan, { role, flooding }: Port): boolean {
+  const { connects } = role
   if (host.docker.state !== 'read' || isLeaving(host, span, connects)) return !flooding
-  const isOwn = connects !== null && connects.network === span.network?.name
-  return isOwn && span.feeds.some(({ kind, name }) => kind === 'sensor' && name === connects.container)
+  return (
+    isOfSensor(span, { role }) && span.feeds.some(({ kind, name }) => kind === 'sensor' && name === connects?.container)
+  )
+}
+
+/** Whether a container is known to be connected to a span by a port. */
+function isOfSensor({ network }: DesiredSpan, { role: { connects } }: Pick<Port, 'role'>): boolean {
+  return connects !== null && connects.network === network?.name
 }
 
 /** Whether a plan disconnects the container of a port, which gets nothing more until then. */
