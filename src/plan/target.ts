@@ -9,10 +9,10 @@ import { ownsNetwork } from '../resources/ownership.ts'
 import { dedicatedInterfaces, ringedInterfaces } from '../resources/sources/find-interface.ts'
 import { hostKindOf } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
+import { filtersOf } from '../spec/filter/filters-of.ts'
 import { copiedOf } from '../spec/outputs/left-out-packets.ts'
 import { everySpan, type Scope, type SpanSelector } from '../spec/scope.ts'
 import type { Spec } from '../spec/spec.ts'
-import { filtersOf } from './resolve/resolve-filter.ts'
 
 /** What a command brings the host to: the spans of a file, or none. */
 export interface Target {

@@ -222,6 +222,17 @@ describe('validate compiles filters', () => {
     for (const part of [said, `${place}: error: span span0: tcpdump does not`, hint]) expect(stderr).toContain(part)
   })
 
+  test('of receivers too, where no source has a filter', async () => {
+    const sensors = (...items: readonly string[]) =>
+      `spans:\n  span0:\n    sources: [{interface: ens192}]\n    sensors:\n${items.map((item) => `      - ${item}\n`).join('')}`
+    await writeSpans(
+      lab,
+      sensors('{container: zeek, filter: tcp prot 80}', 'balance: [a, b]\n        filter: vlan 5000')
+    )
+    const stderr = await expectRefusal(lab, ['validate'], 65, { through })
+    for (const place of ['spans.yaml:5:38', 'spans.yaml:7:22']) expect(stderr).toContain(`${place}: error: span span0`)
+  })
+
   test('and says that it did not, where tcpdump is not', async () => {
     await writeSpans(lab, `${source}not prot 22\n`)
     const { stdout, stderr } = await spanplan(lab, ['validate'], 0, { through: without })

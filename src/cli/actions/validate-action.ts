@@ -1,5 +1,6 @@
 import { Exit, type ExitCode, SpanplanError, sortByPlace } from '../../errors.ts'
 import { printable, printableJson } from '../../printable.ts'
+import { hasFilters } from '../../spec/filter/filters-of.ts'
 import { examineFiles } from '../../spec/load.ts'
 import { printSpec } from '../../spec/print.ts'
 import type { Spec } from '../../spec/spec.ts'
@@ -36,8 +37,7 @@ export async function validateCommand(
 
 /** What runs tcpdump takes longer to load than all the rest: it is loaded for a file with filters only. */
 async function checkFilters(spec: Spec) {
-  const hasFilter = spec.spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
-  if (!hasFilter) return { errors: [], warnings: [] }
+  if (!spec.spans.some(hasFilters)) return { errors: [], warnings: [] }
   const { checkFiltersOf } = await import('../input/check-filters.ts')
   return checkFiltersOf(spec)
 }

@@ -1,12 +1,14 @@
 import { diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import { checkFilters } from '../../host/compile-filters.ts'
-import { findFilterErrors, warnOfFilter } from '../../plan/resolve/resolve-filter.ts'
+import { findFilterErrors } from '../../plan/resolve/check-filters.ts'
+import { warnOfFilter } from '../../plan/resolve/resolve-filter.ts'
 import { expressionsOf } from '../../plan/target.ts'
+import { filtersOf } from '../../spec/filter/filters-of.ts'
 import type { Spec } from '../../spec/spec.ts'
 
 /** Checks the filters of a spec with tcpdump; where it cannot be run, a warning says why. */
 export async function checkFiltersOf(spec: Spec) {
-  const warnings = spec.spans.flatMap((span) => span.sources.flatMap((source) => warnOfFilter(span, source)))
+  const warnings = spec.spans.flatMap((span) => filtersOf(span).flatMap((filtered) => warnOfFilter(span, filtered)))
   try {
     const compiled = await checkFilters(expressionsOf(spec))
     return { errors: findFilterErrors(spec, compiled), warnings }

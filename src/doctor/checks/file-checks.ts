@@ -1,5 +1,6 @@
 import { shellLine } from '../../host/quote-command.ts'
 import { printable } from '../../printable.ts'
+import { hasFilters } from '../../spec/filter/filters-of.ts'
 import { counted } from '../../text-lines.ts'
 import { type Check, ok, orOk, problem, unknown, warning } from '../finding.ts'
 import type { DoctorReadings } from '../readings.ts'
@@ -11,9 +12,8 @@ export const file: Check = (readings) => {
   if (file.state === 'invalid') return file.faults.map((fault) => problem(sentenceOf(fault.diagnostic), fault.command))
   const { files, spans } = file.target.spec
   const count = counted(spans.length, 'span')
-  const hasFilter = spans.some(({ sources }) => sources.some(({ filter }) => filter !== null))
   // What reads the host also compiles them.
-  const unchecked = hasFilter && 'unknown' in readings.host ? ['its filters were not checked'] : []
+  const unchecked = spans.some(hasFilters) && 'unknown' in readings.host ? ['its filters were not checked'] : []
   return [ok([`${files.map(printable).join(', ')}: ${count}`, ...unchecked, trustNote(readings)].join('; '))]
 }
 

@@ -1,6 +1,5 @@
-import { type Diagnostic, diagnostic } from '../../errors.ts'
+import type { Diagnostic } from '../../errors.ts'
 import { groupBy, groupsOf, type HostIndex, indexHost } from '../../host/host-index.ts'
-import { longestLimited, longestProgram } from '../../host/parsers/pcap.ts'
 import type { DesiredFeed, DesiredSpan, Part } from '../../resources/desired-state.ts'
 import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
 import { programOf } from '../../resources/feeds/feeds.ts'
@@ -13,8 +12,10 @@ import type { FilterSpec } from '../../spec/items/filter-key.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
 import type { SensorSpec } from '../../spec/items/sensor-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
+import { explainLongPart } from './check-filters.ts'
 import { findReceivers, type Receiver } from './find-receivers.ts'
-import { resolveFilter, tooLarge } from './resolve-filter.ts'
+import { findExcess } from './program-size.ts'
+import { resolveFilter } from './resolve-filter.ts'
 
 /** Adds to each span its feeds: all tunnels, and every sensor and output that gets a part of the frames. */
 export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly SpanSpec[], context: Context) {
@@ -123,17 +124,12 @@ function resolvePart(
   const isWhole = filter === null && share === null
   const part = isWhole ? null : { expression, program, share: isKept ? null : share, balance: shared }
   const feed: DesiredFeed = { ...id, part }
-  const mostSteps = span.mirrors.some(({ limit }) => limit !== null) ? longestLimited : longestProgram
-  const longest = Math.max(...span.mirrors.map((point) => Number.parseInt(programOf({ point, feed }) ?? '0', 10)), 0)
-  const tooLong =
-    longest > mostSteps
-      ? diagnostic(
-          'FILTER_TOO_LARGE',
-          `with the filter of a source, what ${receiver.name} takes compiles to ${longest} instructions; tc accepts at most ${mostSteps}`,
-          tooLarge,
-          receiver.origin
-        )
-      : undefined
+  const mirrors = span.mirrors.flatMap((point) => {
+    const joined = programOf({ point, feed })
+    return joined === null ? [] : { program: joined, limit: point.limit }
+  })
+  const excess = findExcess(mirrors)
+  const tooLong = excess === null ? undefined : explainLongPart(receiver.name, excess, receiver.origin)
   const error = 'error' in found ? found.error : tooLong
   const problem = 'wait' in found ? found.wait : patient ? error : undefined
   return {

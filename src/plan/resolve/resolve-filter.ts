@@ -1,29 +1,23 @@
 import type { Code } from '../../codes/explained-codes.ts'
-import { meaningOf } from '../../codes/meanings.ts'
 import { type Diagnostic, diagnostic, diagnosticOf } from '../../errors.ts'
-import { type CompiledFilters, longestLimited, longestProgram } from '../../host/parsers/pcap.ts'
+import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Program } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'
+import { joinPrograms } from '../../resources/programs/join-programs.ts'
+import { writeSample } from '../../resources/programs/sample-program.ts'
 import { explainRefusal } from '../../spec/filter/explain.ts'
+import type { Filtered } from '../../spec/filter/filters-of.ts'
 import { findInsideTag } from '../../spec/filter/inside-tag.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
-import type { Spec } from '../../spec/spec.ts'
 import { placeWithin } from '../../spec/yaml/tree.ts'
+import { explainExcess, tooLarge } from './program-size.ts'
 
 /** What a source's filter compiles to, why that is not known, or what is wrong with the filter. */
 export type ResolvedFilter =
   | { readonly program: Program }
   | { readonly wait: Diagnostic }
   | { readonly error: Diagnostic }
-
-/** What has a filter in a span: its sources, and whoever gets a part. */
-export function filtersOf({ sources, sensors, outputs, balances }: SpanSpec): readonly Filtered[] {
-  return [...sources, ...[...sensors, ...outputs, ...balances].map(({ filter }) => ({ filter, limit: null }))]
-}
-
-/** A filter, and the limit of what it copies, which takes room of the same message to the kernel. */
-type Filtered = Pick<SourceSpec, 'filter' | 'limit'>
 
 /** Warns of a part of a filter that is looked for where frames need not have it. */
 export function warnOfFilter({ name }: SpanSpec, { filter }: Pick<SourceSpec, 'filter'>): Diagnostic[] {
@@ -38,24 +32,6 @@ export function warnOfFilter({ name }: SpanSpec, { filter }: Pick<SourceSpec, 'f
   return [diagnostic('FILTER_INSIDE_TAG', message, hint, placeWithin(filter.written, filter.expression, at))]
 }
 
-/** What helps against a filter that is too large. */
-export const tooLarge = 'use wider networks, or split it over several spans'
-
-/** All that is wrong with the filters of a spec, as far as they are compiled. */
-export function findFilterErrors({ spans }: Spec, filters: CompiledFilters): Diagnostic[] {
-  return spans.flatMap((span) =>
-    filtersOf(span).flatMap((filtered) => {
-      const resolved = resolveFilter(filtered, filters)
-      return 'error' in resolved ? inSpan(span, resolved.error) : []
-    })
-  )
-}
-
-/** Those that are a fault of the file, which is not in force with them: that lo is down is none. */
-export function findFaultyFilters(spec: Spec, filters: CompiledFilters): Diagnostic[] {
-  return findFilterErrors(spec, filters).filter((error) => meaningOf(error).endedBy === 'file')
-}
-
 /** The same error, which then says whose filter it is. */
 export function inSpan({ name }: SpanSpec, diagnostic: Diagnostic): Diagnostic {
   return { ...diagnostic, message: `span ${name}: ${diagnostic.message}` }
@@ -65,13 +41,23 @@ export function inSpan({ name }: SpanSpec, diagnostic: Diagnostic): Diagnostic {
  * Looks up what is copied of a source among the compiled filters. What is wrong with the filter in the file is said of that.
  *
  * @param copied as {@link copiedOf} gives it.
+ * @returns the program of the filter alone: what is sampled of it is found to be short enough, too.
  */
 export function resolveCopied(source: SourceSpec, copied: string | null, filters: CompiledFilters): ResolvedFilter {
   const own = resolveFilter(source, filters)
-  if (!('program' in own) || copied === (source.filter?.expression ?? null)) return own
+  if (!('program' in own) || copied === (source.filter?.expression ?? null)) return checkSampled(source, own)
   const { origin, filter, limit } = source
   const written = filter?.written ?? { source: '', at: origin }
-  return resolveFilter({ filter: { expression: copied ?? '', origin, written }, limit }, filters)
+  return checkSampled(source, resolveFilter({ filter: { expression: copied ?? '', origin, written }, limit }, filters))
+}
+
+/** A sample is a part of the same program. */
+function checkSampled({ filter, sample, limit, origin }: SourceSpec, resolved: ResolvedFilter): ResolvedFilter {
+  if (!('program' in resolved) || sample === null) return resolved
+  const excess = explainExcess({ program: joinPrograms([resolved.program, writeSample(sample)]), limit })
+  if (excess === null) return resolved
+  const message = `with its sample, the filter compiles to ${excess}`
+  return { error: diagnostic('FILTER_TOO_LARGE', message, tooLarge, filter?.origin ?? origin) }
 }
 
 /** Looks a filter up among the compiled ones. */
@@ -85,11 +71,8 @@ export function resolveFilter({ filter, limit }: Filtered, filters: CompiledFilt
   switch (compiled?.state) {
     case 'compiled': {
       const { program } = compiled
-      const length = Number.parseInt(program, 10)
-      const [longest, beside] = limit === null ? [longestProgram, ''] : [longestLimited, ' beside a limit']
-      if (length <= longest) return { program }
-      const message = `the filter compiles to ${length} instructions; tc accepts at most ${longest}${beside}`
-      return fail('FILTER_TOO_LARGE', message, tooLarge)
+      const excess = explainExcess({ program, limit })
+      return excess === null ? { program } : fail('FILTER_TOO_LARGE', `the filter compiles to ${excess}`, tooLarge)
     }
     case 'endless': {
       const message = `tcpdump did not finish compiling the filter within ${compiled.limit} s, and was stopped`
