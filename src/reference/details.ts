@@ -48,7 +48,7 @@ export const commandDetails: Readonly<Record<string, string | readonly string[]>
   status:
     'status counts frames along their way: at the interface, the mirrors, the bridge, each port and each sensor, and says how many were lost where, and why. Then it shows what differs from the file, what waits, and what is paused. It needs no root, but says what it could not read without.',
   capture:
-    'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now would get. It needs root, and holds the lock only while it makes the port. `^C` ends it, with exit status 0. The filter takes addresses and no host names; quote what the shell would take for its own.',
+    'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now and gets every frame would get; where all get a part, its first line says that it shows more than anybody gets. It needs root, and holds the lock only while it makes the port. `^C` ends it, with exit status 0. The filter takes addresses and no host names; quote what the shell would take for its own.',
   pause: 'apply and destroy, which a person runs, do not mind a pause. status shows until when it lasts.',
   hook: 'hook applies the spans that copy from an interface that has come up, or from the bridge of such a span, and removes the mirrors from an interface that goes down. It waits for the lock, and never for Docker. Where a watch runs, the hook wakes the watch and leaves the rest to it. An interface that a hook has reported as going down is left alone until it is up again. hook reads `$SPANPLAN_FILE` or `/etc/spanplan`, and never `./spans.yaml`.',
   import:

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startCapture } from '../lab/commands/capture.ts'
 import { betweenSamples } from '../lab/commands/status.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import { arp, BROADCAST, ether, filler, ipv4Udp, ipv6Udp, vlan } from '../lab/frames/frames.ts'
@@ -108,6 +109,42 @@ test('each frame arrives at one of the four, both directions of a flow at the sa
   expect(heavy.stderr + heavy.stdout).toContain(
     'got 100 % of the frames, with a share of 25 %: one pair of hosts may be'
   )
+})
+
+test('what all members got is what the mirrors copied', async () => {
+  await write(balanced)
+  await spanplan(lab, ['apply', '--yes'])
+  const frames = makeFlows(50)
+  const { stdout } = await betweenSamples(
+    lab,
+    (options) => lab.spanplan(['status', '--json'], options),
+    () => lab.send(frames)
+  )
+  const hops: { readonly kind: string; readonly frames: number | null }[] = JSON.parse(stdout).spans[0].hops
+  const count = (kind: string) => hops.reduce((sum, hop) => sum + (hop.kind === kind ? (hop.frames ?? 0) : 0), 0)
+  expect([count('mirror'), count('port'), count('sensor')]).toEqual([frames.length, frames.length, frames.length])
+})
+
+test('wire: false has the ports of members hand on merged frames, and true cuts them again', async () => {
+  const merges = async () => {
+    const port = await portOf(lab, members[0] ?? zeek)
+    return (await onHost(`ethtool -k ${port}`)).includes('generic-segmentation-offload: on')
+  }
+  for (const wire of [true, false, true]) {
+    const span = `{sources: [{interface: ens192}], network: span, wire: ${wire}, sensors: [${balanced}]}`
+    await writeSpans(lab, `spans: {span0: ${span}}`)
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    expect(await merges()).toBe(!wire)
+  }
+})
+
+test('a capture says that it shows more than anybody gets, where all get a part', async () => {
+  await write(balanced)
+  await spanplan(lab, ['apply', '--yes'])
+  await using capture = await startCapture(lab, ['--write', '-'])
+  expect(capture.told).toMatch(/^span0: all who get frames get a part of them; this shows all that its sources copy\n/)
+  expect(await capture.end('SIGINT')).toBe(0)
 })
 
 test('one that gets all, and one that gets a part by a filter of its own', async () => {

@@ -48,6 +48,7 @@ export async function captureCommand(session: Session, options: CaptureOptions):
   try {
     const form = write === undefined ? 'text' : 'pcap'
     const feed = isFed ? null : await planFeed(session, options)
+    if (feed !== null) sink.say(`${span}: all who get frames get a part of them; this shows all that its sources copy`)
     await capture({ span, isSealed, mtu, expression, count, form, feed }, sink, controller.signal)
   } finally {
     for (const signal of endSignals) process.off(signal, end)

@@ -1,6 +1,6 @@
 import { diagnostic, diagnosticOf, SpanplanError } from '../../errors.ts'
 import { checkFilters } from '../../host/compile-filters.ts'
-import { findFilterErrors } from '../../plan/resolve/check-filters.ts'
+import { findFilterErrors } from '../../plan/resolve/filter-errors.ts'
 import { warnOfFilter } from '../../plan/resolve/resolve-filter.ts'
 import { expressionsOf } from '../../plan/target.ts'
 import { filtersOf } from '../../spec/filter/filters-of.ts'

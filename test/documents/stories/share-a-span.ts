@@ -121,7 +121,9 @@ export const shareASpan: Stories<Reader> = {
       await reader.write('alone.yaml', fileIn({ document: share, heading: four }).replace('- compose: ids/zeek', ''))
       await reader.run('spanplan apply -f alone.yaml --yes')
       expect(await reader.run('tc filter show dev ens192 ingress')).not.toContain('device span0')
-      expect(await reader.runUnderTraffic(capture)).toContain('02:00:00:00:0a:01')
+      const captured = await reader.runUnderTraffic(`${capture} 2>&1`)
+      expect(captured).toMatch(/^span0: all who get frames get a part of them; this shows all that its sources copy\n/)
+      expect(captured).toContain('02:00:00:00:0a:01')
       expect(await reader.run('spanplan plan -f alone.yaml')).toContain('No changes')
     }
   },
