@@ -42,7 +42,7 @@ export const sensor: Kind<Sensor> = {
   summary: ({ sealed, gets, endpoint: { options }, interfaceName }) =>
     [
       sealed ? 'sealed' : 'not sealed',
-      ...(gets === null ? [] : [`gets ${gets}`]),
+      ...(gets === null ? [] : [`gets ${gets} by mirrors, once it has a port`]),
       ...(interfaceName === null ? [] : [`interface ${interfaceName}`]),
       ...(options[label.name] === undefined ? ['not connected by spanplan'] : [])
     ].join(', '),
