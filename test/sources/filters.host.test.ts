@@ -230,7 +230,7 @@ describe('validate compiles filters', () => {
       sensors('{container: zeek, filter: tcp prot 80}', 'balance: [a, b]\n        filter: vlan 5000')
     )
     const stderr = await expectRefusal(lab, ['validate'], 65, { through })
-    for (const place of ['spans.yaml:5:38', 'spans.yaml:7:22']) expect(stderr).toContain(`${place}: error: span span0`)
+    for (const place of ['spans.yaml:6:39', 'spans.yaml:8:22']) expect(stderr).toContain(`${place}: error: span span0`)
   })
 
   test('and says that it did not, where tcpdump is not', async () => {
