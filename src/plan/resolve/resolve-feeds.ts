@@ -59,8 +59,8 @@ function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host
   if (outputs.some((output) => isWhole(output) && !isTunnelOutput(output))) return true
   // Ports that are not in the file: of a container or an interface that somebody has connected, or of a capture.
   const ports = host.portsOf(name).filter((link) => !isOwnTunnel(host, link) && !isFed('output', link.name))
-  // Without Docker, it is not known which containers are connected: the bridge is fed if it was.
-  if (host.docker.state !== 'read') return host.filtersInto(name).length > 0
+  // Without Docker, it is not known which containers are connected to its network: the bridge is fed if it was.
+  if (network !== null && host.docker.state !== 'read') return host.filtersInto(name).length > 0
   return ports.some((link) => !isFed('sensor', host.attachmentOf(link)?.container.name))
 }
 

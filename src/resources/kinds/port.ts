@@ -183,10 +183,11 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
 
 /**
  * Whether mirrors feed a port, and the bridge is to hand it nothing. Without Docker, it is not known whose a port is: one that gets nothing
- * of the bridge may be such a port.
+ * of the bridge may be such a port. A span without a network has none.
  */
 function isFed(host: HostIndex, span: DesiredSpan, { role, flooding }: Port): boolean {
   const { connects } = role
+  if (span.network === null) return false
   if (host.docker.state !== 'read' || isLeaving(host, span, connects)) return !flooding
   return (
     isOfSensor(span, { role }) && span.feeds.some(({ kind, name }) => kind === 'sensor' && name === connects?.container)
