@@ -15,15 +15,16 @@ export type ForeignMirror = Filter | ClassFilter
 /**
  * Finds the foreign filters in the way of a mirror, at its hook of its interface.
  *
- * @returns `copying`: the filters that copy into the same span: with the mirror beside them, sensors would see each frame twice.
+ * @param targets where those lead that it is to replace.
+ * @returns `copying`: the filters that copy there too: with the mirror beside them, sensors would see each frame twice.
  * `blocking`: a filter at the mirror's preference that does something else.
  */
 export function findForeignMirrors(
   { desired, marks, host }: ObservedState,
-  span: string,
+  targets: ReadonlySet<string>,
   { device: { name: device }, tcHook }: CopyPoint
 ) {
-  const copies = (filter: ForeignMirror) => leadsTo(filter, new Set([span]))
+  const copies = (filter: ForeignMirror) => leadsTo(filter, targets)
   const onHook = host.filtersAt(device, tcHook).filter((filter) => !marks.mirrors.has(filter))
   // Frames that an interface sends pass its root qdisc too.
   const onRoot = tcHook === 'egress' ? host.classFiltersOf(device) : []

@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import { diagnostic } from '../../errors.ts'
 import type { Filter } from '../../host/snapshot.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { CopyPoint, DesiredSpan, FeedId } from '../desired-state.ts'
 import { mirrorName, mirrorsOf, programOf, type SpanMirror } from '../feeds/feeds.ts'
+import { leadsTo } from '../foreign/filter-words.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
@@ -99,7 +101,7 @@ export const mirror: Kind<Mirror> = {
   },
   serves: ({ point }) => point.serves,
   remembers: ({ point, cookie }) => (cookie === '' ? [] : [{ device: point.device.name }]),
-  conflict: (live, desired, host) => explainForeignMirrors(live, desired.target, host),
+  conflict: (live, _, host) => explainForeignMirrors(live, live.target, host),
   // The span is not lost for one receiver. The port of a container goes whenever the container does.
   undone: ({ feed }, reason) => {
     if (feed === null) return undefined
@@ -199,20 +201,34 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
   }
 }
 
+/**
+ * Where foreign filters lead that the mirrors of a receiver replace: to that; and to the bridge of the span, where no mirror feeds the bridge,
+ * and the receiver is the first.
+ */
+function replacedTargets({ name, feeds, feedsBridge }: DesiredSpan, feed: FeedId | null): ReadonlySet<string> {
+  const able = feeds.filter(({ target }) => target !== null)
+  const target = able.find((one) => isDeepStrictEqual(idOfFeed(one), idOfFeed(feed)))?.target
+  const isFirst = !feedsBridge && isDeepStrictEqual(idOfFeed(able[0] ?? null), idOfFeed(feed))
+  return new Set([...(target == null ? [] : [target]), ...(feed === null || isFirst ? [name] : [])])
+}
+
 /** The foreign filters in the way of desired mirrors, each as a live mirror with the desired mirror's id. */
 function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
   const mirrors = desireMirrors(state, span)
   return mirrorsOf(span).flatMap(({ point: want, feed }: SpanMirror): Mirror[] => {
     const target = feed === null ? span.name : feed.target
     if (target === null) return []
-    const { copying, blocking } = findForeignMirrors(state, target, want)
+    const targets = replacedTargets(span, feed)
+    const { copying, blocking } = findForeignMirrors(state, targets, want)
     const { device, tcHook } = want
     const id = mirrorId(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.name, feed) }, want))
     const meant = mirrors.find((one) => one.id === id)
     if (blocking) return [{ ...foreignMirror(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
     const adoption = judgeForeignMirrors(copying)
-    return [{ ...meant, owner: 'foreign', adoption, ...planReplacement(state.host, device.name, copying) }]
+    const leading = copying.some((filter) => leadsTo(filter, new Set([span.name]))) ? span.name : target
+    const replaced = planReplacement(state.host, device.name, copying)
+    return [{ ...meant, owner: 'foreign', target: leading, adoption, ...replaced }]
   })
 }
 
@@ -221,7 +237,9 @@ function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host
   const live = mirrors.filter(({ point }) => host.mayExist(point.device.name))
   return live.map((one) => {
     if (one.foreignMirrors.length === 0) return one
-    const { copying } = findForeignMirrors(then, one.target, one.point)
+    const span = then.desired.spanOf(one.spans[0] ?? '')
+    const targets = span === undefined ? new Set([one.target]) : replacedTargets(span, one.feed)
+    const { copying } = findForeignMirrors(then, targets, one.point)
     return { ...one, ...planReplacement(then.host, one.point.device.name, copying, host) }
   })
 }
