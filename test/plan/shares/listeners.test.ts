@@ -59,5 +59,8 @@ test('a port that somebody has put there gets every frame', () => {
 
 test('one that gets nothing of the bridge is nobody who has a part', () => {
   const closed = { ...byHand, port: { isolated: true, learning: false, flooding: false } }
-  expect(plan([closed])).toEqual(['+ mirror ens192 ingress → span0 (every frame)', '~ port ext0 → span0 (flooding: off → on)'])
+  expect(plan([closed])).toEqual([
+    '+ mirror ens192 ingress → span0 (every frame)',
+    '~ port ext0 → span0 (flooding: off → on)'
+  ])
 })

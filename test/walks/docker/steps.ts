@@ -5,7 +5,9 @@ import fc from 'fast-check'
 import { expect } from 'vitest'
 import { describeBridge, expectSame } from '../foreign-view.ts'
 import { type Drift, drifts } from './drift.ts'
+import { chooses, expectFed } from './feeds.ts'
 import {
+  allSpans,
   type FileSpec,
   fileSpec,
   type Name,
@@ -13,7 +15,6 @@ import {
   networkName,
   type Role,
   roles,
-  type SensorSpec,
   type SpanSpec,
   spanName,
   writeFileSpec
@@ -37,6 +38,14 @@ const turns = {
   stops: async (world, { name }) => world.attempt(`docker kill ${name}`),
   // Its network may be gone.
   starts: async (world, { name }) => world.attempt(`docker start ${name}`),
+  'is paused, or is no more': async (world, { name, paused }) =>
+    world.attempt(`docker ${paused ? 'unpause' : 'pause'} ${name}`),
+  'has its interface go down, or up': async (world, container, choice) => {
+    if (!container.running) return
+    const ports = (await world.portsOf(container)).filter(({ bridge }) => allSpans.includes(bridge))
+    const port = ports[choice % ports.length]
+    if (port !== undefined) await world.switchInterface(container, port)
+  },
   restarts: async (world, { name }) => world.attempt(`docker restart --time 0 ${name}`),
   'is renamed': async (world, { name }, choice, all) => {
     const free = freeName(all, choice)
@@ -187,7 +196,10 @@ async function reconcile(world: World, name: Name, spec: FileSpec, file: string,
   await succeed(world, 'apply', '-f', file, '--yes', ...more)
   await expectGivenBack(world, name)
   await expectNothingToDo(world)
-  for (const one of spec.spans) await expectSensors(world, name, one)
+  for (const one of spec.spans) {
+    await expectSensors(world, name, one)
+    await expectFed(world, name, one)
+  }
   const before = await world.dockerState()
   await succeed(world, 'apply', '-f', file, '--yes', '--detailed-exitcode')
   expectSame('a second apply has changed', before, await world.dockerState())
@@ -246,12 +258,11 @@ async function expectSensors(world: World, name: Name, spec: SpanSpec): Promise<
     const isChosen = spec.sensors.some((sensor) => chooses(sensor, { ...container, running: true }))
     const isOurs = place.DriverOpts?.['spanplan.name'] !== undefined
     expect(isOurs && !isChosen, `${container.name} is on ${network}, and no sensor of the file`).toBe(false)
-    if (container.running) expect(await world.bridgesOf(container)).toContain(spanName(name, spec))
+    if (!container.running) continue
+    const bridges = (await world.portsOf(container)).map(({ bridge }) => bridge)
+    expect(bridges).toContain(spanName(name, spec))
   }
 }
-
-const chooses = (sensor: SensorSpec, container: LiveContainer) =>
-  'label' in sensor ? container.running && container.role === sensor.label : container.name === sensor.container
 
 const fileOf = (world: World, name: Name) => join(world.lab.files, `${name}.yaml`)
 

@@ -2,8 +2,9 @@
 import type Docker from 'dockerode'
 import { Spanplan } from '../../lab/commands/kept-process.ts'
 import { createLab, type Lab } from '../../lab/lab.ts'
-import { interfacesOf } from '../../lab/spans.ts'
+import { interfacesOf, until } from '../../lab/spans.ts'
 import type { BridgeView } from '../foreign-view.ts'
+import { words } from '../words.ts'
 import {
   allSpans,
   type ContainerName,
@@ -41,9 +42,26 @@ export interface LiveContainer {
   readonly name: string
   readonly role: string | undefined
   readonly running: boolean
+  readonly paused: boolean
   readonly startedAt: string
   readonly mode: string
   readonly endpoints: ReadonlyMap<string, Endpoint>
+}
+
+interface LinkRow {
+  readonly ifindex: number
+  readonly ifname: string
+  readonly master?: string
+  readonly flags: readonly string[]
+}
+
+/** A port of a bridge that connects a container. */
+interface Port {
+  readonly name: string
+  readonly bridge: string
+  readonly carrier: boolean
+  /** The container's end. */
+  readonly inside: string
 }
 
 export interface LiveNetwork {
@@ -92,11 +110,10 @@ export class World {
     this.log.splice(0)
   }
 
-  /** Runs a command, whose words have no spaces. */
+  /** Runs a command, as a shell would read it that knows single quotes only. */
   run(line: string): Promise<string> {
     this.log.push(line)
-    const [program = '', ...rest] = line.split(' ')
-    return this.lab.run([program, ...rest])
+    return this.lab.run(words(line))
   }
 
   /** Runs a command that there may be nothing to do it to. */
@@ -137,6 +154,7 @@ export class World {
           name: Name.slice(1),
           role: Config.Labels.role,
           running: State.Running,
+          paused: State.Paused,
           startedAt: State.StartedAt,
           mode: HostConfig.NetworkMode ?? '',
           endpoints: new Map(Object.entries(networks))
@@ -192,16 +210,36 @@ export class World {
     }
   }
 
-  /** The bridges of which a running container's interfaces are ports. */
-  async bridgesOf({ handle }: LiveContainer): Promise<string[]> {
-    const links: { ifindex: number; master?: string }[] = JSON.parse(await this.lab.run(['ip', '-j', 'link']))
-    const peers = (await interfacesOf(handle)).map(({ peer }) => peer)
-    return links.flatMap(({ ifindex, master }) => (peers.includes(ifindex) && master !== undefined ? [master] : []))
+  /** The ports of bridges that a running container's interfaces are, each with its interface. */
+  async portsOf({ handle }: LiveContainer): Promise<readonly Port[]> {
+    const links = await this.links()
+    const interfaces = await interfacesOf(handle)
+    return interfaces.flatMap(({ name, peer }) => {
+      const link = links.find(({ ifindex }) => ifindex === peer)
+      return link?.master === undefined
+        ? []
+        : [{ name: link.ifname, bridge: link.master, carrier: link.flags.includes('LOWER_UP'), inside: name }]
+    })
+  }
+
+  async links(): Promise<readonly LinkRow[]> {
+    return JSON.parse(await this.lab.run(['ip', '-j', 'link']))
   }
 
   async hasLink(device: string): Promise<boolean> {
-    const links: { ifname: string }[] = JSON.parse(await this.lab.run(['ip', '-j', 'link']))
-    return links.some(({ ifname }) => ifname === device)
+    return (await this.links()).some(({ ifname }) => ifname === device)
+  }
+
+  /** A container sets its interface up or down. The kernel tells the port of its carrier in its own time. */
+  async switchInterface({ name, handle }: LiveContainer, { name: port, inside, carrier }: Port): Promise<void> {
+    const { State } = await handle.inspect()
+    this.log.push(`# in ${name}: ip link set dev ${inside} ${carrier ? 'down' : 'up'}`)
+    const namespace = `--net=/proc/${State.Pid}/ns/net`
+    await this.lab.run(['nsenter', namespace, 'ip', 'link', 'set', 'dev', inside, carrier ? 'down' : 'up'])
+    await until(`${port} has told of its carrier`, async () => {
+      const [link]: { operstate: string }[] = JSON.parse(await this.lab.run(['ip', '-j', 'link', 'show', 'dev', port]))
+      return (link?.operstate === 'UP') !== carrier
+    })
   }
 
   /** The bridges of spans bear spanplan's mark: one that Docker has made again is known only with Docker. */

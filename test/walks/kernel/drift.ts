@@ -1,7 +1,8 @@
 /** What happens to spans between applies. Never is all lost that tells what a card was like before: nobody could know. */
-import { type Card, words } from './host.ts'
+import { words } from '../words.ts'
+import type { Card } from './host.ts'
 import { cardsOf } from './specs.ts'
-import { type Name, names } from './tunnels.ts'
+import { type Name, names, outputCards } from './tunnels.ts'
 import { type Loss, liveOutputs, liveSpans, liveTunnels, type World } from './world.ts'
 
 type Drift = (world: World, name: Name, choice: number) => Promise<void>
@@ -61,12 +62,21 @@ export const drifts = {
     'replace',
     ({ program, cookie }) => `bytecode ${program} ${action('continue', cookie).replace('TARGET', 'own0')}`
   ),
+  'mirror: gone': onMirror('gone', () => null),
   'mirror: no cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', null)}`),
   'mirror: another cookie': onMirror('lose', ({ program }) => `bytecode ${program} ${action('continue', 'deadbeef')}`),
   'output: off its bridge': onLink(liveOutputs, (link) => [`ip link set dev ${link} nomaster`]),
   'output: as any port': onLink(liveOutputs, (link) => [
     `ip link set dev ${link} type bridge_slave isolated off learning on flood off`
   ]),
+  'output: fed by the bridge': onLink(liveOutputs, (link) => [
+    `ip link set dev ${link} type bridge_slave flood on mcast_flood on bcast_flood on`,
+    `bridge link set dev ${link} state 3`
+  ]),
+  'output: its cable': async (world, name, choice) => {
+    world.names[name].clean = false
+    await world.switchCable(outputCards[name], choice % 2 === 0)
+  },
   'output: down, small': onLink(liveOutputs, (link) => [`ip link set dev ${link} down mtu 1280`]),
   'output: IPv6': onLink(liveOutputs, (link) => [`sysctl -q -w net/ipv6/conf/${link}/disable_ipv6=0`]),
   'tunnel: gone': onTunnel((link) => [`ip link del dev ${link}`]),
@@ -141,8 +151,8 @@ interface MarkedMirror {
   readonly program: string
 }
 
-/** Does it to one mirror of a card that the name uses: it may be any name's. */
-function onMirror(kind: 'replace' | 'lose', rest: (mirror: MarkedMirror) => string): Drift {
+/** Does it to one mirror of a card that the name uses, or deletes that: it may be any name's. */
+function onMirror(kind: 'replace' | 'lose' | 'gone', rest: (mirror: MarkedMirror) => string | null): Drift {
   return async (world, name, choice) => {
     const card = pickCard(world, name, choice)
     if (card === undefined) return
@@ -153,15 +163,15 @@ function onMirror(kind: 'replace' | 'lose', rest: (mirror: MarkedMirror) => stri
     const target = options?.actions?.[0]?.to_dev
     if (options === undefined || target === undefined || target === '*') return
     if (kind === 'lose' && !world.lose(names, 'cookie')) return
+    if (kind === 'gone' && !world.lose(names, 'mirrors')) return
     for (const user of names) world.names[user].clean = false
     const insns = options.bytecode.insns.map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`)
     const program = `'${[insns.length, ...insns].join(',')}'`
     const cookie = options.actions?.[0]?.cookie ?? null
+    const written = rest({ cookie, program })
+    const place = `dev ${card} ${hook} protocol all pref 8 handle ${options.handle} bpf`
     await world.run(
-      `tc filter replace dev ${card} ${hook} protocol all pref 8 handle ${options.handle} bpf ${rest({ cookie, program })}`.replace(
-        'TARGET',
-        target
-      )
+      written === null ? `tc filter del ${place}` : `tc filter replace ${place} ${written.replace('TARGET', target)}`
     )
   }
 }

@@ -1,6 +1,5 @@
 /** What a host has that is none of spanplan's business, at first and later: as data, and as the commands that make it so. */
 import fc from 'fast-check'
-import type { Argv } from '../../lab/lab.ts'
 import { type Port, type PortState, portState } from './ports.ts'
 import type { Name } from './tunnels.ts'
 
@@ -110,12 +109,6 @@ export const hostState: fc.Arbitrary<HostState> = fc.record({
   ports: fc.record({ ext0: portState, near0: portState }),
   outputs: fc.record({ a: outputState, b: outputState })
 })
-
-/** Splits at spaces, less those between single quotes. */
-export function words(line: string): Argv {
-  const [first = '', ...rest] = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '')
-  return [first, ...rest]
-}
 
 /** Once, for all cards. */
 export const firstCommands = [

@@ -7,6 +7,7 @@ import { expect } from 'vitest'
 import { isReading } from '../../lab/commands/wrapped-programs.ts'
 import { expectSame, sortRoutes } from '../foreign-view.ts'
 import { drifts } from './drift.ts'
+import { expectFed } from './feeds.ts'
 import { comeAsGuest, concernsGuests, guests, removalsIn } from './guests.ts'
 import {
   address4,
@@ -195,6 +196,7 @@ async function reconcile(world: World, name: Name, spec: FileSpec, options: read
   await succeed(world, 'apply', '-f', file, '--yes', ...options)
   await world.expectGivenBack(left)
   await expectNothingToDo(world)
+  await expectFed(world, name, spec)
   const again = await succeed(world, 'apply', '-f', file, '--yes', '--detailed-exitcode')
   // All that a file of a walk needs is there.
   expect(again.stdout).toContain('No changes. ')

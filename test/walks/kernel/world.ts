@@ -5,6 +5,7 @@ import { describeHost } from '../../lab/describe-host.ts'
 import type { Cable, Lab } from '../../lab/lab.ts'
 import { until } from '../../lab/spans.ts'
 import { type BridgeView, describeBridge, expectSame, foreignView } from '../foreign-view.ts'
+import { words } from '../words.ts'
 import {
   address6,
   bystander,
@@ -21,8 +22,7 @@ import {
   isBridged,
   isUnnumbered,
   macvlanOf,
-  prefOf,
-  words
+  prefOf
 } from './host.ts'
 import { macvlanOf as guestOf, type Port, type PortState, portCommands, ports } from './ports.ts'
 import { allSpans, cardsOf, type FileSpec, outputLinks, spanNames, tunnelLinks } from './specs.ts'
@@ -75,6 +75,8 @@ export class World {
   readonly log: string[] = []
   readonly #spanplan: Spanplan
   readonly #undo: string[] = []
+  /** The cards whose cable somebody has pulled out. */
+  readonly #pulled = new Set<string>()
   /** The bridges of others that are spans now, as they were before: destroy gives them back. */
   readonly #adopted = new Map<string, AdoptedBridge>()
 
@@ -251,6 +253,20 @@ export class World {
     return links.some(({ ifname }) => ifname === device)
   }
 
+  /** Puts a cable in, or pulls it out; it is in to the end. The kernel tells its ports and routes of a carrier in its own time. */
+  async switchCable(card: string, isIn: boolean): Promise<void> {
+    const port = this.lab.cables.find((cable) => cable.card === card)?.port ?? card
+    this.log.push(`ip link set dev ${port} ${isIn ? 'up' : 'down'} # at the other end`)
+    await this.lab.run(['ip', 'link', 'set', 'dev', port, isIn ? 'up' : 'down'], { on: 'switch' })
+    if (isIn) this.#pulled.delete(card)
+    else this.#pulled.add(card)
+    const told = isIn && (await this.isUp(card)) ? 'UP' : /^(?:LOWERLAYER)?DOWN$/
+    await until(`${card} has told of its carrier`, async () => {
+      const [link]: { operstate: string }[] = JSON.parse(await this.lab.run(['ip', '-j', 'link', 'show', 'dev', card]))
+      return link?.operstate.match(told) !== null
+    })
+  }
+
   async isUp(device: string): Promise<boolean> {
     const [link]: { flags: string[] }[] = JSON.parse(await this.lab.run(['ip', '-j', 'link', 'show', 'dev', device]))
     return link?.flags.includes('UP') ?? false
@@ -258,6 +274,7 @@ export class World {
 
   /** Takes away all that was added, and what could not be given back because of that. */
   async undoAll(): Promise<void> {
+    for (const card of this.#pulled) await this.switchCable(card, true)
     for (const line of this.#undo.splice(0)) await this.run(line)
     for (const port of ports) await this.#undoPort(port)
     for (const [card, { first, filterAdded, clsactAdded, address4, used, routed }] of this.cards) {
