@@ -393,6 +393,8 @@ export interface DockerAnswer {
   readonly unread: readonly UnreadContainer[]
   /** Of all containers, also of those that nobody asked for. */
   readonly names: readonly string[]
+  /** Of all containers, each set once: the labels by which the files select containers, and no others. Missing: they select by none. */
+  readonly labels?: readonly Readonly<Record<string, string>>[]
 }
 
 /** A route through a device that somebody has added. The routes that the kernel itself adds are left out. */

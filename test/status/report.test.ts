@@ -99,6 +99,9 @@ describe('what is healthy', () => {
       'INTERFACE_MISSING'
     )
     expect(codes(see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort')))).toEqual(['SENSOR_MISSING'])
+    const misspelt = report(see(converged, fixture('spans.yaml').replace('zeek', 'zek')))
+    const problems = misspelt.spans.flatMap((span) => span.unhealthy)
+    expect(problems.map(({ message }) => message).join()).toContain('(did you mean "zeek"?)')
   })
 
   test('Docker that does not answer, but not one that this user may not use', () => {

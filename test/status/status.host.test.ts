@@ -102,6 +102,13 @@ describe('not healthy', () => {
     expect(await read(2)).toContain('\n  ... sensor zeek → span0 waits for the container zeek\n')
   })
 
+  test('a container whose name is misspelt, in plan, apply and status', async () => {
+    await write({ source: 'interface: ens192', sensors: 'suricta' })
+    const slip = 'waits for the container suricta (did you mean "suricata"?)'
+    expect(await read(2)).toContain(slip)
+    for (const words of [['plan'], ['apply', '--yes']]) expect((await lab.spanplan(words)).stdout).toContain(slip)
+  })
+
   test('what an apply cannot repair comes first, and an apply that would be refused is not said', async () => {
     const two = 'span0: {sources: [{interface: ens192}], sensors: [suricata]}, span1: {sources: [{interface: ens224}]}'
     await writeSpans(lab, `spans: {${two}}`)

@@ -42,3 +42,23 @@ export function matchesContainer(
 export function sharesNetwork(networkMode: string): boolean {
   return networkMode === 'host' || networkMode.startsWith('container:')
 }
+
+/** Of the labels of all containers, each set once: those by which these selectors select. Undefined: they select by none. */
+export function selectLabels(
+  listed: readonly ListedContainer[],
+  selectors: readonly ContainerSelector[]
+): readonly Readonly<Record<string, string>>[] | undefined {
+  const keys = new Set(
+    selectors.flatMap((selector) => {
+      if ('container' in selector) return []
+      return 'label' in selector ? [selector.label.key] : [composeLabel.project, composeLabel.service]
+    })
+  )
+  if (keys.size === 0) return undefined
+  const sets = new Map<string, Record<string, string>>()
+  for (const { details } of listed) {
+    const pairs = Object.entries(details?.labels ?? {}).filter(([key]) => keys.has(key))
+    if (pairs.length > 0) sets.set(JSON.stringify(pairs), Object.fromEntries(pairs))
+  }
+  return [...sets.values()]
+}

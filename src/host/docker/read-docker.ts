@@ -6,7 +6,7 @@ import { parseOutput } from '../read-commands.ts'
 import type { ReadRequest } from '../read-request.ts'
 import type { Container, DockerNetwork, DockerState, UnreadContainer } from '../snapshot.ts'
 import type { CallLimits } from './call-limits.ts'
-import { selectContainers } from './container-match.ts'
+import { selectContainers, selectLabels } from './container-match.ts'
 import { addPorts, isSandbox, isThere, readVeths } from './container-veths.ts'
 import { connectDocker, type DockerClient, dockerFailed, statusOf } from './docker-client.ts'
 import { canPodmanHandOut, dockerBridge, label, networkOption } from './docker-names.ts'
@@ -80,13 +80,15 @@ async function readState({ docker, api, podman }: DockerClient, request: ReadReq
     mostCalls
   )
   const placed = changing.size === 0 ? first : await place()
+  const labels = selectLabels(listed, request.containers)
   const ours = networks.filter(({ name, labels }) => labels[label.name] !== undefined || request.networks.has(name))
   return {
     ...({ state: 'read', api, networks } as const),
     ...(podman !== null && { podman: { version: podman, rootless } }),
     containers: await readInnerEnds(placed, new Set(ours.map(({ name }) => name))),
     unread: read.flatMap((one) => (one !== null && 'reason' in one ? [one] : [])),
-    names: listed.map(({ name }) => name)
+    names: listed.map(({ name }) => name),
+    ...(labels && { labels })
   }
 }
 

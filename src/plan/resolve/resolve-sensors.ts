@@ -12,7 +12,7 @@ import {
   joinResolved,
   nothingResolved,
   type Resolved,
-  suggestContainer
+  suggestSelector
 } from '../../resources/sources/host-source-kind.ts'
 import { explainUnmatched } from '../../resources/unread.ts'
 import type { SensorSpec } from '../../spec/items/sensor-item.ts'
@@ -95,10 +95,12 @@ function selectorName(choice: ContainerSelector): string {
 }
 
 function awaitedContainer(choice: ContainerSelector, context: Context): string {
-  if ('container' in choice) return `the container ${choice.container}${suggestContainer(choice.container, context)}`
-  if ('label' in choice) return `a running container with the label ${writeSelector(choice).value}`
+  // Where it matches one that does not run, nothing is misspelt.
+  const slip = context.host.matchContainers(choice).length === 0 ? suggestSelector(choice, context) : ''
+  if ('container' in choice) return `the container ${choice.container}${slip}`
+  if ('label' in choice) return `a running container with the label ${writeSelector(choice).value}${slip}`
   const { project, service } = choice.compose
-  return `a running container of the service ${service} of the Compose project ${project}`
+  return `a running container of the service ${service} of the Compose project ${project}${slip}`
 }
 
 /** The networks of the file: each is created before containers are connected. */

@@ -26,7 +26,7 @@ import {
   type ResolvedSource,
   recallMirrors,
   type SourceHook,
-  suggestContainer,
+  suggestSelector,
   waitForMirrors
 } from './host-source-kind.ts'
 
@@ -74,11 +74,11 @@ function resolveContainers(source: SourceOf<'container'>, span: SpanSpec, contex
   const seen = own.filter((container) => !hidden.has(container))
   const hooks = seen.map((container) => resolveContainer(container, source, span, context))
   const isMissing = own.length + shared.length === 0
-  const slip = isNamed && matching.length === 0 ? suggestContainer(value, context) : ''
+  const slip = selected.length === 0 ? suggestSelector(source, context) : ''
   const left = selected.length > 0 && matching.length === 0 ? ' that "except" does not leave out' : ''
   const awaited = isNamed
     ? `the container ${value} to run${slip}`
-    : `a running container of the ${kind} ${value}${left}`
+    : `a running container of the ${kind} ${value}${left}${slip}`
   const others = {
     ...nothingResolved,
     waits: [

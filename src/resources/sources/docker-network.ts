@@ -7,7 +7,7 @@ import type { DockerNetwork, Link } from '../../host/snapshot.ts'
 import { quote } from '../../printable.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
-import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
+import { suggestNames } from '../../spec/schema/did-you-mean.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Direction } from '../../spec/values/direction.ts'
 import { listNames } from '../../text-lines.ts'
@@ -130,7 +130,7 @@ function suggestNetwork(name: string, { spans }: Spec, { networks }: HostIndex):
   const ofProject = others
     .filter((one) => one.labels[composeLabel.project] === name || one.name.startsWith(`${name}_`))
     .map((one) => quote(one.name))
-  const hint = ofProject.length > 0 ? `did you mean ${listNames(ofProject)}?` : suggestSlips(name, names)
+  const hint = ofProject.length > 0 ? `did you mean ${listNames(ofProject)}?` : suggestNames(name, names)
   return names.length === 0 ? '' : ` (${hint ?? `there are: ${listNames(names)}`})`
 }
 

@@ -4,7 +4,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import type { IpLink, Link } from '../../host/snapshot.ts'
 import { writeStaysUp } from '../../run-dir/going-down.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
-import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
+import { suggestNames } from '../../spec/schema/did-you-mean.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { explainOpaque } from '../foreign/opaque-link.ts'
 
@@ -117,7 +117,7 @@ function missingName(name: string, host: LinkIndex<IpLink>): Diagnostic {
   return diagnostic(
     'INTERFACE_MISSING',
     `there is no interface ${name} on this host`,
-    suggestSlips(name, names) ?? `there are: ${there.slice(0, 20).join(', ') || 'none'}`
+    suggestNames(name, names) ?? `there are: ${there.slice(0, 20).join(', ') || 'none'}`
   )
 }
 
@@ -131,7 +131,6 @@ export function suggestInterface(match: InterfaceMatch, spec: Spec, host: HostIn
     [...sources, ...outputs].flatMap((one) => (one.kind === 'interface' ? [matchOf(spec, one.interface)] : []))
   )
   const links = host.links.filter((link) => link.type === 'ether' && !used.some((one) => isMatch(one, link, host)))
-  // Names of interfaces are alike: ens256 is no slip for ens224, but another card, which may be of another network.
   const names = links.flatMap(({ name, altnames }) => [name, ...altnames])
-  return suggestSlips(match.name, names)
+  return suggestNames(match.name, names)
 }

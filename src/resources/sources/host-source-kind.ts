@@ -1,13 +1,15 @@
 import { type Diagnostic, nowhere } from '../../errors.ts'
+import { composeLabel } from '../../host/docker/docker-names.ts'
 import { groupsOf, type HostIndex, type LinkIndex } from '../../host/host-index.ts'
 import type { Datagram } from '../../host/nftables/passage.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Filter, HookPlace, IpLink, Link, TcHook } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'
 import type { TunnelModule } from '../../host/tunnels/tunnel-kind.ts'
+import { printable } from '../../printable.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
-import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
+import { suggestNames } from '../../spec/schema/did-you-mean.ts'
 import type { Scope } from '../../spec/scope.ts'
 import { endOf } from '../../spec/sources/registry.ts'
 import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
@@ -224,14 +226,49 @@ export function writeSourceName([name, ...parts]: SourceId): string {
 }
 
 /**
- * What a name of a container that is not there may be a typing error for, in brackets: a similar name that the file does not have;
- * empty: there is none.
+ * What a selector that matches no container may be a typing error for, in brackets: a similar name that the file does not have; a similar
+ * value of the label; a similar service of the project, or one of a similar project. Empty: there is none.
  */
-export function suggestContainer(name: string, { spec, host: { docker } }: Pick<Context, 'spec' | 'host'>): string {
+export function suggestSelector(
+  selector: ContainerSelector,
+  { spec, host: { docker } }: Pick<Context, 'spec' | 'host'>
+): string {
   if (docker.state !== 'read') return ''
-  const selectors = spec.spans.flatMap(({ sources, sensors }) => [...sources, ...sensors])
-  const used = new Set(selectors.map((one) => ('container' in one ? one.container : null)))
-  const others = docker.names.filter((one) => !used.has(one))
-  const hint = suggestSlips(name, others)
+  const hint =
+    'container' in selector
+      ? suggestName(selector.container, spec, docker.names)
+      : suggestLabels(selector, docker.labels ?? [])
   return hint === undefined ? '' : ` (${hint})`
+}
+
+function suggestName(name: string, { spans }: Spec, names: readonly string[]): string | undefined {
+  const selectors = spans.flatMap(({ sources, sensors }) => [...sources, ...sensors])
+  const used = new Set(selectors.map((one) => ('container' in one ? one.container : null)))
+  const others = names.filter((one) => !used.has(one))
+  return suggestNames(name, others)
+}
+
+type LabelSelector = Exclude<ContainerSelector, { readonly container: string }>
+
+function suggestLabels(selector: LabelSelector, all: readonly Readonly<Record<string, string>>[]): string | undefined {
+  // Docker takes any label. What cannot be typed is no suggestion.
+  const valuesOf = (key: string, among = all) => {
+    const values = among.flatMap((labels) => (Object.hasOwn(labels, key) ? (labels[key] ?? []) : []))
+    return [...new Set(values)].filter((value) => printable(value) === value).sort()
+  }
+  if ('label' in selector) {
+    const { key, value } = selector.label
+    return suggestNames(
+      value,
+      valuesOf(key).filter((one) => one !== value)
+    )
+  }
+  const { project, service } = selector.compose
+  const inProject = (name: string) => all.filter((labels) => labels[composeLabel.project] === name)
+  const services = valuesOf(composeLabel.service, inProject(project))
+  if (services.length > 0) return services.includes(service) ? undefined : suggestNames(service, services)
+  const projects = valuesOf(composeLabel.project).filter((name) =>
+    valuesOf(composeLabel.service, inProject(name)).includes(service)
+  )
+  return suggestNames(project, projects)
 }

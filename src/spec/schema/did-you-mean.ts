@@ -1,7 +1,11 @@
 import { distance } from 'fastest-levenshtein'
+import { printable } from '../../printable.ts'
 
 /** Characters. Longer words are no typing errors, and computing the distance takes time that grows with the square of the length. */
 const longestWord = 64
+
+/** Characters. Of a shorter name, two changes may make any other. */
+const shortestName = 5
 
 /** Other names that people know a key or a value by. */
 const synonyms: ReadonlyMap<string, readonly string[]> = new Map([
@@ -60,18 +64,48 @@ export function suggestSynonym(word: string, candidates: readonly string[]): str
 
 const sortLetters = (word: string) => [...word].sort().join('')
 
-/**
- * The same with all candidates that are one slip away: swapped letters, one letter more, less or other, or capitals; undefined: none
- * is.
- */
-export function suggestSlips(word: string, candidates: readonly string[]): string | undefined {
-  if (word.length > longestWord) return undefined
+/** The candidates that are one slip away: swapped letters, one letter more, less or other, or capitals. */
+export function findSlips(word: string, candidates: readonly string[]): readonly string[] {
+  if (word.length > longestWord) return []
   const normalised = normalise(word)
-  const near = candidates.filter((one) => distance(normalised, normalise(one)) <= (one.length > 2 ? 1 : 0))
-  const swapped = candidates.filter((one) => sortLetters(normalised) === sortLetters(normalise(one)))
-  const found = [...new Set([...swapped, ...near])].slice(0, 3)
-  return found.length === 0 ? undefined : `did you mean ${found.map((one) => `"${one}"`).join(' or ')}?`
+  const near = candidates.filter((one) => isWithin(one.length > 2 ? 1 : 0, normalised, one))
+  const letters = sortLetters(normalised)
+  const swapped = candidates.filter((one) => one.length === word.length && sortLetters(normalise(one)) === letters)
+  return [...new Set([...swapped, ...near])]
 }
+
+/** Whether a candidate is so many changes away, or fewer. One that is much longer is not compared: it may be of any length. */
+function isWithin(most: number, normalised: string, candidate: string): boolean {
+  if (Math.abs(candidate.length - normalised.length) > most) return false
+  return distance(normalised, normalise(candidate)) <= most
+}
+
+const askAll = (found: readonly string[]): string | undefined =>
+  found.length === 0
+    ? undefined
+    : `did you mean ${found
+        .slice(0, 3)
+        .map((one) => `"${printable(one)}"`)
+        .join(' or ')}?`
+
+/** `did you mean "web" or "webs"?`, of all candidates that are one slip away; undefined: none is. */
+export function suggestSlips(word: string, candidates: readonly string[]): string | undefined {
+  return askAll(findSlips(word, candidates))
+}
+
+/**
+ * The same for names that people have given: two changes away where none is nearer, if the word is not so short that this may be any
+ * other name. Where numbers differ in more than one digit, another thing is meant: ens256 is no slip for ens224.
+ */
+export function suggestNames(word: string, candidates: readonly string[]): string | undefined {
+  const slips = suggestSlips(word, candidates)
+  if (slips !== undefined || word.length > longestWord || word.length < shortestName) return slips
+  const normalised = normalise(word)
+  const numbers = digitsOf(normalised)
+  return askAll(candidates.filter((one) => isWithin(2, normalised, one) && digitsOf(one) === numbers))
+}
+
+const digitsOf = (text: string) => text.replace(/\D/g, '')
 
 /** The same, or the most similar candidate where none is one slip away. */
 export function suggestWords(word: string, candidates: readonly string[]): string | undefined {

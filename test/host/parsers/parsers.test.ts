@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { selectContainers } from '../../../src/host/docker/container-match.ts'
+import { selectContainers, selectLabels } from '../../../src/host/docker/container-match.ts'
 import { supportsApi } from '../../../src/host/docker/docker-names.ts'
 import { parseContainer, parseContainerList, parseNetworks } from '../../../src/host/parsers/docker.ts'
 import { parseFilters } from '../../../src/host/parsers/filters.ts'
@@ -302,6 +302,12 @@ describe('Docker', () => {
     expect(selectContainers(list, [], [{ container: 'zeek' }])).toMatchObject([
       { id: '0123456789abcdef', name: '0123456789ab' },
       { id: 'a', name: 'zeek' }
+    ])
+    // Of all containers, the labels that count, and no others.
+    expect(selectLabels(list, [{ container: 'zeek' }])).toBeUndefined()
+    expect(selectLabels(list, [{ label: { key: 'role', value: 'idz' } }])).toEqual([{ role: 'a=b' }, { role: 'ids' }])
+    expect(selectLabels(list, [{ compose: { project: 'shop', service: 'idz' } }])).toEqual([
+      { 'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'ids' }
     ])
   })
 
