@@ -55,7 +55,7 @@ test.each([['plan', '-f'], ['plan', '--out'], ['capture', 'span0', '--write'], [
 )
 
 test.each([
-  ['zsh', (flag: string) => `*${flag}[`],
+  ['zsh', (flag: string) => `*${flag}`],
   ['fish', (flag: string) => ` -l ${flag.replace('--', '')} `]
 ])('%s gets every command, flag and value that bash gets', (shell, write) => {
   const script = scriptFor(shell)
