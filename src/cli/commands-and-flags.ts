@@ -1,7 +1,6 @@
 import { dirname } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
 import { packageFolder } from '../debian-package.ts'
-import { printableLines } from '../printable.ts'
 import { lockPatience } from '../run-dir/lock-limits.ts'
 import type { CommandName, CommandOptions } from './run-command.ts'
 import * as shared from './shared-flags.ts'
@@ -41,18 +40,11 @@ export const program = new Command('spanplan')
   .helpOption('-h, --help', 'print help')
   .helpCommand(false)
   .configureHelp({ optionDescription, subcommandTerm })
-  .showSuggestionAfterError()
-  .exitOverride((error) => {
-    if (error.code === 'commander.excessArguments') {
-      const command = program.commands.find((one) => one.name() === program.args[0])
-      process.stderr.write(printableLines(shared.suggestOptions(process.argv.slice(2), command?.options ?? [])))
-    }
-    if (error.exitCode !== 0) process.stderr.write('(see --help)\n')
-    throw error
-  })
+  .showSuggestionAfterError(false)
+  .exitOverride()
   .configureOutput({
-    // The message repeats what was typed.
-    outputError: (text, write) => write(printableLines(text)),
+    // Whoever starts the command line prints what is wrong, with what to type.
+    outputError: () => undefined,
     getOutHelpWidth: () => Math.min(process.stdout.columns || widestHelp, widestHelp)
   })
 
@@ -118,6 +110,9 @@ program
   .addOption(shared.exitcodeOption('were'))
   .addOption(shared.colorOption())
   .action((plan, options, command) => {
+    if (plan !== undefined && /\.ya?ml$/.test(plan)) {
+      command.error(`error: ${plan} is no saved plan: a file of spans is named with -f`, { code: 'spanplan.file' })
+    }
     const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli')
     const refused = given.map(({ long = '' }) => long).filter((flag) => optionsOfPlan.has(flag))
     if (plan !== undefined && refused.length > 0) {
@@ -295,16 +290,19 @@ program
 
 program
   .command('completion')
-  .description('print a script that completes commands and options')
+  .description('print a script that completes commands, options and names')
   .addArgument(program.createArgument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'] as const))
-  .action((shell) => run('completion', { shell, commands: program.commands }))
+  .action(async (shell) => {
+    const { explained } = await import('./help/help.ts')
+    return run('completion', { shell, commands: program.commands, explained })
+  })
 
 program.commandsGroup('Help:')
 
 program
   .command('help')
   .description('explain a command, a topic, or the code of a message')
-  .argument('[topic]', 'a command; exit-codes, spans.yaml or filters; or a code, such as LOCKED')
+  .argument('[topic]', 'a command; exit-codes, spans.yaml, filters or environment; or a code, such as LOCKED')
   .action(async (topic) => {
     const { printHelp } = await import('./help/help.ts')
     printHelp(program, topic)

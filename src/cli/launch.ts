@@ -24,12 +24,15 @@ function readBundle(path: string) {
   }
 }
 
+/** The bundles that are read whatever the first word is, also where it is no command: nobody can fill a disk with words. */
+const wordless: readonly string[] = [commandLine, 'help.cjs']
+
 /** The file name of a bundle's cache. Each command has one of its own, because it runs a tenth of the functions. */
 function cacheName(bundle: string): string {
-  if (bundle === commandLine) return bundle
+  if (wordless.includes(bundle)) return bundle
   // The command line has been read by now: this word is a command.
   const [, , word = ''] = argv
-  return `${/^[a-z]+$/.test(word) ? word : 'other'}-${bundle}`
+  return `${/^[a-z_]+$/.test(word) ? word : 'other'}-${bundle}`
 }
 
 /** Runs a bundle as Node runs a CommonJS module. The build has put the function around it. */

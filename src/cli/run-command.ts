@@ -21,6 +21,7 @@ const commands = {
   doctor: async () => (await import('./actions/doctor-action.ts')).doctorCommand,
   import: async () => (await import('./actions/import-action.ts')).importCommand,
   graph: async () => (await import('./actions/graph-action.ts')).graphCommand,
+  complete: async () => (await import('./input/complete-names.ts')).completeCommand,
   completion: async () => (await import('./actions/completion-action.ts')).completionCommand
 } as const
 

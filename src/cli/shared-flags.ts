@@ -2,12 +2,14 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { lockPatience } from '../run-dir/lock-limits.ts'
-import { isFileName } from '../spec/scope.ts'
 import { readDuration, writeDuration } from '../spec/values/duration.ts'
 import type { ListenAddress } from '../watch/serve/http-listener.ts'
 
 /** For an option that may be given again. */
-const collect = (value: string, list: readonly string[]): string[] => [...list, value]
+function collect(value: string, list: readonly string[]): string[] {
+  if (value === '') throw new InvalidArgumentError('It has no value.')
+  return [...list, value]
+}
 
 export const fileOption = (otherwise = '$SPANPLAN_FILE, ./spans.yaml or /etc/spanplan') =>
   new Option('-f, --file <path>', 'a file, a folder of *.yaml, or - for stdin; may be given again')
@@ -94,23 +96,4 @@ export function parseCount(text: string): number {
   if (!/^[1-9]\d{0,9}$/.test(text) || count > 2 ** 31 - 1)
     throw new InvalidArgumentError('It must be a number, 1 or more.')
   return count
-}
-
-/**
- * A hint for arguments too many: those that are meant as files or spans, with their options. Empty: there is none.
- *
- * @param given the arguments of spanplan.
- * @param options of the command.
- */
-export function suggestOptions(
-  given: readonly string[],
-  options: readonly Pick<Option, 'long' | 'short' | 'required'>[]
-): string {
-  const find = (word = '') => options.find(({ long, short }) => word === long || word === short)
-  const words = given.map((word, index) => {
-    const isArgument = index > 0 && (word === '-' || !word.startsWith('-')) && !find(given[index - 1])?.required
-    const option = isFileName(word) ? '-f' : '--span'
-    return isArgument && find(option) ? `${option} ${word}` : word
-  })
-  return words.every((word, index) => word === given[index]) ? '' : `did you mean: spanplan ${words.join(' ')}\n`
 }

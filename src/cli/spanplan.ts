@@ -5,13 +5,20 @@ import { program } from './commands-and-flags.ts'
 /** The word by which a unit calls spanplan to hold a window. It is no command: nobody types it. */
 const windowWord = 'window'
 
-/** Starts a command. What only help prints is in a bundle of its own, and is read before that help is printed. */
+/** The word by which a shell asks for names, to complete a word with. It is no command either. */
+const completeWord = '__complete'
+
+/** Starts a command. What only help and wrong words need is in a bundle of its own, and is read before that is printed. */
 async function start(): Promise<void> {
   const words = process.argv.slice(2)
   const [word, id = ''] = words
   if (word === windowWord) {
     const { runCommand } = await import('./run-command.ts')
     return runCommand('window', { id })
+  }
+  if (word === completeWord) {
+    const { runCommand } = await import('./run-command.ts')
+    return runCommand('complete', { kind: id, words: words.slice(2) })
   }
   const asksForHelp = words.length === 0 || words.some((word) => /^(?:help|--help|-\w*h\w*)$/.test(word))
   if (asksForHelp) {
@@ -34,8 +41,13 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 /** A terminal that has gone is no error either. */
 process.stderr.on('error', () => undefined)
 
-start().catch((error: unknown) => {
-  // commander has printed the error, or the help.
+start().catch(async (error: unknown) => {
   if (!(error instanceof CommanderError)) throw error
-  process.exitCode = error.exitCode === 0 ? Exit.done : Exit.usage
+  // commander has printed the help.
+  if (error.exitCode === 0) {
+    process.exitCode = Exit.done
+    return
+  }
+  const { refuse } = await import('./help/help.ts')
+  process.exitCode = refuse(program, error, process.argv.slice(2))
 })

@@ -2,6 +2,7 @@ import { hostErrors } from './help-texts/host-errors.ts'
 import { problems } from './help-texts/problems.ts'
 import { runErrors } from './help-texts/run-errors.ts'
 import { specErrors } from './help-texts/spec-errors.ts'
+import { usageErrors } from './help-texts/usage-errors.ts'
 import { waits } from './help-texts/waits.ts'
 import { warnings } from './help-texts/warnings.ts'
 
@@ -9,7 +10,7 @@ import { warnings } from './help-texts/warnings.ts'
 type Explanation = readonly [means: string, todo: string]
 
 const explanations = {
-  error: { ...specErrors, ...hostErrors, ...runErrors },
+  error: { ...specErrors, ...hostErrors, ...runErrors, ...usageErrors },
   warning: warnings,
   wait: waits,
   problem: problems

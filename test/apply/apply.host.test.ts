@@ -467,7 +467,7 @@ describe('refuses, and leaves all as it is,', () => {
 describe('exits with', () => {
   test.each([
     ['64 for an unknown option', ['apply', '--adapt'], /unknown option/],
-    ['64 for an unknown command', ['aply'], /Did you mean apply/],
+    ['64 for an unknown command', ['aply'], /did you mean: spanplan apply/],
     ['64 for two formats at once', ['plan', '--json', '--diff'], /cannot be used with/],
     [
       '64 for a span that the file does not know',

@@ -165,6 +165,13 @@ test('a span in the place of a plan is a slip of the pen', async () => {
   )
 })
 
+test('a file of spans, and a folder of them, are named with -f', async () => {
+  await writeFile(join(lab.files, 'spans.conf'), 'version: 1\n')
+  for (const name of ['spans.conf', lab.files]) {
+    expect(await expectRefusal(lab, ['apply', name], 65)).toContain(`\n  did you mean: spanplan apply -f ${name}\n`)
+  }
+})
+
 describe('the file that it is written to', () => {
   test('is for its owner alone, replaced as a whole, and has no other beside it', async () => {
     await writeFile(file, 'old')

@@ -312,7 +312,9 @@ describe('refused', () => {
       'error: span9 is in the file, but not on this host yet: there is nothing to capture\n  create it first: spanplan apply\n'
     )
     await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
-    expect(await expectRefusal(lab, ['capture', 'ens192'], 64)).toContain('neither the file nor this host')
+    expect(await expectRefusal(lab, ['capture', 'ens192'], 64)).toContain(
+      'neither the file nor this host has such a span\n  it is an interface; to see its own frames: tcpdump -n -i ens192\n'
+    )
   })
 
   test('frames for a program, on a terminal', async () => {

@@ -45,8 +45,16 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 /** The version that the program says it has, where /var/cache is this test's. */
 async function version(env: Readonly<Record<string, string>> = {}, user: readonly string[] = []): Promise<string> {
+  return start('--version', env, user)
+}
+
+async function start(
+  word: string,
+  env: Readonly<Record<string, string>> = {},
+  user: readonly string[] = []
+): Promise<string> {
   const script = 'mount --bind "$0" /var/cache && exec "$@"'
-  const program = [process.execPath, join(folder, 'bin/spanplan.js'), '--version']
+  const program = [process.execPath, join(folder, 'bin/spanplan.js'), word]
   const { stdout } = await execute('unshare', ['--mount', 'sh', '-c', script, varCache, ...user, ...program], {
     env: { PATH: process.env.PATH, NODE_DISABLE_COMPILE_CACHE: '', ...env },
     timeout: 60_000
@@ -81,6 +89,11 @@ test('is made by the first start, for root alone, and used by the next ones', as
   expect(await readdir(own)).toEqual(['spanplan.cjs.cache'])
   await poison(file)
   expect(await version()).toBe('6.6.6')
+})
+
+test('words that are no command have no file of their own', async () => {
+  for (const word of ['up', 'qwertyuiop']) await expect(start(word)).rejects.toMatchObject({ code: 64 })
+  expect((await readdir(own)).sort()).toEqual(['help.cjs.cache', 'spanplan.cjs.cache'])
 })
 
 test.each<[string, () => Promise<void>]>([

@@ -162,7 +162,10 @@ describe('help', () => {
     for (const text of texts) expect(text.split('\n').filter((line) => line.length > 80)).toEqual([])
     expect(texts[0]).toMatch(/Workflow:\n +validate [\s\S]*Operate:\n +watch [\s\S]*Safety:[\s\S]*Integrate:/)
     for (const [index, words] of asked.entries()) {
-      if (words[1] === '--help') expect(texts[index]).toMatch(/Examples:[\s\S]*Exit status:[\s\S]*Environment:/)
+      if (words[1] === '--help')
+        expect(texts[index]).toMatch(
+          /Examples:[\s\S]*Exit status:[\s\S]*\n\nEnvironment variables: spanplan help environment\n$/
+        )
     }
     expect(await spanplan('help', 'plan')).toBe(await spanplan('plan', '--help'))
   })
@@ -180,7 +183,7 @@ describe('help', () => {
   })
 
   test('suggests a topic that is meant', async () => {
-    const error = { code: 64, stdout: '', stderr: expect.stringContaining('Did you mean LOCKED?') }
+    const error = { code: 64, stdout: '', stderr: expect.stringContaining('did you mean: spanplan help LOCKED') }
     await expect(spanplan('help', 'lokced')).rejects.toMatchObject(error)
     await expect(spanplan('help', '__proto__')).rejects.toMatchObject({ code: 64 })
   })

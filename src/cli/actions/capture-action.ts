@@ -4,6 +4,7 @@ import { type BridgeFeed, feedBridge } from '../../capture/feed-bridge.ts'
 import type { CaptureRequest } from '../../capture/tcpdump.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { findMissingRights } from '../../host/process/process-rights.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import { refresh } from '../../look/refresh.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
@@ -79,7 +80,11 @@ async function findBridge({ span, ...files }: CaptureOptions): Promise<FoundBrid
     return { mtu: bridge.mtu, isSealed: readSeal(host, span) === 'sealed', isFed }
   }
   const listed = await listedSpans(files)
-  if (!listed.includes(span)) throw spanUnknown([span], [...live, ...listed])
+  if (!listed.includes(span)) {
+    const isInterface = host.linkOf(span) !== undefined
+    const ownFrames = `it is an interface; to see its own frames: ${shellLine(['tcpdump', '-n', '-i', span])}`
+    throw spanUnknown([span], [...live, ...listed], '', () => (isInterface ? ownFrames : undefined))
+  }
   const message = `${span} is in the file, but not on this host yet: there is nothing to capture`
   throw new SpanplanError({
     code: 'SPAN_NOT_LIVE',

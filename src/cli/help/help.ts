@@ -2,12 +2,12 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { messages } from '../../codes/explained-codes.ts'
 import { signs } from '../../plan/output/signs.ts'
 import { quote } from '../../printable.ts'
-import { suggest } from '../../spec/schema/did-you-mean.ts'
 import { type CommandHelp, commandHelp, commonExits } from './commands.ts'
-import { everywhere, variables } from './environment.ts'
 import { exitStatuses } from './exit-statuses.ts'
 import { listTerms, paragraph } from './layout.ts'
 import { topics } from './topics.ts'
+
+export { refuse } from '../usage/refuse.ts'
 
 /** What `spanplan` alone prints. */
 export const firstSteps = `spanplan gives containers a switch's mirrored traffic, as spans.yaml says.
@@ -19,6 +19,9 @@ Begin with:
 
 All commands: spanplan --help. The file: spanplan help spans.yaml.
 `
+
+/** What help explains beside commands: topics and codes. */
+export const explained: readonly string[] = [...Object.keys(topics), ...messages.map(({ code }) => code)]
 
 /** Adds to the help of the command line and of each command what their definition does not have. */
 export function addHelp(program: CommandUnknownOpts): void {
@@ -42,16 +45,15 @@ function listTopics(): string {
   ])}`
 }
 
-function writeCommandHelp({ examples, exits, environment, hasPlan }: CommandHelp): string {
+function writeCommandHelp({ examples, exits, hasPlan }: CommandHelp): string {
   const statuses = exitsOf(exits).map((exit) => [String(exit), exitStatuses[exit]] as const)
-  const names = [...environment, ...everywhere]
   return [
     ...(hasPlan
       ? [`The rows of a plan:\n${listTerms(Object.values(signs).map(({ sign, means }) => [sign, means]))}`]
       : []),
     `Examples:\n${writeExamples(examples)}`,
     `Exit status:\n${listTerms(statuses)}`,
-    `Environment:\n${listTerms(names.map((name) => [name, variables[name]]))}`
+    'Environment variables: spanplan help environment'
   ].join('\n\n')
 }
 
@@ -71,7 +73,7 @@ export function printHelp(program: CommandUnknownOpts, topic?: string): void {
   if (command || topic === undefined) return
   const text = Object.hasOwn(topics, topic) ? topics[topic]?.write() : writeCode(topic.toUpperCase())
   if (text !== undefined) process.stdout.write(`${text}\n`)
-  else program.error(`error: there is no command, topic or code ${quote(topic)}${suggestTopic(program, topic)}`)
+  else program.error(`error: there is no command, topic or code ${quote(topic)}`, { code: 'spanplan.topic' })
 }
 
 function writeCode(code: string): string | undefined {
@@ -79,14 +81,4 @@ function writeCode(code: string): string | undefined {
   if (message === undefined) return undefined
   const { kind, means, todo } = message
   return [`${code} (${kind})`, paragraph(means, 2), paragraph(`What to do: ${todo}`, 2)].join('\n\n')
-}
-
-function suggestTopic({ commands }: CommandUnknownOpts, topic: string): string {
-  const names = [
-    ...commands.map((command) => command.name()),
-    ...Object.keys(topics),
-    ...messages.map(({ code }) => code)
-  ]
-  const found = suggest(topic, names)
-  return found === undefined ? '' : `\n(Did you mean ${found}?)`
 }

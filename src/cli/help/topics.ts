@@ -1,4 +1,5 @@
 import schema from '../../../schemas/spans.schema.json' with { type: 'json' }
+import { variables } from './environment.ts'
 import { exitStatuses } from './exit-statuses.ts'
 import { listTerms, paragraph } from './layout.ts'
 import { listFields } from './spec-fields.ts'
@@ -56,5 +57,9 @@ export const topics: Readonly<Record<string, Topic>> = {
   filters: {
     about: 'how to write a filter',
     write: () => [...filterNotes.map((note) => paragraph(note)), `Examples:\n${listTerms(filterExamples)}`].join('\n\n')
+  },
+  environment: {
+    about: 'the environment variables that are read',
+    write: () => `Environment variables:\n${listTerms(Object.entries(variables))}`
   }
 }

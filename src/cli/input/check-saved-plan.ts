@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { isAbout } from '../../codes/meanings.ts'
 import { SpanplanError } from '../../errors.ts'
 import type { CallLimits } from '../../host/docker/call-limits.ts'
+import { shellLine } from '../../host/quote-command.ts'
 import { keepNames } from '../../look/listening.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import { findDifferences, listDifferences } from '../../plan/output/compare-plans.ts'
@@ -44,13 +45,24 @@ async function readPlanFile(path: string, insecureFile: boolean): Promise<Uint8A
     return await loadFile(path, insecureFile, largestPlan)
   } catch (error) {
     if (!(error instanceof SpanplanError)) throw error
-    const meant =
-      /[./]|^-/.test(path) || existsSync(path) ? {} : { hint: `did you mean: spanplan apply --span ${printable(path)}` }
+    const meant = suggestOption(path)
     const diagnostics = error.diagnostics.map((diagnostic) =>
-      diagnostic.code === 'FILE_UNREADABLE' ? { ...diagnostic, ...meant, code: 'PLAN_INVALID' as const } : diagnostic
+      diagnostic.code === 'FILE_UNREADABLE'
+        ? {
+            ...diagnostic,
+            ...(meant && { hint: `did you mean: spanplan apply ${meant}` }),
+            code: 'PLAN_INVALID' as const
+          }
+        : diagnostic
     )
     throw new SpanplanError(diagnostics, error.exit)
   }
+}
+
+/** The option with which an argument that is no file may be meant; null: none. */
+function suggestOption(path: string): string | null {
+  if (existsSync(path)) return statSync(path).isDirectory() ? shellLine(['-f', path]) : null
+  return /[./]|^-/.test(path) ? null : shellLine(['--span', path])
 }
 
 async function loadSavedTarget(session: Session, saved: SavedPlan, selection: SpecSelection): Promise<Target> {

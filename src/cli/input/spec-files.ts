@@ -11,7 +11,7 @@ import type { Session } from '../session.ts'
 import { serviceFolder } from './hook-event.ts'
 import { descriptorOf, type Input, openDefault, openDescriptor, openInput } from './open-input.ts'
 import { readPipe, readStream } from './pipe.ts'
-import { checkFolderSize, listSpecFiles, openWithin } from './spec-folder.ts'
+import { checkFolderSize, firstFile, listSpecFiles, openWithin } from './spec-folder.ts'
 
 /** Tried in this order where there is neither -f nor $SPANPLAN_FILE. */
 const defaultPaths = ['spans.yaml', serviceFolder]
@@ -118,7 +118,7 @@ function findDefaultPath(): SpecPath {
     if (lstatSync(path, { throwIfNoEntry: false })) return { path, isDefault: path === basename(path) }
   }
   const message = 'there is no spans.yaml here, and no /etc/spanplan'
-  const hint = 'name the file with -f, or with $SPANPLAN_FILE'
+  const hint = `name the file with -f, or with $SPANPLAN_FILE; ${firstFile}`
   throw new SpanplanError({ code: 'FILE_MISSING', message, hint }, Exit.invalidFile)
 }
 

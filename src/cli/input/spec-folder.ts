@@ -18,8 +18,8 @@ const mostFiles = 100
 /**
  * The names of the files of a folder, in their order.
  *
- * @throws SpanplanError FOLDER_TOO_LARGE if there are too many, FILE_UNREADABLE if the name of one is not UTF-8.
- * @throws if there is none, or it cannot be read.
+ * @throws SpanplanError FOLDER_TOO_LARGE if there are too many, FILE_UNREADABLE if there is none, or the name of one is not UTF-8.
+ * @throws if it cannot be read.
  */
 export function listSpecFiles(path: string, folder: number): readonly string[] {
   const names: string[] = []
@@ -36,8 +36,17 @@ export function listSpecFiles(path: string, folder: number): readonly string[] {
   } finally {
     entries.closeSync()
   }
-  if (names.length === 0) throw new Error('there is no *.yaml or *.yml in it')
+  if (names.length === 0) throw isEmpty(path)
   return names.sort()
+}
+
+/** How to get a first file. */
+export const firstFile = 'for mirrors that are on this host already, write one: sudo spanplan import >spans.yaml'
+
+function isEmpty(path: string): SpanplanError {
+  const message = `${printable(path)} cannot be read: there is no *.yaml or *.yml in it`
+  const hint = `put a file there, or name another with -f; ${firstFile}`
+  return new SpanplanError(diagnostic('FILE_UNREADABLE', message, hint), Exit.invalidFile)
 }
 
 /** @throws SpanplanError FOLDER_TOO_LARGE if the files of a folder have more bytes together than one file may have. */

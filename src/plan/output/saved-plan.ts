@@ -120,7 +120,11 @@ function parse(bytes: Uint8Array, name: string): Record<string, unknown> {
   try {
     document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
-    throw invalid(name, bytes.length === 0 ? 'it is empty' : `it is not complete JSON: ${messageOf(error)}`)
+    throw invalid(
+      name,
+      bytes.length === 0 ? 'it is empty' : `it is not complete JSON: ${messageOf(error)}`,
+      bytes.at(0) !== brace
+    )
   }
   const record = z.record(z.string(), z.unknown()).safeParse(document)
   if (!record.success) throw invalid(name, 'it is no JSON object')
@@ -148,12 +152,16 @@ function digestOf(document: Readonly<Record<string, unknown>>, name: string): st
   }
 }
 
-function invalid(name: string, reason: string): SpanplanError {
+/** A plan begins with it. */
+const brace = 0x7b
+
+function invalid(name: string, reason: string, isOther = false): SpanplanError {
   return new SpanplanError({
     code: 'PLAN_INVALID',
     message: `${printable(name)} is not a saved plan: ${printable(reason)}`,
-    hint: /\.ya?ml$/.test(name)
-      ? `did you mean: spanplan apply -f ${printable(name)}`
-      : 'make a new one: spanplan plan --out FILE'
+    hint:
+      isOther && !/\.json$/.test(name)
+        ? `did you mean: spanplan apply -f ${printable(name)}`
+        : 'make a new one: spanplan plan --out FILE'
   })
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -32,4 +33,26 @@ test('names of UTF-8 are read as they are, and others than YAML files do not mat
   const names = ['z\u00fcrich.yml', 'b.yaml']
   const other = Buffer.from('caf\u00e9.txt', 'latin1')
   expect(await list(...names.map((name) => Buffer.from(name)), other)).toEqual(['b.yaml', 'z\u00fcrich.yml'])
+})
+
+test('where there is no file at all, it says where it looked, and how to get one', async () => {
+  const hint = 'for mirrors that are on this host already, write one: sudo spanplan import >spans.yaml'
+  await expect(list()).rejects.toMatchObject({
+    diagnostics: [
+      {
+        code: 'FILE_UNREADABLE',
+        message: '/etc/spanplan cannot be read: there is no *.yaml or *.yml in it',
+        hint: `put a file there, or name another with -f; ${hint}`
+      }
+    ]
+  })
+  const folder = await mkdtemp(join(tmpdir(), 'spanplan-unit-'))
+  const program = join(process.cwd(), 'bin/spanplan.js')
+  const env = { ...process.env, SPANPLAN_FILE: '' }
+  const { stderr, status } = spawnSync('node', [program, 'validate'], { cwd: folder, env, encoding: 'utf8' })
+  await rm(folder, { recursive: true })
+  expect({ stderr, status }).toEqual({
+    status: 65,
+    stderr: `error: there is no spans.yaml here, and no /etc/spanplan\n  name the file with -f, or with $SPANPLAN_FILE; ${hint}\n`
+  })
 })
