@@ -1,4 +1,5 @@
 import { type Argv, enterNamespace } from '../host/exec.ts'
+import { confine } from '../host/traffic/confine.ts'
 import type { BridgeFeed } from './feed-bridge.ts'
 
 /** What to capture, and in which form. */
@@ -24,18 +25,6 @@ export const peerName = 'span'
 /** The file of the network namespace of a process. */
 export const namespaceOf = (pid: number) => `/proc/${pid}/ns/net`
 
-/** The number of nobody and of nogroup. */
-const nobody = '65534'
-
-/**
- * tcpdump decodes frames from anybody. So it runs as nobody, with no capability but CAP_NET_RAW, and the kernel kills it when
- * this process ends. tcpdump's own -Z does not do: a process that changes its user loses PR_SET_PDEATHSIG (prctl(2)).
- */
-const confined: Argv = [
-  ...(['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--no-new-privs'] as const),
-  ...['--inh-caps=-all,+net_raw', '--ambient-caps=-all,+net_raw', '--pdeathsig=KILL', '--']
-]
-
 /** KiB of tcpdump's buffer: 40,000 frames of 1,500 bytes. Its default of 2 MiB is full after two milliseconds at 10 Gbit/s. */
 const bufferSize = 65_536
 
@@ -48,7 +37,7 @@ const forms = {
 /** The command that listens in the network namespace of a process. */
 export function listenCommand(pid: number, { expression, count, form }: CaptureRequest): Argv {
   return enterNamespace(namespaceOf(pid), [
-    ...confined,
+    ...confine,
     // -n: no name server can be asked in that namespace. -Q in: the port sends nothing, as a sensor does.
     ...['tcpdump', '-i', peerName, '-n', '-Q', 'in', '-B', String(bufferSize), ...forms[form]],
     ...(count === undefined ? [] : ['-c', String(count)]),

@@ -6,6 +6,7 @@ import { printable } from '../../printable.ts'
 import { listAll, listNames } from '../../text-lines.ts'
 import { printResult } from '../output/progress.ts'
 import type { Session } from '../session.ts'
+import { ask } from './ask.ts'
 
 /** What a person answered; `silence`: the terminal has gone, or the question was withdrawn. */
 type Reply = 'yes' | 'no' | 'silence'
@@ -26,7 +27,7 @@ export async function askForApproval(plan: Plan, signal: AbortSignal): Promise<v
   }
   const sensors = plan.changes.flatMap(({ disconnects }) => disconnects)
   const deaf = sensors.length === 0 ? '' : ` ${printable(listNames(sensors))} will hear nothing for a moment.`
-  if ((await ask(`Apply this plan: ${what}?${deaf}`, signal, 'no')) !== 'yes') {
+  if ((await askYesOrNo(`Apply this plan: ${what}?${deaf}`, signal, 'no')) !== 'yes') {
     const exit = signal.aborted ? interruptedExit(signal) : Exit.error
     throw new SpanplanError({ code: 'NOT_CONFIRMED', message: 'not confirmed. Nothing was changed.' }, exit)
   }
@@ -49,37 +50,19 @@ export function askToConfirm(
 }
 
 async function askForDecision(signal: AbortSignal): Promise<Decision> {
-  const reply = await ask('Keep the changes?', signal)
+  const reply = await askYesOrNo('Keep the changes?', signal)
   if (reply === 'silence') return new Promise<Decision>(() => undefined)
   return reply === 'yes' ? 'confirm' : 'rollback'
 }
 
 /**
- * Asks a person on the terminal, again until the answer is clear.
+ * Asks a person whether to do something.
  *
  * @param signal withdraws the question.
  * @param byDefault the reply for any unclear answer; without it, the question is asked again.
  */
-async function ask(question: string, signal: AbortSignal, byDefault?: Reply): Promise<Reply> {
-  const { createInterface } = await import('node:readline/promises')
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  // readline reads ^C before the terminal makes a signal of it.
-  terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
-  // readline passes on the errors of a terminal that has gone.
-  terminal.on('error', () => undefined)
-  const gone = new Promise<null>((resolve) => terminal.once('close', () => resolve(null)))
+async function askYesOrNo(question: string, signal: AbortSignal, byDefault?: Reply): Promise<Reply> {
   const options = byDefault === undefined ? '[y/n]' : '[y/N]'
-  try {
-    for (;;) {
-      const answer = await Promise.race([terminal.question(`${question} ${options} `, { signal }), gone])
-      if (answer === null) return 'silence'
-      if (/^y(es)?$/i.test(answer.trim())) return 'yes'
-      if (/^no?$/i.test(answer.trim())) return 'no'
-      if (byDefault !== undefined) return byDefault
-    }
-  } catch {
-    return 'silence'
-  } finally {
-    terminal.close()
-  }
+  const read = (answer: string) => (/^y(es)?$/i.test(answer) ? 'yes' : /^no?$/i.test(answer) ? 'no' : byDefault)
+  return (await ask(`${question} ${options}`, read, signal)) ?? 'silence'
 }
