@@ -51,6 +51,20 @@ export const program = new Command('spanplan')
 program.commandsGroup('Workflow:')
 
 program
+  .command('init')
+  .description('list the interfaces with what they carry, and write a first file')
+  .addOption(shared.interfaceOption())
+  .addOption(
+    new Option('-f, --file <path>', 'the new file, a folder for it, or - for stdout')
+      .argParser(shared.parseWrite)
+      .default(undefined, '$SPANPLAN_FILE or ./spans.yaml')
+  )
+  .option('--list', 'only list; write nothing', false)
+  .addOption(new Option('--json', 'only list, as JSON on stdout, for programs').default(false))
+  .addOption(shared.colorOption())
+  .action((options) => run('init', options))
+
+program
   .command('validate')
   .description('check the file, and its filters with tcpdump, without reading the host')
   .argument('[file...]', 'files or folders, as with -f')

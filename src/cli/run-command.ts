@@ -6,6 +6,7 @@ import { printDiagnostics, type Session } from './session.ts'
 
 /** Imports a command: no command waits for the others to be parsed. */
 const commands = {
+  init: async () => (await import('./actions/init/init-action.ts')).initCommand,
   plan: async () => (await import('./actions/plan-action.ts')).planCommand,
   apply: async () => (await import('./actions/apply-action.ts')).applyCommand,
   destroy: async () => (await import('./actions/apply-action.ts')).destroyCommand,

@@ -17,6 +17,10 @@ export const fileOption = (otherwise = '$SPANPLAN_FILE, ./spans.yaml or /etc/spa
     .default([] as string[], otherwise)
 export const spanOption = () =>
   new Option('--span <name>', 'only this span; may be given again').argParser(collect).default([] as string[], 'all')
+export const interfaceOption = () =>
+  new Option('--interface <name>', 'take this interface, and ask nothing; may be given again')
+    .argParser(collect)
+    .default([] as string[], 'you are asked')
 export const jsonOption = () => new Option('--json', 'print JSON on stdout, for programs').default(false)
 export const colorOption = () =>
   new Option('--color <when>', 'when to use colours')

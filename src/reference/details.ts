@@ -23,7 +23,10 @@ export const optionDetails: Readonly<Record<string, string>> = {
   '--wait':
     'First everything is applied that can be. Then apply waits, without the lock, until no sensor is missing or the time is up, and connects and seals each sensor as it comes. Both ends are exit status 0; with `--detailed-exitcode`, 6 says that sensors were still missing. `--rollback-after` and `--defer-docker` do not go with it.',
   '--color': '`NO_COLOR` and `FORCE_COLOR` hold.',
-  '--interface': '`--all` means all of them, as `ifup -a` has it.',
+  'init --file':
+    'In a folder, the new file is `spans.yaml`. What is there is never overwritten, and no link is followed. A new file has mode 0644.',
+  'init --interface': 'Also one that is left out of the list, such as a bridge, or an interface with an address.',
+  'hook --interface': '`--all` means all of them, as `ifup -a` has it.',
   '--phase':
     '`up`, `post-up`, `down`, `pre-down` or `post-down`, of ifupdown, ifupdown2, ifupdown-ng or NetworkManager. In `pre-up` there is nothing to do yet.',
   '--strict':
@@ -32,6 +35,10 @@ export const optionDetails: Readonly<Record<string, string>> = {
 
 /** What the pages say of a command beside its description. */
 export const commandDetails: Readonly<Record<string, string | readonly string[]>> = {
+  init: [
+    'init counts what each interface receives for two seconds, and listens there meanwhile with tcpdump as nobody, in promiscuous mode: on 32 interfaces at most, to 5,000 frames of each. By the addresses in these frames it tells a mirror port, where most are for other hosts, from an access port, where only broadcasts come. Without root or tcpdump, only frames are counted. It changes nothing of the host.',
+    'Without a terminal, it takes the interfaces that look like a mirror port, and fails if there is none. The file has one span, `span0`, or the next name that is free. Containers whose images are called suricata, zeek, snort, arkime, malcolm or nessus are named in a comment.'
+  ],
   graph:
     'graph draws sources, filters, spans, sensors, what waits, and what is broken. A broken span is drawn, and is no failure. An SVG picture needs no other program.',
   doctor:

@@ -1,3 +1,5 @@
+import type { interfacesDocument } from '../discover/interface-list.ts'
+import { trafficKinds } from '../discover/judge-traffic.ts'
 import type { doctorDocument } from '../doctor/output.ts'
 import type { PlanDocument } from '../plan/output/plan-json.ts'
 import { causes } from '../status/counters/causes.ts'
@@ -11,6 +13,7 @@ import { writeMarkdown } from './markdown.ts'
 
 type StatusDocument = ReturnType<typeof statusDocument>
 type DoctorDocument = ReturnType<typeof doctorDocument>
+type InterfacesDocument = ReturnType<typeof interfacesDocument>
 type SpanDocument = StatusDocument['spans'][number]
 /** The keys of each kind of a union. */
 type KeysOf<Union> = Union extends unknown ? keyof Union : never
@@ -140,6 +143,33 @@ const check: Describes<DoctorDocument['checks'][number]> = {
   command: 'a line for the shell of root that clears the finding; null: no command alone does'
 }
 
+const interfaces: Describes<InterfacesDocument> = {
+  type: '`interfaces`',
+  format_version: 'the version of this document; within a major version, keys are only added',
+  spanplan_version: 'the version of spanplan',
+  created: 'when, as ISO 8601',
+  seconds: 'for how long the frames were counted',
+  interfaces: 'those that may be sources, the likeliest mirror port first, each with the keys below',
+  left_out: 'the others: `name`, and the `reason`'
+}
+
+const listedInterface: Describes<InterfacesDocument['interfaces'][number]> = {
+  name: 'its name',
+  up: 'whether it is set up',
+  carrier: 'whether it is connected',
+  driver: 'what drives it; null: nothing does, or ethtool cannot tell',
+  speed: 'bits per second of its link; null: it does not say',
+  frames_per_second: 'what it received meanwhile',
+  bits_per_second: 'the same in bits, with the Ethernet headers',
+  kind: `what it looks like: ${trafficKinds
+    .filter((kind) => kind !== 'gone')
+    .map((kind) => `\`${kind}\``)
+    .join(', ')}`,
+  message: 'the same as a sentence',
+  sample:
+    'of the first 5,000 frames: how many `frames` there are, and how many of them go `to_own` address, `to_groups` (broadcasts and multicasts) and `to_others`; how many `senders` they have, and how many of these are `group_senders`; the `vlans`. null: nobody could listen'
+}
+
 const events: Readonly<Record<WatchEvent['type'], string>> = {
   started: 'the watch begins: `spanplan_version`, `name`, `dry_run`',
   stopped: 'the watch ends, and everything stays as it is',
@@ -256,6 +286,8 @@ export function writeJsonReference(): string {
       '`counted_by` says how the number is known: `kernel`, by a counter of the kernel; `difference`, as what is missing at the next place; `none`: nobody can know how many frames were lost.',
       causesOfLoss
     ],
+    'init --json': ['One object; nothing is asked, and nothing written:', keyList(interfaces)],
+    'An interface of init': [keyList(listedInterface)],
     'doctor --json': ['One object:', keyList(doctor)],
     'A check of doctor': [keyList(check)]
   })

@@ -42,8 +42,10 @@ test('what pages say beside help is of commands and options that there are', () 
 
 test('the help of a command has each exit status that the command gives itself', () => {
   const folder = 'src/cli/actions'
-  // What status does with --live is in a file of its own.
-  const files = readdirSync(folder).map((file) => ({ file, name: file.replace(/(-live)?-action\.ts$/, '') }))
+  // What status does with --live is in a file of its own, and what init does in a folder.
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => ({ file, name: file.replace(/\/.*|(-live)?-action\.ts$/, '') }))
   expect(files.map(({ name }) => name).filter((name) => !(name in commandHelp))).toEqual([])
   const given = files.flatMap(({ file, name }) => {
     const told = new Set<number>([...commonExits, ...(commandHelp[name]?.exits ?? [])])
@@ -160,7 +162,7 @@ describe('help', () => {
     ]
     const texts = await Promise.all(asked.map((words) => spanplan(...words)))
     for (const text of texts) expect(text.split('\n').filter((line) => line.length > 80)).toEqual([])
-    expect(texts[0]).toMatch(/Workflow:\n +validate [\s\S]*Operate:\n +watch [\s\S]*Safety:[\s\S]*Integrate:/)
+    expect(texts[0]).toMatch(/Workflow:\n +init [\s\S]*Operate:\n +watch [\s\S]*Safety:[\s\S]*Integrate:/)
     for (const [index, words] of asked.entries()) {
       if (words[1] === '--help')
         expect(texts[index]).toMatch(

@@ -25,6 +25,15 @@ const host: readonly Variable[] = [...file, 'SPANPLAN_RUN_DIR', 'DOCKER_HOST', .
 
 /** By the name of the command. */
 export const commandHelp: Readonly<Record<string, CommandHelp>> = {
+  init: {
+    examples: [
+      ['Which interface is on the mirror port? Choose, and write ./spans.yaml:', 'sudo spanplan init'],
+      ['Only list the interfaces:', 'sudo spanplan init --list'],
+      ['Ask nothing:', 'sudo spanplan init --interface ens192 --file /etc/spanplan']
+    ],
+    exits: [],
+    environment: ['SPANPLAN_FILE', 'DOCKER_HOST', 'SUDO_UID', ...colours]
+  },
   validate: {
     examples: [
       ['Check ./spans.yaml, or what is in /etc/spanplan:', 'spanplan validate'],

@@ -18,6 +18,14 @@ export const runErrors = {
     'The question was not answered with yes, and nothing was changed; or an apply with --rollback-after was not confirmed, and was rolled back.',
     'Run the command again, and answer y, or confirm it in time.'
   ],
+  SOURCE_UNCHOSEN: [
+    'init was to choose a source by itself, and no interface looks like a mirror port.',
+    'Look at spanplan init --list, and name an interface with --interface.'
+  ],
+  SOURCE_IMPOSSIBLE: [
+    'The interface that was named for init can be no source; the message says why.',
+    'Look at spanplan init --list, and name another one.'
+  ],
   HOST_CHANGED: [
     'The host has changed since the question was asked; the message says what. Nothing was changed by spanplan.',
     'Run the command again.'

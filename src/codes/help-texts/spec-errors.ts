@@ -13,8 +13,12 @@ export const specErrors = {
     'Root would do what the file says, and others than root can write to the file or to its folder. For --install, this includes the folders above.',
     'Run the command of the hint, which takes that right away. Use --insecure-file only if you trust them all.'
   ],
+  FILE_EXISTS: [
+    'init was to write a file where there is one already, or beside files in /etc/spanplan. It never overwrites one.',
+    'Edit the file that is there, or name another one with --file.'
+  ],
   FILE_UNWRITABLE: [
-    'A plan (--out), a capture (--write), the file of --install or a pause cannot be written.',
+    'A plan (--out), a capture (--write), the file of --install, that of init or a pause cannot be written.',
     'Name a file that does not exist yet or is yours, in a folder to which you may write.'
   ],
   FILE_CHANGED: [

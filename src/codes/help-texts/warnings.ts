@@ -156,6 +156,10 @@ export const warnings = {
     'A watch of the same name keeps the spans as other files say, or as its files said before. It undoes within seconds what an apply of these files changes, and does not see a change in them.',
     'Change the files of the watch, which the message names. Or end the watch, and start it again with these files.'
   ],
+  TRAFFIC_UNHEARD: [
+    'init could not listen on the interfaces, because tcpdump or a right is missing. What they carry is told by their counters alone.',
+    'Do what the message says, and call init again; or name the interface with --interface.'
+  ],
   LISTEN_OPEN: [
     'Metrics are served at an address that other hosts can reach, without TLS and passwords.',
     'Use 127.0.0.1, or protect the address with a firewall or a proxy.'

@@ -39,6 +39,24 @@ export async function readDocker(request: ReadRequest, limits?: CallLimits): Pro
   }
 }
 
+/**
+ * Lists the containers that run, by one call.
+ *
+ * @throws SpanplanError DOCKER_FAILED, OUTPUT_UNKNOWN; one of those of {@link connectDocker}: there is no Docker.
+ */
+export async function listRunning(limits?: CallLimits): Promise<{ readonly name: string; readonly image: string }[]> {
+  const client = await connectDocker(limits)
+  if ('reason' in client) throw new SpanplanError(client.reason)
+  const { docker, podman } = client
+  try {
+    const document = await (canPodmanHandOut(podman) ? listPodmanContainers(docker) : docker.listContainers())
+    const listed = parseOutput('docker', () => parseContainerList(document))
+    return listed.flatMap(({ name, details }) => (details?.running ? [{ name, image: details.image }] : []))
+  } catch (error) {
+    throw dockerFailed(error)
+  }
+}
+
 async function readState({ docker, api, podman }: DockerClient, request: ReadRequest): Promise<DockerState> {
   const asPodman = canPodmanHandOut(podman)
   const [networkList, containerList, rootless] = await Promise.all([

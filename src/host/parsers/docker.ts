@@ -145,6 +145,7 @@ const listedOutput = z
     Id: z.string(),
     Names: z.array(z.string()).nullish(),
     State: z.string().catch(''),
+    Image: z.string().catch(''),
     Labels: strings,
     NetworkSettings: z
       .object({ Networks: z.record(z.string(), z.looseObject({ NetworkID: z.string().default('') })).nullish() })
@@ -152,7 +153,7 @@ const listedOutput = z
     /** Podman's own list has the networks here. */
     Networks: z.array(z.string()).nullish()
   })
-  .transform(({ Id: id, Names, State, Labels: labels, NetworkSettings, Networks }) => {
+  .transform(({ Id: id, Names, State, Image: image, Labels: labels, NetworkSettings, Networks }) => {
     const names = (Names ?? []).map((name) => name.replace(/^\//, ''))
     return {
       id,
@@ -162,6 +163,8 @@ const listedOutput = z
         /** The container's own name, and the names that links give it. */
         names,
         labels,
+        /** The name of its image, as somebody has called it. */
+        image,
         running: State === 'running' || State === 'paused',
         /** The names of the networks that the container is on. */
         networks: Networks ?? Object.keys(NetworkSettings?.Networks ?? {})

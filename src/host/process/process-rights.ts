@@ -17,7 +17,9 @@ type Capability = keyof typeof capabilities
 /** What takes rights, with these. */
 const needed = {
   'changing the network': ['CAP_NET_ADMIN'],
-  /** For a port, a network namespace, and tcpdump as another user in that namespace, which is ended at the end. */
+  /** For tcpdump as another user, which is ended at the end. */
+  listening: ['CAP_NET_RAW', 'CAP_SETUID', 'CAP_SETGID', 'CAP_KILL'],
+  /** For a port, a network namespace, and the same in that namespace. */
   capturing: ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN', 'CAP_NET_RAW', 'CAP_SETUID', 'CAP_SETGID', 'CAP_KILL']
 } as const satisfies Readonly<Record<string, readonly Capability[]>>
 

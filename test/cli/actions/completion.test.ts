@@ -15,6 +15,7 @@ function complete(...words: string[]): string[] {
 
 test('bash completes commands', () => {
   expect(complete('spanplan', '')).toEqual([
+    'init',
     'validate',
     'plan',
     'apply',

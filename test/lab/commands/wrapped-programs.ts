@@ -20,6 +20,8 @@ interface Wrapped {
 /** Puts a script before each program: what it prints is not seen, and where it ends with 1, the program is not run. */
 export async function wrapPrograms(lab: Lab, scripts: Partial<Record<Program, string>> = {}): Promise<Wrapped> {
   const folder = await mkdtemp(join(lab.files, 'bin-'))
+  // Some programs run as another user.
+  await chmod(folder, 0o755)
   const log = join(folder, 'calls')
   await writeFile(log, '')
   for (const program of programs) {
@@ -48,12 +50,12 @@ printf '%s\\n' "$input" | run "$@"
 `
 }
 
-/** What prints JSON, ethtool's list, the compiler of filters and the lock change nothing of the network. */
+/** What prints JSON, what ethtool shows, the compiler of filters, versions and the lock change nothing of the network. */
 export function isReading(call: string): boolean {
   const command = call.replace(/^\$ /, '')
   return (
     / --?json /.test(command) ||
-    /^(ethtool -[kgi] |tcpdump .*-ddd |bpftool -j |nft -j (-t )?list |nft -c |flock )/.test(command)
+    /^(ethtool (-[kgi] )?[^-]|tcpdump (.*-ddd |--version$)|bpftool -j |nft -j (-t )?list |nft -c |flock )/.test(command)
   )
 }
 
