@@ -41,7 +41,8 @@ export function listSpecFiles(path: string, folder: number): readonly string[] {
 }
 
 /** How to get a first file. */
-export const firstFile = 'for mirrors that are on this host already, write one: sudo spanplan import >spans.yaml'
+export const firstFile =
+  'to write a first one: sudo spanplan init; for mirrors that are on this host already: sudo spanplan import >spans.yaml'
 
 function isEmpty(path: string): SpanplanError {
   const message = `${printable(path)} cannot be read: there is no *.yaml or *.yml in it`

@@ -21,6 +21,12 @@ export const otherCommands: readonly OtherCommand[] = [
     type: 'apply'
   },
   { words: 'add new edit', type: 'apply', why: 'write it into the file, then' },
+  { words: 'wizard setup configure quickstart bootstrap', type: 'init' },
+  {
+    words: 'interface interfaces nics cards links ports',
+    type: 'init --list',
+    why: 'to see the interfaces and what they carry'
+  },
   { words: 'try', type: 'apply --rollback-after 2m', why: 'an apply that is rolled back unless you confirm it' },
   { words: 'replace taint recreate', type: 'apply', why: 'apply recreates what has to be, and asks before it does' },
   { words: 'down rm remove delete del stop kill teardown tear-down uninstall unapply', type: 'destroy' },
@@ -28,7 +34,7 @@ export const otherCommands: readonly OtherCommand[] = [
   { words: 'prune', type: 'apply', why: 'apply removes what is not in the file any more' },
   {
     words:
-      'list ls ps show get describe inspect info health healthcheck is-active spans sensors sources mirrors interfaces bridges outputs networks containers',
+      'list ls ps show get describe inspect info health healthcheck is-active spans sensors sources mirrors bridges outputs networks containers',
     type: 'status'
   },
   { words: 'top stats live counters tail', type: 'status --live' },

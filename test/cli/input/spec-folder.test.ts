@@ -36,7 +36,8 @@ test('names of UTF-8 are read as they are, and others than YAML files do not mat
 })
 
 test('where there is no file at all, it says where it looked, and how to get one', async () => {
-  const hint = 'for mirrors that are on this host already, write one: sudo spanplan import >spans.yaml'
+  const hint =
+    'to write a first one: sudo spanplan init; for mirrors that are on this host already: sudo spanplan import >spans.yaml'
   await expect(list()).rejects.toMatchObject({
     diagnostics: [
       {

@@ -37,6 +37,8 @@ list
 list --json
 ls
 ps
+setup
+interfaces
 get spans
 describe span0
 show span0
