@@ -7,7 +7,8 @@ import { listInterfaces, listLiveSpans } from '../../look/kernel-names.ts'
 import { printableJson } from '../../printable.ts'
 import { type ColorChoice, choosePaint } from '../output/colours.ts'
 import { renderDiagnostic } from '../output/render-diagnostic.ts'
-import { type Facts, repairLine } from './repair-line.ts'
+import type { Facts } from './repair-command.ts'
+import { repairLine } from './repair-line.ts'
 
 /** The code of each kind of refusal, by commander's own. */
 const codes: Readonly<Record<string, Code>> = {

@@ -5,7 +5,7 @@ import { expect, test, vi } from 'vitest'
 import { program } from '../../../src/cli/commands-and-flags.ts'
 import { renderDiagnostic } from '../../../src/cli/output/render-diagnostic.ts'
 import { explainRefusal } from '../../../src/cli/usage/refuse.ts'
-import type { Facts } from '../../../src/cli/usage/repair-line.ts'
+import type { Facts } from '../../../src/cli/usage/repair-command.ts'
 import { plain } from '../../../src/printable.ts'
 
 /** What is accepted is not run here. */
