@@ -136,7 +136,7 @@ export function discoverParts(
           ] as const
         ]
   )
-  return { balances: groups.map((group) => orderMembers(group, missing)), remarks: new Map([...alone, ...lost]) }
+  return { balances: groups.map((group) => findMembers(group, missing)), remarks: new Map([...alone, ...lost]) }
 }
 
 function readReceivers(feeds: readonly FeedCopy[], whole: readonly Copy[], known: readonly Program[]): Receiver[] {
@@ -165,47 +165,20 @@ function belongTogether(one: Receiver, other: Receiver): boolean {
   return [...other.share.buckets].every((bucket) => !buckets.has(bucket))
 }
 
-/** More places than these are not tried out. */
-const mostPlaces = 12
-
-/**
- * A balance whose members are in the order in which each has the buckets that it has: another order would move them.
- *
- * @param missing those of which nothing tells their place.
- */
-function orderMembers(group: readonly Receiver[], missing: readonly string[]): DiscoveredBalance {
-  const [first] = group
-  const count = group.length + missing.length
+/** A balance: first the member that also gets what is not IP, last those that are gone. */
+function findMembers(group: readonly Receiver[], missing: readonly string[]): DiscoveredBalance {
   const gone = missing.map((name) => ({ kind: 'sensor' as const, name }))
-  const remarks = first?.filter == null ? [] : [unknownFilter.replace('it every', 'them every')]
+  const there = group.toSorted((one, other) => Number(other.share?.rest === true) - Number(one.share?.rest === true))
+  const [first] = there
   const hash = first?.share?.hash ?? 'addresses'
-  for (const alive of count > mostPlaces ? [] : placesOf(count, group.length)) {
-    const left = [...gone]
-    const wanted = assignBuckets(alive.map((isAlive) => ({ alive: isAlive })))
-    const members = alive.map((isAlive, place) =>
-      isAlive ? group.find(({ share }) => isSame(share?.buckets, wanted[place])) : left.shift()
-    )
-    if (members.every((member) => member !== undefined)) return { hash, members, remarks }
-  }
-  const inOrder = count > mostPlaces ? orderAll(group) : null
-  if (inOrder !== null && missing.length === 0) return { hash, members: inOrder, remarks }
-  const moved = 'the order of its members is not known: with another one, some flows go to other members.'
-  return { hash, members: [...group, ...gone], remarks: [...remarks, moved] }
-}
-
-/** All that are there, in the order of their buckets; null: there is none. */
-function orderAll(group: readonly Receiver[]): Receiver[] | null {
-  const wanted = assignBuckets(group.map(() => ({ alive: true })))
-  const members = wanted.flatMap((buckets) => group.find(({ share }) => isSame(share?.buckets, buckets)) ?? [])
-  return members.length === group.length ? members : null
-}
-
-/** Which of so many places are taken by so many: each way to choose them, those that leave the last ones free first. */
-function placesOf(count: number, taken: number): boolean[][] {
-  const all = Array.from({ length: 2 ** count }, (_, bits) =>
-    Array.from({ length: count }, (_, place) => (bits >>> place) % 2 === 1)
-  )
-  return all.filter((one) => one.filter((isTaken) => isTaken).length === taken)
+  const members = [...there, ...gone]
+  const wanted = assignBuckets(members.map(({ name }, index) => ({ name, alive: index < there.length })))
+  const moves = there.some(({ share }, index) => !isSame(share?.buckets, wanted[index]))
+  const remarks = [
+    ...(first?.filter == null ? [] : [unknownFilter.replace('it every', 'them every')]),
+    ...(moves ? ['the next apply gives some flows to other members than they have now.'] : [])
+  ]
+  return { hash, members, remarks }
 }
 
 function isSame(one: ReadonlySet<number> | undefined, other: ReadonlySet<number> | undefined): boolean {

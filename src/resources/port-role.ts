@@ -3,7 +3,7 @@ import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import { type HostIndex, peerHere } from '../host/host-index.ts'
 import { indexName, shellLine } from '../host/quote-command.ts'
 import type { DockerNetwork, Link } from '../host/snapshot.ts'
-import type { DesiredState } from './desired-state.ts'
+import type { DesiredSpan, DesiredState } from './desired-state.ts'
 import { type PortOrigin, readPortClass } from './marks.ts'
 import { isInScope, isLiveNetwork, markOf } from './ownership.ts'
 import { findSeal } from './seal-commands.ts'
@@ -198,4 +198,16 @@ function explainOtherEnd(link: Link, { linkAt, unreadContainers }: HostIndex): s
     return "a network namespace that is no sensor's: somebody has put the port of another container here, or a sensor has moved its interface there, and then"
   }
   return `a network namespace that is that of no container which could be read: it may be that of ${unread.join(', ')}, which then`
+}
+
+/** Whether a plan disconnects the container of a port, which gets nothing more until then. */
+export function isLeaving(
+  host: HostIndex,
+  { owner, network, sensors }: Pick<DesiredSpan, 'owner' | 'network' | 'sensors'>,
+  connects: Connection | null
+): boolean {
+  const listed = sensors.some(({ container }) => container.name === connects?.container)
+  if (connects === null || listed || connects.network !== network?.name) return false
+  const endpoint = host.containerOf(connects.container)?.endpoints.find((one) => one.network === network.name)
+  return endpoint?.driverOptions[label.name] === owner
 }

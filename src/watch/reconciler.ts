@@ -154,7 +154,9 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     if (outcome.view === null) return
     isNewFile = false
     const { docker } = outcome.view.host
-    if (docker.state === 'read') lastAnswer = docker
+    // What the run itself has connected or disconnected, that answer does not know.
+    const isStale = outcome.done.some(({ device }) => device === null)
+    if (docker.state === 'read') lastAnswer = isStale ? null : docker
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     followIdleSources(outcome.view)
     followCarriers(outcome.view)

@@ -98,7 +98,7 @@ async function readCounts(tcHook: TcHook): Promise<number[]> {
 }
 
 function sharesBy(hash: FlowHash): Share[] {
-  return assignBuckets(members.map(() => ({ alive: true }))).map((buckets, member) => ({
+  return assignBuckets(members.map((_, member) => ({ name: `ids-${member}`, alive: true }))).map((buckets, member) => ({
     hash,
     buckets,
     rest: member === 0

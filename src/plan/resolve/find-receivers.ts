@@ -24,7 +24,8 @@ export function findReceivers(span: DesiredSpan, spec: SpanSpec, host: HostIndex
 function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex): Receiver[] {
   const seen = new Set<string>()
   return sensors.flatMap((sensor) => {
-    const matching = host.matchContainers(sensor).filter(({ name }) => !seen.has(name))
+    const matched = host.matchContainers(sensor)
+    const matching = matched.filter(({ name }) => !seen.has(name))
     for (const { name } of matching) seen.add(name)
     const { filter, balance, id: item, origin } = sensor
     const found = matching.map((container): Receiver => {
@@ -32,17 +33,21 @@ function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex):
       const place = placeOf(sensor, container)
       return { kind: 'sensor', name: container.name, ...found, place, filter, balance, item, origin }
     })
-    if (found.length > 0 || !('container' in sensor)) return found.sort(byPlace)
+    if (matched.length > 0 || !('container' in sensor)) return found.sort(byPlace)
     const { container: name } = sensor
     const absence = host.docker.state === 'read' ? 'missing' : 'unread'
     return [{ kind: 'sensor', name, target: null, absence, place: name, filter, balance, item, origin }]
   })
 }
 
-/** The number that Compose gives the container in its service, and keeps when it recreates it; else the container's name. */
+/**
+ * The container's name. Of one of Compose, the name that Compose gives by default: the number in it stays when the container is recreated.
+ */
 function placeOf(sensor: SensorSpec, { name, labels }: Container): string {
-  const number = 'compose' in sensor ? labels[composeLabel.number] : undefined
-  return number !== undefined && /^\d{1,5}$/.test(number) ? number : name
+  if (!('compose' in sensor)) return name
+  const { project, service } = sensor.compose
+  const number = labels[composeLabel.number]
+  return number !== undefined && /^\d{1,5}$/.test(number) ? `${project}-${service}-${number}` : name
 }
 
 /** In the order of their numbers: 2 comes before 10. */
@@ -75,6 +80,16 @@ function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, hos
     const absence = found === undefined ? 'missing' : link?.carrier === false ? 'no_carrier' : null
     const target = absence === null ? (found?.device ?? null) : null
     const kind = found?.isPort === false ? 'tunnel' : 'output'
-    return { kind, name: found?.device ?? id, target, absence, place: id, filter, balance, item: id, origin }
+    return {
+      kind,
+      name: found?.device ?? id,
+      target,
+      absence,
+      place: found?.device ?? id,
+      filter,
+      balance,
+      item: id,
+      origin
+    }
   })
 }

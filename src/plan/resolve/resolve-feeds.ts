@@ -1,10 +1,13 @@
 import type { Diagnostic } from '../../errors.ts'
+import { isPortName } from '../../host/docker/docker-names.ts'
 import { groupBy, groupsOf, type HostIndex, indexHost } from '../../host/host-index.ts'
+import type { Link } from '../../host/snapshot.ts'
 import type { DesiredFeed, DesiredSpan, Part } from '../../resources/desired-state.ts'
 import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
 import { programOf } from '../../resources/feeds/feeds.ts'
 import { type Wait, waitFor } from '../../resources/kind.ts'
 import { isOwnTunnel } from '../../resources/ownership.ts'
+import { isLeaving } from '../../resources/port-role.ts'
 import type { Share } from '../../resources/programs/share-program.ts'
 import type { Context } from '../../resources/sources/host-source-kind.ts'
 import type { BalanceSpec } from '../../spec/items/balance.ts'
@@ -49,7 +52,8 @@ function withLastAnswer(host: HostIndex): HostIndex {
  * Whether the bridge has to be fed: some port gets, or may get, its frames. If mirrors feed all ports, the bridge has no carrier. Frames
  * that are copied to it would then be lost, and the kernel would log that.
  */
-function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
+function hasListener(span: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
+  const { name, network, feeds } = span
   const { sensors, outputs } = spec
   const isWhole = ({ filter, balance }: Pick<SensorSpec, 'filter' | 'balance'>) => filter === null && balance === null
   if (sensors.length + outputs.length === 0 || sensors.some(isWhole)) return true
@@ -61,7 +65,19 @@ function hasListener({ name, network, feeds }: DesiredSpan, spec: SpanSpec, host
   const ports = host.portsOf(name).filter((link) => !isOwnTunnel(host, link) && !isFed('output', link.name))
   // Without Docker, it is not known which containers are connected to its network: the bridge is fed if it was.
   if (network !== null && host.docker.state !== 'read') return host.filtersInto(name).length > 0
-  return ports.some((link) => !isFed('sensor', host.attachmentOf(link)?.container.name))
+  const isListening = (link: Link) => {
+    const { container, endpoint } = host.attachmentOf(link) ?? {}
+    // A container that starts just now has a port before Docker names it: until then, nothing changes.
+    if (container === undefined) return !mayBeSensors(link, host) || host.filtersInto(name).length > 0
+    const connects = endpoint && { container: container.name, network: endpoint.network }
+    return !isFed('sensor', container.name) && !isLeaving(host, span, connects ?? null)
+  }
+  return ports.some(isListening)
+}
+
+/** Whether a port has such a name as Docker and Podman give, and leads to another network namespace. */
+function mayBeSensors({ name, foreignPeer }: Link, { engine }: HostIndex): boolean {
+  return foreignPeer && isPortName(engine, name)
 }
 
 const isTunnelOutput = (output: OutputSpec) => 'tunnel' in output
@@ -100,7 +116,12 @@ function shareAmong(members: readonly Receiver[], { id, hash, filter }: BalanceS
   })
   // Members at the end that are not connected yet do not count: no flow moves before they have a port.
   const count = places.findLastIndex(({ absence }) => !isToCome(absence)) + 1
-  const buckets = assignBuckets(places.slice(0, count).map(({ target }) => ({ alive: target !== null })))
+  const isTwice = ({ place }: Receiver) => places.filter((one) => one.place === place).length > 1
+  const slots = places.slice(0, count).map((one) => ({
+    name: isTwice(one) ? one.name : one.place,
+    alive: one.target !== null
+  }))
+  const buckets = assignBuckets(slots)
   const first = places.find(({ target }) => target !== null)
   // Members without a place get nothing: they have a part, so the bridge hands them nothing either.
   return [...places, ...members.filter((one) => !places.includes(one))].map((receiver, index) => ({

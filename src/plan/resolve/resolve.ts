@@ -272,6 +272,8 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const { maxIdle, sample, limit, origin } = source
   const program = 'program' in filter ? filter.program : null
   const blocked = hooks.items.filter(({ problem }) => problem !== null)
+  // Without a limit, what is mirrored goes on being mirrored: shares move, and members come and go.
+  const held = blocked.filter((hook) => !(hook.problem?.code === 'MODULE_MISSING' && isMirrored(span, hook, context)))
   const possible = hooks.items.filter((hook) => hook.problem === null || isMirrored(span, hook, context))
   const items = possible.map(
     ({ problem, ...hook }): CopyPoint => ({
@@ -297,7 +299,7 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
     recalled: isUnread
       ? kind.recall(span, context).map((point) => ({ ...point, maxIdle, item: source.id, origin }))
       : [],
-    blocked: [...blocked.map(({ device }) => device.name), ...(isUnread ? findRenamedLinks(span, context) : [])],
+    blocked: [...held.map(({ device }) => device.name), ...(isUnread ? findRenamedLinks(span, context) : [])],
     items,
     waits: [...hooks.waits, ...blockedWaits, ...waits],
     errors: [...('error' in filter && !context.patient ? [inSpan(span, filter.error)] : []), ...hooks.errors],

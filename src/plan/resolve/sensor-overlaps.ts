@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { matchesContainer } from '../../host/docker/container-match.ts'
 import { groupsOf } from '../../host/host-index.ts'
+import { quote } from '../../printable.ts'
 import type { DesiredSensor } from '../../resources/desired-state.ts'
 import { sensorTitle } from '../../spec/check-sensors.ts'
 import type { SensorSpec } from '../../spec/items/sensor-item.ts'
@@ -53,5 +54,5 @@ function explainOverlap({ name: span }: SpanSpec, overlaps: readonly [Overlap, .
 /** What a sensor gives, beside what another one does. */
 function partOf({ filter, balance }: SensorSpec, beside?: SensorSpec): string {
   if (balance !== null) return `a share of ${beside === undefined || beside.balance === null ? 'a' : 'another'} balance`
-  return filter === null ? 'every frame' : 'what its filter lets through'
+  return filter === null ? 'every frame' : `what ${quote(filter.expression)} lets through`
 }

@@ -2,6 +2,7 @@ import { type Buckets, bucketCount } from '../programs/share-program.ts'
 
 /** A place among those that share the buckets. It stays while its member is gone. */
 export interface Slot {
+  readonly name: string
   readonly alive: boolean
 }
 
@@ -9,38 +10,54 @@ export interface Slot {
  * Gives each bucket to one slot that is alive. If none is alive, nobody gets any.
  *
  * Each bucket has a home slot, and an order in which it tries the other slots. It goes to the first one that is alive. When a slot
- * goes, only its buckets move, and they return with it. A new slot at the end takes only its own part from the others.
+ * goes, only its buckets move, and they return with it. One slot more or less in the list moves few buckets between the others. The order
+ * of the list does not matter.
  */
 export function assignBuckets(slots: readonly Slot[]): Buckets[] {
-  const shares = slots.map(() => new Set<number>())
-  for (const [home, buckets] of findHomes(slots.length).entries()) {
+  const sorted = slots.toSorted((one, other) => (one.name < other.name ? -1 : Number(one.name !== other.name)))
+  const shares = new Map(slots.map((slot) => [slot, new Set<number>()]))
+  for (const [home, buckets] of findHomes(sorted.map(({ name }) => name)).entries()) {
     for (const [index, bucket] of buckets.entries()) {
-      const host = findAlive(preferences(home, index, slots.length), slots)
-      if (host !== null) shares[host]?.add(bucket)
+      const host = findAlive(preferences(home, index, sorted.length), sorted)
+      if (host !== undefined) shares.get(host)?.add(bucket)
     }
   }
-  return shares
+  return slots.map((slot) => shares.get(slot) ?? new Set())
 }
 
-function findAlive(order: Iterable<number>, slots: readonly Slot[]): number | null {
-  for (const slot of order) if (slots[slot]?.alive) return slot
-  return null
+function findAlive(order: Iterable<number>, slots: readonly Slot[]): Slot | undefined {
+  for (const slot of order) if (slots[slot]?.alive) return slots[slot]
+  return undefined
 }
 
-/** The buckets at home in each slot. Each new slot takes its part bucket by bucket, always from the slot that has the most. */
-function findHomes(count: number): number[][] {
-  const homes: number[][] = []
-  for (let size = 1; size <= count; size++) {
-    const taken: number[] = size === 1 ? Array.from({ length: bucketCount }, (_, bucket) => bucket) : []
-    while (size > 1 && taken.length < Math.floor(bucketCount / size)) taken.push(takeFromLargest(homes))
-    homes.push(taken)
+/**
+ * The buckets at home in each slot, by rendezvous: a bucket chooses the slot whose name and the bucket together have the highest hash, among
+ * those that have room. All get the same number, or one more. The names decide, and not who was there before.
+ */
+function findHomes(names: readonly string[]): number[][] {
+  const homes: number[][] = names.map(() => [])
+  const seeds = names.map(hashName)
+  const room = Math.floor(bucketCount / names.length)
+  for (let bucket = 0; bucket < bucketCount && names.length > 0; bucket++) {
+    const rank = (slot: number) => mix((seeds[slot] ?? 0) ^ mix(bucket + 1))
+    // What is left at the end, where the number of slots does not divide that of buckets, is one for each.
+    const least = Math.min(...homes.map(({ length }) => length))
+    const open = homes.flatMap(({ length }, slot) => (length < room || (least === room && length === room) ? slot : []))
+    homes[open.reduce((best, slot) => (rank(slot) > rank(best) ? slot : best))]?.push(bucket)
   }
   return homes
 }
 
-function takeFromLargest(homes: readonly number[][]): number {
-  const largest = homes.reduce((most, home) => (home.length > most.length ? home : most))
-  return largest.pop() ?? 0
+/** FNV-1a, of 32 bits. */
+function hashName(name: string): number {
+  return Buffer.from(name).reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193) >>> 0, 0x811c9dc5)
+}
+
+/** The last step of MurmurHash3, of 32 bits: with each bit of the word, half of the result's bits change. */
+function mix(word: number): number {
+  const first = Math.imul(word ^ (word >>> 16), 0x85ebca6b)
+  const second = Math.imul(first ^ (first >>> 13), 0xc2b2ae35)
+  return (second ^ (second >>> 16)) >>> 0
 }
 
 /**

@@ -1,4 +1,3 @@
-import { label } from '../../host/docker/docker-names.ts'
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
 import { isSealProgram } from '../../host/xdp/seal-program.ts'
@@ -7,7 +6,7 @@ import { isInUse } from '../interface-use.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource } from '../kind.ts'
 import { type PortOrigin, readPortClass, sealHandle } from '../marks.ts'
 import { isOwnTunnel, markOf, ownsBridge, tunnelOwner } from '../ownership.ts'
-import { type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
+import { isLeaving, type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
 import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
 import {
   desiredSeal,
@@ -197,18 +196,6 @@ function isFed(host: HostIndex, span: DesiredSpan, { role, flooding }: Port): bo
 /** Whether a container is known to be connected to a span by a port. */
 function isOfSensor({ network }: DesiredSpan, { role: { connects } }: Pick<Port, 'role'>): boolean {
   return connects !== null && connects.network === network?.name
-}
-
-/** Whether a plan disconnects the container of a port, which gets nothing more until then. */
-function isLeaving(
-  host: HostIndex,
-  { owner, network, sensors }: DesiredSpan,
-  connects: Port['role']['connects']
-): boolean {
-  const listed = sensors.some(({ container }) => container.name === connects?.container)
-  if (connects === null || listed || connects.network !== network?.name) return false
-  const endpoint = host.containerOf(connects.container)?.endpoints.find((one) => one.network === network.name)
-  return endpoint?.driverOptions[label.name] === owner
 }
 
 /** How a port that leads elsewhere is sealed. */

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { assignBuckets } from '../../../src/resources/feeds/assign-buckets.ts'
+import { assignBuckets, type Slot } from '../../../src/resources/feeds/assign-buckets.ts'
 
 const most = 32
 const slots = (count: number, gone: readonly number[] = []) =>
-  Array.from({ length: count }, (_, slot) => ({ alive: !gone.includes(slot) }))
+  Array.from({ length: count }, (_, slot) => ({ name: `ids-${slot + 1}`, alive: !gone.includes(slot) }))
 
 /** By bucket: the slot that has it. */
-function ownersOf(alive: readonly { alive: boolean }[]): (number | undefined)[] {
+function ownersOf(alive: readonly Slot[]): (number | undefined)[] {
   const owners: (number | undefined)[] = Array.from({ length: 256 })
   for (const [slot, buckets] of assignBuckets(alive).entries()) for (const bucket of buckets) owners[bucket] = slot
   return owners
@@ -18,7 +18,11 @@ function spreadOf(count: number, gone: readonly number[]): number {
   return Math.max(...sizes) - Math.min(...sizes)
 }
 
-const anySlots = fc.array(fc.record({ alive: fc.boolean() }), { minLength: 1, maxLength: 40 })
+const anySlots = fc.uniqueArray(fc.record({ name: fc.string(), alive: fc.boolean() }), {
+  minLength: 1,
+  maxLength: 40,
+  selector: ({ name }) => name
+})
 
 describe('buckets', () => {
   test('are each in one slot that is alive', () => {
@@ -40,7 +44,7 @@ describe('buckets', () => {
       fc.property(anySlots, fc.nat(39), (some, place) => {
         const slot = place % some.length
         const [with_, without] = [true, false].map((alive) =>
-          ownersOf(some.map((one, index) => (index === slot ? { alive } : one)))
+          ownersOf(some.map((one, index) => (index === slot ? { ...one, alive } : one)))
         )
         const moved = with_?.filter((owner, bucket) => owner !== without?.[bucket])
         expect(moved?.filter((owner) => owner !== slot)).toEqual([])
@@ -49,11 +53,25 @@ describe('buckets', () => {
     )
   })
 
-  test('move only to the slot that comes at the end, as many as it has to have', () => {
-    for (let count = 1; count < 2 * most; count++) {
-      const [before, after] = [ownersOf(slots(count)), ownersOf(slots(count + 1))]
-      const moved = after.filter((owner, bucket) => owner !== before[bucket])
-      expect(moved).toEqual(Array.from({ length: Math.floor(256 / (count + 1)) }, () => count))
+  test('are where they are, in whatever order the slots are listed', () => {
+    fc.assert(
+      fc.property(anySlots, (some) => {
+        const names = (slots: readonly Slot[]) => ownersOf(slots).map((owner) => slots[owner ?? -1]?.name)
+        expect(names(some.toReversed())).toEqual(names(some))
+      })
+    )
+  })
+
+  test('stay, but for few, where a slot is more or less in the list, wherever that is', () => {
+    for (let count = 2; count <= 16; count++) {
+      for (let without = 0; without < count; without++) {
+        const all = slots(count)
+        const rest = all.filter((_, slot) => slot !== without)
+        const [before, after] = [ownersOf(all), ownersOf(rest)]
+        const staying = before.flatMap((owner, bucket) => (owner === without ? [] : [[owner, after[bucket]] as const]))
+        const moved = staying.filter(([owner, now]) => all[owner ?? -1]?.name !== rest[now ?? -1]?.name)
+        expect(moved.length / staying.length).toBeLessThan(0.12)
+      }
     }
   })
 })
