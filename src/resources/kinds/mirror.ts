@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { diagnostic } from '../../errors.ts'
+import type { HostIndex } from '../../host/host-index.ts'
 import type { Filter } from '../../host/snapshot.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { CopyPoint, DesiredSpan, FeedId } from '../desired-state.ts'
@@ -232,14 +233,34 @@ function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
   })
 }
 
-/** Foreign mirrors whose bridge went meanwhile, as Docker takes along a bridge that it has made, are still there, and copy nowhere. */
+/**
+ * Foreign mirrors whose bridge went meanwhile, as Docker takes along a bridge that it has made, are still there, and copy nowhere. What feeds
+ * one receiver leads to where that is now.
+ */
 function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host }: ObservedState): readonly Mirror[] {
   const live = mirrors.filter(({ point }) => host.mayExist(point.device.name))
-  return live.map((one) => {
-    if (one.foreignMirrors.length === 0) return one
-    const span = then.desired.spanOf(one.spans[0] ?? '')
-    const targets = span === undefined ? new Set([one.target]) : replacedTargets(span, one.feed)
-    const { copying } = findForeignMirrors(then, targets, one.point)
-    return { ...one, ...planReplacement(then.host, one.point.device.name, copying, host) }
+  return live.flatMap((one): Mirror | [] => {
+    if (one.owner === 'foreign') return restoreForeign(one, then, host)
+    const target = findTargetAgain(one, host)
+    return target === null ? [] : { ...one, target }
   })
+}
+
+function restoreForeign(one: Mirror, then: ObservedState, host: HostIndex): Mirror {
+  if (one.foreignMirrors.length === 0) return one
+  const span = then.desired.spanOf(one.spans[0] ?? '')
+  const targets = span === undefined ? new Set([one.target]) : replacedTargets(span, one.feed)
+  const { copying } = findForeignMirrors(then, targets, one.point)
+  return { ...one, ...planReplacement(then.host, one.point.device.name, copying, host) }
+}
+
+/**
+ * Where the frames of an earlier mirror go now. A container that was restarted has another port. null: nowhere, as its receiver has ended, or
+ * is to be connected first. A bridge and a tunnel are made anew before.
+ */
+function findTargetAgain({ target, feed, spans: [span] }: Mirror, host: HostIndex): string | null {
+  if (feed === null || feed.kind === 'tunnel' || host.mayExist(target)) return target
+  if (feed.kind === 'output') return null
+  const links = host.containerOf(feed.name)?.endpoints.flatMap((endpoint) => host.vethTo(endpoint) ?? []) ?? []
+  return links.find(({ master, carrier }) => master === span && carrier)?.name ?? null
 }
