@@ -17,6 +17,7 @@ import { takeLock } from '../run-dir/lock.ts'
 import { lockPatience } from '../run-dir/lock-limits.ts'
 import { explainRefusal } from '../spec/filter/explain.ts'
 import { type CapturePort, createPort } from './capture-port.ts'
+import { isCapturePort } from './feed-bridge.ts'
 import { type CaptureRequest, listenCommand } from './tcpdump.ts'
 
 /** Where the captured frames go. */
@@ -116,7 +117,7 @@ async function makePort(port: CapturePort, signal: AbortSignal): Promise<void> {
 /** Whether another capture goes on, which needs what feeds the bridge. A watch that runs makes the mirrors, and removes them, by itself. */
 async function isHeard(span: string): Promise<boolean> {
   const { stdout } = await run(['ip', '-oneline', 'link', 'show', 'master', span])
-  return /: capture[0-9a-f]{8}@/.test(stdout)
+  return [...stdout.matchAll(/^\d+: ([^@:]+)/gm)].some(([, name = '']) => isCapturePort(name))
 }
 
 async function runOrFail(argv: Argv): Promise<void> {

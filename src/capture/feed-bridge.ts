@@ -1,8 +1,11 @@
 import type { Argv } from '../host/exec.ts'
+import { type HostIndex, indexHost } from '../host/host-index.ts'
+import { hasListener } from '../plan/resolve/resolve-feeds.ts'
 import { indexDesired } from '../resources/desired-state.ts'
 import type { ObservedState, Step } from '../resources/kind.ts'
 import { mirror } from '../resources/kinds/mirror.ts'
 import { readMarks } from '../resources/read-marks.ts'
+import type { SpanSpec } from '../spec/items/span-item.ts'
 
 /** The commands that feed the bridge of a span for a capture, if mirrors feed all of its receivers. */
 export interface BridgeFeed {
@@ -21,4 +24,19 @@ export function feedBridge({ desired, host }: ObservedState, span: string): Brid
     add: commands(ofBridge.flatMap((one) => mirror.create?.(one) ?? [])),
     remove: commands(ofBridge.flatMap((one) => mirror.remove?.(one) ?? []))
   }
+}
+
+/** Whether a link of this name is a port of a capture. */
+export const isCapturePort = (name: string) => /^capture[0-9a-f]{8}$/.test(name)
+
+/** Whether mirrors may feed the bridge of a span for captures alone: there is one, or some port gets nothing of what the bridge gets. */
+export function mayBeFedForCaptures(host: HostIndex, span: string): boolean {
+  return host.portsOf(span).some(({ name, port }) => isCapturePort(name) || port?.isDisabled === true)
+}
+
+/** Whether somebody else would get what the bridge of a span is fed, if nobody captured. */
+export function isFedWithoutCaptures({ desired, host }: Pick<ObservedState, 'desired' | 'host'>, spec: SpanSpec) {
+  const span = desired.spanOf(spec.name)
+  const links = host.links.filter(({ name }) => !isCapturePort(name))
+  return span === undefined || hasListener(span, spec, indexHost({ ...host.snapshot, links }))
 }

@@ -147,6 +147,19 @@ test('a capture says that it shows more than anybody gets, where all get a part'
   expect(await capture.end('SIGINT')).toBe(0)
 })
 
+test('of several captures, the last one to end takes away what feeds the bridge for them', async () => {
+  await write(balanced)
+  await spanplan(lab, ['apply', '--yes'])
+  await using first = await startCapture(lab, ['--write', '-'])
+  await using second = await startCapture(lab, ['--write', '-'])
+  expect(second.told).toMatch(/^span0: all who get frames get a part of them/)
+  expect(await first.end('SIGINT')).toBe(0)
+  expect(await onHost('tc filter show dev ens192 ingress')).toContain('Egress Mirror to device span0')
+  expect(await second.end('SIGINT')).toBe(0)
+  expect(await onHost('tc filter show dev ens192 ingress')).not.toContain('Egress Mirror to device span0')
+  await expectConverged(lab)
+})
+
 test('one that gets all, and one that gets a part by a filter of its own', async () => {
   await write('zeek, {container: suri-1, filter: udp port 53}')
   await spanplan(lab, ['apply', '--yes'])

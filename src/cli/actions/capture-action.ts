@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs'
 import { capture, checkExpression, type Sink } from '../../capture/capture.ts'
-import { type BridgeFeed, feedBridge } from '../../capture/feed-bridge.ts'
+import { type BridgeFeed, feedBridge, isFedWithoutCaptures, mayBeFedForCaptures } from '../../capture/feed-bridge.ts'
 import type { CaptureRequest } from '../../capture/tcpdump.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { findMissingRights } from '../../host/process/process-rights.ts'
@@ -37,7 +37,7 @@ export async function captureCommand(session: Session, options: CaptureOptions):
     const hint = 'leave it out to see the frames as text, name a file, or pipe it: | wireshark -k -i -'
     throw new SpanplanError({ code: 'TERMINAL_BINARY', message, hint }, Exit.usage)
   }
-  const { mtu, isSealed, isFed } = await findBridge(options)
+  const { mtu, isSealed, fed } = await findBridge(options)
   const missing = findMissingRights('capturing')
   if (missing !== null) throw new SpanplanError(missing)
   const expression = options.filter.join(' ')
@@ -48,7 +48,7 @@ export async function captureCommand(session: Session, options: CaptureOptions):
   for (const signal of endSignals) process.on(signal, end)
   try {
     const form = write === undefined ? 'text' : 'pcap'
-    const feed = isFed ? null : await planFeed(session, options)
+    const feed = await planFeed(session, options, fed)
     if (feed !== null) sink.say(`${span}: all who get frames get a part of them; this shows all that its sources copy`)
     await capture({ span, isSealed, mtu, expression, count, form, feed }, sink, controller.signal)
   } finally {
@@ -57,17 +57,35 @@ export async function captureCommand(session: Session, options: CaptureOptions):
   return Exit.done
 }
 
-/** What feeds the bridge meanwhile: the file says what the span copies, and the mirrors of its receivers only what each of them gets. */
-async function planFeed(session: Session, { span, ...files }: CaptureOptions): Promise<BridgeFeed> {
+/**
+ * What feeds the bridge meanwhile: the file says what the span copies, and the mirrors of its receivers only what each of them gets. Where
+ * other captures have it fed, this one may be the last to end. A span that is fed anyway is captured without a file, too.
+ */
+async function planFeed(
+  session: Session,
+  { span, ...files }: CaptureOptions,
+  fed: FoundBridge['fed']
+): Promise<BridgeFeed | null> {
+  if (fed === 'yes') return null
   const selection = { span: [span], deferDocker: false, prune: false, adopt: false, recreate: false }
-  const target = await loadSpecTarget(session, { ...files, ...selection })
-  const { desired, host, marks } = await refresh({ ...target, patient: true })
-  return feedBridge({ desired, host, marks }, span)
+  try {
+    const target = await loadSpecTarget(session, { ...files, ...selection })
+    const state = await refresh({ ...target, patient: true })
+    const spec = target.spec.spans.find(({ name }) => name === span)
+    const isFed = fed === 'unclear' && (spec === undefined || isFedWithoutCaptures(state, spec))
+    return isFed ? null : feedBridge(state, span)
+  } catch (error) {
+    if (fed === 'unclear' && error instanceof SpanplanError) return null
+    throw error
+  }
 }
 
 interface FoundBridge extends Pick<CaptureRequest, 'isSealed' | 'mtu'> {
-  /** Mirrors feed it, or there are none at all: what is on it hears all that its sensors hear. */
-  readonly isFed: boolean
+  /**
+   * Whether mirrors feed it, or there are none at all: what is on it hears all that its sensors hear. `unclear`: they may do so for other
+   * captures alone.
+   */
+  readonly fed: 'yes' | 'no' | 'unclear'
 }
 
 /** The bridge of the span, of whatever owner. */
@@ -77,7 +95,8 @@ async function findBridge({ span, ...files }: CaptureOptions): Promise<FoundBrid
   if (bridge !== undefined) {
     const isFedAlone = host.portsOf(span).some((port) => host.filtersInto(port.name).length > 0)
     const isFed = host.filtersInto(span).length > 0 || (!isFedAlone && fedLinks(host, span).length === 0)
-    return { mtu: bridge.mtu, isSealed: readSeal(host, span) === 'sealed', isFed }
+    const fed = !isFed ? 'no' : mayBeFedForCaptures(host, span) ? 'unclear' : 'yes'
+    return { mtu: bridge.mtu, isSealed: readSeal(host, span) === 'sealed', fed }
   }
   const listed = await listedSpans(files)
   if (!listed.includes(span)) {

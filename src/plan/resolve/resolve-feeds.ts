@@ -52,7 +52,7 @@ function withLastAnswer(host: HostIndex): HostIndex {
  * Whether the bridge has to be fed: some port gets, or may get, its frames. If mirrors feed all ports, the bridge has no carrier. Frames
  * that are copied to it would then be lost, and the kernel would log that.
  */
-function hasListener(span: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
+export function hasListener(span: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
   const { name, network, feeds } = span
   const { sensors, outputs } = spec
   const isWhole = ({ filter, balance }: Pick<SensorSpec, 'filter' | 'balance'>) => filter === null && balance === null
