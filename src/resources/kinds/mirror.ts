@@ -88,7 +88,9 @@ export const mirror: Kind<Mirror> = {
   remove: removeSteps,
   title: nameMirror,
   summary: (mirror) =>
-    [programClause(mirror), ...(mirror.limit === null ? [] : [`limit ${writeLimit(mirror.limit)}`])].join(', '),
+    mirror.foreignMirrors.length > 0
+      ? `foreign: ${mirror.foreignMirrors.join('; ')}`
+      : [programClause(mirror), ...(mirror.limit === null ? [] : [`limit ${writeLimit(mirror.limit)}`])].join(', '),
   address: ({ point, spans, handle, feed }) => [
     ...point.source,
     writeDirection(point.direction),
@@ -237,12 +239,35 @@ function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
  * Foreign mirrors whose bridge went meanwhile, as Docker takes along a bridge that it has made, are still there, and copy nowhere. What feeds
  * one receiver leads to where that is now.
  */
-function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, { host }: ObservedState): readonly Mirror[] {
-  const live = mirrors.filter(({ point }) => host.mayExist(point.device.name))
+function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, now: ObservedState): readonly Mirror[] {
+  const { host } = now
+  const live = keepBeside(mirrors, now).filter(({ point }) => host.mayExist(point.device.name))
   return live.flatMap((one): Mirror | [] => {
     if (one.owner === 'foreign') return restoreForeign(one, then, host)
     const target = findTargetAgain(one, host)
     return target === null ? [] : { ...one, target }
+  })
+}
+
+/**
+ * Where a mirror of ours stood beside the foreign ones that it has replaced, it has the id that it has alone now: it stays, and they come back
+ * beside it.
+ */
+function keepBeside(mirrors: readonly Mirror[], now: ObservedState): readonly Mirror[] {
+  const idOf = ({ point, handle }: Mirror) => mirrorId(point.device.name, point.tcHook, handle)
+  const isOurs = ({ owner }: Mirror) => owner !== 'foreign'
+  const besides = mirrors.filter((one) => isOurs(one) && one.id !== idOf(one))
+  if (besides.length === 0) return mirrors
+  const observed = mirror.observe(now)
+  const alone = new Map(
+    besides.flatMap((one) => {
+      const live = observed.filter(({ id }) => id === idOf(one))
+      return live.length > 0 && live.every(isOurs) ? [[idOf(one), one.id] as const] : []
+    })
+  )
+  return mirrors.map((one) => {
+    const beside = alone.get(idOf(one))
+    return beside === undefined ? one : { ...one, id: isOurs(one) ? idOf(one) : beside }
   })
 }
 
