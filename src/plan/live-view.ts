@@ -36,6 +36,7 @@ export function viewLive(host: HostIndex): PlanView {
     scope,
     spans: [],
     known: names,
+    receivers: [],
     also: new Set<number>(),
     goingDown: new Set<string>(),
     subnetSeed: ''

@@ -75,6 +75,12 @@ export interface FeedId {
   readonly name: string
 }
 
+/** A receiver that mirrors of a span feed, or may have fed. */
+export interface SpanReceiver {
+  readonly span: string
+  readonly feed: FeedId
+}
+
 /** What a receiver takes of the frames that the sources' filters let through. */
 export interface Part {
   /** The pcap-filter(7) expression; null: there is none. */
@@ -190,6 +196,11 @@ export interface DesiredSpans {
   readonly spans: readonly DesiredSpan[]
   /** The names of all spans of the file and of the host: a mirror whose target is gone may belong to any of them. */
   readonly known: readonly string[]
+  /**
+   * The receivers that the spans of the file name or select, in scope or not: a mirror whose target is gone may have led to any of
+   * them.
+   */
+  readonly receivers: readonly SpanReceiver[]
   /** By index: interfaces to consider though no span copies from them and no mark describes them. */
   readonly also: ReadonlySet<number>
   /** The names of interfaces that are going down: spanplan does not set these up. */

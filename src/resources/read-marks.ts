@@ -1,3 +1,4 @@
+import { label } from '../host/docker/docker-names.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
 import type { Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
@@ -10,7 +11,8 @@ import {
   type MarkedRing,
   type MarkInventory,
   type MirrorMark,
-  type OwnedMark
+  type OwnedMark,
+  type SpanReceiver
 } from './desired-state.ts'
 import { mirrorName, mirrorsOf, readFeed, readMirrorName, type SpanMirror } from './feeds/feeds.ts'
 import { isInUse } from './interface-use.ts'
@@ -49,7 +51,7 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
     ),
     ({ point }) => point.device.name
   )
-  const findName = nameFinder(desired.known, owners)
+  const findName = nameFinder(listNames(desired, host), owners)
   const mirrors = new Map(
     host.filters.flatMap((filter) => {
       return readMirror(desired, host, findName, filter, usesOf(filter.device))
@@ -134,6 +136,21 @@ function findLeft(host: HostIndex, target: string, uses: readonly Use[]): string
   return [...spans].flatMap((span) => host.containers.map(({ name }) => mirrorName(span, { kind: 'sensor', name })))
 }
 
+/**
+ * The names of the mirrors of each known span: to its bridge, to each receiver that the file has, and to each container on its network. The
+ * span of a mirror whose target is gone may be paused, or copy from elsewhere now.
+ */
+function listNames({ known, receivers }: DesiredSpans, host: HostIndex): string[] {
+  const connected = host.containers.flatMap(({ name, endpoints }) =>
+    endpoints.flatMap(({ network }): SpanReceiver | [] => {
+      const span = host.networkOf(network)?.labels[label.span]
+      return span === undefined ? [] : { span, feed: { kind: 'sensor', name } }
+    })
+  )
+  const receiversOf = groupBy([...receivers, ...connected], ({ span }) => span)
+  return known.flatMap((span) => [...new Set([span, ...receiversOf(span).map(({ feed }) => mirrorName(span, feed))])])
+}
+
 /** The span that a mirror to an interface that is gone was of: the only one that copies from there. null: there are several, or none. */
 function findUser(target: string, uses: readonly Use[]): string | null {
   const [span, ...others] = new Set(uses.map((use) => use.span))
@@ -143,10 +160,10 @@ function findUser(target: string, uses: readonly Use[]): string | null {
 type NameFinder = ReturnType<typeof nameFinder>
 
 /**
- * Finds whose a mirror is, by its handle, which is a hash: each span is tried. Mirrors stand mostly in the order of their spans, so
- * the spans after the last one that was found are tried first.
+ * Finds whose a mirror is, by its handle, which is a hash: each name is tried. Mirrors stand mostly in the order of their spans, so the names
+ * after the last one that was found are tried first.
  */
-function nameFinder(known: readonly string[], owners: readonly string[]) {
+function nameFinder(names: readonly string[], owners: readonly string[]) {
   let last = 0
   return ({ device, tcHook, handle }: Filter, likely: readonly string[]) => {
     const nameOf = (span: string) => {
@@ -157,9 +174,9 @@ function nameFinder(known: readonly string[], owners: readonly string[]) {
       const name = nameOf(span)
       if (name !== undefined) return name
     }
-    for (let tried = 0; tried < known.length; tried++) {
-      const place = (last + tried) % known.length
-      const name = nameOf(known[place] ?? '')
+    for (let tried = 0; tried < names.length; tried++) {
+      const place = (last + tried) % names.length
+      const name = nameOf(names[place] ?? '')
       if (name === undefined) continue
       last = place
       return name

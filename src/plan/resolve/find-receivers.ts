@@ -1,11 +1,13 @@
 import { composeLabel } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Container } from '../../host/snapshot.ts'
-import type { Absence, DesiredFeed, DesiredSpan } from '../../resources/desired-state.ts'
+import type { Absence, DesiredFeed, DesiredSpan, SpanReceiver } from '../../resources/desired-state.ts'
+import { outputKindOf } from '../../resources/outputs/registry.ts'
 import type { BalanceRef } from '../../spec/items/balance.ts'
 import type { FilterSpec } from '../../spec/items/filter-key.ts'
 import type { SensorSpec } from '../../spec/items/sensor-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
+import type { Spec } from '../../spec/spec.ts'
 
 /** A sensor or an output that mirrors of its own may feed. */
 export interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'absence' | 'item' | 'origin'> {
@@ -18,6 +20,23 @@ export interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' |
 /** The sensors and outputs of a span that may be fed by mirrors of their own, each with the link that takes frames now. */
 export function findReceivers(span: DesiredSpan, spec: SpanSpec, host: HostIndex): Receiver[] {
   return [...findSensors(span, spec, host), ...findOutputs(span, spec, host)]
+}
+
+/** The sensors and outputs of all spans of the file, as far as the file names them, or the host has what they select. */
+export function listReceivers(spec: Spec, host: HostIndex): SpanReceiver[] {
+  return spec.spans.flatMap(({ name: span, sensors, outputs }) => {
+    const named = sensors.flatMap((sensor) => ('container' in sensor ? sensor.container : []))
+    const selected = sensors.flatMap((sensor) => host.matchContainers(sensor).map(({ name }) => name))
+    const containers = [...new Set([...named, ...selected])]
+    return [
+      ...containers.map((name): SpanReceiver => ({ span, feed: { kind: 'sensor', name } })),
+      ...outputs.flatMap((output) =>
+        outputKindOf(output)
+          .devices(output, spec)
+          .map((name): SpanReceiver => ({ span, feed: { kind: 'tunnel' in output ? 'tunnel' : 'output', name } }))
+      )
+    ]
+  })
 }
 
 /** The containers that the sensors of a span match, whether they run or not. A container belongs to the first sensor that matches it. */

@@ -41,6 +41,7 @@ import { warnOfDuplicates } from '../duplicates.ts'
 import { holdNetwork } from '../hold.ts'
 import { breakLoops, findOtherSpans, sortBySources } from '../loops.ts'
 import type { Target } from '../target.ts'
+import { listReceivers } from './find-receivers.ts'
 import { resolveFeeds } from './resolve-feeds.ts'
 import { inSpan, resolveCopied, warnOfFilter } from './resolve-filter.ts'
 import { refuseOutputs, resolveOutputs, warnOfOutputs, withOutputs } from './resolve-outputs.ts'
@@ -90,7 +91,8 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
   ]
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
   const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
-  const marked = { known: knownSpans(names, host), also: new Set<number>(), goingDown }
+  const receivers = listReceivers(spec, host)
+  const marked = { known: knownSpans(names, host), receivers, also: new Set<number>(), goingDown }
   const desired = indexDesired({ owner: spec.name, scope, spans, ...marked, subnetSeed })
   const state = { desired, marks: readMarks(desired, host), host }
   // A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once.
