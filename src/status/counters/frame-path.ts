@@ -11,8 +11,9 @@ import {
   type Part,
   placeOf
 } from '../../resources/desired-state.ts'
-import { fedLinks, mirrorName } from '../../resources/feeds/feeds.ts'
-import { handleOf } from '../../resources/sources/host-source-kind.ts'
+import { fedLinks } from '../../resources/feeds/feeds.ts'
+import { readShare } from '../../resources/programs/share-program.ts'
+import { handleTo, type LiveFeed, liveFeeds, mayOverlap, unknownFeeds } from './live-feeds.ts'
 
 /** What a hook hands out: one filter, or several that each feed a part. Whether they are there or not. */
 export interface PathMirror {
@@ -76,7 +77,9 @@ export function framePathsOf(view: PlanView): FramePath[] {
 }
 
 /** The frame path of one span of a plan. */
-export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
+export function framePathOf(span: DesiredSpan, { host, marks }: PlanView): FramePath {
+  const live = liveFeeds(span, { host, marks })
+  const unknown = unknownFeeds(span, live)
   const bridge = host.linkOf(span.name)
   const isOutput = ({ name }: Link) => span.outputs.some(({ device }) => device === name)
   const ports = host.portsOf(span.name).filter((link) => !isOutput(link))
@@ -84,25 +87,32 @@ export function framePathOf(span: DesiredSpan, { host }: PlanView): FramePath {
   return {
     span: span.name,
     wire: span.wire,
-    mirrors: span.mirrors.map((point) => ({
-      point,
-      handles: (span.feedsBridge ? [null] : span.feeds).map((feed) => handleTo(span, point, feed)),
-      beside: (span.feedsBridge ? span.feeds : []).map((feed) => handleTo(span, point, feed)),
-      countsCopies: !span.feedsBridge && takesTwice(span.feeds),
-      underlay: findUnderlay(point, host) ?? null,
-      isGuarded: hasSenderTable(point, host)
-    })),
+    mirrors: span.mirrors.map((point) => {
+      const others = unknown.filter((one) => one.point === point)
+      const feeding = [...span.feeds.map((feed) => handleTo(span, point, feed)), ...others.map(({ handle }) => handle)]
+      const isTwice =
+        others.length === 0 ? takesTwice(span.feeds) : mayOverlap(live.filter((one) => one.point === point))
+      return {
+        point,
+        handles: span.feedsBridge ? [handleTo(span, point, null)] : feeding,
+        beside: span.feedsBridge ? feeding : [],
+        countsCopies: !span.feedsBridge && isTwice,
+        underlay: findUnderlay(point, host) ?? null,
+        isGuarded: hasSenderTable(point, host)
+      }
+    }),
     bridge: bridge?.bridge ? bridge.index : null,
     feedsBridge: span.feedsBridge,
     ports: ports.map((link) => {
       const sensor = findSensor(host, span, link)
-      return { device: link.name, index: link.index, sensor, ...fedBy(span, 'sensor', sensor?.container) }
+      const fed = fedBy(span, 'sensor', sensor?.container) ?? fedInto(link, sensor === null, live)
+      return { device: link.name, index: link.index, sensor, ...fed }
     }),
     outputs: span.outputs.map(({ isPort, device, name }) => ({
       name,
       device,
       index: served.find((link) => link.name === device)?.index ?? null,
-      ...fedBy(span, isPort ? 'output' : 'tunnel', device)
+      ...(fedBy(span, isPort ? 'output' : 'tunnel', device) ?? fedByBridge)
     }))
   }
 }
@@ -113,17 +123,33 @@ function takesTwice(feeds: readonly DesiredFeed[]): boolean {
   return new Set(taking.map(({ part, kind, name }) => part?.balance?.id ?? `${kind} ${name}`)).size > 1
 }
 
-/** The mirrors that feed a receiver, and its part; null: mirrors feed it not. */
-function fedBy(span: DesiredSpan, kind: FeedId['kind'], name: string | undefined): Pick<PathPort, 'feeds' | 'part'> {
+type Fed = Pick<PathPort, 'feeds' | 'part'>
+
+const fedByBridge: Fed = { feeds: null, part: null }
+
+/** The mirrors that feed a receiver of the file, and its part; undefined: mirrors are not to feed it. */
+function fedBy(span: DesiredSpan, kind: FeedId['kind'], name: string | undefined): Fed | undefined {
   const feed = span.feeds.find((one) => one.kind === kind && one.name === name)
-  if (feed === undefined) return { feeds: null, part: null }
+  if (feed === undefined) return undefined
   // Nobody has to feed what takes nothing now.
-  const points = feed.target === null ? [] : span.mirrors
-  return { feeds: points.map((point) => ({ point, handles: [handleTo(span, point, feed)] })), part: feed.part }
+  if (feed.target === null) return { feeds: [], part: feed.part }
+  return { feeds: span.mirrors.map((point) => ({ point, handles: [handleTo(span, point, feed)] })), part: feed.part }
 }
 
-function handleTo({ owner, name }: DesiredSpan, point: CopyPoint, feed: FeedId | null): number {
-  return handleOf({ owner, name: mirrorName(name, feed) }, point)
+/** What feeds a port that is of no receiver which mirrors are to feed, as without Docker: the mirrors that lead to it, or the bridge. */
+function fedInto({ name, port }: Link, isUnknown: boolean, live: readonly LiveFeed[]): Fed {
+  const [first, ...others] = live.filter(({ target }) => target === name)
+  if (first !== undefined) return { feeds: asFeeds([first, ...others]), part: readPart(first) }
+  // Ports of those who get a part are so, also while they take nothing.
+  return isUnknown && port?.isDisabled === true && !port.flooding ? { feeds: [], part: null } : fedByBridge
+}
+
+const asFeeds = (live: readonly LiveFeed[]): Feeds => live.map(({ point, handle }) => ({ point, handles: [handle] }))
+
+/** The part of a live mirror that is not known from the file. */
+function readPart({ point, program }: LiveFeed): Part | null {
+  const share = readShare(program)
+  return share === null && program === point.program ? null : { expression: null, program, share, balance: null }
 }
 
 /** The interface that the packets of a tunnel come on: the one that the file names, or that has the address which they are sent to. */

@@ -1,0 +1,50 @@
+import type { Program } from '../../host/snapshot.ts'
+import type { PlanView } from '../../plan/plan-view.ts'
+import { type CopyPoint, type DesiredSpan, type FeedId, placeOf } from '../../resources/desired-state.ts'
+import { mirrorName } from '../../resources/feeds/feeds.ts'
+import { readShare } from '../../resources/programs/share-program.ts'
+import { handleOf } from '../../resources/sources/host-source-kind.ts'
+
+/** A mirror on the host that feeds a receiver of a span, and not its bridge. */
+export interface LiveFeed {
+  readonly point: CopyPoint
+  readonly handle: number
+  /** The link that gets the copies; `*`: that link is gone. */
+  readonly target: string
+  readonly program: Program
+}
+
+/**
+ * The mirrors that feed the receivers of a span now, at the hooks that it is to copy from. Their marks tell that, also where Docker does
+ * not say whose a port is.
+ */
+export function liveFeeds(span: DesiredSpan, { host, marks }: Pick<PlanView, 'host' | 'marks'>): LiveFeed[] {
+  return span.mirrors.flatMap((point) => {
+    const { device, tcHook } = placeOf(point)
+    return host.filtersAt(device, tcHook).flatMap((filter): LiveFeed | [] => {
+      const { handle, mirror, program } = filter
+      const mark = marks.mirrors.get(filter)
+      if (mark?.span !== span.name || mark.feed === null || handle === null || mirror === null) return []
+      return { point, handle, target: mirror.target, program: program ?? '' }
+    })
+  })
+}
+
+/** The handle of the mirror at a hook that feeds a receiver; null: the span's bridge. */
+export function handleTo({ owner, name }: DesiredSpan, point: CopyPoint, feed: FeedId | null): number {
+  return handleOf({ owner, name: mirrorName(name, feed) }, point)
+}
+
+/** Those of nobody whom the file is known to feed. */
+export function unknownFeeds(span: DesiredSpan, live: readonly LiveFeed[]): LiveFeed[] {
+  return live.filter(({ point, handle }) => span.feeds.every((feed) => handle !== handleTo(span, point, feed)))
+}
+
+/** Whether two of these may copy one frame: no two shares of one hash do that if no bucket is in both. */
+export function mayOverlap(live: readonly LiveFeed[]): boolean {
+  const shares = live.map(({ program }) => readShare(program))
+  const hashes = new Set(shares.map((share) => share?.hash))
+  if (live.length > 1 && (hashes.size > 1 || hashes.has(undefined))) return true
+  const buckets = shares.flatMap((share) => [...(share?.buckets ?? [])])
+  return new Set(buckets).size < buckets.length
+}

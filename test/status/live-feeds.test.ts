@@ -1,0 +1,95 @@
+/** What the live mirrors tell of who gets which frames, where Docker does not, and before an apply has moved flows. */
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { diagnostic } from '../../src/errors.ts'
+import type { MirrorCounters } from '../../src/host/parsers/counters.ts'
+import type { Sample } from '../../src/host/read-counters.ts'
+import type { Snapshot } from '../../src/host/snapshot.ts'
+import { planTarget } from '../../src/plan/plan-view.ts'
+import { makeReport } from '../../src/status/report.ts'
+import { samplesOf } from '../lab/fixtures/converged.ts'
+import { readingOf } from '../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
+
+const unreachable: Snapshot['docker'] = {
+  state: 'unreachable',
+  reason: diagnostic('DOCKER_UNREACHABLE', 'Docker does not answer')
+}
+
+/** Frames that live mirrors have copied to each link, and that those links have sent; every other link has sent a thousand. */
+interface Traffic {
+  readonly copied: Readonly<Record<string, number>>
+  readonly sent?: Readonly<Record<string, number>>
+  /** Links to which the mirrors could not hand what they copied. */
+  readonly refusing?: readonly string[]
+}
+
+/** The report of a case on a host whose mirrors have copied these frames of a thousand. */
+function reportOf(name: string, { copied, sent = copied, refusing = [] }: Traffic, docker?: Snapshot['docker']) {
+  const path = join(casesFolder, name)
+  const captured = readSnapshot(path, 'host.json')
+  const host = docker === undefined ? captured : { ...captured, docker }
+  const view = planTarget({ ...readTarget(path, host.links), patient: true }, readingOf(host))
+  const { first, later, ...rest } = samplesOf(view)
+  const count = (sample: Sample, part: 0 | 1): Sample => ({
+    ...sample,
+    links: sample.links.map((link) => {
+      const packets = part * (sent[link.name] ?? 1000)
+      const carrier = host.links.find((one) => one.name === link.name)?.carrier === true
+      return { ...link, running: link.running && carrier, tx: { ...link.tx, packets, bytes: packets * 100 } }
+    }),
+    mirrors: host.filters.flatMap(({ device, tcHook, handle, mirror }): MirrorCounters | [] => {
+      if (mirror === null || handle === null) return []
+      const packets = part * (copied[mirror.target] ?? 0)
+      const overlimits = refusing.includes(mirror.target) ? packets : 0
+      const counts = { packets, bytes: packets * 100, overlimits, drops: 0, installed: 90_061 + part, idle: 0 }
+      return { device, tcHook, handle, target: mirror.target, ...counts }
+    })
+  })
+  const samples = { first: count(first, 0), later: count(later, 1) }
+  const report = makeReport({ view, pauses: [], watch: null, window: null, ...rest, ...samples })
+  const hops = report.spans.flatMap(({ flowReport }) => flowReport.hops)
+  const losses = hops.flatMap(({ kind, device, losses }) =>
+    losses.map(({ cause, frames }) => `${kind} ${device} ${cause} ${frames}`)
+  )
+  return { report, hops, losses, ports: view.host.portsOf('span0').map((port) => port.name) }
+}
+
+/** Of a case, what live mirrors copy to each link. */
+function sharesOf(name: string, numbers: readonly number[]): Traffic['copied'] {
+  const { filters } = readSnapshot(join(casesFolder, name), 'host.json')
+  const targets = [...new Set(filters.flatMap(({ mirror }) => (mirror === null ? [] : [mirror.target])))]
+  return Object.fromEntries(targets.map((target, index) => [target, target === 'span0' ? 1000 : (numbers[index] ?? 0)]))
+}
+
+describe('without Docker, no loss is claimed that was not', () => {
+  test.each(['share-converged', 'share-filter-converged'])('at the ports that mirrors feed: %s', (name) => {
+    const copied = sharesOf(name, [300, 200, 260, 240])
+    expect(reportOf(name, { copied }, unreachable).losses).toEqual([])
+  })
+
+  test('at the port of a member that is paused, to which nothing leads now', () => {
+    const shares = sharesOf('share-paused-converged', [300, 400, 300])
+    const { ports } = reportOf('share-paused-converged', { copied: shares })
+    const copied = Object.fromEntries(ports.map((port) => [port, shares[port] ?? 0]))
+    expect(Object.values(copied).sort()).toEqual([0, 300, 300, 400])
+    expect(reportOf('share-paused-converged', { copied }, unreachable).losses).toEqual([])
+  })
+
+  test('what a port did not get of its share is', () => {
+    const copied = sharesOf('share-converged', [300, 200, 260, 240])
+    const [port = '', frames = 0] = Object.entries(copied)[0] ?? []
+    const { losses } = reportOf('share-converged', { copied, sent: { ...copied, [port]: frames - 7 } }, unreachable)
+    expect(losses).toEqual([`port ${port} unexplained 7`])
+  })
+
+  test('the mirror counts what it hands out', () => {
+    const copied = sharesOf('share-converged', [300, 200, 260, 240])
+    const { hops } = reportOf('share-converged', { copied }, unreachable)
+    expect(hops.find(({ kind }) => kind === 'mirror')).toMatchObject({
+      frames: 1000,
+      isNeeded: true,
+      countsCopies: false
+    })
+  })
+})
