@@ -93,3 +93,9 @@ describe('without Docker, no loss is claimed that was not', () => {
     })
   })
 })
+
+test('what a mirror goes on to send to an output without a carrier is lost, once', () => {
+  const copied = sharesOf('share-output-no-carrier', [500, 500])
+  const traffic = { copied, sent: { ...copied, ens224: 0 }, refusing: ['ens224'] }
+  expect(reportOf('share-output-no-carrier', traffic).losses).toEqual(['output ens224 output_no_carrier 500'])
+})

@@ -239,12 +239,29 @@ function mirrorHop(path: FramePath, mirror: PathMirror, interval: Interval): Hop
   const hop = { kind: 'mirror', device: point.device.name, point, counters, isNeeded, countsCopies } as const
   if (pair === undefined) return { ...hop, overLimit: null, ...absent }
   const losses = [
-    ...loss(causeOfRefusal(path, pair.later), mirrorDelta(pair, 'overlimits').count),
+    ...loss(
+      causeOfRefusal(path, pair.later),
+      mirrorDelta(pair, 'overlimits').count - countAtReceivers(path, mirror, interval)
+    ),
     ...lossOfReceivers(mirror, interval),
     ...loss('action_dropped', mirrorDelta(pair, 'drops').count)
   ]
   const counts = countsOf(mirrorDelta(pair, 'packets'), mirrorDelta(pair, 'bytes'), losses)
   return { ...hop, overLimit: findOverLimit(pair), ...counts }
+}
+
+/** What mirrors could not hand to receivers that are there, as to one without a carrier: that is lost at the receivers. */
+function countAtReceivers(
+  { ports, outputs, feedsBridge }: FramePath,
+  { point }: PathMirror,
+  interval: Interval
+): number {
+  if (feedsBridge) return 0
+  const there = [...ports, ...outputs].filter(({ index }) => pairLinks(index, ...interval)?.first !== undefined)
+  const feeds = there.flatMap((receiver) => (receiver.feeds ?? []).filter((feed) => feed.point === point))
+  const pairs = feeds.flatMap((feed) => pairMirrors(feed, ...interval) ?? [])
+  const led = pairs.filter(({ first, later }) => first !== undefined && later.target !== '*')
+  return sumDeltas(led.map((pair) => mirrorDelta(pair, 'overlimits'))).count
 }
 
 /** What was on its way to receivers that have gone, beside the bridge. */

@@ -13,7 +13,7 @@ import {
 } from '../../resources/desired-state.ts'
 import { fedLinks } from '../../resources/feeds/feeds.ts'
 import { readShare } from '../../resources/programs/share-program.ts'
-import { handleTo, type LiveFeed, liveFeeds, mayOverlap, unknownFeeds } from './live-feeds.ts'
+import { feedsOf, handleTo, type LiveFeed, liveFeeds, livePart, mayOverlap, unknownFeeds } from './live-feeds.ts'
 
 /** What a hook hands out: one filter, or several that each feed a part. Whether they are there or not. */
 export interface PathMirror {
@@ -105,14 +105,14 @@ export function framePathOf(span: DesiredSpan, { host, marks }: PlanView): Frame
     feedsBridge: span.feedsBridge,
     ports: ports.map((link) => {
       const sensor = findSensor(host, span, link)
-      const fed = fedBy(span, 'sensor', sensor?.container) ?? fedInto(link, sensor === null, live)
+      const fed = fedBy(span, 'sensor', sensor?.container, live) ?? fedInto(link, sensor === null, live)
       return { device: link.name, index: link.index, sensor, ...fed }
     }),
     outputs: span.outputs.map(({ isPort, device, name }) => ({
       name,
       device,
       index: served.find((link) => link.name === device)?.index ?? null,
-      ...(fedBy(span, isPort ? 'output' : 'tunnel', device) ?? fedByBridge)
+      ...(fedBy(span, isPort ? 'output' : 'tunnel', device, live) ?? fedByBridge)
     }))
   }
 }
@@ -128,12 +128,18 @@ type Fed = Pick<PathPort, 'feeds' | 'part'>
 const fedByBridge: Fed = { feeds: null, part: null }
 
 /** The mirrors that feed a receiver of the file, and its part; undefined: mirrors are not to feed it. */
-function fedBy(span: DesiredSpan, kind: FeedId['kind'], name: string | undefined): Fed | undefined {
+function fedBy(
+  span: DesiredSpan,
+  kind: FeedId['kind'],
+  name: string | undefined,
+  live: readonly LiveFeed[]
+): Fed | undefined {
   const feed = span.feeds.find((one) => one.kind === kind && one.name === name)
   if (feed === undefined) return undefined
-  // Nobody has to feed what takes nothing now.
-  if (feed.target === null) return { feeds: [], part: feed.part }
-  return { feeds: span.mirrors.map((point) => ({ point, handles: [handleTo(span, point, feed)] })), part: feed.part }
+  const part = livePart(span, feed, live)
+  // Nobody has to feed what takes nothing now. Until an apply, a mirror may.
+  if (feed.target === null) return { feeds: asFeeds(feedsOf(span, feed, live)), part }
+  return { feeds: span.mirrors.map((point) => ({ point, handles: [handleTo(span, point, feed)] })), part }
 }
 
 /** What feeds a port that is of no receiver which mirrors are to feed, as without Docker: the mirrors that lead to it, or the bridge. */

@@ -1,6 +1,13 @@
 import type { Program } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
-import { type CopyPoint, type DesiredSpan, type FeedId, placeOf } from '../../resources/desired-state.ts'
+import {
+  type CopyPoint,
+  type DesiredFeed,
+  type DesiredSpan,
+  type FeedId,
+  type Part,
+  placeOf
+} from '../../resources/desired-state.ts'
 import { mirrorName } from '../../resources/feeds/feeds.ts'
 import { readShare } from '../../resources/programs/share-program.ts'
 import { handleOf } from '../../resources/sources/host-source-kind.ts'
@@ -35,9 +42,23 @@ export function handleTo({ owner, name }: DesiredSpan, point: CopyPoint, feed: F
   return handleOf({ owner, name: mirrorName(name, feed) }, point)
 }
 
+/** Those of a receiver. */
+export function feedsOf(span: DesiredSpan, feed: FeedId, live: readonly LiveFeed[]): LiveFeed[] {
+  return live.filter(({ point, handle }) => handle === handleTo(span, point, feed))
+}
+
 /** Those of nobody whom the file is known to feed. */
 export function unknownFeeds(span: DesiredSpan, live: readonly LiveFeed[]): LiveFeed[] {
   return live.filter(({ point, handle }) => span.feeds.every((feed) => handle !== handleTo(span, point, feed)))
+}
+
+/** What a receiver gets, with the share that its mirrors hand to it now: that is another one until an apply has moved its flows. */
+export function livePart(span: DesiredSpan, feed: DesiredFeed, live: readonly LiveFeed[]): Part | null {
+  const { part } = feed
+  if (part === null || part.balance === null) return part
+  const [first] = feedsOf(span, feed, live)
+  if (first !== undefined) return { ...part, share: readShare(first.program) }
+  return { ...part, share: part.share && { ...part.share, buckets: new Set(), rest: false } }
 }
 
 /** Whether two of these may copy one frame: no two shares of one hash do that if no bucket is in both. */
