@@ -1,16 +1,21 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { groupsOf } from '../host/host-index.ts'
+import type { PlanView } from '../plan/plan-view.ts'
 import type { Absence, DesiredSpan, Part } from '../resources/desired-state.ts'
 import { writeShareRatio } from '../resources/feeds/part-words.ts'
 import { bucketCount } from '../resources/programs/share-program.ts'
 import type { FlowReport } from './counters/flow-report.ts'
+import { isCovered, liveFeeds, livePart } from './counters/live-feeds.ts'
 
 /** A receiver that gets a part of a span's frames. */
 export interface ReceiverPart {
   readonly kind: 'sensor' | 'output'
   /** The name of the container, or of the link. */
   readonly name: string
+  /** As the live mirrors hand it out. */
   readonly part: Part
+  /** The live mirrors hand all flows of its balance to members that can take them. */
+  readonly isCovered: boolean
   /** Why it takes none now; null: it takes them. */
   readonly absence: Absence | null
   /** The host's end of its interface, or the output; null: there is none now. */
@@ -30,24 +35,41 @@ export const absences: Readonly<Record<Absence, string>> = {
 }
 
 /** The receivers of a span that get a part, and what each got. */
-export function readParts({ feeds }: DesiredSpan, { hops }: FlowReport): ReceiverPart[] {
-  return feeds.flatMap(({ kind, name, target, absence, part }): ReceiverPart | [] => {
+export function readParts(span: DesiredSpan, { hops }: FlowReport, view: PlanView): ReceiverPart[] {
+  const live = liveFeeds(span, view)
+  return span.feeds.flatMap((feed): ReceiverPart | [] => {
+    const { kind, name, target, absence } = feed
+    const part = livePart(span, feed, live)
     if (part === null) return []
     const hop = hops.find((one) => one.device === target && (one.kind === 'port' || one.kind === 'output'))
     const frames = hop?.frames ?? null
-    return { kind: kind === 'sensor' ? 'sensor' : 'output', name, part, absence, device: target, frames }
+    return {
+      ...{ kind: kind === 'sensor' ? 'sensor' : 'output', name, part, absence, device: target, frames },
+      isCovered: isCovered(span, feed, live)
+    }
   })
 }
 
-/** Each that takes nothing now, in one sentence. */
-export function writeAbsent(parts: readonly ReceiverPart[]): string[] {
-  return parts.flatMap(({ name, part, absence }) => {
+/**
+ * Each that takes nothing now, in one sentence.
+ *
+ * @param hold what keeps an apply away for now, in words; null: nothing that is known.
+ */
+export function writeAbsent(parts: readonly ReceiverPart[], hold: string | null): string[] {
+  return parts.flatMap((one) => {
+    const { name, absence } = one
     if (absence === null || absence === 'unread') return []
-    const others = parts.filter((one) => part.balance !== null && one.part.balance?.id === part.balance.id)
-    const isShared = others.some((one) => one.absence === null)
-    const share = part.balance === null ? '' : isShared ? ': the others have its share' : ': nobody has its share'
-    return [`${name} gets nothing ${absences[absence]}${share}`]
+    return [`${name} gets nothing ${absences[absence]}${writeFlows(one, parts, hold)}`]
   })
+}
+
+/** Who has the flows of a member that takes nothing. */
+function writeFlows({ part, isCovered }: ReceiverPart, parts: readonly ReceiverPart[], hold: string | null): string {
+  if (part.balance === null) return ''
+  const others = parts.filter((one) => one.part.balance?.id === part.balance?.id)
+  if (!others.some(({ absence }) => absence === null)) return ': nobody has its share'
+  if (isCovered) return ': the others have its share'
+  return `: its flows go to nobody until the next apply${hold === null ? '' : `; ${hold}`}`
 }
 
 /** Fewer frames than these may be uneven by chance. */

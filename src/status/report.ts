@@ -132,7 +132,7 @@ export function makeReport(input: ReportInput): Report {
     const judged = window === null ? state : kept
     const inTheWay = fileErrors.filter(({ subject }) => subject?.span === name)
     const unhealthy = [...inTheWay, ...judgeSpan(span, judged, { warnings, degraded, isRoot }, () => advise(name))]
-    const parts = readParts(span, state.flowReport)
+    const parts = readParts(span, state.flowReport, view)
     return { name, description, ...state, pausedUntil: lastPause(name, pauses)?.until ?? null, parts, unhealthy }
   })
   const known = new Set(spans.map(({ name }) => name))

@@ -6,6 +6,8 @@ import type { MirrorCounters } from '../../src/host/parsers/counters.ts'
 import type { Sample } from '../../src/host/read-counters.ts'
 import type { Snapshot } from '../../src/host/snapshot.ts'
 import { planTarget } from '../../src/plan/plan-view.ts'
+import { plain } from '../../src/printable.ts'
+import { renderReport } from '../../src/status/output/status-text.ts'
 import { makeReport } from '../../src/status/report.ts'
 import { samplesOf } from '../lab/fixtures/converged.ts'
 import { readingOf } from '../lab/fixtures/host-file.ts'
@@ -98,4 +100,34 @@ test('what a mirror goes on to send to an output without a carrier is lost, once
   const copied = sharesOf('share-output-no-carrier', [500, 500])
   const traffic = { copied, sent: { ...copied, ens224: 0 }, refusing: ['ens224'] }
   expect(reportOf('share-output-no-carrier', traffic).losses).toEqual(['output ens224 output_no_carrier 500'])
+})
+
+describe('until an apply has moved the flows of a member that takes nothing', () => {
+  const textOf = (name: string, more: object = {}) => {
+    const { report } = reportOf(name, { copied: sharesOf(name, [250, 250, 250, 250]) })
+    const spans = report.spans.map((span) => ({ ...span, ...more }))
+    return renderReport({ ...report, spans, ...more }, plain).replaceAll('\n    ', ' ')
+  }
+
+  test('nobody has them, and its row says what its mirror hands to it', () => {
+    for (const [name, why] of [
+      ['share-paused', 'shop-ids-2 gets nothing while it is paused'],
+      ['share-stopped', 'shop-ids-2 gets nothing while it does not run'],
+      ['share-no-carrier', 'shop-ids-1 gets nothing while its interface has no carrier']
+    ] as const) {
+      expect(textOf(name)).toContain(`... ${why}: its flows go to nobody until the next apply\n`)
+    }
+    expect(textOf('share-paused')).toMatch(/sensor +shop-ids-2 .*\s+share 25 %\s/)
+    expect(textOf('share-paused-converged')).toContain('while it is paused: the others have its share\n')
+  })
+
+  test('what keeps the apply away is said', () => {
+    expect(textOf('share-paused', { pausedUntil: '2026-01-01T00:30:00.000Z' })).toMatch(
+      /until the next apply; the span is paused until 2026-01-01 \d\d:\d\d/
+    )
+    const window = { id: 'a1b2', until: '2026-01-01T00:30:00.000Z' }
+    expect(textOf('share-paused', { window })).toContain(
+      'until the next apply; the window of an apply is open: confirm it, or roll it back\n'
+    )
+  })
 })

@@ -54,7 +54,7 @@ test('who takes nothing now, and why', () => {
     '... shop-ids-2 gets nothing while it is paused: the others have its share'
   )
   expect(textOf('share-paused-converged')).toMatch(/sensor +shop-ids-2 .*\n +share 0 %\n/)
-  expect(textOf('share-stopped')).toContain('... shop-ids-2 gets nothing while it does not run: the others have')
+  expect(textOf('share-stopped')).toContain('... shop-ids-2 gets nothing while it does not run: its flows go to nobody')
   expect(textOf('share-no-carrier')).toContain('... shop-ids-1 gets nothing while its interface has no carrier')
   expect(textOf('share-all-paused')).toContain('shop-ids-4 gets nothing while it is paused: nobody has its share')
   expect(textOf('share-new')).toContain('... shop-ids-1 gets nothing until it is connected')

@@ -9,7 +9,7 @@ import {
   placeOf
 } from '../../resources/desired-state.ts'
 import { mirrorName } from '../../resources/feeds/feeds.ts'
-import { readShare } from '../../resources/programs/share-program.ts'
+import { bucketCount, readShare } from '../../resources/programs/share-program.ts'
 import { handleOf } from '../../resources/sources/host-source-kind.ts'
 
 /** A mirror on the host that feeds a receiver of a span, and not its bridge. */
@@ -59,6 +59,28 @@ export function livePart(span: DesiredSpan, feed: DesiredFeed, live: readonly Li
   const [first] = feedsOf(span, feed, live)
   if (first !== undefined) return { ...part, share: readShare(first.program) }
   return { ...part, share: part.share && { ...part.share, buckets: new Set(), rest: false } }
+}
+
+/** Whether the live mirrors hand all flows of a balance to those of its members that can take them, at each source. */
+export function isCovered(span: DesiredSpan, { part }: DesiredFeed, live: readonly LiveFeed[]): boolean {
+  const able = span.feeds.filter(
+    (one) =>
+      (one.absence === null || one.absence === 'unread') &&
+      one.part?.balance != null &&
+      one.part.balance.id === part?.balance?.id
+  )
+  const taking = [...able.flatMap((one) => feedsOf(span, one, live)), ...unknownFeeds(span, live)]
+  const shares = taking.flatMap(({ point, target, program }) =>
+    target === '*' ? [] : [{ point, share: readShare(program) }]
+  )
+  return span.mirrors.every((point) => {
+    const here = shares.filter((one) => one.point === point)
+    // A mirror without a share hands out all of them.
+    return (
+      here.some(({ share }) => share === null) ||
+      new Set(here.flatMap(({ share }) => [...(share?.buckets ?? [])])).size === bucketCount
+    )
+  })
 }
 
 /** Whether two of these may copy one frame: no two shares of one hash do that if no bucket is in both. */

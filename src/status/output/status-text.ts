@@ -27,7 +27,7 @@ export function renderReport(report: Report, paint: Paint): string {
   const blocks = [
     headline.join('\n'),
     ...renderHost(report, paint),
-    ...report.spans.map((span) => renderSpan(span, titleWidth, paint)),
+    ...report.spans.map((span) => renderSpan(span, holdOf(span, report), titleWidth, paint)),
     watchSentence(report)
   ]
   return `${blocks.join('\n\n')}\n`
@@ -50,7 +50,13 @@ function renderHost({ changes, unhealthy }: Report, paint: Paint): string[] {
   return lines.length === 0 ? [] : [[paint('title', 'host'), ...lines].join('\n')]
 }
 
-function renderSpan(span: SpanReport, titleWidth: number, paint: Paint): string {
+/** What keeps an apply away from a span for now. */
+function holdOf({ pausedUntil }: SpanReport, { window }: Report): string | null {
+  if (pausedUntil !== null) return `the span is paused until ${localTime(pausedUntil)}`
+  return window === null ? null : 'the window of an apply is open: confirm it, or roll it back'
+}
+
+function renderSpan(span: SpanReport, hold: string | null, titleWidth: number, paint: Paint): string {
   const { name, description, flowReport, changes, waiting, sensors, parts, unhealthy } = span
   const awaited = new Set(waiting.map((wait) => wait.diagnostic.code))
   const title = description === null ? name : `${name} · ${description}`
@@ -66,7 +72,7 @@ function renderSpan(span: SpanReport, titleWidth: number, paint: Paint): string 
       .filter((diagnostic) => !awaited.has(diagnostic.code) && !isShownElsewhere(diagnostic))
       .flatMap((diagnostic) => renderDiagnostic(diagnostic, paint)),
     ...sensors.flatMap((sensor) => renderSensor(sensor, paint)),
-    ...writeAbsent(parts).map((line) => paint('wait', `  ${hang(`... ${printable(line)}`)}`))
+    ...writeAbsent(parts, hold).map((line) => paint('wait', `  ${hang(`... ${printable(line)}`)}`))
   ].join('\n')
 }
 
