@@ -13,9 +13,8 @@ import { samplesOf } from '../lab/fixtures/converged.ts'
 import { readingOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
 
-const unreachable: Snapshot['docker'] = {
-  state: 'unreachable',
-  reason: diagnostic('DOCKER_UNREACHABLE', 'Docker does not answer')
+const unreachable: Partial<Snapshot> = {
+  docker: { state: 'unreachable', reason: diagnostic('DOCKER_UNREACHABLE', 'Docker does not answer') }
 }
 
 /** Frames that live mirrors have copied to each link, and that those links have sent; every other link has sent a thousand. */
@@ -27,10 +26,9 @@ interface Traffic {
 }
 
 /** The report of a case on a host whose mirrors have copied these frames of a thousand. */
-function reportOf(name: string, { copied, sent = copied, refusing = [] }: Traffic, docker?: Snapshot['docker']) {
+function reportOf(name: string, { copied, sent = copied, refusing = [] }: Traffic, changes: Partial<Snapshot> = {}) {
   const path = join(casesFolder, name)
-  const captured = readSnapshot(path, 'host.json')
-  const host = docker === undefined ? captured : { ...captured, docker }
+  const host = { ...readSnapshot(path, 'host.json'), ...changes }
   const view = planTarget({ ...readTarget(path, host.links), patient: true }, readingOf(host))
   const { first, later, ...rest } = samplesOf(view)
   const count = (sample: Sample, part: 0 | 1): Sample => ({
@@ -94,6 +92,20 @@ describe('without Docker, no loss is claimed that was not', () => {
       countsCopies: false
     })
   })
+})
+
+test('where Docker has stopped, and its containers with it, nobody is told to list what the file has', () => {
+  const { links, filters } = readSnapshot(join(casesFolder, 'share-converged'), 'host.json')
+  const stopped = {
+    ...unreachable,
+    links: links.filter(({ master }) => master !== 'span0'),
+    filters: filters.filter(({ mirror }) => mirror === null)
+  }
+  const { report, losses } = reportOf('share-converged', { copied: {} }, stopped)
+  expect(losses).toEqual(['interface ens192 no_sensor 1000'])
+  expect(renderReport(report, plain).replaceAll(/\n +/g, ' ')).toContain(
+    '1,000 lost: no sensor is connected, or none can take frames now; start or connect one; if it is not in the file, list it there '
+  )
 })
 
 test('what a mirror goes on to send to an output without a carrier is lost, once', () => {

@@ -206,7 +206,7 @@ describe('no illness', () => {
     const end = await startSending()
     const { stdout } = await spanplan(lab, ['status', '--for', '1s'], 0)
     await end()
-    expect(stdout).toMatch(/\d lost: no sensor is connected; connect one, or list it in the file\n/)
+    expect(stdout).toMatch(/\d lost: no sensor is connected, or none can take frames now; start or connect\s+one;/)
   })
 })
 

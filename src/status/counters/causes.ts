@@ -88,8 +88,8 @@ export const causes = {
   no_sensor: {
     counted: 'kernel',
     isOwn: true,
-    text: 'no sensor is connected',
-    hint: 'connect one, or list it in the file'
+    text: 'no sensor is connected, or none can take frames now',
+    hint: 'start or connect one; if it is not in the file, list it there'
   },
   target_down: { counted: 'kernel', text: 'the bridge was down, or no port of it was up', hint: planHint },
   action_dropped: { counted: 'kernel', text: "dropped by the mirror's action", hint: planHint },
