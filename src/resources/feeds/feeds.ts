@@ -28,7 +28,10 @@ export function mirrorsOf(span: Pick<DesiredSpan, 'mirrors' | 'feeds' | 'feedsBr
 }
 
 /** The program of a mirror; null: it is not known yet. */
-export function programOf({ point, feed }: SpanMirror): Program | null {
+export function programOf({
+  point,
+  feed
+}: Pick<SpanMirror, 'point'> & { readonly feed: Pick<DesiredFeed, 'part'> | null }): Program | null {
   const { program, share } = feed?.part ?? { program: everyFrame, share: null }
   if (point.program === null || program === null) return null
   return joinPrograms([

@@ -1,5 +1,8 @@
 import type { Program } from '../../host/snapshot.ts'
+import { everyFrame } from '../../host/tc-conventions.ts'
+import { programOf } from '../feeds/feeds.ts'
 import type { Change } from '../kind.ts'
+import { readSample } from '../programs/sample-program.ts'
 import { type Buckets, bucketCount, readShare, replaceShare, type Share } from '../programs/share-program.ts'
 import type { Mirror } from './mirror-resource.ts'
 import { deletion, makeSteps } from './mirror-steps.ts'
@@ -67,14 +70,23 @@ function explainRecompiled(change: Update): Update {
   return { ...change, before: { ...before, point: { ...before.point, selection } } }
 }
 
-/** If only the share differs, the live mirror has the same filters and sample as the desired one, so the plan can name them. */
+/**
+ * If only the share and the sample differ, the live mirror has the same filters as the desired one, so the plan can name them. One that has
+ * neither may have the same filters, too.
+ */
 function explainMoved(change: Update): Update {
   const { before, after } = change
+  if (before.program === after.program) return change
   const [was, is] = [readShare(before.program), readShare(after.program)]
-  if (was === null || is === null || replaceShare(before.program, is) !== after.program) return change
-  const { selection, sample } = after.point
-  const part = { expression: after.part?.expression ?? null, share: was }
-  return { ...change, before: { ...before, point: { ...before.point, selection, sample }, part } }
+  const isMoved = was !== null && is !== null && replaceShare(before.program, is) === after.program
+  const sample = isMoved ? after.point.sample : readSample(before.program)
+  const { expression, program } = after.part ?? { expression: null, program: everyFrame }
+  const part = { expression, program, share: was, balance: null }
+  if (!isMoved && programOf({ point: { ...after.point, sample }, feed: { part } }) !== before.program) return change
+  return {
+    ...change,
+    before: { ...before, point: { ...before.point, selection: after.point.selection, sample }, part }
+  }
 }
 
 /** The instructions of a program, as `code jt jf k`, in one order and without their jumps. */

@@ -11,7 +11,7 @@ export interface Mirror extends Resource, ReplacedMirrors {
   /** The receiver; null: it feeds the span's bridge. */
   readonly feed: FeedId | null
   /** What the receiver takes of the source's frames; null: all, or what only the program of a live mirror says. */
-  readonly part: Pick<Part, 'expression' | 'share'> | null
+  readonly part: Pick<Part, 'expression' | 'program' | 'share'> | null
   /** The link that gets the copies; `*` if that is gone, also where there is a new link of the same name. */
   readonly target: string
   /** While the point's is not known, the live one. */

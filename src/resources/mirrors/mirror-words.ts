@@ -1,7 +1,8 @@
 import { everyFrame } from '../../host/tc-conventions.ts'
 import { writeRate } from '../../spec/values/rate.ts'
 import type { CopyPoint, FeedId } from '../desired-state.ts'
-import { readSample } from '../programs/sample-program.ts'
+import { joinPrograms } from '../programs/join-programs.ts'
+import { readSample, writeSample } from '../programs/sample-program.ts'
 import { bucketCount, readShare, type Share, writeShare } from '../programs/share-program.ts'
 import { writeMirrorTitle } from '../sources/host-source-kind.ts'
 import type { Mirror } from './mirror-resource.ts'
@@ -9,12 +10,13 @@ import type { Mirror } from './mirror-resource.ts'
 /** The frames that a mirror copies, and the part of them that it takes, in words. */
 export function programClause({ point, program, part }: Mirror): string {
   const share = part?.share ?? readShare(program)
-  // A program that is a share and nothing else has no filter.
-  const isAll = program === everyFrame || (share !== null && program === writeShare(share))
+  const sample = point.sample ?? readSample(program)
+  // A program that is a sample, a share or both, and nothing else, has no filter.
+  const isAll =
+    program === joinPrograms([...(sample ? [writeSample(sample)] : []), ...(share ? [writeShare(share)] : [])])
   const { expression } = part ?? point.selection
   const isFiltered = part !== null && expression !== null && point.selection.expression === null
   const source = writeFrames({ selection: { ...point.selection, everyFrame: isAll || isFiltered }, program })
-  const sample = point.sample ?? readSample(program)
   const clauses = [
     source,
     part?.expression ?? null,
@@ -24,15 +26,24 @@ export function programClause({ point, program, part }: Mirror): string {
   return clauses.filter((clause) => clause !== null).join('; ') || 'every frame'
 }
 
+/** What divides flows, after that word. */
+const hashWords: Readonly<Record<Share['hash'], string>> = {
+  addresses: '',
+  ports: ' by ports',
+  inner: ' by inner addresses'
+}
+
 function writeShareClause({ hash, buckets, rest }: Share): string {
-  const flows = `${buckets.size} of ${bucketCount} buckets of flows${hash === 'addresses' ? '' : ` by ${hash}`}`
+  const flows = `${buckets.size} of ${bucketCount} buckets of flows${hashWords[hash]}`
   return rest ? `${flows}, and what is not IP` : flows
 }
 
 /** The frames that are copied, in words; null: every frame. */
 export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' | 'program'>): string | null {
   const { expression, everyFrame: isEvery } = selection
-  return isEvery ? null : (expression ?? `a program of length ${(program ?? '').split(',')[0]}`)
+  return isEvery || program === everyFrame
+    ? null
+    : (expression ?? `a program of length ${(program ?? '').split(',')[0]}`)
 }
 
 /** The most that a mirror copies, in words. */
