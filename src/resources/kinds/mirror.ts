@@ -284,8 +284,10 @@ function restoreForeign(one: Mirror, then: ObservedState, host: HostIndex): Mirr
  * is to be connected first. A bridge and a tunnel are made anew before.
  */
 function findTargetAgain({ target, feed, spans: [span] }: Mirror, host: HostIndex): string | null {
-  if (feed === null || feed.kind === 'tunnel' || host.mayExist(target)) return target
-  if (feed.kind === 'output') return null
+  if (feed === null || feed.kind === 'tunnel') return target
+  if (feed.kind === 'output') return host.mayExist(target) ? target : null
+  // Somebody else's interface may have the name of a port that is gone.
+  if (host.docker.state !== 'read') return host.linkOf(target)?.master === span ? target : null
   const links = host.containerOf(feed.name)?.endpoints.flatMap((endpoint) => host.vethTo(endpoint) ?? []) ?? []
   return links.find(({ master, carrier }) => master === span && carrier)?.name ?? null
 }
