@@ -289,5 +289,5 @@ function findTargetAgain({ target, feed, spans: [span] }: Mirror, host: HostInde
   // Somebody else's interface may have the name of a port that is gone.
   if (host.docker.state !== 'read') return host.linkOf(target)?.master === span ? target : null
   const links = host.containerOf(feed.name)?.endpoints.flatMap((endpoint) => host.vethTo(endpoint) ?? []) ?? []
-  return links.find(({ master, carrier }) => master === span && carrier)?.name ?? null
+  return links.find(({ master }) => master === span)?.name ?? null
 }
