@@ -2,7 +2,7 @@
  * Debian's packages: made twice, checked, and lived with on a Debian 13 of its own, from the installation to the purge; and on a
  * Debian 12 that has no Node.js.
  */
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { execa } from 'execa'
@@ -57,6 +57,39 @@ test('two builds by two users in two folders, at two times, are one', { timeout:
   expect(names).toEqual([
     ...['arm64', 'x64'].map((cpu) => `spanplan-${version}-linux-${cpu}.tar.xz`),
     ...['all', 'amd64', 'arm64'].map((architecture) => `spanplan_${version}_${architecture}.deb`)
+  ])
+})
+
+test('a release has all of them, its checksums tell a broken download, and its notes are those of the version', async () => {
+  const release = host.path('tmp/packages/one/release')
+  const inRelease = (script: string) => execa('sh', ['-c', `cd "$0" && ${script}`, release], { reject: false })
+  const files = [
+    'SHA256SUMS',
+    'notes.md',
+    ...['-linux-arm64.tar.xz', '-linux-x64.tar.xz', '.tgz'].map((end) => `spanplan-${version}${end}`),
+    ...['all', 'amd64', 'arm64'].map((architecture) => `spanplan_${version}_${architecture}.deb`)
+  ]
+  expect((await readdir(release)).sort()).toEqual(files)
+  const sums = await readFile(join(release, 'SHA256SUMS'), 'utf8')
+  expect(sums.split('\n').flatMap((line) => line.split('  ')[1] ?? [])).toEqual(files.slice(1))
+  expect(await inRelease('sha256sum --check --strict --quiet SHA256SUMS')).toMatchObject({ exitCode: 0, stdout: '' })
+  // As whoever has downloaded one file does.
+  const one = `mkdir ../got && cp notes.md SHA256SUMS ../got && cd ../got && sha256sum --check --ignore-missing SHA256SUMS`
+  expect(await inRelease(one)).toMatchObject({ exitCode: 0, stdout: 'notes.md: OK' })
+  const broken = await inRelease('cd ../got && echo >>notes.md && sha256sum --check --ignore-missing SHA256SUMS')
+  expect(broken).toMatchObject({ exitCode: 1, stdout: 'notes.md: FAILED' })
+  const notes = await readFile(join(release, 'notes.md'), 'utf8')
+  expect(notes).toMatch(new RegExp(`^# spanplan ${version.replaceAll('.', '\\.')}\n\n- `))
+  expect(notes).toContain(`\n## Files\n`)
+  expect(notes).not.toMatch(/\]\((?!https?:)/)
+  for (const name of files.slice(2)) expect(notes).toContain(`\`${name}\``)
+  const listed = await inRelease(
+    `tar -tvzf spanplan-${version}.tgz | grep -E 'package/(bin/spanplan.js|dist/commands.cjs|README.md)$'`
+  )
+  expect(listed.stdout.replace(/ +\d+ \S+ \S+ /g, ' ').split('\n')).toEqual([
+    '-rw-r--r-- 0/0 package/README.md',
+    expect.stringMatching(/^-rwxr-xr-x 0\/0 package\/bin\/spanplan\.js$/),
+    '-rw-r--r-- 0/0 package/dist/commands.cjs'
   ])
 })
 
@@ -135,7 +168,7 @@ test('npm has the same files, in less than 1 MB, and runs no script when it inst
   expect(Object.keys(scripts).filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([])
   const places: readonly (readonly [RegExp, string])[] = [
     [/^(bin|dist\/(.*\.cjs|seal\.o)|schemas|package\.json)/, 'usr/share/spanplan/$&'],
-    [/^(docs|examples|README\.md)/, 'usr/share/doc/spanplan/$&'],
+    [/^(docs|examples|README\.md|SECURITY\.md)/, 'usr/share/doc/spanplan/$&'],
     [/^dist\/(LICENSES\.txt)$/, 'usr/share/doc/spanplan/$1.gz'],
     [/^man\/(.*\.(\d))$/, 'usr/share/man/man$2/$1.gz'],
     [/^CHANGELOG\.md$/, 'usr/share/doc/spanplan/changelog.gz'],
@@ -174,6 +207,11 @@ test('installed, it does nothing until there is a file, and starts what the admi
   const ended = 'for event in up pre-down; do /etc/NetworkManager/dispatcher.d/spanplan ens224 $event 2>&1; done'
   expect(await sh(ended)).toBe('')
   expect(await sh('stat -c "%a %U" /etc/spanplan /var/cache/spanplan')).toBe('755 root\n755 root')
+  // The first command of docs/howto/install.md after the installation.
+  expect(await sh('spanplan init --interface ens192 --file /etc/spanplan')).toContain(
+    'Wrote /etc/spanplan/spans.yaml: '
+  )
+  expect(await sh('spanplan plan')).toContain('mirror     ens192 ingress → span0')
   await write(
     '/etc/spanplan/spans.yaml',
     `version: 1

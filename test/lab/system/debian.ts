@@ -39,8 +39,8 @@ export async function makeDebian(lab: Lab, layers: readonly string[] = ['debian'
 
 /** What `npm run deb` reads. */
 const sources = [
-  ...['README.md', 'CHANGELOG.md', 'LICENSE', 'package.json', 'ansible', 'bin', 'debian', 'dist', 'docs', 'examples'],
-  ...['man', 'schemas']
+  ...['README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE', 'package.json', 'ansible', 'bin', 'debian', 'dist'],
+  ...['docs', 'examples', 'man', 'schemas']
 ]
 
 /** Debian's tools are where they belong, and not together with the machine's. To pack Node.js well would take minutes. */
@@ -52,7 +52,7 @@ shift 2
 mkdir -p "$out/one/spanplan"
 cd "$out/one/spanplan"
 copy() { tar -c -C "$from" "$@" | tar -x; }
-copy --exclude=node_modules "$@"
+copy --exclude=node_modules --exclude=dist/release "$@"
 export DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1 XZ_DEFAULTS=-0
 umask 022
 TZ=UTC LC_ALL=C debian/rules binary >&2
@@ -63,6 +63,7 @@ const buildTwice = `${build}
 debian/rules clean >&2
 copy --exclude=include --exclude=share debian/node/node_modules
 debian/with-node ../*_all.deb >&2
+debian/release ../release ../*.deb ../*.tar.xz >&2
 mkdir -p "$out/two/another-folder"
 cp -a . "$out/two/another-folder"
 cd "$out/two"
@@ -72,9 +73,12 @@ chown -R nobody .
 cd "$out/two/another-folder"
 umask 077
 setpriv --reuid=nobody --regid=nogroup --clear-groups env -u HOME TZ=XST-13 LC_ALL=C.UTF-8 OUTPUT=.. \
-  faketime '2031-05-06 07:08:09' sh -c 'debian/rules binary && debian/with-node ../*_all.deb amd64' >&2
+  faketime '2031-05-06 07:08:09' sh -c 'debian/rules binary && debian/with-node ../*_all.deb amd64 && debian/release ../release ../*.deb ../*.tar.xz' >&2
 cd "$out/two"
-for file in *.*; do cmp "../one/$file" "$file"; done`
+for file in *.*; do cmp "../one/$file" "$file"; done
+cd release
+sha256sum --check --strict --quiet --ignore-missing "$out/one/release/SHA256SUMS" >&2
+for file in spanplan-*.tgz notes.md; do cmp "$out/one/release/$file" "$file"; done`
 
 /** What lintian says of the one for every architecture, and of one that has a Node.js of its own. */
 const lint = `for folder in usr etc; do mount -t overlay overlay -o "lowerdir=$0/$folder:/$folder" "/$folder"; done
