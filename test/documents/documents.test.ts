@@ -14,12 +14,12 @@ const aside: Readonly<Record<string, string>> = {
     'would install packages on this machine',
   'sudo apt-get install -y nodejs npm debhelper elfutils': 'the same',
   'npm ci': 'the same, where the package is made and installed by test/packages/debian.long.test.ts',
-  'npm run deb': 'the same',
+  'npm run release': 'the same',
+  'sha256sum --check --ignore-missing SHA256SUMS': 'the same',
   'sudo apt-get install ./spanplan_*_amd64.deb': 'the same',
   'sudo apt-get install ./spanplan_*_all.deb': 'the same',
   'sudo tar -xf spanplan-*-linux-x64.tar.xz -C /opt': 'the same',
   'sudo ln -s /opt/spanplan-*-linux-x64/bin/spanplan /usr/local/bin/': 'the same',
-  'sudo cp spans.yaml /etc/spanplan/': 'the same',
   'sudo systemctl enable --now spanplan.service': 'the same',
   'sudo spanplan plan -f new.yaml --install /etc/spanplan/spans.yaml':
     'needs a systemd: test/apply/confirm-window.long.test.ts runs the same',
@@ -48,6 +48,14 @@ const aside: Readonly<Record<string, string>> = {
   'sudo systemctl enable --now podman.socket':
     'needs a systemd and Podman; test/sensors/podman.long.test.ts applies spans to Podman',
   'sudo env DOCKER_HOST=unix:///run/podman/podman.sock spanplan apply': 'the same',
+  'docker exec suricata grep capture.kernel /var/log/suricata/stats.log':
+    'README.md has the same, and its test runs it',
+  'docker exec suricata suricatasc -c dump-counters':
+    'needs a tool that is not here: these are as its own documentation says',
+  'docker exec zeek tail -n 3 stats.log capture_loss.log': 'the same',
+  'docker exec zeek zeekctl netstats': 'the same',
+  'docker kill --signal USR1 snort': 'the same',
+  'docker logs --tail 100 snort': 'the same',
   'sudo npm run bench': 'measures for a quarter of an hour, and needs a machine of its own',
   'sudo npm run bench -- start': 'the same',
   'sudo npm run bench -- datapath --json': 'the same'

@@ -18,6 +18,7 @@ interface Block extends Section {
 /** All of them, by their path. */
 export const documents: readonly string[] = [
   'README.md',
+  'SECURITY.md',
   ...readdirSync('docs', { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => join('docs', name))

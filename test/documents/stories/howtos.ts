@@ -7,9 +7,10 @@ import { parse } from 'yaml'
 import * as z from 'zod'
 import { ether, filler } from '../../lab/frames/frames.ts'
 import { expectFrames, interfacesOf, listen } from '../../lab/spans.ts'
+import { comingFrom } from './coming-from.ts'
 import { blocks, type Stories, type Story, spansYaml } from './document.ts'
 import { moveToSpanplan } from './move-to-spanplan.ts'
-import { frame, type Reader } from './reader.ts'
+import { conversations, frame, type Reader } from './reader.ts'
 import { shareASpan } from './share-a-span.ts'
 
 const manifest = z.object({ version: z.string() }).parse(JSON.parse(readFileSync('package.json', 'utf8')))
@@ -29,7 +30,20 @@ export const howtos: Stories<Reader> = {
   ...moveToSpanplan,
   ...shareASpan,
 
+  ...comingFrom,
+
   'docs/howto/install.md': {
+    // Installing the package is the part of test/packages/debian.long.test.ts.
+    'The Debian package': async (reader, ...blocks) => {
+      const [init = ''] = blocks.filter((block) => block.includes('spanplan init'))
+      await reader.run('mkdir /etc/spanplan')
+      const stop = await reader.lab.stream(conversations, 100)
+      const said = await reader.run(init).finally(stop)
+      expect(said).toContain(`Wrote ${join(reader.root, 'etc/spanplan/spans.yaml')}: span0 with the source ens192.`)
+      await reader.run('spanplan apply -f /etc/spanplan')
+      await reader.expectConverged()
+    },
+
     'With npm': async (reader, install = '') => {
       const bin = join(reader.root, 'usr/bin')
       // The stand-in would hide what is installed.

@@ -4,7 +4,7 @@ import { chmod, cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { expect } from 'vitest'
 import { importSuricataImage } from '../../lab/docker/sensor-images.ts'
-import { BROADCAST, ether, filler } from '../../lab/frames/frames.ts'
+import { BROADCAST, ether, filler, ipv4Udp } from '../../lab/frames/frames.ts'
 import { able } from '../../lab/frames/silent-port.ts'
 import type { Lab } from '../../lab/lab.ts'
 import { findProgram, projectRoot } from '../../lab/programs.ts'
@@ -14,6 +14,16 @@ import { expectShown, type Section, type Story, spansYaml, under } from './docum
 import { curlStandIn, dockerStandIn, hookStandIn, ifupStandIn, systemctlStandIn } from './stand-ins.ts'
 
 export const frame = ether(BROADCAST, '02:00:00:00:0a:01', filler(200))
+
+/** What a mirror port carries: frames of many hosts for others. */
+export const conversations: readonly Buffer[] = Array.from({ length: 30 }, (_, number) => {
+  const host = (one: number) => `02:00:00:00:0a:${one.toString(16).padStart(2, '0')}`
+  return ether(
+    host(number + 1),
+    host(number),
+    ipv4Udp({ source: '10.0.0.5', destination: '192.0.2.1', data: Buffer.from('hello') })
+  )
+})
 
 /**
  * A host on which what the documents say can be done: its own /etc, its own prefix of npm, and, where the real thing would
