@@ -98,7 +98,7 @@ export interface Part {
 }
 
 /** Why a receiver takes no frames now. */
-export type Absence = 'missing' | 'stopped' | 'paused' | 'disconnected' | 'no_carrier' | 'unread'
+export type Absence = 'missing' | 'stopped' | 'paused' | 'disconnected' | 'no_carrier' | 'no_route' | 'unread'
 
 /** A receiver that gets nothing of what the bridge hands to its ports, but what mirrors at the sources hand to it. */
 export interface DesiredFeed extends FeedId {
@@ -148,6 +148,8 @@ export interface DesiredOutput {
   readonly device: string
   /** What the output is called. */
   readonly name: string
+  /** Of a tunnel: there is no route to its remote host now, so that nothing leaves. */
+  readonly hasNoRoute?: true
   /** What the packets of a tunnel have below: missing for an interface of the host. */
   readonly below?: {
     /** Bytes: the MTU on the way to the remote host. */

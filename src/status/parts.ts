@@ -31,6 +31,7 @@ export const absences: Readonly<Record<Absence, string>> = {
   paused: 'while it is paused',
   disconnected: 'until it is connected',
   no_carrier: 'while its interface has no carrier',
+  no_route: 'while there is no route to its host',
   unread: 'that is known: Docker was not read'
 }
 

@@ -206,7 +206,7 @@ describe('no illness', () => {
     const end = await startSending()
     const { stdout } = await spanplan(lab, ['status', '--for', '1s'], 0)
     await end()
-    expect(stdout).toMatch(/\d lost: no sensor is connected, or none can take frames now; start or connect\s+one;/)
+    expect(stdout).toMatch(/\d lost: no sensor is connected, or none can take frames now; start\s+or connect one;/)
   })
 })
 

@@ -96,7 +96,9 @@ function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, hos
     const found = outputs.find(({ item }) => item === id)
     const link = found?.isPort ? host.linkOf(found.device) : undefined
     // A tunnel has a carrier as soon as this plan has made it.
-    const absence = found === undefined ? 'missing' : link?.carrier === false ? 'no_carrier' : null
+    // One that is no member stays as it is: a route may come again, and nobody else would get its frames.
+    const isCut = found?.hasNoRoute === true && balance !== null
+    const absence = found === undefined ? 'missing' : isCut ? 'no_route' : link?.carrier === false ? 'no_carrier' : null
     const target = absence === null ? (found?.device ?? null) : null
     const kind = found?.isPort === false ? 'tunnel' : 'output'
     return {

@@ -61,7 +61,7 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
       return {
         ...nothingResolved,
         waits: wait(missing),
-        ...(isThere && { items: [{ isPort: false, device, name, item, origin }], tunnels: [tunnel] })
+        ...(isThere && { items: [{ isPort: false, device, name, hasNoRoute: true, item, origin }], tunnels: [tunnel] })
       }
     }
     const nobody = explainRemote(remote, name, way, host)
