@@ -157,7 +157,7 @@ export const warnings = {
     'Change the files of the watch, which the message names. Or end the watch, and start it again with these files.'
   ],
   TRAFFIC_UNHEARD: [
-    'init could not listen on the interfaces, because tcpdump or a right is missing. What they carry is told by their counters alone.',
+    'init could not listen on the interfaces, because tcpdump or a right is missing. Only their counters say what they carry.',
     'Do what the message says, and call init again; or name the interface with --interface.'
   ],
   LISTEN_OPEN: [

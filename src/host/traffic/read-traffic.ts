@@ -30,7 +30,7 @@ const mostEars = 32
 /**
  * Reads what all interfaces receive, by their counters, and listens meanwhile on some.
  *
- * @param heard the links on which to listen. Of more than 32, those after that are told by their counters alone.
+ * @param heard the links on which to listen. At most 32: of the others, only the counters are read.
  * @param milliseconds for how long.
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */

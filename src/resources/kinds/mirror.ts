@@ -280,8 +280,8 @@ function restoreForeign(one: Mirror, then: ObservedState, host: HostIndex): Mirr
 }
 
 /**
- * Where the frames of an earlier mirror go now. A container that was restarted has another port. null: nowhere, as its receiver has ended, or
- * is to be connected first. A bridge and a tunnel are made anew before.
+ * Where the frames of an earlier mirror go now. A container that was restarted has another port. null: nowhere, because its receiver
+ * has ended or is not connected yet. A bridge or a tunnel that is gone is created before.
  */
 function findTargetAgain({ target, feed, spans: [span] }: Mirror, host: HostIndex): string | null {
   if (feed === null || feed.kind === 'tunnel') return target

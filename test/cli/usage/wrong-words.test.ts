@@ -8,7 +8,7 @@ import { explainRefusal } from '../../../src/cli/usage/refuse.ts'
 import type { Facts } from '../../../src/cli/usage/repair-command.ts'
 import { plain } from '../../../src/printable.ts'
 
-/** What is accepted is not run here. */
+/** What is accepted is not run here: that would change the host, and the question is only whether the line is taken. */
 const run = vi.hoisted(() => vi.fn(async () => undefined))
 vi.mock('../../../src/cli/run-command.ts', () => ({ runCommand: run }))
 vi.mock('../../../src/cli/leave-to-watch.ts', () => ({ leaveToWatch: async () => null }))
@@ -233,6 +233,7 @@ const split = (line: string) =>
 
 /** Why the command line refuses these words; null: it takes them. */
 async function refusalOf(words: readonly string[]): Promise<CommanderError | null> {
+  // Commander prints a help that was asked for; it would stand among the results of the tests.
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
   try {
     await program.parseAsync(words, { from: 'user' })

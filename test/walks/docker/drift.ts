@@ -1,4 +1,6 @@
 /** What happens to spans between applies, as far as Docker is concerned. The mirrors stay, so that no mark of an interface is lost. */
+
+import type { FilterRow } from '../rows.ts'
 import { type Name, networkName } from './specs.ts'
 import type { World } from './world.ts'
 
@@ -42,16 +44,6 @@ function onSpan(act: (world: World, span: string) => Promise<void>): Happening {
     const spans = world.liveSpans(name)
     const span = spans[choice % spans.length]
     if (span !== undefined) await act(world, span)
-  }
-}
-
-interface FilterRow {
-  readonly pref: number
-  readonly chain: number
-  readonly options?: {
-    readonly handle: string
-    readonly bytecode: { readonly insns: readonly { code: number; jt: number; jf: number; k: number }[] }
-    readonly actions?: readonly { readonly to_dev?: string; readonly cookie?: string }[]
   }
 }
 

@@ -1,19 +1,8 @@
 /** Who gets frames of a span by mirrors of its own, and whether its bridge gets any: as the file says, and as Docker is. */
 import { expect } from 'vitest'
+import type { FilterRow, PortRow } from '../rows.ts'
 import { type Name, networkName, outputOf, receiversOf, type Selector, type SpanSpec, spanName } from './specs.ts'
 import type { LiveContainer, World } from './world.ts'
-
-interface PortRow {
-  readonly ifname: string
-  readonly state: string
-  readonly flood: boolean
-}
-
-interface FilterRow {
-  readonly pref: number
-  readonly chain: number
-  readonly options?: { readonly actions?: readonly { readonly to_dev?: string }[] }
-}
 
 /** Whether an item of `sensors` is about a container. */
 export const chooses = (sensor: Selector, container: LiveContainer) =>

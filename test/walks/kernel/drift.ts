@@ -1,4 +1,6 @@
 /** What happens to spans between applies. Never is all lost that tells what a card was like before: nobody could know. */
+
+import type { FilterRow } from '../rows.ts'
 import { words } from '../words.ts'
 import type { Card } from './host.ts'
 import { cardsOf } from './specs.ts'
@@ -173,16 +175,6 @@ function onMirror(kind: 'replace' | 'lose' | 'gone', rest: (mirror: MarkedMirror
     await world.run(
       written === null ? `tc filter del ${place}` : `tc filter replace ${place} ${written.replace('TARGET', target)}`
     )
-  }
-}
-
-interface FilterRow {
-  readonly pref: number
-  readonly chain: number
-  readonly options?: {
-    readonly handle: string
-    readonly bytecode: { readonly insns: readonly { code: number; jt: number; jf: number; k: number }[] }
-    readonly actions?: readonly { readonly to_dev?: string; readonly cookie?: string }[]
   }
 }
 

@@ -1,5 +1,6 @@
 /** Who gets frames of a span by mirrors of its own, and whether its bridge gets any: as the file says, and as the host is. */
 import { expect } from 'vitest'
+import type { FilterRow, PortRow } from '../rows.ts'
 import { type FileSpec, hooksOf, outputLinks, receiversOf } from './specs.ts'
 import { type Name, outputCards, outputLink } from './tunnels.ts'
 import type { World } from './world.ts'
@@ -8,18 +9,6 @@ interface LinkRow {
   readonly ifname: string
   readonly master?: string
   readonly flags: readonly string[]
-}
-
-interface PortRow {
-  readonly ifname: string
-  readonly state: string
-  readonly flood: boolean
-}
-
-interface FilterRow {
-  readonly pref: number
-  readonly chain: number
-  readonly options?: { readonly actions?: readonly { readonly to_dev?: string }[] }
 }
 
 /** Each source of a name has one mirror for each that takes a part of its frames now, and one for all others of the span. */
