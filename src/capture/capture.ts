@@ -73,9 +73,9 @@ export async function capture(request: CaptureRequest, sink: Sink, signal: Abort
   const port = choosePort(request, anchor.pid)
   try {
     await makePort(port, signal)
+    for (const argv of request.feed?.add ?? []) await runOrFail(argv)
     const tcpdump = await start(listenCommand(anchor.pid, request))
     tcpdump.stdin.end()
-    for (const argv of request.feed?.add ?? []) await runOrFail(argv)
     await passFrames(tcpdump, port, request.form, sink, signal)
   } finally {
     // The kernel would remove it too, a moment later. Fails where the port was not created.

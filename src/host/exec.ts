@@ -160,7 +160,8 @@ function abandon(child: ChildProcess): void {
 export type RunningProgram = Readonly<Awaited<ReturnType<typeof start>>>
 
 /**
- * Starts a program, in the C locale, with pipes. The caller has to read its output at once.
+ * Starts a program, in the C locale, with pipes. The caller has to read its output before it awaits anything else: execa throws away what
+ * nobody reads by then.
  *
  * @throws SpanplanError PROGRAM_MISSING.
  */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startCapture } from '../lab/commands/capture.ts'
 import { betweenSamples } from '../lab/commands/status.ts'
 import { startWatch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { arp, BROADCAST, ether, filler, ipv4Udp, ipv6Udp, vlan } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { restoreAfterEach, runnersOf } from '../lab/restored.ts'
@@ -145,6 +146,18 @@ test('a capture says that it shows more than anybody gets, where all get a part'
   await using capture = await startCapture(lab, ['--write', '-'])
   expect(capture.told).toMatch(/^span0: all who get frames get a part of them; this shows all that its sources copy\n/)
   expect(await capture.end('SIGINT')).toBe(0)
+})
+
+test('a capture has all of what tcpdump writes, where the mirrors for it take their time', async () => {
+  await write(balanced)
+  await spanplan(lab, ['apply', '--yes'])
+  const { options } = await wrapPrograms(lab, { tc: 'case "$*" in *json*) ;; *) sleep 1 ;; esac' })
+  await using capture = await startCapture(lab, ['--write', '-', '--count', '1'], options)
+  const [frame] = makeFlows(1)
+  await lab.send(frame === undefined ? [] : [frame])
+  expect(await capture.end()).toBe(0)
+  // The header of a pcap file (pcap-savefile(5)), that of a frame, and the frame.
+  expect(capture.bytes.subarray(24 + 16)).toEqual(frame)
 })
 
 test('of several captures, the last one to end takes away what feeds the bridge for them', async () => {
