@@ -63,7 +63,7 @@ function warnOfMissing(span: string, expression: string): Diagnostic {
 }
 
 /**
- * Captures until the count is reached, the reader has gone, or the signal aborts. The port's peer is in a network namespace
+ * Captures until the count is reached or the time is over, the reader has gone, or the signal aborts. The port's peer is in a network namespace
  * that ends with this process, however it ends: the kernel removes the port with the namespace.
  *
  * @throws SpanplanError if the port cannot be created, tcpdump fails, or the frames cannot be written.
@@ -76,7 +76,7 @@ export async function capture(request: CaptureRequest, sink: Sink, signal: Abort
     for (const argv of request.feed?.add ?? []) await runOrFail(argv)
     const tcpdump = await start(listenCommand(anchor.pid, request))
     tcpdump.stdin.end()
-    await passFrames(tcpdump, port, request.form, sink, signal)
+    await passFrames(tcpdump, port, request, sink, signal)
   } finally {
     // The kernel would remove it too, a moment later. Fails where the port was not created.
     await run(['ip', 'link', 'del', 'dev', port.name])
@@ -139,7 +139,7 @@ function choosePort({ span, isSealed, mtu }: CaptureRequest, pid: number): Captu
 async function passFrames(
   tcpdump: RunningProgram,
   port: CapturePort,
-  form: CaptureRequest['form'],
+  { form, duration }: Pick<CaptureRequest, 'form' | 'duration'>,
   sink: Sink,
   signal: AbortSignal
 ): Promise<void> {
@@ -150,7 +150,10 @@ async function passFrames(
   if (signal.aborted) end()
   const removed = waitUntilRemoved(port, over.signal)
   removed.then((isRemoved) => isRemoved && end())
-  const messages = passMessages(tcpdump.stderr, sink)
+  const endInTime = async () => {
+    if (duration !== undefined) await sleep(duration, null, { signal: over.signal }).then(endSoon, () => undefined)
+  }
+  const messages = passMessages(tcpdump.stderr, sink, endInTime)
   const copied = pipeline(tcpdump.stdout, sink.stream, { end: sink.end }).then(
     () => null,
     (error: NodeJS.ErrnoException) => {
@@ -176,12 +179,14 @@ async function passFrames(
 }
 
 /** Passes on at once that tcpdump listens. Gives its other lines. */
-async function passMessages(stderr: Readable, { say }: Sink): Promise<readonly string[]> {
+async function passMessages(stderr: Readable, { say }: Sink, onListening: () => void): Promise<readonly string[]> {
   const lines: string[] = []
   for await (const line of createInterface({ input: stderr })) {
     const text = line.replace(/^tcpdump: /, '')
-    if (text.startsWith('listening on ')) say(text)
-    else if (!text.startsWith('verbose output suppressed')) lines.push(text)
+    if (text.startsWith('listening on ')) {
+      say(text)
+      onListening()
+    } else if (!text.startsWith('verbose output suppressed')) lines.push(text)
   }
   return lines
 }

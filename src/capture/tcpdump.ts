@@ -14,6 +14,8 @@ export interface CaptureRequest {
   readonly expression: string
   /** The number of frames after which the capture ends; undefined: it goes on. */
   readonly count: number | undefined
+  /** Milliseconds after which the capture ends, from when it listens; undefined: it goes on. */
+  readonly duration: number | undefined
   readonly form: 'text' | 'pcap'
   /** What feeds the bridge for the capture; null: mirrors feed it anyway. */
   readonly feed: BridgeFeed | null

@@ -213,6 +213,7 @@ program
   .argument('[filter...]', 'a pcap-filter(7) expression, as for tcpdump')
   .option('-w, --write <file>', 'write the frames as pcap to a file; - is stdout', shared.parseWrite)
   .option('-c, --count <number>', 'stop after this many frames; without it, at ^C', shared.parseCount)
+  .option('--for <duration>', 'stop after this time, as in 10s; without it, at ^C', shared.parseDuration)
   .addOption(shared.fileOption())
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())

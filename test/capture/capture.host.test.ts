@@ -124,6 +124,43 @@ test.each(['-', '/dev/stdout'])(
   }
 )
 
+describe('for a time', () => {
+  /** The number that it says. */
+  const toldNumber = (told: string) => Number(/^(\d+) packets? captured$/m.exec(told)?.[1])
+
+  test.each([
+    ['as text', []],
+    ['as pcap', ['-w', '-']],
+    ['before the count is reached', ['-w', '-', '-c', '1000000000']]
+  ])('%s: it ends by itself, and says how many frames there were', async (_, args) => {
+    const stop = await lab.keepSending(fromSwitch.plain)
+    await using capture = await startCapture(lab, ['--for', '2s', ...args])
+    expect(await capture.end()).toBe(0)
+    await stop()
+    const shown = args.length > 0 ? parsePcap(capture.bytes).length : capture.text.match(/^\d.*IPv4/gm)?.length
+    expect(shown).toBeGreaterThan(0)
+    expect(toldNumber(capture.told)).toBe(shown)
+  })
+
+  test('nothing comes', async () => {
+    await using capture = await startCapture(lab, ['--for', '100ms'])
+    expect(await capture.end()).toBe(0)
+    expect(toldNumber(capture.told)).toBe(0)
+  })
+
+  test('the count is reached before', async () => {
+    await using capture = await startCapture(lab, ['--for', '24h', '-c', '6', '-w', '-'])
+    await sendAll()
+    expect(await capture.end()).toBe(0)
+    expect(parsePcap(capture.bytes)).toEqual(everything)
+  })
+
+  test('a signal ends it before', async () => {
+    await using capture = await startCapture(lab, ['--for', '24h'])
+    expect(await capture.end('SIGINT')).toBe(0)
+  })
+})
+
 test("to a file, which is its owner's alone, and which tcpdump reads", async () => {
   await using capture = await startCapture(lab, ['--write', 'frames.pcap', '--count', '6'])
   await sendAll()

@@ -24,6 +24,8 @@ interface CaptureOptions extends FileSelection {
   readonly write?: string
   /** The number of frames to capture; undefined: until a signal ends it. */
   readonly count?: number
+  /** Milliseconds; undefined: until a signal ends it. */
+  readonly for?: number
 }
 
 /** The signals that end a capture, as they end tcpdump. */
@@ -31,7 +33,7 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** `spanplan capture`: shows the frames that a sensor on the span gets, or writes them as pcap. */
 export async function captureCommand(session: Session, options: CaptureOptions): Promise<ExitCode> {
-  const { span, write, count } = options
+  const { span, write, count, for: duration } = options
   if (write === '-' && process.stdout.isTTY === true) {
     const message = '--write - writes binary data, and stdout is a terminal'
     const hint = 'leave it out to see the frames as text, name a file, or pipe it: | wireshark -k -i -'
@@ -50,7 +52,7 @@ export async function captureCommand(session: Session, options: CaptureOptions):
     const form = write === undefined ? 'text' : 'pcap'
     const feed = await planFeed(session, options, fed)
     if (feed !== null) sink.say(`${span}: all who get frames get a part of them; this shows all that its sources copy`)
-    await capture({ span, isSealed, mtu, expression, count, form, feed }, sink, controller.signal)
+    await capture({ span, isSealed, mtu, expression, count, duration, form, feed }, sink, controller.signal)
   } finally {
     for (const signal of endSignals) process.off(signal, end)
   }

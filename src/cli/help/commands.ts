@@ -98,6 +98,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
   capture: {
     examples: [
       ['Show the next 20 frames that sensors on span0 get:', 'sudo spanplan capture span0 -c 20'],
+      ['For ten seconds, and how many there were:', 'sudo spanplan capture span0 --for 10s'],
       ['Only those of one host, without SSH:', "sudo spanplan capture span0 'host 192.0.2.1 and not port 22'"],
       ['Write them to a file, for Wireshark:', 'sudo spanplan capture span0 -c 1000 -w span0.pcap']
     ],

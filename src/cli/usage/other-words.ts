@@ -185,7 +185,8 @@ export const otherOptions: readonly OtherOption[] = [
     why: 'every span is meant without it'
   },
   { names: 'timeout', of: 'apply', type: '--rollback-after', hasValue: true },
-  { names: 'duration time period', of: 'status pause', type: '--for', hasValue: true },
+  { names: 'timeout', of: 'capture', type: '--for', hasValue: true },
+  { names: 'duration time period', of: 'status pause capture', type: '--for', hasValue: true },
   { names: 'verbose v vv debug trace', of: 'plan', type: '--commands' },
   { names: 'verbose v vv vvv debug trace', type: '', why: 'it says already all that it knows' },
   { names: 'user system', type: '' }
@@ -198,6 +199,7 @@ export const commonOptions = '--file --span --json --color --insecure-file'
 export const durationOptions: Readonly<Record<string, string>> = {
   pause: '--for',
   status: '--for',
+  capture: '--for',
   watch: '--interval',
   apply: '--rollback-after'
 }
@@ -224,6 +226,7 @@ export const exampleOptionValues: Readonly<Record<string, string>> = {
   'apply --install': 'spans.yaml',
   'plan --install': 'spans.yaml',
   'capture --write': 'span0.pcap',
+  'capture --for': '10s',
   'destroy --name': 'default',
   'import --name': 'default',
   'hook --interface': 'ens192',

@@ -208,6 +208,9 @@ pause --for
 pause span0 --for 30
 capture span0 -c
 capture span0 -c many
+capture span0 --for 10
+capture span0 --duration 10s
+capture span0 --timeout 10s
 watch --listen
 watch --listen 9477
 watch --interval 5
