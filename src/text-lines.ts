@@ -42,6 +42,28 @@ export function breakWord(word: string, room: number): string[] {
   return pieces
 }
 
+/** The beginning of a text, in so many cells; all of it, where it has no more. */
+export function cutTo(room: number, text: string): string {
+  if (widthOf(text) <= room) return text
+  return `${(breakWord(text, Math.max(1, room - 1))[0] ?? '').trimEnd()}…`
+}
+
+/** A whole number, in groups of three digits: `1,234,567`. */
+export function writeCount(count: number): string {
+  return Math.round(count).toLocaleString('en')
+}
+
+/** Decimal, as rates of interfaces are. */
+const prefixes = ['', 'k', 'M', 'G', 'T', 'P'] as const
+
+/** A number of bytes, with three digits: `12.3 MB`. */
+export function writeBytes(bytes: number): string {
+  const power = Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, Math.round(bytes))) / 3)))
+  const value = bytes / 1000 ** power
+  const digits = power === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2
+  return `${value.toFixed(digits)} ${prefixes[power]}B`
+}
+
 /** A text as a sentence begins: with a capital letter, but for the name of this program. */
 export function capitalize(text: string): string {
   return text.startsWith('spanplan ') ? text : `${text.charAt(0).toUpperCase()}${text.slice(1)}`

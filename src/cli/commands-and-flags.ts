@@ -196,6 +196,7 @@ program
   .addOption(shared.fileOption())
   .addOption(shared.spanOption())
   .addOption(shared.jsonOption().conflicts('live'))
+  .addOption(new Option('--brief', 'print a line for each span').conflicts(['json', 'live']).default(false))
   .addOption(new Option('--live', 'refresh every second, until you type q').conflicts('for').default(false))
   .addOption(
     new Option('--for <duration>', "how long to count, as in 10s; 'watch': since the watch began")

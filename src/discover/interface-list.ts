@@ -3,7 +3,7 @@ import type { Link } from '../host/snapshot.ts'
 import type { Hardware } from '../host/traffic/read-hardware.ts'
 import type { LinkTraffic } from '../host/traffic/read-traffic.ts'
 import { type Paint, printable } from '../printable.ts'
-import { listFew, padTo, widthOf, wrap } from '../text-lines.ts'
+import { listFew, padTo, widthOf, wrap, writeCount } from '../text-lines.ts'
 import type { LeftOut } from './candidates.ts'
 import type { Verdict } from './judge-traffic.ts'
 
@@ -126,10 +126,6 @@ function rowOf({ link, driver, speed, traffic }: ListedInterface, number: number
     traffic === undefined ? '–' : writeCount(traffic.framesPerSecond),
     traffic === undefined ? '–' : writeBits(traffic.bitsPerSecond)
   ]
-}
-
-function writeCount(count: number): string {
-  return Math.round(count).toLocaleString('en')
 }
 
 const units = [

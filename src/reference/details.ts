@@ -13,6 +13,8 @@ export const optionDetails: Readonly<Record<string, string>> = {
     'The file is written completely or not at all, with mode 0644 and the owner of its folder, and only if it differs. If somebody else changes it meanwhile, or it cannot be written, everything is rolled back. `-f` has to name one file; in `/etc/spanplan`, and in a folder that `$SPANPLAN_FILE` names, the files beside it count too. An apply with this option first rolls back a detached window that an earlier apply has left.',
   '--dry-run': 'Each difference is reported once.',
   '--live': 'Losses are counted from its beginning on.',
+  '--brief':
+    'A line begins with `unhealthy`, `unchecked`, `starting` or `healthy`; then come the name, the frames per second that are copied, those that were lost, and what is wrong, with how many more problems there are. Lines have 80 columns, or those of the terminal. The last line has the number of unhealthy spans.',
   'capture --for':
     'It begins when tcpdump listens. With `--count`, what comes first ends the capture; the last lines say how many frames there were.',
   'status --for': 'While traffic flows, a small loss shows only after a longer time, as with `--for 1m`.',

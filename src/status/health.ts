@@ -10,7 +10,7 @@ import { writeStaysUp } from '../run-dir/going-down.ts'
 import { writeDuration } from '../spec/values/duration.ts'
 import { counted } from '../text-lines.ts'
 import { type Advice, writeAdvice } from './advice.ts'
-import { type CarrierCause, causes, isCarrierCause } from './counters/causes.ts'
+import { type CarrierCause, type Cause, causes, isCarrierCause } from './counters/causes.ts'
 import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
 import { askOfSilence, isIdle, type SourceIdleness, writeIdleSource } from './counters/idleness.ts'
 import type { SensorHealth } from './sensor-health.ts'
@@ -183,6 +183,9 @@ export function explainCarrier(name: string, cause: CarrierCause, underlay: stri
 /** Kinds of changes by which a span's bridge, its ports and its network may stop to lose frames. */
 const onTheWay: ReadonlySet<KindName> = new Set(['bridge', 'network', 'port', 'sensor', 'output'])
 
+/** Whether frames are lost as somebody wants it. */
+export const isMeantLoss = (cause: Cause) => cause === 'no_sensor' || cause === 'refused'
+
 function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly PlannedChange[]): Problem[] {
   const isChanged = (kind: KindName, device: string | null) =>
     device === hop.device || device === span || (hop.kind !== 'interface' && onTheWay.has(kind))
@@ -194,7 +197,7 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
       return [{ diagnostic: explainCarrier(hopTitle(hop), cause, underlay), isOwn }]
     }
     // A span without a sensor is healthy. A listed sensor that is missing is a wait. Whoever is left out may send what he likes.
-    if (frames === null || cause === 'no_sensor' || cause === 'refused') return []
+    if (frames === null || isMeantLoss(cause)) return []
     const message = `${counted(frames, 'frame')} lost in ${seconds.toFixed(1)} s at the ${hop.kind} ${hopTitle(hop)}: ${text}`
     return [{ diagnostic: diagnostic('FRAMES_LOST', message, hint), isOwn }]
   })

@@ -4,6 +4,7 @@ import type { Sample } from '../../host/read-counters.ts'
 import { refresh, refreshAndCheckSpans } from '../../look/refresh.ts'
 import { printableJson } from '../../printable.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { renderBrief } from '../../status/output/brief.ts'
 import { statusDocument } from '../../status/output/status-json.ts'
 import { renderReport } from '../../status/output/status-text.ts'
 import type { Report } from '../../status/report.ts'
@@ -16,6 +17,8 @@ interface StatusOptions extends StatusSelection {
   /** Milliseconds between the two samples; `watch`: since the watch's first sample. */
   readonly for: number | 'watch'
   readonly live: boolean
+  /** A line a span. */
+  readonly brief: boolean
 }
 
 /** `spanplan status`: shows what is live, with counters, and whether it is healthy. */
@@ -38,9 +41,16 @@ export async function statusCommand(session: Session, options: StatusOptions): P
   warn(session, [...result.warnings, ...result.unread])
   if (session.json) {
     process.stdout.write(`${printableJson(statusDocument(result, new Date().toISOString()))}\n`)
-  } else process.stdout.write(renderReport(result, choosePaint(session.color, process.stdout)))
+  } else {
+    const paint = choosePaint(session.color, process.stdout)
+    const width = Math.max(leastWidth, process.stdout.columns ?? 0)
+    process.stdout.write(options.brief ? renderBrief(result, width, paint) : renderReport(result, paint))
+  }
   return exitOf(result)
 }
+
+/** Columns of a line, also where there is no terminal. */
+const leastWidth = 80
 
 /** Gives the first sample once it is time for the second. */
 async function takeFirstSample(view: StatusView, span: StatusOptions['for']): Promise<Sample> {

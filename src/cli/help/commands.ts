@@ -89,6 +89,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
   status: {
     examples: [
       ['Is it healthy, and where are frames lost?', 'sudo spanplan status'],
+      ['A line for each span, the unhealthy ones first:', 'sudo spanplan status --brief'],
       ['Count for ten seconds, for one span:', 'sudo spanplan status --span span0 --for 10s'],
       ['Look on until you type q:', 'sudo spanplan status --live']
     ],

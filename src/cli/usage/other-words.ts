@@ -37,6 +37,7 @@ export const otherCommands: readonly OtherCommand[] = [
       'list ls ps show get describe inspect info health healthcheck is-active spans sensors sources mirrors bridges outputs networks containers',
     type: 'status'
   },
+  { words: 'summary brief overview', type: 'status --brief' },
   { words: 'top stats live counters tail', type: 'status --live' },
   { words: 'json', type: 'status --json' },
   {
@@ -169,6 +170,7 @@ export const otherOptions: readonly OtherOption[] = [
   { names: 'o output save', of: 'capture', type: '--write', hasValue: true },
   { names: 'no-color no-colour nocolor', type: '--color never' },
   { names: 'colour', type: '--color', hasValue: true },
+  { names: 'short s summary oneline one-line compact quiet q', of: 'status', type: '--brief' },
   { names: 'watch w follow tail refresh interval', of: 'status', type: '--live' },
   { names: 'watch w follow daemon continuous loop', of: 'apply', type: '', command: 'watch' },
   { names: 'watch w follow', of: 'plan', type: '--dry-run', command: 'watch' },

@@ -29,8 +29,7 @@ export function makeHeadline(report: Report): HeadlineEntry[] {
   const host = unhealthy.length > 0 ? [problemsEntry('host', unhealthy, changes.length, [])] : []
   const entries = spans.map((span) => (span.unhealthy.length === 0 ? healthyEntry(span, report) : spanEntry(span)))
   if (host.length + entries.length === 0) {
-    const text = file.length > 0 ? 'There are no live spans on this host.' : 'There are no spans in the file.'
-    return [...window, ...file, { healthy: file.length === 0, text, action: '' }]
+    return [...window, ...file, { healthy: file.length === 0, text: noSpans(report), action: '' }]
   }
   return [
     ...window,
@@ -41,17 +40,19 @@ export function makeHeadline(report: Report): HeadlineEntry[] {
   ]
 }
 
-function windowEntry({ id, until }: WindowTime): HeadlineEntry {
+/** What a report without spans says. */
+export function noSpans({ fileErrors }: Report): string {
+  return fileErrors.length > 0 ? 'There are no live spans on this host.' : 'There are no spans in the file.'
+}
+
+export function windowEntry({ id, until }: WindowTime): HeadlineEntry {
   const text = `A change waits for confirmation until ${localTime(until)}, and is rolled back then.`
   return { healthy: true, text, action: `Run: spanplan confirm ${id}` }
 }
 
 /** Where the first error is, and what the report is about instead. */
 function fileEntry(errors: readonly Diagnostic[], basis: Basis): HeadlineEntry {
-  const problems = errors.map((error, index) =>
-    index === 0 && error.origin ? { ...error, message: `${writeOrigin(error.origin)}: ${error.message}` } : error
-  )
-  const entry = problemsEntry('file', problems, 0, [])
+  const entry = problemsEntry('file', withPlace(errors), 0, [])
   const shown =
     basis === 'watch'
       ? 'The watch goes on with the last valid file, which is shown.'
@@ -59,15 +60,35 @@ function fileEntry(errors: readonly Diagnostic[], basis: Basis): HeadlineEntry {
   return { ...entry, text: `${entry.text} ${shown}` }
 }
 
-function healthyEntry(span: SpanReport, { unread }: Report): HeadlineEntry {
-  // What a healthy span still waits for could not be read.
-  const withoutDocker = span.waiting.some(({ diagnostic }) => meaningOf(diagnostic).unread === 'docker')
+/** Errors of the file, the first with its place. */
+export function withPlace(errors: readonly Diagnostic[]): readonly Diagnostic[] {
+  return errors.map((error, index) =>
+    index === 0 && error.origin ? { ...error, message: `${writeOrigin(error.origin)}: ${error.message}` } : error
+  )
+}
+
+/** What is known of a span of which nothing is known to be wrong. */
+export interface Soundness {
+  /** Whether all of it could be checked. */
+  readonly isChecked: boolean
+  readonly withoutDocker: boolean
+  /** The sensors that have just started. */
+  readonly starting: readonly string[]
+}
+
+export function findSoundness(span: SpanReport, { unread }: Report): Soundness {
   const isUnknown = span.sensors.some(({ listed, state }) => listed && state === 'unknown')
-  const isChecked = unread.length + span.waiting.length === 0 && !isUnknown
+  return {
+    // What a healthy span still waits for could not be read.
+    isChecked: unread.length + span.waiting.length === 0 && !isUnknown,
+    withoutDocker: span.waiting.some(({ diagnostic }) => meaningOf(diagnostic).unread === 'docker'),
+    starting: span.sensors.flatMap(({ listed, state, sensor }) => (listed && state === 'starting' ? [sensor] : []))
+  }
+}
+
+function healthyEntry(span: SpanReport, report: Report): HeadlineEntry {
+  const { isChecked, withoutDocker, starting } = findSoundness(span, report)
   const healthy = isChecked ? 'healthy' : `healthy as far as could be checked${withoutDocker ? ' without Docker' : ''}`
-  const starting = span.sensors
-    .filter(({ listed, state }) => listed && state === 'starting')
-    .map(({ sensor }) => sensor)
   const state = starting.length === 0 ? healthy : `starting: ${starting.join(', ')}`
   const frames = silenceFact(span.flowReport) ?? lastFrameFact(span.flowReport) ?? []
   return {
@@ -90,8 +111,7 @@ function problemsEntry(
   facts: readonly string[]
 ): HeadlineEntry {
   const [first] = problems
-  const drift = first?.code === 'DRIFT'
-  const what = drift ? `${counted(changes, 'difference')} from the file` : (first?.message ?? '')
+  const what = writeFirst(problems, changes)
   const more = problems.length - 1
   const others = more === 0 ? [] : [counted(more, 'more problem')]
   const hint = first?.hint ?? ''
@@ -100,7 +120,12 @@ function problemsEntry(
   return { healthy: false, text: oneLine(`${title}: ${clauses.join(', ')}.`), action: oneLine(action) }
 }
 
-function pauseFact({ pausedUntil }: SpanReport): string[] {
+/** The first problem in a few words. */
+export function writeFirst([first]: readonly Diagnostic[], changes: number): string {
+  return first?.code === 'DRIFT' ? `${counted(changes, 'difference')} from the file` : (first?.message ?? '')
+}
+
+export function pauseFact({ pausedUntil }: SpanReport): string[] {
   return pausedUntil === null ? [] : [`paused until ${localTime(pausedUntil)}`]
 }
 

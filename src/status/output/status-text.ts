@@ -8,7 +8,7 @@ import { writeWait } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/mirrors/mirror-words.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import { writeRate } from '../../spec/values/rate.ts'
-import { padTo, widthOf, wrap } from '../../text-lines.ts'
+import { padTo, widthOf, wrap, writeBytes, writeCount } from '../../text-lines.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, hopTitle, type Traffic } from '../counters/flow-report.ts'
 import { writeAbsent } from '../parts.ts'
@@ -192,20 +192,4 @@ function watchSentence({ watch, silentWatch }: Report): string {
   const { since, dryRun, last } = watch
   const run = last === null ? 'no run yet' : `last run ${localTime(last.at)}: ${last.result} (${last.trigger})`
   return `Watched since ${localTime(since)}${dryRun ? ', dry run' : ''}, ${run}.`
-}
-
-/** Decimal, as rates of interfaces are. */
-const prefixes = ['', 'k', 'M', 'G', 'T', 'P'] as const
-
-/** A whole number of frames, in groups of three digits: `1,234,567`. */
-function writeCount(count: number): string {
-  return Math.round(count).toLocaleString('en')
-}
-
-/** A number of bytes, with three digits: `12.3 MB`. */
-function writeBytes(bytes: number): string {
-  const power = Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, Math.round(bytes))) / 3)))
-  const value = bytes / 1000 ** power
-  const digits = power === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2
-  return `${value.toFixed(digits)} ${prefixes[power]}B`
 }

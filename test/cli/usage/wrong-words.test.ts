@@ -121,6 +121,9 @@ apply --out plan.json
 plan --all
 status -a
 status --watch
+status --short
+status --brief --json
+summary
 status -w
 apply --watch
 plan --follow
