@@ -2,10 +2,17 @@ import type { Argv } from '../host/exec.ts'
 import { type HostIndex, indexHost } from '../host/host-index.ts'
 import { hasListener } from '../plan/resolve/resolve-feeds.ts'
 import { indexDesired } from '../resources/desired-state.ts'
+import { fedLinks } from '../resources/feeds/feeds.ts'
 import type { ObservedState, Step } from '../resources/kind.ts'
 import { mirror } from '../resources/kinds/mirror.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
+
+/** Whether mirrors feed the bridge of a live span, or there are none at all: what is on it hears all that its sensors hear. */
+export function isBridgeFed(host: HostIndex, span: string): boolean {
+  const isFedAlone = host.portsOf(span).some((port) => host.filtersInto(port.name).length > 0)
+  return host.filtersInto(span).length > 0 || (!isFedAlone && fedLinks(host, span).length === 0)
+}
 
 /** The commands that feed the bridge of a span for a capture, if mirrors feed all of its receivers. */
 export interface BridgeFeed {

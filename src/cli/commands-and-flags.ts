@@ -221,6 +221,18 @@ program
   .action((span, filter, options) => run('capture', { ...options, span, filter }))
 
 program
+  .command('filter')
+  .description('count how many frames a filter would take; changes nothing')
+  .addArgument(program.createArgument('<what>', 'what to do').choices(['test'] as const))
+  .argument('<filter...>', 'a pcap-filter(7) expression, as in the file')
+  .requiredOption('--on <name>', 'an interface, or a span that is live; required')
+  .addOption(
+    new Option('--for <duration>', 'how long to count, as in 1m').argParser(shared.parseDuration).default(5000, '5s')
+  )
+  .addOption(shared.colorOption())
+  .action((_, filter, options) => run('filter', { ...options, filter }))
+
+program
   .command('pause')
   .description('keep watch and hook from changing spans for a while')
   .argument('[span]', 'which span; all without it')

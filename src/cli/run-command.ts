@@ -18,6 +18,7 @@ const commands = {
   resume: async () => (await import('./actions/pause-action.ts')).resumeCommand,
   status: async () => (await import('./actions/status-action.ts')).statusCommand,
   capture: async () => (await import('./actions/capture-action.ts')).captureCommand,
+  filter: async () => (await import('./actions/filter/filter-action.ts')).filterCommand,
   validate: async () => (await import('./actions/validate-action.ts')).validateCommand,
   doctor: async () => (await import('./actions/doctor-action.ts')).doctorCommand,
   import: async () => (await import('./actions/import-action.ts')).importCommand,

@@ -3,7 +3,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { keysOf } from '../keys.ts'
 import { printable, quote } from '../printable.ts'
 import { checkSensors } from './check-sensors.ts'
-import { findNames, readTokens } from './filter/tokens.ts'
+import { findHostName } from './filter/host-name.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
 import type { SourceSpec } from './items/source-item.ts'
 import type { SpanSpec } from './items/span-item.ts'
@@ -82,16 +82,13 @@ function checkSources(span: SpanSpec, findInterface: FindInterface): Diagnostic[
   return diagnostics
 }
 
-/** An address that DNS gives can change at any time: the mirrors would no longer be those that were applied. */
 function checkFilters({ sources, sensors, outputs, balances }: SpanSpec): Diagnostic[] {
   return [...sources, ...sensors, ...outputs, ...balances].flatMap(({ filter }) => {
     if (filter === null) return []
-    const host = findNames(readTokens(filter.expression)).find(({ stands }) => stands === 'host')?.token
-    if (host === undefined) return []
-    const message = `the filter has the name ${quote(host.text)} where an address belongs`
-    const hint = `write the address, which a change of DNS does not change: getent ahosts ${host.text.replace(/^\\/, '')}`
-    const place = placeWithin(filter.written, filter.expression, host.at)
-    return [diagnostic('FILTER_HOST_NAME', message, hint, place)]
+    const found = findHostName(filter.expression)
+    if (found === null) return []
+    const place = placeWithin(filter.written, filter.expression, found.at)
+    return [diagnostic('FILTER_HOST_NAME', found.message, found.hint, place)]
   })
 }
 

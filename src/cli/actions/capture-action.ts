@@ -1,6 +1,12 @@
 import { createWriteStream } from 'node:fs'
 import { capture, checkExpression, type Sink } from '../../capture/capture.ts'
-import { type BridgeFeed, feedBridge, isFedWithoutCaptures, mayBeFedForCaptures } from '../../capture/feed-bridge.ts'
+import {
+  type BridgeFeed,
+  feedBridge,
+  isBridgeFed,
+  isFedWithoutCaptures,
+  mayBeFedForCaptures
+} from '../../capture/feed-bridge.ts'
 import type { CaptureRequest } from '../../capture/tcpdump.ts'
 import { Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { findMissingRights } from '../../host/process/process-rights.ts'
@@ -8,7 +14,6 @@ import { shellLine } from '../../host/quote-command.ts'
 import { refresh } from '../../look/refresh.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
-import { fedLinks } from '../../resources/feeds/feeds.ts'
 import { readSeal } from '../../resources/seal-commands.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
 import { loadSpecTarget, writeApply } from '../input/load-target.ts'
@@ -95,9 +100,7 @@ async function findBridge({ span, ...files }: CaptureOptions): Promise<FoundBrid
   const { host, live } = await readLiveSpans()
   const bridge = live.includes(span) ? host.linkOf(span) : undefined
   if (bridge !== undefined) {
-    const isFedAlone = host.portsOf(span).some((port) => host.filtersInto(port.name).length > 0)
-    const isFed = host.filtersInto(span).length > 0 || (!isFedAlone && fedLinks(host, span).length === 0)
-    const fed = !isFed ? 'no' : mayBeFedForCaptures(host, span) ? 'unclear' : 'yes'
+    const fed = !isBridgeFed(host, span) ? 'no' : mayBeFedForCaptures(host, span) ? 'unclear' : 'yes'
     return { mtu: bridge.mtu, isSealed: readSeal(host, span) === 'sealed', fed }
   }
   const listed = await listedSpans(files)

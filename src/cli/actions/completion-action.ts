@@ -20,7 +20,9 @@ const filePlaceholders: ReadonlySet<string> = new Set(['file', 'path', 'plan'])
 const namedValues: Readonly<Record<string, NameList>> = {
   '--span': 'spans',
   span: 'spans',
-  '--interface': 'interfaces'
+  '--interface': 'interfaces',
+  // A span is an interface.
+  '--on': 'interfaces'
 }
 
 /** `spanplan completion`: prints a script for the shell. */

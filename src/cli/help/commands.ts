@@ -106,6 +106,17 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
     exits: [invalidFile, missingRight],
     environment: host
   },
+  filter: {
+    examples: [
+      [
+        'How many frames of ens192 would it take, and of which kinds?',
+        "sudo spanplan filter test 'tcp port 443' --on ens192"
+      ],
+      ['Of those on a span, for a minute:', "sudo spanplan filter test 'not port 22' --on span0 --for 1m"]
+    ],
+    exits: [],
+    environment: colours
+  },
   pause: {
     examples: [
       ['Leave span0 alone for half an hour:', 'sudo spanplan pause span0 --for 30m'],

@@ -120,6 +120,7 @@ export const otherOptions: readonly OtherOption[] = [
     isFirst: true,
     why: 'it captures a span, of whatever interfaces'
   },
+  { names: 'i interface span dev', of: 'filter', type: '--on', hasValue: true },
   { names: 'filter', of: 'capture', type: '', hasValue: true },
   {
     names: 'dry-run dryrun n check noop what-if whatif preview simulate no-act plan-only just-print',
@@ -187,8 +188,8 @@ export const otherOptions: readonly OtherOption[] = [
     why: 'every span is meant without it'
   },
   { names: 'timeout', of: 'apply', type: '--rollback-after', hasValue: true },
-  { names: 'timeout', of: 'capture', type: '--for', hasValue: true },
-  { names: 'duration time period', of: 'status pause capture', type: '--for', hasValue: true },
+  { names: 'timeout', of: 'capture filter', type: '--for', hasValue: true },
+  { names: 'duration time period', of: 'status pause capture filter', type: '--for', hasValue: true },
   { names: 'verbose v vv debug trace', of: 'plan', type: '--commands' },
   { names: 'verbose v vv vvv debug trace', type: '', why: 'it says already all that it knows' },
   { names: 'user system', type: '' }
@@ -214,6 +215,7 @@ export const exampleValues: Readonly<Record<string, string>> = {
   path: 'spans.yaml',
   file: 'plan.json',
   span: 'span0',
+  filter: 'tcp port 80',
   name: 'span0',
   duration: '30s',
   number: '20',
@@ -231,6 +233,8 @@ export const exampleOptionValues: Readonly<Record<string, string>> = {
   'capture --for': '10s',
   'destroy --name': 'default',
   'import --name': 'default',
+  'filter --on': 'ens192',
+  'filter --for': '10s',
   'hook --interface': 'ens192',
   'hook --phase': 'up'
 }

@@ -204,9 +204,15 @@ function placeArguments({ program, command, parts, facts, reasons }: Work): read
       span === undefined && (isFileName(argument) || (facts.isFile(argument) && !facts.spans.includes(argument)))
     const isMisplaced = takesPlan ? /\.ya?ml$/.test(argument) : first?.name() === 'span' && taken === 0 && isFile
     const isDuration = duration !== undefined && typeof readDuration(argument) === 'number' && !words.includes(duration)
+    const [choice, ...choices] = (taken === 0 && first?.argChoices) || []
+    // Of one choice, the word is left out where it is clear.
+    if (choice !== undefined && choices.length === 0 && nearChoice([choice], argument) !== choice) {
+      taken += 1
+      words.push(choice)
+    }
     if (taken < most && !isMisplaced && !(isDuration && first?.name() === 'span')) {
       taken += 1
-      words.push(nearChoice(first?.argChoices, argument))
+      words.push(taken === 1 ? nearChoice(first?.argChoices, argument) : argument)
     } else if ((isFile || isMisplaced) && has('-f')) words.push('-f', argument)
     else if (isDuration) words.push(duration, argument)
     else if (argument === 'all' && name === 'destroy') words.push('--all')
@@ -217,14 +223,17 @@ function placeArguments({ program, command, parts, facts, reasons }: Work): read
   }
   // A saved plan has its files and spans.
   if (takesPlan && taken > 0 && words.some((word) => ['-f', '--file', '--span'].includes(word))) return null
-  if (first?.required && taken === 0) words.unshift(exampleArgument(first, facts))
+  const missing = command.registeredArguments.slice(taken).filter(({ required }) => required)
+  const examples = missing.map((argument) => exampleArgument(argument, facts))
+  if (taken === 0) words.unshift(...examples)
+  else words.splice(taken, 0, ...examples)
   return words
 }
 
 function exampleArgument(argument: CommandUnknownOpts['registeredArguments'][number], { spans, shell }: Facts): string {
   const { argChoices } = argument
   if (argChoices) return argChoices.includes(shell) ? shell : (argChoices[0] ?? '')
-  return spans[0] ?? exampleValues[argument.name()] ?? ''
+  return (argument.name() === 'span' ? spans[0] : undefined) ?? exampleValues[argument.name()] ?? ''
 }
 
 /** The options that a command has to have, each with an example. */

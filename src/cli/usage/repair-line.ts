@@ -79,7 +79,7 @@ interface Meant {
 function findCommand(program: CommandUnknownOpts, typed: string, facts: Facts): Meant | null {
   const names = commandNames(program)
   const word = typed.toLowerCase()
-  const [slip] = findSlips(word, names)
+  const [slip] = Object.hasOwn(topics, word) ? [] : findSlips(word, names)
   if (slip !== undefined) return { line: slip, why: null }
   if (isFileName(typed) || facts.isFile(typed)) return { line: 'plan', why: 'to see what apply would do', keeps: true }
   const other = otherOf(word)

@@ -26,6 +26,10 @@ export const runErrors = {
     'The interface that was named for init can be no source; the message says why.',
     'Look at spanplan init --list, and name another one.'
   ],
+  INTERFACE_UNHEARD: [
+    'Nobody can listen on what filter test was given, or could to the end; the message says why.',
+    'Set the interface up, or name another one: a source of the span, where the bridge of the span gets no frames.'
+  ],
   HOST_CHANGED: [
     'The host has changed since the question was asked; the message says what. Nothing was changed by spanplan.',
     'Run the command again.'

@@ -1,4 +1,6 @@
 import { createInterface } from 'node:readline'
+import { finished } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { diagnosticOf } from '../../errors.ts'
 import { type Argv, commandFailed, run, start, within } from '../exec.ts'
 import { findMissingRights } from '../process/process-rights.ts'
@@ -11,6 +13,11 @@ const mostFrames = 5000
 
 /** KiB of tcpdump's buffer. */
 const bufferSize = 1024
+/** The same where every frame counts. */
+const largeBuffer = 65_536
+
+/** Lines of what tcpdump says that are kept. */
+const mostLines = 100
 
 /** Milliseconds for tcpdump to begin to listen, and to end after a signal. */
 const patience = { start: 10_000, end: 2000 } as const
@@ -40,35 +47,117 @@ const otherPlace = /^(any|\d+|(nflog|nfqueue|bluetooth|usbmon|dbus|can|netmap|rd
 /** Whether tcpdump surely takes a name for that of an interface. */
 export const canBeHeard = (name: string) => !otherPlace.test(name)
 
+/** tcpdump that listens. */
+interface Listener {
+  /** Resolves once tcpdump has ended by itself. */
+  readonly ended: Promise<unknown>
+  /** Ends it, and gives what it has said of itself, once all that it has written was taken. */
+  end(): Promise<string>
+}
+
 /**
- * Begins to listen on an interface, which is in promiscuous mode as long as tcpdump runs, and no longer: the kernel ends that with
- * its socket. tcpdump ends with this process at the latest.
+ * Starts tcpdump, and waits until it listens. It ends with this process at the latest.
+ *
+ * @param take takes what it writes. false: no more is of use.
  */
-export async function listen({ name, mac }: Pick<Link, 'name' | 'mac'>): Promise<Ear> {
-  const tcpdump = await start(listenOn(name))
+async function startListening(argv: Argv, take: (chunk: Buffer) => boolean): Promise<Listener> {
+  const tcpdump = await start(argv)
   tcpdump.stdin.end()
-  const counter = countFrames(mac, mostFrames)
-  tcpdump.stdout.on('data', (chunk: Buffer) => {
-    if (counter.push(chunk)) return
+  const stop = () => {
     tcpdump.stdout.removeAllListeners('data').resume()
     tcpdump.end('SIGINT')
+  }
+  tcpdump.stdout.on('data', (chunk: Buffer) => {
+    if (!take(chunk)) stop()
   })
+  const read = finished(tcpdump.stdout).catch(() => undefined)
+  const said: string[] = []
   const listening = new Promise<void>((resolve) => {
     createInterface({ input: tcpdump.stderr }).on('line', (line) => {
+      if (said.length < mostLines) said.push(line)
       if (line.includes('listening on ')) resolve()
     })
   })
   await within(patience.start, Promise.race([listening, tcpdump.status]))
   return {
+    ended: tcpdump.status,
     async end() {
       tcpdump.end('SIGINT')
       if ((await within(patience.end, tcpdump.status)) === null) {
         tcpdump.end('SIGKILL')
         await within(patience.end, tcpdump.status)
       }
+      await within(patience.end, read)
+      return said.join('\n')
+    }
+  }
+}
+
+/**
+ * Begins to listen on an interface, which is in promiscuous mode as long as tcpdump runs, and no longer: the kernel ends that with
+ * its socket.
+ */
+export async function listen({ name, mac }: Pick<Link, 'name' | 'mac'>): Promise<Ear> {
+  const counter = countFrames(mac, mostFrames)
+  const listener = await startListening(listenOn(name), counter.push)
+  return {
+    async end() {
+      await listener.end()
       return counter.tally()
     }
   }
+}
+
+/** What was heard on an interface. */
+export interface Hearing {
+  /** For how long. */
+  readonly seconds: number
+  /** Frames that came too fast for tcpdump. */
+  readonly missed: number
+}
+
+/**
+ * Hears every frame on an interface, those that the host sends too, until the time is over or the signal aborts.
+ *
+ * @param isBridge nothing comes to a bridge that is in no promiscuous mode but what it hands on anyway.
+ * @param take takes the bytes of a capture as they come. false: they are none of use.
+ * @returns the time, and what was missed; or what tcpdump has said, where it could not listen or has ended before.
+ */
+export async function hearAll(
+  { name, isBridge, bytes }: { readonly name: string; readonly isBridge: boolean; readonly bytes: number },
+  milliseconds: number,
+  take: (chunk: Buffer) => boolean,
+  signal: AbortSignal
+): Promise<Hearing | { readonly failure: string }> {
+  const begun = performance.now()
+  const listener = await startListening(hearOn(name, isBridge, bytes), take)
+  const started = performance.now()
+  const over = new AbortController()
+  const time = sleep(milliseconds, 'over' as const, { signal: AbortSignal.any([signal, over.signal]) }).catch(
+    () => 'over' as const
+  )
+  const end = await Promise.race([time, listener.ended.then(() => 'ended' as const)])
+  over.abort()
+  const seconds = (performance.now() - started) / 1000
+  const said = await listener.end()
+  if (end === 'ended' || started - begun > patience.start) return { failure: explainEnd(said) }
+  return { seconds, missed: Number(/^(\d+) packets? dropped by kernel$/m.exec(said)?.[1] ?? 0) }
+}
+
+/** Why tcpdump has ended, in its words. */
+function explainEnd(said: string): string {
+  const lines = said
+    .split('\n')
+    .flatMap((line) => (/listening on |^\d+ packets? /.test(line) ? [] : line.replace(/^tcpdump: /, '')))
+  return lines.filter((line) => line !== '').join('; ') || 'it gave no reason'
+}
+
+function hearOn(name: string, isBridge: boolean, bytes: number): Argv {
+  return [
+    ...confine,
+    ...['tcpdump', '-i', name, '-n', '-s', String(bytes), ...(isBridge ? ['-p'] : [])],
+    ...['-B', String(largeBuffer), '--immediate-mode', '-w', '-']
+  ]
 }
 
 function listenOn(name: string): Argv {

@@ -1,3 +1,5 @@
+import { readCapture } from './read-capture.ts'
+
 /** What a sample of the frames that an interface receives is made of: numbers, and nothing that is in a frame. */
 export interface FrameTally {
   /** All of the sample. The others are numbers of them. */
@@ -19,19 +21,11 @@ export interface FrameTally {
 /** Bytes of a frame that a sample has: two addresses, two tags and a type take 22. */
 export const sampledBytes = 64
 
-/** Of a capture file and of each record in it, as pcap-savefile(5) has them. */
-const sizes = { file: 24, record: 16 } as const
-
-/** The magic numbers of a capture file, with microseconds and with nanoseconds. */
-const magics = [0xa1b2c3d4, 0xa1b23c4d]
-
-const ethernet = 1
-
 /** The types of a VLAN tag: 802.1Q, 802.1ad, and what stood for that before. */
-const tagTypes = [0x8100, 0x88a8, 0x9100]
+export const tagTypes = [0x8100, 0x88a8, 0x9100]
 
 /** Where the fields of a frame are. */
-const offsets = { source: 6, type: 12, tag: 14 } as const
+export const offsets = { source: 6, type: 12, tag: 14 } as const
 
 /** The bit of the first byte of an address that is for several interfaces. */
 const groupBit = 0x01
@@ -54,12 +48,6 @@ export function countFrames(ownMac: string, most: number): FrameCounter {
   const own = Number.parseInt(ownMac.replaceAll(':', ''), 16)
   const counts = { frames: 0, toOwn: 0, toGroups: 0, toOthers: 0 }
   const [senders, groupSenders, vlans] = [new Set<number>(), new Set<number>(), new Set<number>()]
-  let rest: Buffer = Buffer.alloc(0)
-  /** How the file writes its numbers; null: its beginning has not come yet. */
-  let isLittle: boolean | null = null
-  let isBroken = false
-
-  const read = (offset: number) => (isLittle ? rest.readUInt32LE(offset) : rest.readUInt32BE(offset))
 
   function countFrame(frame: Buffer): void {
     counts.frames++
@@ -79,31 +67,14 @@ export function countFrames(ownMac: string, most: number): FrameCounter {
     if (vlan !== 0) vlans.add(vlan)
   }
 
-  function readStart(): void {
-    isLittle = magics.includes(rest.readUInt32LE(0))
-    isBroken = !(isLittle || magics.includes(rest.readUInt32BE(0))) || (read(20) & 0xffff) !== ethernet
-    rest = rest.subarray(sizes.file)
-  }
-
-  function readRecords(): void {
-    while (!isBroken && rest.length >= sizes.record && counts.frames < most) {
-      const length = read(8)
-      isBroken = length > sampledBytes
-      if (isBroken || rest.length < sizes.record + length) return
-      countFrame(rest.subarray(sizes.record, sizes.record + length))
-      rest = rest.subarray(sizes.record + length)
-    }
-  }
-
+  const reader = readCapture(sampledBytes, (frame) => {
+    countFrame(frame)
+    return counts.frames < most
+  })
   return {
-    push(chunk) {
-      rest = Buffer.concat([rest, chunk])
-      if (isLittle === null && rest.length >= sizes.file) readStart()
-      if (isLittle !== null) readRecords()
-      return !isBroken && counts.frames < most
-    },
+    push: reader.push,
     tally() {
-      if (isLittle === null || isBroken) return null
+      if (!reader.isSound()) return null
       const inOrder = [...vlans].sort((one, other) => one - other)
       return { ...counts, senders: senders.size, groupSenders: groupSenders.size, vlans: inOrder }
     }

@@ -1,5 +1,5 @@
 import type { Code } from '../../codes/explained-codes.ts'
-import { type Diagnostic, diagnostic, diagnosticOf } from '../../errors.ts'
+import { type Diagnostic, diagnostic, diagnosticOf, nowhere } from '../../errors.ts'
 import type { CompiledFilters } from '../../host/parsers/pcap.ts'
 import type { Program } from '../../host/snapshot.ts'
 import { everyFrame } from '../../host/tc-conventions.ts'
@@ -7,7 +7,8 @@ import { joinPrograms } from '../../resources/programs/join-programs.ts'
 import { writeSample } from '../../resources/programs/sample-program.ts'
 import { explainRefusal } from '../../spec/filter/explain.ts'
 import type { Filtered } from '../../spec/filter/filters-of.ts'
-import { findInsideTag } from '../../spec/filter/inside-tag.ts'
+import { findHostName } from '../../spec/filter/host-name.ts'
+import { findInsideTag, type InsideTag } from '../../spec/filter/inside-tag.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { placeWithin } from '../../spec/yaml/tree.ts'
@@ -23,13 +24,44 @@ export type ResolvedFilter =
 export function warnOfFilter({ name }: SpanSpec, { filter }: Pick<SourceSpec, 'filter'>): Diagnostic[] {
   const found = filter === null ? null : findInsideTag(filter.expression)
   if (filter === null || found === null) return []
-  const { at, part, wrapper, where, better } = found
-  const message = `span ${name}: what stands right of "${wrapper}" is looked for ${where}: "${part}" matches no frame without that`
-  const hint =
-    better === null
-      ? `write all that is not ${where} to the left of "${wrapper}", or have a span for each`
-      : `write: ${better}`
-  return [diagnostic('FILTER_INSIDE_TAG', message, hint, placeWithin(filter.written, filter.expression, at))]
+  const { message, hint } = explainInsideTag(found)
+  const place = placeWithin(filter.written, filter.expression, found.at)
+  return [diagnostic('FILTER_INSIDE_TAG', `span ${name}: ${message}`, hint, place)]
+}
+
+function explainInsideTag({ part, wrapper, where, better }: InsideTag) {
+  return {
+    message: `what stands right of "${wrapper}" is looked for ${where}: "${part}" matches no frame without that`,
+    hint:
+      better === null
+        ? `write all that is not ${where} to the left of "${wrapper}", or have a span for each`
+        : `write: ${better}`
+  }
+}
+
+/** What an expression compiles to that is in no file, checked as one in a file is; with warnings. */
+export function resolveExpression(
+  expression: string,
+  filters: CompiledFilters
+): { readonly resolved: ResolvedFilter; readonly warnings: readonly Diagnostic[] } {
+  const host = findHostName(expression)
+  if (host !== null) {
+    return { resolved: { error: diagnostic('FILTER_HOST_NAME', host.message, host.hint) }, warnings: [] }
+  }
+  const filter = { expression, origin: nowhere, written: { source: '', at: nowhere } }
+  const resolved = resolveFilter({ filter, limit: null }, filters)
+  const found = findInsideTag(expression)
+  const { message, hint } = found === null ? { message: '', hint: '' } : explainInsideTag(found)
+  return {
+    resolved: withoutPlace(resolved),
+    warnings: found === null ? [] : [diagnostic('FILTER_INSIDE_TAG', message, hint)]
+  }
+}
+
+function withoutPlace(resolved: ResolvedFilter): ResolvedFilter {
+  if ('program' in resolved) return resolved
+  const strip = ({ origin: _, ...rest }: Diagnostic): Diagnostic => rest
+  return 'wait' in resolved ? { wait: strip(resolved.wait) } : { error: strip(resolved.error) }
 }
 
 /** The same error, which then says whose filter it is. */

@@ -23,6 +23,7 @@ test('bash completes commands', () => {
     'watch',
     'status',
     'capture',
+    'filter',
     'pause',
     'resume',
     'confirm',

@@ -211,6 +211,12 @@ pause --for
 pause span0 --for 30
 capture span0 -c
 capture span0 -c many
+filter 'tcp port 80' --on ens192
+filter test 'tcp port 80'
+filter test 'tcp port 80' -i ens192
+filter tset 'tcp port 80' --on ens192
+filter test --on ens192
+filter
 capture span0 --for 10
 capture span0 --duration 10s
 capture span0 --timeout 10s

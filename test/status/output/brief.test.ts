@@ -66,7 +66,11 @@ test('no line is wider than the terminal, and no name is cut', () => {
 })
 
 test.each([
-  ['healthy', sound, /^healthy {4}span0 {2}1,000\/s {2}0 lost {2}Core switch mirror port\n0 of 1 span is unhealthy\.\n$/],
+  [
+    'healthy',
+    sound,
+    /^healthy {4}span0 {2}1,000\/s {2}0 lost {2}Core switch mirror port\n0 of 1 span is unhealthy\.\n$/
+  ],
   [
     'frames were lost',
     reportOf(see(), { lost: 3 }),

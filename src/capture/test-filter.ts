@@ -1,0 +1,57 @@
+import { hearAll } from '../host/traffic/listen.ts'
+import { readCapture } from '../host/traffic/read-capture.ts'
+import { countKinds, judgedBytes } from '../host/traffic/tally-kinds.ts'
+import { judgeBy, type SeenFrame } from '../resources/programs/run-program.ts'
+import type { FilterReport } from './filter-report.ts'
+
+/** What to hear, and what to judge it by. */
+export interface FilterTest {
+  readonly name: string
+  /** The bridge of a span. */
+  readonly isBridge: boolean
+  /** What the filter compiles to. */
+  readonly program: string
+}
+
+/** Bytes at the beginning of a frame that no tag comes before, and those of a tag. */
+const [addresses, tagSize] = [12, 4]
+
+/** The types of tags that the kernel takes out of the frame: 802.1Q and 802.1ad. */
+const takenOut: ReadonlySet<number> = new Set([0x8100, 0x88a8])
+
+/**
+ * Hears every frame on an interface for a time, and judges each by the program that tc would get. Both see the same frames, so that the
+ * shares are right also where some are missed.
+ *
+ * @returns what was counted; or why tcpdump could not listen.
+ * @throws SpanplanError PROGRAM_MISSING.
+ */
+export async function testFilter(
+  { name, isBridge, program }: FilterTest,
+  milliseconds: number,
+  signal: AbortSignal
+): Promise<Omit<FilterReport, 'expression' | 'on'> | { readonly failure: string }> {
+  const counter = countKinds()
+  const judge = judgeBy(program)
+  const reader = readCapture(judgedBytes, (frame, size) => {
+    counter.count(frame, size, judge(seenByTc(frame, size)))
+    return true
+  })
+  const heard = await hearAll({ name, isBridge, bytes: judgedBytes }, milliseconds, reader.push, signal)
+  if ('failure' in heard) return reader.isSound() || reader.isEmpty() ? heard : notEthernet
+  return reader.isSound() ? { ...heard, tally: counter.tally() } : notEthernet
+}
+
+const notEthernet = { failure: 'what it carries are no Ethernet frames' } as const
+
+/** A frame of a capture as tc sees it: libpcap puts the outermost tag back where it was, and the kernel has it beside the frame. */
+export function seenByTc(frame: Buffer, size: number): SeenFrame {
+  const type = frame.length >= addresses + tagSize ? frame.readUInt16BE(addresses) : 0
+  if (!takenOut.has(type)) return { byteAt: (offset) => frame[offset] ?? 0, known: frame.length, size, tag: null }
+  return {
+    byteAt: (offset) => frame[offset < addresses ? offset : offset + tagSize] ?? 0,
+    known: frame.length - tagSize,
+    size: size - tagSize,
+    tag: { type, control: frame.readUInt16BE(addresses + 2) }
+  }
+}
