@@ -25,7 +25,7 @@ export const sampledBytes = 64
 export const tagTypes = [0x8100, 0x88a8, 0x9100]
 
 /** Where the fields of a frame are. */
-export const offsets = { source: 6, type: 12, tag: 14 } as const
+const offsets = { source: 6, type: 12, tag: 14 } as const
 
 /** The bit of the first byte of an address that is for several interfaces. */
 const groupBit = 0x01

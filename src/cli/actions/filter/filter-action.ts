@@ -74,18 +74,26 @@ function findPlace(
   if (!up) throw new SpanplanError(unheard(on, 'it is down', 'an apply of a file with this source sets it up'))
   if (!canBeHeard(name)) throw new SpanplanError(unheard(on, 'tcpdump takes its name for something else'))
   const isBridge = live.includes(name)
-  if (isBridge && !isBridgeFed(host, name)) {
-    const sources = host
-      .portsOf(name)
-      .flatMap((port) => host.filtersInto(port.name).map(({ filter: { device } }) => device))
-    const [source] = sources
+  const silence = isBridge ? whySilent(host, name) : null
+  if (silence !== null) {
+    const { filters } = silence
+    const [source] = filters.map(({ filter: { device } }) => device)
     const line = shellLine(['spanplan', 'filter', 'test', filter.join(' '), '--on', source ?? ''])
     const hint = source === undefined ? 'name one of its interfaces' : `listen at its source: ${line}`
-    throw new SpanplanError(
-      unheard(on, 'all who get frames of it get a part of them, and none come to its bridge', hint)
-    )
+    throw new SpanplanError(unheard(on, silence.reason, hint))
   }
   return { name, isBridge }
+}
+
+/** Why no frame comes to the bridge of a span, and the filters of its mirrors; null: frames may come. */
+function whySilent(host: HostIndex, span: string) {
+  const ports = host.portsOf(span)
+  if (!isBridgeFed(host, span)) {
+    const reason = 'all who get frames of it get a part of them, and none come to its bridge'
+    return { reason, filters: ports.flatMap((port) => host.filtersInto(port.name)) }
+  }
+  const reason = 'nobody gets frames of it: its bridge has no port with a carrier'
+  return ports.some(({ carrier }) => carrier) ? null : { reason, filters: host.filtersInto(span) }
 }
 
 function unheard(on: string, why: string, hint?: string): Diagnostic {
