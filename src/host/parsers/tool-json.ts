@@ -16,7 +16,7 @@ export function parseToolJson(text: string): unknown {
     return found.length === 2 ? found : JSON.stringify(found).slice(1, -1)
   })
   const written = valid
-    .replace(fanMap, '$1')
+    .replace(fanMap, '')
     .replace(/(?<!\\)"options":\{(fh [^"{}]*)(["}])/g, (found, words: string, end: string) => {
       const fields = readU32(words)
       return fields === null ? found : `"options":{${fields}${end === '}' ? end : `,${end}`}`
@@ -39,7 +39,7 @@ export function parseToolJson(text: string): unknown {
 const policerControls = /(?<!\\)"control_action":(\{"type":"[\w ]+"\}),"control_action":(?=\{)/g
 
 /** The fan map of Ubuntu's ip, after the fields before it. In a name or an alias, the quotes would be escaped. */
-const fanMap = /("info_data":\{(?:"\w+":(?:"[^"\\]*"|[\w.]+),?)*)fan-map (?:[\d./:]+ )*/g
+const fanMap = /(?<="info_data":\{(?:"\w+":(?:"[^"\\]*"|[\w.]+),?)*)fan-map (?:[\d./:]+ )*/g
 
 /** A hash table of u32, as iproute2 5.15 prints it. */
 const u32Table = /^fh ([0-9a-f]+:) ht divisor (\d+) $/

@@ -73,6 +73,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
     ),
     ({ key }) => key
   )
+  const ports = planPorts(host, others)
   const open = spans.map((span) => ({ ...span, outputs: [] as readonly DesiredOutput[] }))
   const find = (span: DesiredSpan, { device, name, below, origin }: DesiredOutput): Diagnostic | undefined => {
     const [earlier, source] = [taken.get(device), points.get(device)]
@@ -93,12 +94,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
       const hint = `copy there only what comes in (direction: ingress), or send to a host that is reached without ${below?.inside}`
       return diagnostic('LOOP', message, hint, origin)
     }
-    const way = findWayBack(
-      span.name,
-      device,
-      (key) => feedsAt(key).map(({ target }) => target),
-      withOutputs(host, open, others)
-    )
+    const way = findWayBack(span.name, device, (key) => feedsAt(key).map(({ target }) => target), ports.host)
     if (way === null) return undefined
     const message = `${subject} leads back into the span: ${way.join(' → ')}`
     return diagnostic('LOOP', message, 'use an interface that leads to no source of the span', origin)
@@ -108,6 +104,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
       const found = find(span, one)
       if (found === undefined) {
         taken.set(one.device, { ...one, span: span.name })
+        ports.attach(one, span.name)
         open[at] = { ...span, outputs: [...(open[at]?.outputs ?? []), one] }
       } else {
         refused.push({ diagnostic: found, wait: waitForOutput(span.name, one.name, { id: one.item, ...one }, found) })
@@ -174,6 +171,52 @@ function findWayBack(
   return null
 }
 
+/** The ports of a host's bridges, with the outputs that a plan attaches. */
+interface PlannedPorts {
+  /** The host with what is attached so far. */
+  readonly host: HostIndex
+  attach(output: DesiredOutput, span: string): void
+}
+
+/**
+ * The host without the outputs that it has, to which those of a plan are attached one by one.
+ *
+ * @param others the live spans beside, which keep theirs.
+ */
+function planPorts(host: HostIndex, others: readonly Feeding[]): PlannedPorts {
+  const staying = new Set<string | null>(others.map(({ name }) => name))
+  const leaves = (link: Link) => !staying.has(link.master) && readPortMark(host, link)?.wasPort === false
+  const moved = new Map(
+    host.links.flatMap((link) =>
+      link.master !== null && leaves(link) ? [[link.index, { ...link, master: null as string | null }] as const] : []
+    )
+  )
+  const attached = new Map<string | null, Link[]>()
+  const find = <One extends Link | undefined>(link: One): One | Link => (link && moved.get(link.index)) ?? link
+  return {
+    host: {
+      ...host,
+      get links() {
+        return host.links.map(find)
+      },
+      linkOf: (name) => find(host.linkOf(name)),
+      linkAt: (index) => find(host.linkAt(index)),
+      membersOf: (name) => [
+        ...host.membersOf(name).filter(({ index }) => !moved.has(index)),
+        ...(attached.get(name) ?? [])
+      ],
+      uppersOf: (link) => host.uppersOf(link).map(find)
+    },
+    attach({ isPort, device }, span) {
+      const link = isPort ? host.linkOf(device) : undefined
+      if (link === undefined) return
+      const port = { ...link, master: span }
+      moved.set(link.index, port)
+      attached.set(span, [...(attached.get(span) ?? []), port])
+    }
+  }
+}
+
 /**
  * The host as it is with the outputs of these spans attached, and no other.
  *
@@ -184,28 +227,7 @@ export function withOutputs(
   spans: readonly Pick<DesiredSpan, 'name' | 'outputs'>[],
   others: readonly Feeding[]
 ): HostIndex {
-  const masters = new Map(
-    spans.flatMap(({ name, outputs }) =>
-      outputs.flatMap(({ isPort, device }) => (isPort ? [[device, name] as const] : []))
-    )
-  )
-  const staying = new Set<string | null>(others.map(({ name }) => name))
-  const moved = new Map(
-    host.links.flatMap((link) => {
-      const leaves = !staying.has(link.master) && readPortMark(host, link)?.wasPort === false
-      const master = masters.get(link.name) ?? (leaves ? null : link.master)
-      return master === link.master ? [] : [[link.index, { ...link, master }] as const]
-    })
-  )
-  if (moved.size === 0) return host
-  const find = <One extends Link | undefined>(link: One): One | Link => (link && moved.get(link.index)) ?? link
-  const links = host.links.map(find)
-  return {
-    ...host,
-    links,
-    linkOf: (name) => find(host.linkOf(name)),
-    linkAt: (index) => find(host.linkAt(index)),
-    membersOf: groupBy(links, ({ master }) => master),
-    uppersOf: (link) => host.uppersOf(link).map(find)
-  }
+  const ports = planPorts(host, others)
+  for (const { name, outputs } of spans) for (const output of outputs) ports.attach(output, name)
+  return ports.host
 }
