@@ -39,7 +39,7 @@ export function parseToolJson(text: string): unknown {
 const policerControls = /(?<!\\)"control_action":(\{"type":"[\w ]+"\}),"control_action":(?=\{)/g
 
 /** The fan map of Ubuntu's ip, after the fields before it. In a name or an alias, the quotes would be escaped. */
-const fanMap = /(?<="info_data":\{(?:"\w+":(?:"[^"\\]*"|[\w.]+),?)*)fan-map (?:[\d./:]+ )*/g
+const fanMap = /fan-map (?<="info_data":\{(?:"\w+":(?:"[^"\\]*"|[\w.]+),?)*fan-map )(?:[\d./:]+ )*/g
 
 /** A hash table of u32, as iproute2 5.15 prints it. */
 const u32Table = /^fh ([0-9a-f]+:) ht divisor (\d+) $/
