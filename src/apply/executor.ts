@@ -231,7 +231,11 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   if (result.ended === 'blocked') {
     throw undoBlocked ? new SpanplanError(result.blockers) : new RemovalBlocked(result.blockers, changes)
   }
-  if (result.ended === 'completed') return refreshAfterRound(target)
+  if (result.ended === 'completed') {
+    // Docker answers late while containers start, and what else happens meanwhile has to wait. The next run reads it again anyway.
+    const isKernelEnough = run.goesOn && run.leftOut.list().length === 0 && !changes.some(needsDocker)
+    return refreshAfterRound(isKernelEnough ? { ...target, deferDocker: true } : target)
+  }
   const { failure } = result
   const remade = await remakeBridge(failure.task.change, () => observeDuringApply(target, before))
   if (remade !== null) {

@@ -75,9 +75,12 @@ export function hasListener(span: DesiredSpan, spec: SpanSpec, host: HostIndex):
   return ports.some(isListening)
 }
 
-/** Whether a port has such a name as Docker and Podman give, and leads to another network namespace. */
-function mayBeSensors({ name, foreignPeer }: Link, { engine }: HostIndex): boolean {
-  return foreignPeer && isPortName(engine, name)
+/**
+ * Whether a port has such a name as Docker and Podman give, and leads to another network namespace. Docker makes both ends on the host, and
+ * sets the other one up once that is in the container.
+ */
+function mayBeSensors({ name, foreignPeer, peer }: Link, { engine, linkAt }: HostIndex): boolean {
+  return isPortName(engine, name) && (foreignPeer || (peer !== null && linkAt(peer)?.up === false))
 }
 
 const isTunnelOutput = (output: OutputSpec) => 'tunnel' in output

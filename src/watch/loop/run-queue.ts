@@ -74,13 +74,18 @@ export function openRunQueue(
 const shortestPause = 50
 const longestPause = 1000
 
+/** The runs of a streak before pauses get longer: what a run changes wakes the next one, and sensors restart one after another. */
+const mostUnthrottled = 5
+
 /**
- * Milliseconds to pause after a run: half of its duration, doubled with each further run of a streak. The second run of a
- * streak is not throttled more than the first: what a run changes wakes the next one, which finds nothing to do.
+ * Milliseconds to pause after a run: half of its duration, doubled with each run after the first ones of a streak.
  *
  * @param milliseconds the duration of the run.
  * @param streak how many runs came directly before it.
  */
 export function throttleAfter(milliseconds: number, streak: number): number {
-  return Math.min(longestPause, Math.max(shortestPause, milliseconds / 2) * 2 ** Math.min(20, Math.max(0, streak - 1)))
+  return Math.min(
+    longestPause,
+    Math.max(shortestPause, milliseconds / 2) * 2 ** Math.min(20, Math.max(0, streak + 1 - mostUnthrottled))
+  )
 }
