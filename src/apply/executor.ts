@@ -9,7 +9,7 @@ import {
   SpanplanError
 } from '../errors.ts'
 import { findReconnected, findRestarts, readListened } from '../look/listening.ts'
-import { observeDuringApply, refresh } from '../look/refresh.ts'
+import { observeDuringApply, refresh, refreshKernel } from '../look/refresh.ts'
 import { renderChange } from '../plan/output/plan-text.ts'
 import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
@@ -234,7 +234,8 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   if (result.ended === 'completed') {
     // Docker answers late while containers start, and what else happens meanwhile has to wait. The next run reads it again anyway.
     const isKernelEnough = run.goesOn && run.leftOut.list().length === 0 && !changes.some(needsDocker)
-    return refreshAfterRound(isKernelEnough ? { ...target, deferDocker: true } : target)
+    if (isKernelEnough) return { view: await refreshKernel(target, before), dockerFailure: null }
+    return refreshAfterRound(target)
   }
   const { failure } = result
   const remade = await remakeBridge(failure.task.change, () => observeDuringApply(target, before))

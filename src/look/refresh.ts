@@ -3,6 +3,7 @@ import type { CallLimits } from '../host/docker/call-limits.ts'
 import { indexHost } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
 import { readKernel, readSnapshot } from '../host/read-snapshot.ts'
+import type { DockerState } from '../host/snapshot.ts'
 import { checkSelectedSpans } from '../plan/live-spans.ts'
 import { findDifferences, listDifferences } from '../plan/output/compare-plans.ts'
 import { showView } from '../plan/output/saved-plan.ts'
@@ -12,7 +13,7 @@ import { routedLinks, routedTunnels } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
 import { readMarks } from '../resources/read-marks.ts'
 import { keepNames } from './listening.ts'
-import { readHostFor } from './read-host.ts'
+import { readHostFor, readKernelFor, withDocker } from './read-host.ts'
 
 /**
  * Reads the host, plans, and checks the spans that a user selected by name.
@@ -34,6 +35,17 @@ export async function refreshAndCheckSpans(target: Target, limits?: CallLimits):
  */
 export async function refresh(target: Target, limits?: CallLimits): Promise<PlanView> {
   return keepNames(target, planTarget(target, await readHostFor(target, limits)))
+}
+
+/**
+ * Reads the kernel alone and plans: of Docker, what it answered for an earlier plan view counts.
+ *
+ * @throws SpanplanError that the kernel cannot be read, or all conflicts of the plan.
+ */
+export async function refreshKernel(target: Target, { host: { docker } }: PlanView): Promise<PlanView> {
+  const kernelTarget = { ...target, deferDocker: true }
+  const known: DockerState = docker.state === 'read' ? { state: 'deferred', last: docker } : docker
+  return keepNames(kernelTarget, planTarget(kernelTarget, withDocker(await readKernelFor(kernelTarget), known)))
 }
 
 /**

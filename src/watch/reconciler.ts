@@ -1,5 +1,6 @@
 import { uptime } from 'node:os'
 import { resolve } from 'node:path'
+import { needsDocker } from '../apply/rollback.ts'
 import { isHarmless } from '../codes/meanings.ts'
 import { SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
@@ -155,7 +156,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     isNewFile = false
     const { docker } = outcome.view.host
     // What the run itself has connected or disconnected, that answer does not know.
-    const isStale = outcome.done.some(({ device }) => device === null)
+    const isStale = outcome.done.some(needsDocker)
     if (docker.state === 'read') lastAnswer = isStale ? null : docker
     if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     followIdleSources(outcome.view)
