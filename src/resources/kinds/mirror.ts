@@ -5,7 +5,6 @@ import type { Filter } from '../../host/snapshot.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { CopyPoint, DesiredSpan, FeedId } from '../desired-state.ts'
 import { mirrorName, mirrorsOf, programOf, type SpanMirror } from '../feeds/feeds.ts'
-import { leadsTo } from '../foreign/filter-words.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
@@ -205,14 +204,13 @@ function foreignMirror({ marks, host }: ObservedState, filter: Filter): Mirror {
 }
 
 /**
- * Where foreign filters lead that the mirrors of a receiver replace: to that; and to the bridge of the span, where no mirror feeds the bridge,
- * and the receiver is the first.
+ * Whether the mirrors of a receiver replace the foreign filters that lead to the bridge of the span: those that feed the bridge do, and
+ * where none does, those of the first receiver. A foreign filter that leads to a port stands in nobody's way: without the mirror beside
+ * it, the receiver would lack what the filter does not take.
  */
-function replacedTargets({ name, feeds, feedsBridge }: DesiredSpan, feed: FeedId | null): ReadonlySet<string> {
-  const able = feeds.filter(({ target }) => target !== null)
-  const target = able.find((one) => isDeepStrictEqual(idOfFeed(one), idOfFeed(feed)))?.target
-  const isFirst = !feedsBridge && isDeepStrictEqual(idOfFeed(able[0] ?? null), idOfFeed(feed))
-  return new Set([...(target == null ? [] : [target]), ...(feed === null || isFirst ? [name] : [])])
+function replacesForeign({ feeds, feedsBridge }: DesiredSpan, feed: FeedId | null): boolean {
+  const first = feeds.find(({ target }) => target !== null)
+  return feed === null || (!feedsBridge && isDeepStrictEqual(idOfFeed(first ?? null), idOfFeed(feed)))
 }
 
 /** The foreign filters in the way of desired mirrors, each as a live mirror with the desired mirror's id. */
@@ -221,7 +219,7 @@ function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
   return mirrorsOf(span).flatMap(({ point: want, feed }: SpanMirror): Mirror[] => {
     const target = feed === null ? span.name : feed.target
     if (target === null) return []
-    const targets = replacedTargets(span, feed)
+    const targets = new Set(replacesForeign(span, feed) ? [span.name] : [])
     const { copying, blocking } = findForeignMirrors(state, targets, want)
     const { device, tcHook } = want
     const id = mirrorId(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.name, feed) }, want))
@@ -229,9 +227,8 @@ function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
     if (blocking) return [{ ...foreignMirror(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
     const adoption = judgeForeignMirrors(copying)
-    const leading = copying.some((filter) => leadsTo(filter, new Set([span.name]))) ? span.name : target
     const replaced = planReplacement(state.host, device.name, copying)
-    return [{ ...meant, owner: 'foreign', target: leading, adoption, ...replaced }]
+    return [{ ...meant, owner: 'foreign', target: span.name, adoption, ...replaced }]
   })
 }
 
@@ -273,9 +270,7 @@ function keepBeside(mirrors: readonly Mirror[], now: ObservedState): readonly Mi
 
 function restoreForeign(one: Mirror, then: ObservedState, host: HostIndex): Mirror {
   if (one.foreignMirrors.length === 0) return one
-  const span = then.desired.spanOf(one.spans[0] ?? '')
-  const targets = span === undefined ? new Set([one.target]) : replacedTargets(span, one.feed)
-  const { copying } = findForeignMirrors(then, targets, one.point)
+  const { copying } = findForeignMirrors(then, new Set([one.target]), one.point)
   return { ...one, ...planReplacement(then.host, one.point.device.name, copying, host) }
 }
 
