@@ -5,7 +5,7 @@ import type { Absence, DesiredSpan, Part } from '../resources/desired-state.ts'
 import { writeShareRatio } from '../resources/feeds/part-words.ts'
 import { bucketCount } from '../resources/programs/share-program.ts'
 import type { FlowReport } from './counters/flow-report.ts'
-import { isCovered, liveFeeds, livePart } from './counters/live-feeds.ts'
+import { coveredBalances, liveFeeds, livePart } from './counters/live-feeds.ts'
 
 /** A receiver that gets a part of a span's frames. */
 export interface ReceiverPart {
@@ -38,6 +38,7 @@ export const absences: Readonly<Record<Absence, string>> = {
 /** The receivers of a span that get a part, and what each got. */
 export function readParts(span: DesiredSpan, { hops }: FlowReport, view: PlanView): ReceiverPart[] {
   const live = liveFeeds(span, view)
+  const covered = coveredBalances(span, live)
   return span.feeds.flatMap((feed): ReceiverPart | [] => {
     const { kind, name, target, absence } = feed
     const part = livePart(span, feed, live)
@@ -46,7 +47,7 @@ export function readParts(span: DesiredSpan, { hops }: FlowReport, view: PlanVie
     const frames = hop?.frames ?? null
     return {
       ...{ kind: kind === 'sensor' ? 'sensor' : 'output', name, part, absence, device: target, frames },
-      isCovered: isCovered(span, feed, live)
+      isCovered: part.balance !== null && covered.has(part.balance.id)
     }
   })
 }

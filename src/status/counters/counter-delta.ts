@@ -1,7 +1,9 @@
+import { groupBy } from '../../host/host-index.ts'
 import type { LinkCounters, MirrorCounters } from '../../host/parsers/counters.ts'
 import type { Listener, Sample } from '../../host/read-counters.ts'
-import type { ContainerInterface } from '../../host/snapshot.ts'
+import { type ContainerInterface, hookKey } from '../../host/snapshot.ts'
 import { placeOf } from '../../resources/desired-state.ts'
+import { memoized } from '../../resources/kind.ts'
 import type { PathMirror } from './frame-path.ts'
 
 /**
@@ -40,12 +42,14 @@ export function findListener({ sandbox, index }: ContainerInterface, { listeners
   return listeners.find(({ inside }) => inside.sandbox === sandbox && inside.index === index)
 }
 
+/** The mirrors of a sample by their hooks: each hop asks for its own. */
+const mirrorsAt = memoized(({ mirrors }: Pick<Sample, 'mirrors'>) => groupBy(mirrors, hookKey))
+
 type MirrorPlace = Pick<PathMirror, 'point' | 'handles'>
 
 /** The counters of the mirrors at a hook in a sample, together; undefined: no filter of these is there. */
-export function findMirror({ point, handles }: MirrorPlace, { mirrors }: Sample): MirrorCounters | undefined {
-  const { device, tcHook } = placeOf(point)
-  const found = mirrors.filter((one) => one.device === device && one.tcHook === tcHook && handles.includes(one.handle))
+export function findMirror({ point, handles }: MirrorPlace, sample: Sample): MirrorCounters | undefined {
+  const found = mirrorsAt(sample)(hookKey(placeOf(point))).filter(({ handle }) => handles.includes(handle))
   const [first, ...others] = found
   return first && others.reduce(addMirror, first)
 }

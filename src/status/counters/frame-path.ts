@@ -12,7 +12,6 @@ import {
   placeOf
 } from '../../resources/desired-state.ts'
 import { fedLinks } from '../../resources/feeds/feeds.ts'
-import { readShare } from '../../resources/programs/share-program.ts'
 import { feedsOf, handleTo, type LiveFeed, liveFeeds, livePart, mayOverlap, unknownFeeds } from './live-feeds.ts'
 
 /** What a hook hands out: one filter, or several that each feed a part. Whether they are there or not. */
@@ -153,8 +152,7 @@ function fedInto({ name, port }: Link, isUnknown: boolean, live: readonly LiveFe
 const asFeeds = (live: readonly LiveFeed[]): Feeds => live.map(({ point, handle }) => ({ point, handles: [handle] }))
 
 /** The part of a live mirror that is not known from the file. */
-function readPart({ point, program }: LiveFeed): Part | null {
-  const share = readShare(program)
+function readPart({ point, program, share }: LiveFeed): Part | null {
   return share === null && program === point.program ? null : { expression: null, program, share, balance: null }
 }
 

@@ -1,3 +1,4 @@
+import { groupsOf } from '../../host/host-index.ts'
 import type { Program } from '../../host/snapshot.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import {
@@ -9,7 +10,7 @@ import {
   placeOf
 } from '../../resources/desired-state.ts'
 import { mirrorName } from '../../resources/feeds/feeds.ts'
-import { bucketCount, readShare } from '../../resources/programs/share-program.ts'
+import { bucketCount, readShare, type Share } from '../../resources/programs/share-program.ts'
 import { handleOf } from '../../resources/sources/host-source-kind.ts'
 
 /** A mirror on the host that feeds a receiver of a span, and not its bridge. */
@@ -19,6 +20,8 @@ export interface LiveFeed {
   /** The link that gets the copies; `*`: that link is gone. */
   readonly target: string
   readonly program: Program
+  /** The share that its program ends with; null: none. */
+  readonly share: Share | null
 }
 
 /**
@@ -32,7 +35,7 @@ export function liveFeeds(span: DesiredSpan, { host, marks }: Pick<PlanView, 'ho
       const { handle, mirror, program } = filter
       const mark = marks.mirrors.get(filter)
       if (mark?.span !== span.name || mark.feed === null || handle === null || mirror === null) return []
-      return { point, handle, target: mirror.target, program: program ?? '' }
+      return { point, handle, target: mirror.target, program: program ?? '', share: readShare(program ?? '') }
     })
   })
 }
@@ -57,35 +60,32 @@ export function livePart(span: DesiredSpan, feed: DesiredFeed, live: readonly Li
   const { part } = feed
   if (part === null || part.balance === null) return part
   const [first] = feedsOf(span, feed, live)
-  if (first !== undefined) return { ...part, share: readShare(first.program) }
+  if (first !== undefined) return { ...part, share: first.share }
   return { ...part, share: part.share && { ...part.share, buckets: new Set(), rest: false } }
 }
 
-/** Whether the live mirrors hand all flows of a balance to those of its members that can take them, at each source. */
-export function isCovered(span: DesiredSpan, { part }: DesiredFeed, live: readonly LiveFeed[]): boolean {
-  const able = span.feeds.filter(
-    (one) =>
-      (one.absence === null || one.absence === 'unread') &&
-      one.part?.balance != null &&
-      one.part.balance.id === part?.balance?.id
-  )
-  const taking = [...able.flatMap((one) => feedsOf(span, one, live)), ...unknownFeeds(span, live)]
-  const shares = taking.flatMap(({ point, target, program }) =>
-    target === '*' ? [] : [{ point, share: readShare(program) }]
-  )
-  return span.mirrors.every((point) => {
-    const here = shares.filter((one) => one.point === point)
-    // A mirror without a share hands out all of them.
-    return (
-      here.some(({ share }) => share === null) ||
-      new Set(here.flatMap(({ share }) => [...(share?.buckets ?? [])])).size === bucketCount
-    )
+/** The balances of which the live mirrors hand all flows to members that can take them, at each source; by their ids. */
+export function coveredBalances(span: DesiredSpan, live: readonly LiveFeed[]): ReadonlySet<string> {
+  const isAble = ({ absence }: DesiredFeed) => absence === null || absence === 'unread'
+  const members = span.feeds.flatMap((feed) => (feed.part?.balance == null ? [] : { feed, id: feed.part.balance.id }))
+  const strangers = unknownFeeds(span, live)
+  const covered = [...groupsOf(members, ({ id }) => id)].filter(([, group]) => {
+    const able = group.flatMap(({ feed }) => (isAble(feed) ? feedsOf(span, feed, live) : []))
+    const taking = [...able, ...strangers].filter(({ target }) => target !== '*')
+    return span.mirrors.every((point) => {
+      const shares = taking.flatMap((one) => (one.point === point ? [one.share] : []))
+      // A mirror without a share hands out all of them.
+      return (
+        shares.includes(null) || new Set(shares.flatMap((share) => [...(share?.buckets ?? [])])).size === bucketCount
+      )
+    })
   })
+  return new Set(covered.map(([id]) => id))
 }
 
 /** Whether two of these may copy one frame: no two shares of one hash do that if no bucket is in both. */
 export function mayOverlap(live: readonly LiveFeed[]): boolean {
-  const shares = live.map(({ program }) => readShare(program))
+  const shares = live.map(({ share }) => share)
   const hashes = new Set(shares.map((share) => share?.hash))
   if (live.length > 1 && (hashes.size > 1 || hashes.has(undefined))) return true
   const buckets = shares.flatMap((share) => [...(share?.buckets ?? [])])
