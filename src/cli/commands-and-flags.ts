@@ -200,7 +200,7 @@ program
   .addOption(new Option('--live', 'refresh every second, until you type q').conflicts('for').default(false))
   .addOption(
     new Option('--for <duration>', "how long to count, as in 10s; 'watch': since the watch began")
-      .argParser((text) => (text === 'watch' ? text : shared.parseDuration(text)))
+      .argParser(shared.parseCountTime)
       .default(1000, '1s')
   )
   .addOption(shared.insecureOption())
@@ -302,7 +302,14 @@ program
       .choices(['text', 'mermaid', 'svg'] as const)
       .default('text' as const, 'text')
   )
-  .option('--file-only', 'draw what the file says, without reading the host', false)
+  .addOption(
+    new Option('--for <duration>', "count so long and draw rates, as in 10s; 'watch': since the watch began").argParser(
+      shared.parseCountTime
+    )
+  )
+  .addOption(
+    new Option('--file-only', 'draw what the file says, without reading the host').conflicts('for').default(false)
+  )
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
   .action((options) => run('graph', options))

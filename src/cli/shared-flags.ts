@@ -60,6 +60,11 @@ export function parseDuration(text: string): number {
   return duration
 }
 
+/** `watch`: since the watch began. */
+export function parseCountTime(text: string): number | 'watch' {
+  return text === 'watch' ? text : parseDuration(text)
+}
+
 export function parseInterval(text: string): number {
   const interval = parseDuration(text)
   if (interval < shortestInterval) throw new InvalidArgumentError('It must be at least 1s.')

@@ -1,7 +1,10 @@
 import { keysOf } from '../keys.ts'
 import type { Paint, Tone } from '../printable.ts'
-import { counted } from '../text-lines.ts'
-import { type Graph, type GraphSpan, type Part, partsOf, type Remark, standingOf } from './graph.ts'
+import { counted, widthOf, wrap } from '../text-lines.ts'
+import { factsOf, type Graph, type GraphSpan, type Part, partsOf, type Remark, standingOf } from './graph.ts'
+
+/** Columns of a line, unless a word of it is longer. */
+const columns = 100
 
 /** How a remark begins, its colour, and what is said of one span with it, and of more. */
 const looks: Readonly<Record<Remark['standing'], Record<'sign' | 'one' | 'more', string> & { tone: Tone }>> = {
@@ -10,27 +13,28 @@ const looks: Readonly<Record<Remark['standing'], Record<'sign' | 'one' | 'more',
   waits: { sign: '...', tone: 'wait', one: 'waits', more: 'wait' }
 }
 
-/** One line of the tree, without its branches, and what is below it. */
+/** One row of the tree, without its branches, and what is below it. */
 interface Row {
   readonly text: string
+  readonly tone?: Tone
   readonly remarks: readonly Remark[]
   readonly rows: readonly Row[]
 }
 
 /** The graph as a tree of text, for a terminal; ends with a line end. */
 export function renderTree(graph: Graph, paint: Paint): string {
-  const blocks = graph.spans.map((span) => renderRow(rowOf(span, paint), '', '', paint).join('\n'))
+  const blocks = graph.spans.map((span) => renderRow(rowOf(span), '', '', paint).join('\n'))
   const remarks = renderRemarks(graph.remarks, '', paint).join('\n')
   return `${[...blocks, ...(remarks === '' ? [] : [remarks]), sumUp(graph)].join('\n\n')}\n`
 }
 
-function rowOf(span: GraphSpan, paint: Paint): Row {
+function rowOf(span: GraphSpan): Row {
   const description = span.description === null ? '' : ` · ${span.description}`
   const groups = [
     {
       text: 'from',
       rows: span.sources.map((source) => ({
-        text: `${partText(source)}: ${[source.mirror.title, ...source.mirror.details].join(', ')}`,
+        text: `${partText(source)}: ${[source.mirror.title, ...factsOf(source.mirror)].join(', ')}`,
         remarks: [...source.remarks, ...source.mirror.remarks],
         rows: []
       }))
@@ -38,14 +42,15 @@ function rowOf(span: GraphSpan, paint: Paint): Row {
     { text: 'to', rows: span.receivers.map((one) => ({ text: partText(one), remarks: one.remarks, rows: [] })) }
   ]
   return {
-    text: `${paint('title', `${span.title}${description}`)}${bracket(span.details)}`,
+    text: `${span.title}${description}${bracket(span.details)}`,
+    tone: 'title',
     remarks: span.remarks,
     rows: groups.filter(({ rows }) => rows.length > 0).map((group) => ({ ...group, remarks: [] }))
   }
 }
 
-function partText({ title, details }: Part): string {
-  return `${title}${bracket(details)}`
+function partText(part: Part): string {
+  return `${part.title}${bracket(factsOf(part))}`
 }
 
 function bracket(details: readonly string[]): string {
@@ -56,10 +61,10 @@ function bracket(details: readonly string[]): string {
  * @param first what stands before the row's own line.
  * @param margin what stands before each other line.
  */
-function renderRow({ text, remarks, rows }: Row, first: string, margin: string, paint: Paint): string[] {
+function renderRow({ text, tone, remarks, rows }: Row, first: string, margin: string, paint: Paint): string[] {
   const branch = rows.length > 0 ? '│ ' : '  '
   return [
-    `${first}${text}`,
+    ...hang(text, first, `${margin}${branch}  `, tone, paint),
     ...renderRemarks(remarks, `${margin}${branch}`, paint),
     ...rows.flatMap((row, index) => {
       const isLast = index === rows.length - 1
@@ -69,10 +74,17 @@ function renderRow({ text, remarks, rows }: Row, first: string, margin: string, 
 }
 
 function renderRemarks(remarks: readonly Remark[], margin: string, paint: Paint): string[] {
-  return remarks.map(({ standing, text }) => {
+  return remarks.flatMap(({ standing, text }) => {
     const { sign, tone } = looks[standing]
-    return `${margin}${paint(tone, `${sign} ${text}`)}`
+    return hang(`${sign} ${text}`, margin, `${margin}${' '.repeat(sign.length + 1)}`, tone, paint)
   })
+}
+
+/** The lines of a text: what stands before the first one, and before the others, is in no colour. */
+function hang(text: string, first: string, others: string, tone: Tone | undefined, paint: Paint): string[] {
+  return wrap(text, columns - widthOf(others)).map(
+    (line, index) => `${index === 0 ? first : others}${tone === undefined ? line : paint(tone, line)}`
+  )
 }
 
 function sumUp({ fileOnly, spans, remarks }: Graph): string {

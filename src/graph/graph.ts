@@ -9,6 +9,7 @@ import { endOf, printSource, type SourceEnd, sourceSummary } from '../spec/sourc
 import type { Spec } from '../spec/spec.ts'
 import { writeSelector } from '../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../spec/values/direction.ts'
+import { writeCount } from '../text-lines.ts'
 
 /** How a part of a graph stands, from good to bad. */
 export const standings = ['ok', 'waits', 'paused', 'broken'] as const
@@ -26,16 +27,22 @@ export interface Remark {
 export interface Part {
   readonly title: string
   readonly details: readonly string[]
+  /** What it gets of the frames; nothing: every frame, or it is no receiver. */
+  readonly gets: readonly string[]
   readonly remarks: readonly Remark[]
+  /** Frames a second that it was seen to take; null: they were not counted. */
+  readonly rate: number | null
 }
 
-/** What gets the frames of a span: a sensor, or another port of the bridge. */
-export interface Receiver extends Part {
+/** What is at an end of a span, and may be at that of others: of a receiver, a sensor or another port of the bridge. */
+export interface End extends Part {
+  /** The same in each span that it is an end of. */
+  readonly id: string
   readonly kind: SourceEnd
 }
 
 /** Where frames are copied from, and the mirror that copies them. */
-export interface GraphSource extends Receiver {
+export interface GraphSource extends End {
   /** Its title says the directions, its detail the filter. */
   readonly mirror: Part
 }
@@ -44,7 +51,7 @@ export interface GraphSource extends Receiver {
 export interface GraphSpan extends Part {
   readonly description: string | null
   readonly sources: readonly GraphSource[]
-  readonly receivers: readonly Receiver[]
+  readonly receivers: readonly End[]
 }
 
 /** The spans as a picture shows them. */
@@ -98,12 +105,12 @@ export function drawSpan({
  *
  * @param name the device on the host; without it, the name in the file is drawn.
  */
-export function drawSource(spec: Spec, source: SourceSpec, name?: string): Receiver {
+export function drawSource(spec: Spec, source: SourceSpec, name?: string): End {
   const [[key, value] = ['', '']] = Object.entries(printSource(source)).flatMap(([key, value]) =>
     value === undefined ? [] : [[key, writeValue(value)] as const]
   )
   const { device } = sourceSummary(source, indexInterfaces(spec.interfaces))
-  return { ...drawEnd(key, value, name ?? device ?? value), kind: endOf(source) }
+  return drawEnd(endOf(source), [key, value], name ?? device ?? undefined)
 }
 
 /** What the file says of a source: `web`, or `id 42, port 4789`. */
@@ -142,9 +149,9 @@ export function writeWanted({ balances }: SpanSpec, item: Pick<SensorSpec, 'filt
  * @param gets what it gets of the frames; nothing: every frame.
  * @param name of the container; without it, the selector in the file is drawn.
  */
-export function drawSensor(sensor: SensorSpec, gets: readonly string[], name?: string): Receiver {
+export function drawSensor(sensor: SensorSpec, gets: readonly string[], name?: string): End {
   const { kind, value } = writeSelector(sensor)
-  return { ...drawEnd(kind, value, name ?? value, gets), kind: 'container' }
+  return { ...drawEnd('container', [kind, value], name), gets: gets.map(oneLine) }
 }
 
 /**
@@ -153,19 +160,32 @@ export function drawSensor(sensor: SensorSpec, gets: readonly string[], name?: s
  * @param gets what it gets of the frames; nothing: every frame.
  * @param name of the device on the host; without it, the name in the file is drawn.
  */
-export function drawOutput(spec: Spec, output: OutputSpec, gets: readonly string[], name?: string): Receiver {
+export function drawOutput(spec: Spec, output: OutputSpec, gets: readonly string[], name?: string): End {
   const { device, identity } = outputSummary(output, indexInterfaces(spec.interfaces))
   const written = 'interface' in output ? output.interface : identity
-  return { ...drawEnd('output', written, name ?? device ?? written, gets), kind: 'interface' }
+  return { ...drawEnd('interface', ['output', written], name ?? device ?? undefined), gets: gets.map(oneLine) }
 }
 
 /** A part with nothing to remark. */
 export function drawPart(title: string, details: readonly string[] = []): Part {
-  return { title: oneLine(title), details: details.map(oneLine), remarks: [] }
+  return { title: oneLine(title), details: details.map(oneLine), gets: [], remarks: [], rate: null }
 }
 
-function drawEnd(key: string, value: string, name: string, gets: readonly string[] = []): Part {
-  return drawPart(name, [name === value ? key : `${key} ${value}`, ...gets])
+/** An end with the name that it has on the host; without one, as the file writes it. */
+function drawEnd(kind: SourceEnd, [key, value]: readonly [string, string], name?: string): End {
+  const written = `${key} ${value}`
+  const isWritten = name === undefined || name === value
+  return { ...drawPart(name ?? value, [isWritten ? key : written]), id: name ?? written, kind }
+}
+
+/** All that is to be known of a part beside its title, as far as it stands well. */
+export function factsOf(part: Part): readonly string[] {
+  return [...part.details, ...part.gets, ...writeRate(part)]
+}
+
+/** Frames a second in words; nothing: they were not counted. */
+function writeRate({ rate }: Pick<Part, 'rate'>): string[] {
+  return rate === null ? [] : [`${writeCount(rate)} frames/s`]
 }
 
 /** How parts stand together: as the worst of them. */

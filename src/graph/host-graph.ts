@@ -17,8 +17,10 @@ import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import type { SensorSpec } from '../spec/items/sensor-item.ts'
 import type { SourceSpec } from '../spec/items/source-item.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
+import { endOf } from '../spec/sources/registry.ts'
 import type { Spec } from '../spec/spec.ts'
 import { writeDirection } from '../spec/values/direction.ts'
+import type { FlowReport, Hop } from '../status/counters/flow-report.ts'
 import type { Report } from '../status/report.ts'
 import type { SensorHealth } from '../status/sensor-health.ts'
 import {
@@ -28,11 +30,11 @@ import {
   drawSensor,
   drawSource,
   drawSpan,
+  type End,
   type Graph,
   type GraphSource,
   type GraphSpan,
   type Part,
-  type Receiver,
   type Remark,
   writeWanted
 } from './graph.ts'
@@ -71,7 +73,7 @@ interface Place<P extends Part> {
 /** What is at the two ends of a span. */
 interface Ends {
   readonly sources: readonly Place<GraphSource>[]
-  readonly receivers: readonly Place<Receiver>[]
+  readonly receivers: readonly Place<End>[]
 }
 
 /** What each action says of the host as it is. */
@@ -114,7 +116,7 @@ export function drawHost(input: HostInput): Graph {
     spans: [
       ...spans.map((span) => drawListed(span, input)),
       ...others.map(({ name }) =>
-        complete({ ...drawPart(name), description: null }, { sources: [], receivers: [] }, findingsOf(name, input))
+        complete(name, { ...drawPart(name), description: null }, { sources: [], receivers: [] }, input)
       )
     ],
     remarks: [
@@ -122,8 +124,15 @@ export function drawHost(input: HostInput): Graph {
       ...(report.basis === 'watch'
         ? [remark('waits', 'the watch goes on with the last valid file, which is drawn')]
         : []),
-      ...writeRemarks(lost.map((change) => findChange(change, view.host))),
-      ...report.unhealthy.filter((found) => !isShownElsewhere(found)).map(({ message }) => remark('broken', message))
+      ...writeRemarks(
+        [
+          ...lost.map((change) => findChange(change, view.host)),
+          ...report.unhealthy
+            .filter((found) => !isShownElsewhere(found))
+            .map(({ message }) => ({ about: remark('broken', message) }))
+        ],
+        view.host
+      )
     ]
   }
 }
@@ -131,30 +140,39 @@ export function drawHost(input: HostInput): Graph {
 /** The graph of the spans that are live, where there is no plan for a file. */
 export function drawLive(view: PlanView, report: Report): Graph {
   const spans = view.desired.spans.map((span) => {
-    const sources = [...pointsByName(span.mirrors)].map(([name, points]) => ({
-      part: { ...drawPart(name), kind: 'interface' as const, mirror: drawPoints(points) },
+    const named = groupsOf(span.mirrors, ({ source }) => writeSourceName(source))
+    const sources = [...named].map(([name, points]) => ({
+      part: { ...nameDevice(name, view.host), mirror: drawPoints(points) },
       devices: points.map(({ device }) => device.name)
     }))
     const sensors = span.sensors.map(({ container: { name } }) => ({
-      part: { ...drawPart(name, ['container', ...writeLive(span, 'sensor', name)]), kind: 'container' as const },
+      part: drawNamed('container', name, 'container', writeLive(span, 'sensor', name)),
       container: name
     }))
     const outputs = span.outputs.map(({ device, isPort }) => ({
-      part: {
-        ...drawPart(device, ['output', ...writeLive(span, isPort ? 'output' : 'tunnel', device)]),
-        kind: 'interface' as const
-      },
+      part: drawNamed('interface', device, 'output', writeLive(span, isPort ? 'output' : 'tunnel', device)),
       devices: [device]
     }))
-    const named = [...sensors, ...outputs]
-    const receivers = [...named, ...findOthers(span, view.host, named)]
-    return complete(drawSpan(span), { sources, receivers }, findingsOf(span.name, { view, report }))
+    const listed = [...sensors, ...outputs]
+    const receivers = [...listed, ...findOthers(span, view.host, listed)]
+    return complete(span.name, drawSpan(span), { sources, receivers }, { view, report })
   })
   return {
     fileOnly: false,
     spans,
     remarks: [...report.fileErrors, ...report.unhealthy].map(({ message }) => remark('broken', message))
   }
+}
+
+/** What is at an end of a span on the host, by its name alone. */
+function drawNamed(kind: End['kind'], name: string, detail?: string, gets: readonly string[] = []): End {
+  return { ...drawPart(name, detail === undefined ? [] : [detail]), id: name, kind, gets: gets.map(oneLine) }
+}
+
+/** A device; of the host's end of a container's interface, the container. */
+function nameDevice(device: string, host: HostIndex): End {
+  const container = host.attachmentOf(host.linkOf(device))?.container.name
+  return container === undefined ? drawNamed('interface', device) : drawNamed('container', container, `by ${device}`)
 }
 
 function drawPoints(points: readonly CopyPoint[]): Part {
@@ -167,7 +185,7 @@ function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
   const desired = view.desired.spanOf(span.name)
   const sources = span.sources.flatMap((source) => findSources(spec, source, desired))
   const sensors = span.sensors.flatMap((sensor) => findSensors(sensor, span, desired, view))
-  const outputs = span.outputs.map((output): Place<Receiver> => {
+  const outputs = span.outputs.map((output): Place<End> => {
     const found = desired?.outputs.find(({ item }) => item === output.id)
     const device = found?.device
     const gets = desired && found && writeLive(desired, found.isPort ? 'output' : 'tunnel', found.device)
@@ -179,18 +197,24 @@ function drawListed(span: SpanSpec, input: HostInput): GraphSpan {
   })
   const named = [...sensors, ...outputs]
   const receivers = [...named, ...findOthers(span, view.host, named)]
-  return complete(drawSpan(desired ?? span), { sources, receivers }, findingsOf(span.name, input))
+  return complete(span.name, drawSpan(desired ?? span), { sources, receivers }, input)
 }
 
 /** The sources that an item of the file is on this host; the item itself where there is none. */
 function findSources(spec: Spec, source: SourceSpec, desired: DesiredSpan | undefined): Place<GraphSource>[] {
   const { id: item } = source
-  const found = [...pointsByName(desired?.mirrors.filter((point) => point.item === item) ?? [])]
+  const isDockers = ['container', 'network'].includes(endOf(source))
+  // While Docker is unread, the device alone is known of a container: the file names it better.
+  const nameOf = (point: CopyPoint) => {
+    const name = writeSourceName(point.source)
+    return isDockers && name === point.device.name ? undefined : name
+  }
+  const found = [...groupsOf(desired?.mirrors.filter((point) => point.item === item) ?? [], nameOf)]
   if (found.length === 0) {
     return [{ part: { ...drawSource(spec, source), mirror: drawMirror(source, source.directions) }, devices: [], item }]
   }
   return found.map(([name, points]) => {
-    const directions = points.map(({ direction }) => direction)
+    const directions = [...new Set(points.map(({ direction }) => direction))]
     return {
       part: { ...drawSource(spec, source, name), mirror: drawMirror(source, directions) },
       devices: points.map(({ device }) => device.name),
@@ -199,17 +223,13 @@ function findSources(spec: Spec, source: SourceSpec, desired: DesiredSpan | unde
   })
 }
 
-function pointsByName(points: readonly CopyPoint[]) {
-  return groupsOf(points, ({ source }) => writeSourceName(source))
-}
-
 /** The containers that an item of the file selects on this host; the item itself where it selects none and waits. */
 function findSensors(
   sensor: SensorSpec,
   span: SpanSpec,
   desired: DesiredSpan | undefined,
   { host, plan }: PlanView
-): Place<Receiver>[] {
+): Place<End>[] {
   const { id: item } = sensor
   const found = desired?.sensors.filter((one) => one.item === item) ?? []
   const isAwaited = plan.waiting.some((wait) => wait.span === span.name && wait.diagnostic.subject.item === item)
@@ -235,15 +255,15 @@ function writeLive({ feeds }: DesiredSpan, kind: FeedId['kind'], name: string): 
 function findOthers(
   { name, network }: Pick<SpanSpec, 'name' | 'network'>,
   host: HostIndex,
-  named: readonly Place<Receiver>[]
-): Place<Receiver>[] {
+  named: readonly Place<End>[]
+): Place<End>[] {
   const endpoints = network === null ? [] : host.endpointsOn(network.name)
   const containers = endpoints
     .filter(({ container }) => container.running && !named.some((one) => one.container === container.name))
     .map(({ container, endpoint }) => {
       const port = host.vethTo(endpoint)
       return {
-        part: { ...drawPart(container.name, ['not in the file']), kind: 'container' as const },
+        part: drawNamed('container', container.name, 'not in the file'),
         devices: port ? [port.name] : [],
         container: container.name
       }
@@ -256,7 +276,7 @@ function findOthers(
   return [
     ...containers,
     ...ports.map((link) => ({
-      part: { ...drawPart(link.name, ['port, not in the file']), kind: 'interface' as const },
+      part: drawNamed('interface', link.name, 'port, not in the file'),
       devices: [link.name]
     }))
   ]
@@ -312,25 +332,64 @@ function isOfOutput({ before, after }: PlannedChange): boolean {
 }
 
 /** Hands each finding to the part that it is about. What is only on the host gets parts of its own. */
-function complete(span: Omit<GraphSpan, keyof Ends>, ends: Ends, findings: readonly Finding[]): GraphSpan {
+function complete(
+  name: string,
+  span: Omit<GraphSpan, keyof Ends>,
+  ends: Ends,
+  input: Pick<HostInput, 'view' | 'report'>
+): GraphSpan {
+  const findings = findingsOf(name, input)
+  const flow = input.report.spans.find((one) => one.name === name)?.flowReport
   const isStray = (finding: Finding) =>
     (finding.device ?? finding.container) !== undefined && findPlace(finding, ends) === undefined
-  const sources = [...ends.sources, ...addSources(findings.filter((one) => isAtSource(one) && isStray(one)))]
+  const sources = [
+    ...ends.sources,
+    ...addSources(
+      findings.filter((one) => isAtSource(one) && isStray(one)),
+      input.view.host
+    )
+  ]
   const strays = findings.filter((one) => one.side === 'receiver' && isStray(one))
   const receivers = [...ends.receivers, ...addReceivers(strays)]
   const placed = findings.map((finding) => ({ finding, place: findPlace(finding, { sources, receivers }) }))
   const remarksAt = (place: Place<Part> | undefined, isTaken: (finding: Finding) => boolean = () => true) =>
-    writeRemarks(placed.flatMap((one) => (one.place === place && isTaken(one.finding) ? [one.finding] : [])))
+    writeRemarks(
+      placed.flatMap((one) => (one.place === place && isTaken(one.finding) ? [one.finding] : [])),
+      input.view.host
+    )
   return {
     ...span,
     remarks: remarksAt(undefined),
     sources: sources.map((place) => ({
       ...place.part,
       remarks: remarksAt(place, ({ side }) => side !== 'mirror'),
-      mirror: { ...place.part.mirror, remarks: remarksAt(place, ({ side }) => side === 'mirror') }
+      mirror: {
+        ...place.part.mirror,
+        remarks: remarksAt(place, ({ side }) => side === 'mirror'),
+        rate: findRate(place, ['mirror'], flow)
+      }
     })),
-    receivers: receivers.map((place) => ({ ...place.part, remarks: remarksAt(place) }))
+    receivers: receivers.map((place) => ({
+      ...place.part,
+      remarks: remarksAt(place),
+      rate: findRate(place, ['sensor', 'output'], flow) ?? findRate(place, ['port'], flow)
+    }))
   }
+}
+
+/** Frames a second at the hops of a place; null: they were not counted, or copies were. */
+function findRate(
+  { devices, container }: Place<Part>,
+  kinds: readonly Hop['kind'][],
+  flow: FlowReport | undefined
+): number | null {
+  const isHere = (hop: Hop) =>
+    kinds.includes(hop.kind) &&
+    (devices?.includes(hop.device) || (hop.kind === 'sensor' && hop.container === container))
+  const hops = flow?.hops.filter(isHere) ?? []
+  const frames = hops.flatMap((hop) => (hop.kind === 'mirror' && hop.countsCopies ? [] : (hop.frames ?? [])))
+  if (flow === undefined || flow.seconds <= 0 || frames.length === 0) return null
+  return frames.reduce((sum, count) => sum + count, 0) / flow.seconds
 }
 
 function isAtSource({ side }: Finding): boolean {
@@ -352,44 +411,56 @@ function findPlace(finding: Finding, { sources, receivers }: Ends): Place<Part> 
 }
 
 /** Interfaces that are copied from, and are not in the file any more. */
-function addSources(findings: readonly Finding[]): Place<GraphSource>[] {
+function addSources(findings: readonly Finding[], host: HostIndex): Place<GraphSource>[] {
   const names = new Set(findings.flatMap(({ device }) => device ?? []))
   return [...names].map((name) => {
     const mirrors = findings.filter(({ side, device }) => side === 'mirror' && device === name)
     const mirror = drawPart(mirrors.map(({ about }) => ('action' in about ? directionOf(about) : '')).join(' + '))
     return {
-      part: { ...drawPart(name), kind: 'interface', mirror },
+      part: { ...nameDevice(name, host), mirror },
       devices: [name]
     }
   })
 }
 
 /** Containers and ports that get the frames of a span that is not in the file any more. */
-function addReceivers(findings: readonly Finding[]): Place<Receiver>[] {
+function addReceivers(findings: readonly Finding[]): Place<End>[] {
   const all = new Map(findings.map(({ device, container }) => [container ?? device ?? '', { device, container }]))
   return [...all].map(([name, { device, container }]) => ({
-    part: { ...drawPart(name), kind: container === undefined ? 'interface' : 'container' },
+    part: drawNamed(container === undefined ? 'interface' : 'container', name),
     devices: device === undefined ? [] : [device],
     container
   }))
 }
 
 /** The remarks of one part: what an action is planned for is in one remark, and nothing is said twice. */
-function writeRemarks(findings: readonly Pick<Finding, 'about'>[]): Remark[] {
+function writeRemarks(findings: readonly Pick<Finding, 'about'>[], host: HostIndex): Remark[] {
   const abouts = findings.map(({ about }) => about)
   const changes = abouts.flatMap((about) => ('action' in about ? [about] : []))
   const texts = new Map(abouts.flatMap((about) => ('action' in about ? [] : [[about.text, about] as const])))
-  return [
+  const remarks = [
     ...texts.values(),
     ...[...groupsOf(changes, ({ action }) => action)].map(([action, own]) =>
       remark('broken', `${words[action]}: ${[...new Set(own.map(nameChange))].join(', ')}`)
     )
   ]
+  return remarks.map(({ standing, text }) => remark(standing, nameContainers(text, host)))
+}
+
+/** A text in which the container stands behind the host's end of its interface. */
+function nameContainers(text: string, host: HostIndex): string {
+  return text.replace(/[^\s,;:()]+/g, (word) => {
+    const container = host.attachmentOf(host.linkOf(word))?.container.name
+    return container === undefined ? word : `${word} (${container})`
+  })
 }
 
 function nameChange(change: PlannedChange): string {
   const name = change.kind === 'mirror' ? `mirror ${directionOf(change)}` : (names[change.kind] ?? change.kind)
-  const facts = change.facts.filter(({ changed }) => changed).map(({ label, from, to }) => `${label}: ${from} → ${to}`)
+  // What a mark says is for the plan to show.
+  const facts = change.facts
+    .filter(({ changed }) => changed)
+    .map(({ label, from, to }) => (label === 'mark' ? label : `${label}: ${from} → ${to}`))
   return facts.length === 0 ? name : `${name} (${facts.join(', ')})`
 }
 

@@ -1,11 +1,11 @@
-import { type Graph, type GraphSpan, type Part, type Standing, standingOf } from './graph.ts'
+import { drawPart, factsOf, type Graph, type GraphSpan, type Part, type Standing, standingOf } from './graph.ts'
 
-/** A colour and a line for each standing. The colours are of Okabe and Ito, whom the colour-blind can tell apart. */
+/** A colour and a line for each standing. What the colour says, the line says, too. */
 const styles: Readonly<Record<Standing, string>> = {
   ok: 'fill:#ffffff,stroke:#0072b2,color:#1f2328',
   waits: 'fill:#ffffff,stroke:#6e7781,color:#1f2328,stroke-dasharray:2 4',
   paused: 'fill:#ffffff,stroke:#e69f00,color:#1f2328,stroke-dasharray:9 3',
-  broken: 'fill:#ffffff,stroke:#d55e00,color:#1f2328,stroke-width:2px,stroke-dasharray:6 4'
+  broken: 'fill:#ffffff,stroke:#cf222e,color:#1f2328,stroke-width:2px,stroke-dasharray:6 4'
 }
 
 /** The graph as a Mermaid flowchart, which GitHub and GitLab draw in Markdown; ends with a line end. */
@@ -14,9 +14,7 @@ export function renderMermaid(graph: Graph): string {
     'flowchart LR',
     ...Object.entries(styles).map(([name, style]) => `  classDef ${name} ${style}`),
     ...graph.spans.flatMap(drawSpan),
-    ...graph.remarks.map((remark, index) =>
-      drawNode(`host${index}`, { title: 'host', details: [], remarks: [remark] })
-    ),
+    ...graph.remarks.map((remark, index) => drawNode(`host${index}`, { ...drawPart('host'), remarks: [remark] })),
     ''
   ].join('\n')
 }
@@ -44,7 +42,7 @@ function drawSpan(span: GraphSpan, index: number): string[] {
 
 function drawNode(id: string, part: Part): string {
   const remarks = part.remarks.map(({ standing, text }) => (standing === 'broken' ? `! ${text}` : text))
-  const lines = [part.title, ...part.details, ...remarks]
+  const lines = [part.title, ...factsOf(part), ...remarks]
   return `  ${id}["${lines.map(escapeLabel).join('<br/>')}"]:::${standingOf(part)}`
 }
 

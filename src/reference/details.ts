@@ -44,7 +44,7 @@ export const commandDetails: Readonly<Record<string, string | readonly string[]>
     'Without a terminal, it takes the interfaces that look like a mirror port, and fails if there is none. The file has one span, `span0`, or the next name that is free. Containers whose images are called suricata, zeek, snort, arkime, malcolm or nessus are named in a comment.'
   ],
   graph:
-    'graph draws sources, filters, spans, sensors, what waits, and what is broken. A broken span is drawn, and is no failure. An SVG picture needs no other program.',
+    'graph draws sources, filters, spans, sensors, what waits, and what is broken. A broken span is drawn, and is no failure. With --for, mirrors and sensors have the frames a second that status counts. An SVG picture needs no other program: an interface or a sensor that several spans have is in it once, with a line to each of them; many spans stand in columns; what is broken, such as a sensor that hears nothing, is red; and where a text is too long for its box, the mouse shows all of it.',
   doctor:
     'Each finding is ok, a warning, a problem, or not known, because it could not be read. Where a command clears a finding, that command stands below it: paste it into a shell of root. The exit status is 2 if there is a problem.',
   plan: 'plan needs no root. What a user may not read is reported: Docker needs the group docker, and a filter with `vlan` needs CAP_NET_RAW.',

@@ -30,7 +30,8 @@ test('a mirror that is missing, a sensor that waits, and a port that others have
    ├─ zeek (container)
    │    ... waits for the container zeek
    └─ extra (port, not in the file)
-        ! differs: port (isolated: off → on, learning: on → off, keeps frames to its own address: yes → no)
+        ! differs: port (isolated: off → on, learning: on → off, keeps frames to its own address:
+          yes → no)
 
 1 span: 1 is broken. See: spanplan status
 `)
@@ -41,6 +42,17 @@ test('a mirror that is missing, a sensor that waits, and a port that others have
   const mermaid = await spanplan(lab, ['graph', '--format', 'mermaid'])
   expect(mermaid.stdout).toMatch(/^flowchart LR\n[\s\S]*#33; missing#58; mirror egress"\]:::broken\n/)
   expect(await lab.snapshotText()).toBe(before)
+})
+
+test('with --for, the rates that status counts', async () => {
+  const { stdout } = await spanplan(lab, ['graph', '--for', '500ms'])
+  expect(stdout).toMatch(/not port 22, [\d,]+ frames\/s\n/)
+  expect(stdout).toMatch(/suricata \(container, [\d,]+ frames\/s\)\n/)
+  const svg = await spanplan(lab, ['graph', '--for', '500ms', '--format', 'svg'])
+  expect(svg.stdout).toMatch(/>[\d,]+\/s</)
+  const { stderr } = await spanplan(lab, ['graph', '--for', 'watch'], 1)
+  expect(stderr).toContain('--for watch: no watch of the name default is running')
+  await spanplan(lab, ['graph', '--for', '1s', '--file-only'], 64)
 })
 
 test('of the file alone, it reads no host', async () => {

@@ -4,13 +4,14 @@ import { renderTree } from '../../graph/graph-tree.ts'
 import { drawHost, drawLive } from '../../graph/host-graph.ts'
 import { renderMermaid } from '../../graph/mermaid.ts'
 import { renderSvg } from '../../graph/svg.ts'
-import { refreshAndCheckSpans } from '../../look/refresh.ts'
+import { refresh, refreshAndCheckSpans } from '../../look/refresh.ts'
 import type { Paint } from '../../printable.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import type { Report } from '../../status/report.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
-import { refreshStatus, report } from '../input/status-view.ts'
+import { type CountTime, refreshStatus, report, reportAfter, type StatusView } from '../input/status-view.ts'
 import { choosePaint } from '../output/colours.ts'
 import { printDiagnostics, type Session, warn } from '../session.ts'
 
@@ -23,6 +24,8 @@ const renderers = {
 interface GraphOptions extends FileSelection {
   readonly span: readonly string[]
   readonly format: keyof typeof renderers
+  /** Rates are drawn of what came in it; missing: none are. */
+  readonly for?: CountTime | undefined
   /** The host is not read. */
   readonly fileOnly: boolean
 }
@@ -53,16 +56,23 @@ async function readFileGraph(session: Session, { file, span }: GraphOptions): Pr
 }
 
 async function readHostGraph(session: Session, options: GraphOptions): Promise<{ graph: Graph; exit: ExitCode }> {
-  const view = await refreshStatus(session, options, refreshAndCheckSpans)
-  // One sample tells all but what is lost between two.
-  const sample = await takeSample(framePathsOf(view))
-  const status = await report(view, sample, sample)
+  const { now: view, result: status } = await readStatus(session, options)
   printDiagnostics(session, 'error', view.fileErrors)
   warn(session, status.unread)
   if (view.spec === null) return { graph: drawLive(view, status), exit: Exit.unhealthy }
   const spans = selectSpans(view.spec, options.span)
   const exit = view.basis === 'file' ? Exit.done : Exit.unhealthy
   return { graph: drawHost({ spec: view.spec, spans, view, report: status }), exit }
+}
+
+async function readStatus(session: Session, options: GraphOptions): Promise<{ now: StatusView; result: Report }> {
+  const view = await refreshStatus(session, options, refreshAndCheckSpans)
+  if (options.for !== undefined) {
+    return reportAfter(options.for, view, () => refreshStatus(session, options, refresh))
+  }
+  // One sample tells all but what comes, and what is lost, between two.
+  const sample = await takeSample(framePathsOf(view))
+  return { now: view, result: await report(view, sample, sample) }
 }
 
 /** The spans of these names, or all. */

@@ -170,7 +170,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
     examples: [
       ['Draw the live spans in the terminal:', 'sudo spanplan graph'],
       ['Draw what a file says, without reading the host:', 'spanplan graph -f spans.yaml --file-only'],
-      ['As a picture:', 'sudo spanplan graph --format svg >spans.svg']
+      ['As a picture, with the rates of ten seconds:', 'sudo spanplan graph --format svg --for 10s >spans.svg']
     ],
     exits: [unhealthy, invalidFile],
     environment: host

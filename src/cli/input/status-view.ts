@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Diagnostic, Exit, nullIfForeseen, SpanplanError } from '../../errors.ts'
 import { type CallLimits, defaultLimits } from '../../host/docker/call-limits.ts'
 import type { Sample } from '../../host/read-counters.ts'
@@ -11,6 +12,7 @@ import { readPauses } from '../../run-dir/pauses.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { type AdviseApply, adviseApply, adviseNothing, type OtherFiles } from '../../status/advice.ts'
+import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import { type Basis, makeReport, type Report, readMoment } from '../../status/report.ts'
 import { askWatch, type FilesInForce, watchNames } from '../../watch/serve/ask-watch.ts'
 import { findWatch } from '../../watch/serve/find-watch.ts'
@@ -158,4 +160,35 @@ export async function report(view: StatusView, first: Sample, later: Sample): Pr
   const { fileErrors, basis, advise, otherFiles, blockers = [] } = view
   const files = { fileErrors, basis, advise, otherFiles, blockers }
   return makeReport({ view, watch, silentWatch, first, later, ...files, ...readMoment() })
+}
+
+/** Milliseconds between two samples; `watch`: since the watch's first sample. */
+export type CountTime = number | 'watch'
+
+/** Counts what comes in a time, and reports on the host as it is then: it may have changed since the first sample. */
+export async function reportAfter(
+  time: CountTime,
+  view: StatusView,
+  refreshNow: () => Promise<StatusView>
+): Promise<{ readonly now: StatusView; readonly result: Report }> {
+  const first = await takeFirstSample(view, time)
+  const now = await refreshNow()
+  return { now, result: await report(now, first, await takeSample(framePathsOf(now))) }
+}
+
+/** Gives the first sample once it is time for the second. */
+async function takeFirstSample(view: StatusView, time: CountTime): Promise<Sample> {
+  if (time !== 'watch') {
+    const sample = await takeSample(framePathsOf(view))
+    await sleep(time)
+    return sample
+  }
+  const name = view.desired.owner
+  const answer = await askWatch(name, 'first-sample')
+  if (answer?.sample) return answer.sample
+  throw new SpanplanError({
+    code: 'WATCH_MISSING',
+    message: `--for watch: no watch of the name ${name} ${answer === null ? 'is running' : 'has seen this host yet'}`,
+    hint: 'count from now on, as with --for 10s'
+  })
 }

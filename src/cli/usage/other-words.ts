@@ -189,7 +189,7 @@ export const otherOptions: readonly OtherOption[] = [
   },
   { names: 'timeout', of: 'apply', type: '--rollback-after', hasValue: true },
   { names: 'timeout', of: 'capture filter', type: '--for', hasValue: true },
-  { names: 'duration time period', of: 'status pause capture filter', type: '--for', hasValue: true },
+  { names: 'duration time period', of: 'status graph pause capture filter', type: '--for', hasValue: true },
   { names: 'verbose v vv debug trace', of: 'plan', type: '--commands' },
   { names: 'verbose v vv vvv debug trace', type: '', why: 'it says already all that it knows' },
   { names: 'user system', type: '' }
