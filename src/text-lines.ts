@@ -31,6 +31,27 @@ export function wrap(text: string, room: number): string[] {
   return lines
 }
 
+const boundSpace = '\u00a0'
+
+/** The same, and what an arrow joins stays in one line where there is room. */
+export function wrapAroundArrows(text: string, room: number): string[] {
+  const bound = text.replaceAll(' → ', `${boundSpace}→${boundSpace}`)
+  return wrap(bound, room).flatMap((line) => {
+    const unbound = line.replaceAll(boundSpace, ' ')
+    return widthOf(unbound) > room ? wrap(unbound, room) : [unbound]
+  })
+}
+
+/**
+ * Breaks what to do into lines of so many cells, between its clauses. A clause with a command stays whole: it is copied.
+ *
+ * @param isCommand the hint is a command and nothing else.
+ */
+export function wrapHint(hint: string, room: number, isCommand = false): string[] {
+  if (isCommand || widthOf(hint) <= room) return [hint]
+  return hint.split(/(?<=;) /).flatMap((clause) => (clause.includes(': ') ? [clause] : wrap(clause, room)))
+}
+
 /** Breaks a word into pieces of so many cells. */
 export function breakWord(word: string, room: number): string[] {
   const pieces = ['']

@@ -33,6 +33,7 @@ export async function rollBack(
   progress: Progress,
   listened?: readonly ListenedInterface[]
 ): Promise<RollbackResult> {
+  progress.rollingBack()
   let before = listened
   const log: StepLog = { done: [], begun: false }
   const failures = new Map<string, Diagnostic>()

@@ -10,12 +10,14 @@ export interface Progress {
   start(tasks: readonly Task[]): void
   done(tasks: readonly Task[]): void
   failed(failure: StepFailed): void
+  /** Before a rollback: the steps that follow are those of the way back. */
+  rollingBack(): void
   /** After a rollback. `left`: the changes that it could not make; more may be left where it could not read the host. */
   rolledBack(complete: boolean, left: readonly PlannedChange[]): void
 }
 
 /** Reports nothing. */
-export const silent: Progress = { start() {}, done() {}, failed() {}, rolledBack() {} }
+export const silent: Progress = { start() {}, done() {}, failed() {}, rollingBack() {}, rolledBack() {} }
 
 /** What has been done so far. */
 export interface StepLog {

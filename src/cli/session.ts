@@ -1,7 +1,8 @@
 import type { Diagnostic } from '../errors.ts'
 import { plain } from '../printable.ts'
 import type { SourceFile } from '../spec/spec.ts'
-import { type ColorChoice, choosePaint } from './output/colours.ts'
+import { clearActivity } from './output/activity.ts'
+import { type ColorChoice, choosePaint, lineWidth } from './output/colours.ts'
 import { addPriority, isJournal } from './output/journal.ts'
 import { renderDiagnostic } from './output/render-diagnostic.ts'
 
@@ -27,8 +28,9 @@ export function printDiagnostics(
 ) {
   const paint = json ? plain : choosePaint(color, process.stderr)
   const toJournal = isJournal(process.stderr.fd)
+  clearActivity()
   for (const diagnostic of list) {
-    const text = renderDiagnostic(kind, diagnostic, files, paint)
+    const text = renderDiagnostic(kind, diagnostic, files, paint, lineWidth(process.stderr))
     process.stderr.write(`${toJournal ? addPriority(kind, text) : text}\n`)
   }
 }

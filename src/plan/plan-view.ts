@@ -98,8 +98,12 @@ export function usedInterfaces({ desired, host }: PlanView): Set<number> {
   return new Set(links.map(({ index }) => index))
 }
 
-/** Warns of what the host lacks for sealed spans. It is of the host and not of the plan: a watch does not repeat it. */
-export function warnOfHost({ desired, host }: PlanView): Diagnostic[] {
+/**
+ * Warns of what the host lacks for sealed spans. It is of the host and not of the plan: a watch does not repeat it, and a plan in sync is
+ * no occasion for it.
+ */
+export function warnOfHost({ desired, host, plan }: PlanView): Diagnostic[] {
+  if (plan.changes.length === 0) return []
   return [...warnOfLateSeal(desired, host), ...warnOfListeners(desired, host)]
 }
 

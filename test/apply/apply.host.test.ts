@@ -228,7 +228,7 @@ describe('a plan', () => {
     const { stdout: plan } = await spanplan(lab, ['plan'])
     // Docker has made the sensor's interface by now: both of its ends are closed.
     expect(plan).toMatch(
-      /^span0\n {2}~ +stack +suricata → span0 +closed: no → yes\n {2}~ +port +veth\w+ → span0 .*sealed: no → yes\n\nPlan: 0 to create, 2 to change/
+      /^span0\n {2}~ +stack +suricata → span0 +closed: no → yes\n {2}~ +port +\S+ \(veth\w+\) → span0 .*sealed: no → yes\n\nPlan: 0 to create, 2 to change/
     )
     const { stdout: rest } = await spanplan(lab, ['plan', '--commands'])
     await lab.run(['sh'], { input: rest })

@@ -212,38 +212,38 @@ const rows: readonly Row[] = [
   {
     name: 'a port not isolated',
     by: () => setPort('type', 'bridge_slave', 'isolated', 'off'),
-    says: [/~ +port +veth\w+ → span0 +isolated: off → on$/]
+    says: [/~ +port +\S+ \(veth\w+\) → span0 +isolated: off → on$/]
   },
   {
     name: 'a port that learns',
     by: () => setPort('type', 'bridge_slave', 'learning', 'on'),
-    says: [/~ +port +veth\w+ → span0 +learning: on → off$/]
+    says: [/~ +port +\S+ \(veth\w+\) → span0 +learning: on → off$/]
   },
   {
     name: 'a port without flooding',
     by: () => setPort('type', 'bridge_slave', 'flood', 'off'),
-    says: [/~ +port +veth\w+ → span0 +flooding: off → on$/]
+    says: [/~ +port +\S+ \(veth\w+\) → span0 +flooding: off → on$/]
   },
-  { name: 'a port down', by: () => setPort('down'), says: [/~ +port +veth\w+ → span0 .*state: down → up/] },
+  { name: 'a port down', by: () => setPort('down'), says: [/~ +port +\S+ \(veth\w+\) → span0 .*state: down → up/] },
   {
     name: 'a port with a small MTU',
     by: () => setPort('mtu', '1500'),
-    says: [/~ +port +veth\w+ → span0 +mtu: 1500 → 9000$/]
+    says: [/~ +port +\S+ \(veth\w+\) → span0 +mtu: 1500 → 9000$/]
   },
   {
     name: "a port's seal deleted",
     by: async () => tc('filter', 'del', 'dev', await portOf(lab, zeek), 'ingress', 'pref', '9'),
-    says: [/~ +port +veth\w+ → span0 +sealed: no → yes$/]
+    says: [/~ +port +\S+ \(veth\w+\) → span0 +sealed: no → yes$/]
   },
   {
     name: 'IPv6 on a port',
     by: async () => lab.run(['sysctl', '-w', `net.ipv6.conf.${await portOf(lab, zeek)}.disable_ipv6=0`]),
-    says: [/~ +port +veth\w+ → span0 +IPv6: on → off$/]
+    says: [/~ +port +\S+ \(veth\w+\) → span0 +IPv6: on → off$/]
   },
   {
     name: "a forwarding entry of a port's own",
     by: async () => fdbAdd(await portOf(lab, zeek), 'master'),
-    says: [/~ +port +veth\w+ → span0 +keeps frames to its own address: yes → no$/]
+    says: [/~ +port +\S+ \(veth\w+\) → span0 +keeps frames to its own address: yes → no$/]
   },
   {
     name: 'a port taken off the bridge',
@@ -307,7 +307,7 @@ const rows: readonly Row[] = [
       await zeek.stop()
       await zeek.start()
     },
-    says: [/~ +port +veth\w+ → span0 .*isolated: off → on.*sealed: no → yes/]
+    says: [/~ +port +\S+ \(veth\w+\) → span0 .*isolated: off → on.*sealed: no → yes/]
   },
   {
     name: 'dockerd restarted while the bridge was gone',

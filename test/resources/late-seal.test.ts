@@ -1,6 +1,9 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { planTarget } from '../../src/plan/plan-view.ts'
+import { renderDiagnostic } from '../../src/cli/output/render-diagnostic.ts'
+import { unsupported } from '../../src/host/nftables/read-nftables.ts'
+import { planTarget, warnOfHost } from '../../src/plan/plan-view.ts'
+import { plain } from '../../src/printable.ts'
 import { warnOfLateSeal } from '../../src/resources/kinds/table.ts'
 import { readingOf } from '../lab/fixtures/host-file.ts'
 import { casesFolder, readSnapshot, readTarget } from '../lab/fixtures/plan-case.ts'
@@ -16,12 +19,23 @@ test('who asks for a plan is warned once where no table can close the ports', ()
   expect(warningsIn('table-unusable')).toEqual([
     {
       code: 'SEAL_LATE',
-      message: expect.stringMatching(
-        /^a container that joins a sealed span .* The reason: the program nft cannot be run/
-      ),
+      message: expect.stringMatching(/^a new sensor can send until its port is sealed: the program nft cannot be run/),
       hint: 'install it: apt-get install nftables'
     }
   ])
+})
+
+test('a kernel that cannot close them is one line', () => {
+  const path = join(casesFolder, 'table-unusable')
+  const host = readSnapshot(path, 'host.json')
+  const view = planTarget(readTarget(path, host.links), readingOf({ ...host, nftables: unsupported }))
+  const [note, ...others] = warnOfLateSeal(view.desired, view.host)
+  const text = note && renderDiagnostic('warning', note, [], plain)
+  expect(text).toBe('warning: a new sensor can send until its port is sealed: the kernel lacks NFT_BRIDGE_META')
+  expect(others).toEqual([])
+  expect(warnOfHost(view).map(({ code }) => code)).toContain('SEAL_LATE')
+  // A plan in sync is no occasion for it.
+  expect(warnOfHost({ ...view, plan: { ...view.plan, changes: [] } })).toEqual([])
 })
 
 test.each(['table-fresh', 'table-unread', 'table-unsealed', 'fresh'])('nobody is warned in %s', (name) => {

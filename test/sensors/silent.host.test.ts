@@ -48,7 +48,7 @@ test('without the program, a packet socket of the host gets each frame, and the 
 })
 
 test('with it, none: no kind of frame, nor past the qdisc, nor in one packet of 40 KB; and the sensors get all that is mirrored', async () => {
-  expect(await planned()).toMatch(/xdp +\S+ → span0 +silent: no → yes/)
+  expect(await planned()).toMatch(/xdp +\S+ \(veth\w+\) → span0 +silent: no → yes/)
   await apply()
   await expectConverged(lab, able)
   const ports = await Promise.all([suricata, zeek].map((one) => findTap(lab, one)))
@@ -141,7 +141,7 @@ test('a rollback that cannot close what it connects does not say that all is as 
   const args = ['apply', '--yes', '--rollback-after', '100ms']
   const { stderr } = await spanplan(lab, args, 4, { ...able, ...options })
   expect(stderr).toMatch(
-    /could not be rolled back completely:[\s\S]*made up\nStill to do[^\n]*\n +~ xdp veth\w+ → span0/
+    /could not be rolled back completely:[\s\S]*made up\nStill to do[^\n]*\n +~ xdp \S+ \(veth\w+\) → span0/
   )
   await apply()
   await expectConverged(lab, able)

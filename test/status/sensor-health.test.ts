@@ -7,7 +7,7 @@ import { plain } from '../../src/printable.ts'
 import { makeMetrics } from '../../src/status/output/metrics.ts'
 import { renderReport } from '../../src/status/output/status-text.ts'
 import { makeReport, type ReportInput } from '../../src/status/report.ts'
-import { converged, samplesOf, see, watch } from '../lab/fixtures/converged.ts'
+import { converged, fixture, samplesOf, see, watch } from '../lab/fixtures/converged.ts'
 import type { CapturedHost } from '../lab/fixtures/host-file.ts'
 import { measure } from '../lab/metrics/measures.ts'
 
@@ -133,6 +133,48 @@ describe('a sensor that hears nothing is not healthy', () => {
     expect(look(converged, [], { watch: { ...watch, sensors } }).zeek?.since).toBe(ago(90))
     const others = [{ ...remembered, cause: 'paused', since: ago(90) }] as const
     expect(look(converged, [], { watch: { ...watch, sensors: others } }).zeek?.since).toBe(null)
+  })
+})
+
+describe('on a terminal', () => {
+  /** The lines about zeek, with their tones. */
+  const linesOf = (report: ReturnType<typeof look>['report']) =>
+    renderReport(report, (tone, text) => text.replace(/^/gm, `<${tone}>`))
+      .split('\n')
+      .filter((line) => /^(<\w+>)? +(sensor|\.\.\.|!|no process|listens) /.test(line) && !line.includes('suricata'))
+
+  test('the row of a sensor that is deaf is red, with why; that of one that hears is not', () => {
+    expect(linesOf(look(converged).report)).toEqual([
+      expect.stringMatching(/^<wait> +listens on a ring/),
+      expect.stringMatching(/^ {2}sensor {4}zeek /),
+      expect.stringMatching(/^<wait> +listens on a ring/)
+    ])
+    expect(linesOf(look(converged, []).report)).toEqual([
+      expect.stringMatching(/^<wait> +listens on a ring/),
+      expect.stringMatching(/^<remove> {2}sensor {4}zeek /),
+      expect.stringMatching(/^<remove> +no process in it listens$/),
+      '<remove>  ! the sensor zeek hears nothing: no process in it listens on its interface'
+    ])
+  })
+
+  test('that of one that is paused too, and that of one that waits to be started', () => {
+    const paused = look(withZeek(() => ({ paused: true }))).report
+    expect(linesOf(paused)).toContainEqual(expect.stringMatching(/^<remove> {2}sensor {4}zeek /))
+    const view = see(converged, fixture('spans.yaml').replace('zeek', 'zeek, snort'))
+    const report = makeReport({ view, pauses: [], watch: null, window: null, ...samplesOf(view) })
+    expect(linesOf(report)).toContain('<remove>  ... sensor snort → span waits for the container snort')
+  })
+
+  test('each column that counts says for how long, and a port whose it is', () => {
+    const { report } = look(converged)
+    const headings = (lostIn?: number) =>
+      renderReport(report, plain, lostIn)
+        .match(/frames in .*/)?.[0]
+        .split(/ {2,}/)
+    expect(headings()).toEqual(['frames in 1s', 'frames/s', 'bytes/s', 'lost in 1s'])
+    expect(headings(90.4)).toEqual(['frames in 1s', 'frames/s', 'bytes/s', 'lost in 1m30s'])
+    expect(headings(7290)?.at(-1)).toBe('lost in 2h2m')
+    expect(renderReport(report, plain)).toMatch(/\n {2}port {6}zeek \(veth83191ae\) /)
   })
 })
 

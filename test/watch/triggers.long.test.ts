@@ -54,7 +54,7 @@ test('what no event tells is seen when the interval is over', async () => {
   await watch.expectTold(/ sensor suricata → span /)
   await watch.settle()
   await keepOwnFrames()
-  await watch.expectTold(/ interval +span0 +~ port veth\w+ .*keeps frames to its own address: yes → no/)
+  await watch.expectTold(/ interval +span0 +~ port \S+ \(veth\w+\) .*keeps frames to its own address: yes → no/)
   await expectMissing(watch)
   expect(watch.told.match(/ waits for a running container with the label role=ids/g)).toHaveLength(1)
   await watch.stop()
@@ -191,11 +191,11 @@ describe('a watch goes on', () => {
 
   test('what no event tells, and SIGHUP', async () => {
     await keepOwnFrames()
-    await expectMended(/ hangup +span0 +~ port veth\w+ .*own address: yes → no/, async () => watch().signal('SIGHUP'))
+    await expectMended(/ hangup +span0 +~ port \S+ \(veth\w+\) .*own address: yes → no/, async () => watch().signal('SIGHUP'))
   })
 
   test('IPv6 switched on again on a port, which only the address that it then gets tells', async () => {
-    await expectMended(/ link +span0 +~ port veth\w+ .*IPv6: on → off/, switchIpv6On)
+    await expectMended(/ link +span0 +~ port \S+ \(veth\w+\) .*IPv6: on → off/, switchIpv6On)
   })
 })
 
@@ -219,11 +219,11 @@ describe('Docker tells a watch', () => {
 
   test('the sensor stopped and started, which makes its port anew', async () => {
     await suricata.stop()
-    await expectMended(/ span0 +~ port veth\w+ .*isolated: off → on/, () => suricata.start())
+    await expectMended(/ span0 +~ port \S+ \(veth\w+\) .*isolated: off → on/, () => suricata.start())
   })
 
   test('the sensor restarted', async () => {
-    await expectMended(/ span0 +~ port veth\w+ .*isolated: off → on/, () => suricata.restart())
+    await expectMended(/ span0 +~ port \S+ \(veth\w+\) .*isolated: off → on/, () => suricata.restart())
   })
 
   test('the sensor made anew', async () => {
@@ -253,7 +253,7 @@ describe('Docker tells a watch', () => {
     await watch().expectTold(/ Docker is not reachable at /, length)
     await sh('tc filter del dev ens192 ingress')
     await watch().expectTold(/ span0 +\+ mirror ens192 ingress/, length)
-    await expectMended(/ span0 +~ port veth\w+ .*isolated: off → on/, async () => {
+    await expectMended(/ span0 +~ port \S+ \(veth\w+\) .*isolated: off → on/, async () => {
       await lab.startDocker()
       await suricata.start()
     })

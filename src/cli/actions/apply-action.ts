@@ -15,6 +15,7 @@ import { findWatchPid } from '../../watch/serve/claim-name.ts'
 import { endWatch } from '../../watch/serve/other-files.ts'
 import { askForApproval } from '../input/approve.ts'
 import { type DestroySelection, loadDestroyTarget, loadSpecTarget, type SpecSelection } from '../input/load-target.ts'
+import { awaitingLock, during, readingHost } from '../output/activity.ts'
 import { printPlan, printRestarts, printSummary, printWait, printWaitOver } from '../output/apply-output.ts'
 import { openProgress } from '../output/progress.ts'
 import type { Session } from '../session.ts'
@@ -81,10 +82,8 @@ export async function applyCommand(
   return applyAndWait(session, { load, options, warnings })
 }
 
-/** Warns of what the host lacks only where the plan changes something: an apply in sync is no occasion for it. */
 async function warnAtApply(target: Target, view: PlanView, install?: string): Promise<Diagnostic[]> {
-  const host = view.plan.changes.length === 0 ? [] : warnOfHost(view)
-  return [...host, ...(await warnOfOtherFiles(target, install))]
+  return [...warnOfHost(view), ...(await warnOfOtherFiles(target, install))]
 }
 
 /** `spanplan destroy`: the same, with nothing as the target. */
@@ -142,7 +141,8 @@ async function lockAndApply(
   signal: AbortSignal,
   before: Target | null = null
 ): Promise<ApplyResult & { readonly target: Target; readonly installed: boolean }> {
-  const take = (patience = 0) => takeLock({ timeout: Math.max(patience, lockTimeout), signal })
+  const take = (patience = 0) =>
+    during(session, awaitingLock, takeLock({ timeout: Math.max(patience, lockTimeout), signal }))
   const takeFirst = () => (options.install === undefined ? take() : lockAfterWindow(session, take))
   const locking = await tryUnless('RIGHT_MISSING', takeFirst)
   let lock: Lock | null = locking.result
@@ -151,9 +151,8 @@ async function lockAndApply(
     const install = findInstallation(session, options)
     if (before !== null) checkUnchanged(before, target, install)
     // Whoever interrupts does not wait until Docker answers.
-    const reading = await tryUnless('DOCKER_FORBIDDEN', () => refresh({ ...defaultLimits, signal })).finally(() =>
-      checkInterrupted(signal)
-    )
+    const read = () => during(session, readingHost, refresh({ ...defaultLimits, signal }))
+    const reading = await tryUnless('DOCKER_FORBIDDEN', read).finally(() => checkInterrupted(signal))
     // Without the right to ask Docker, the rest of the plan can be shown all the same.
     const view = reading.result ?? (await refreshAndCheckSpans({ ...target, deferDocker: true }))
     printPlan(session, target, view, before === null ? await warnings(target, view) : [])
@@ -165,7 +164,7 @@ async function lockAndApply(
       lock?.release()
       await askForApproval(view.plan, signal)
       lock = await take()
-      return ending.begin(await refreshUnchanged(target, view))
+      return ending.begin(await during(session, readingHost, refreshUnchanged(target, view)))
     }
     const progress = openProgress(session, view.plan)
     const missing = {

@@ -18,6 +18,7 @@ import { readSeal } from '../../resources/seal-commands.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
 import { loadSpecTarget, writeApply } from '../input/load-target.ts'
 import type { FileSelection } from '../input/spec-files.ts'
+import { clearActivity, during, readingHost } from '../output/activity.ts'
 import { fileUnwritable, openOutput } from '../output/output-file.ts'
 import { type Session, warn } from '../session.ts'
 
@@ -44,24 +45,39 @@ export async function captureCommand(session: Session, options: CaptureOptions):
     const hint = 'leave it out to see the frames as text, name a file, or pipe it: | wireshark -k -i -'
     throw new SpanplanError({ code: 'TERMINAL_BINARY', message, hint }, Exit.usage)
   }
-  const { mtu, isSealed, fed } = await findBridge(options)
+  const { mtu, isSealed, fed } = await during(session, readingHost, findBridge(options))
   const missing = findMissingRights('capturing')
   if (missing !== null) throw new SpanplanError(missing)
   const expression = options.filter.join(' ')
-  warn(session, await checkExpression(span, expression))
+  warn(session, await during(session, 'Checking the filter', checkExpression(span, expression)))
   const sink = openSink(write)
   const controller = new AbortController()
   const end = () => controller.abort()
   for (const signal of endSignals) process.on(signal, end)
   try {
     const form = write === undefined ? 'text' : 'pcap'
-    const feed = await planFeed(session, options, fed)
+    const feed = await during(session, readingHost, planFeed(session, options, fed))
     if (feed !== null) sink.say(`${span}: all who get frames get a part of them; this shows all that its sources copy`)
-    await capture({ span, isSealed, mtu, expression, count, duration, form, feed }, sink, controller.signal)
+    const begun = new AbortController()
+    const said = { ...sink, say: (line: string) => sayAfter(begun, sink, line) }
+    const request: CaptureRequest = { span, isSealed, mtu, expression, count, duration, form, feed }
+    const capturing = capture(request, said, controller.signal).finally(() => begun.abort())
+    await Promise.all([capturing, during(session, 'Starting to listen', isAborted(begun.signal))])
   } finally {
     for (const signal of endSignals) process.off(signal, end)
   }
   return Exit.done
+}
+
+/** tcpdump's first line says that it listens. */
+function sayAfter(begun: AbortController, { say }: Sink, line: string): void {
+  begun.abort()
+  clearActivity()
+  say(line)
+}
+
+function isAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
 
 /**

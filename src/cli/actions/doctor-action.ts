@@ -10,12 +10,14 @@ import { readPauses } from '../../run-dir/pauses.ts'
 import { serviceFolder } from '../input/hook-event.ts'
 import { loadSpecTarget } from '../input/load-target.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
+import { during } from '../output/activity.ts'
 import { choosePaint } from '../output/colours.ts'
 import type { Session } from '../session.ts'
 
 /** `spanplan doctor`: checks what spanplan needs of this host, and what stands in its way. It changes nothing. */
 export async function doctorCommand(session: Session, options: FileSelection): Promise<ExitCode> {
-  const facts = await gatherReadings(await readRequest(session, options))
+  const reading = readRequest(session, options).then(gatherReadings)
+  const facts = await during(session, 'Checking the host', reading)
   const findings = runChecks(facts)
   const document = doctorDocument(findings, new Date().toISOString())
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)

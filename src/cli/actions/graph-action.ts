@@ -12,6 +12,7 @@ import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import type { Report } from '../../status/report.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { type CountTime, refreshStatus, report, reportAfter, type StatusView } from '../input/status-view.ts'
+import { counting, during, readingHost } from '../output/activity.ts'
 import { choosePaint } from '../output/colours.ts'
 import { printDiagnostics, type Session, warn } from '../session.ts'
 
@@ -56,7 +57,8 @@ async function readFileGraph(session: Session, { file, span }: GraphOptions): Pr
 }
 
 async function readHostGraph(session: Session, options: GraphOptions): Promise<{ graph: Graph; exit: ExitCode }> {
-  const { now: view, result: status } = await readStatus(session, options)
+  const looking = options.for === undefined ? readingHost : counting(options.for)
+  const { now: view, result: status } = await during(session, looking, readStatus(session, options))
   printDiagnostics(session, 'error', view.fileErrors)
   warn(session, status.unread)
   if (view.spec === null) return { graph: drawLive(view, status), exit: Exit.unhealthy }

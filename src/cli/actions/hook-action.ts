@@ -28,6 +28,7 @@ import {
 } from '../input/hook-event.ts'
 import { descriptorOf } from '../input/open-input.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
+import { awaitingLock, during, readingHost } from '../output/activity.ts'
 import { openProgress } from '../output/progress.ts'
 import { renderDiagnostic } from '../output/render-diagnostic.ts'
 import type { Session } from '../session.ts'
@@ -81,7 +82,7 @@ async function runHook(
   const record = () => {
     if (name !== everyInterface) recordHook(Date.now(), device, direction, links)
   }
-  const locking = takeLock({ timeout: options.lockTimeout, signal })
+  const locking = during(session, awaitingLock, takeLock({ timeout: options.lockTimeout, signal }))
   const lock = await locking.catch((error: unknown) => leaveToWindow(error, record, say))
   if (lock === null) return
   try {
@@ -144,7 +145,7 @@ function leavePaused(spans: readonly string[], pauses: readonly Pause[], say: Sa
 }
 
 async function repair(session: Session, target: Target, signal: AbortSignal, say: Say): Promise<void> {
-  const view = await refresh(target)
+  const view = await during(session, readingHost, refresh(target))
   for (const { diagnostic } of view.plan.waiting) {
     if (diagnostic.code === 'LOOP') say(renderDiagnostic('error', diagnostic, [], plain))
   }

@@ -8,6 +8,7 @@ import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
 import type { FileSelection } from '../input/spec-files.ts'
+import { awaitingLock, during, readingHost } from '../output/activity.ts'
 import { printResult } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 
@@ -19,9 +20,10 @@ export async function pauseCommand(
   session: Session,
   { span, for: milliseconds, ...files }: FileSelection & SpanOption & { readonly for: number }
 ): Promise<ExitCode> {
-  if (span !== undefined) await checkSpan(span, files)
+  if (span !== undefined) await during(session, readingHost, checkSpan(span, files))
   const pause: Pause = { span: span ?? null, until: new Date(Date.now() + milliseconds).toISOString() }
-  await changePauses((pauses) => [...pauses.filter((other) => other.span !== pause.span), pause])
+  const add = (pauses: readonly Pause[]) => [...pauses.filter((other) => other.span !== pause.span), pause]
+  await during(session, awaitingLock, changePauses(add))
   const [what, them] = span === undefined ? ['all spans are', 'them'] : [`${span} is`, 'it']
   const { paused, resume } = writePause(pause.span, lastPause(pause.span, readPauses(Date.now()).pauses) ?? pause)
   const text = `${what} ${paused}: watch and hook leave ${them} alone. To resume earlier: ${resume}`
@@ -33,11 +35,12 @@ export async function pauseCommand(
 export async function resumeCommand(session: Session, { span }: SpanOption): Promise<ExitCode> {
   const retried = await readLeftAlone(span)
   let ended: readonly Pause[] = []
-  await changePauses((pauses) => {
+  const end = (pauses: readonly Pause[]) => {
     ended = pauses.filter((pause) => span === undefined || pause.span === span)
     if (ended.length + retried.length === 0 && span !== undefined) throw notPaused(span, pauses)
     return pauses.filter((pause) => !ended.includes(pause))
-  })
+  }
+  await during(session, awaitingLock, changePauses(end))
   const spans = ended.map((pause) => pause.span)
   const text = spans.length === 0 ? 'Nothing was paused.' : `Resumed: ${listSpans(spans)}.`
   const again = retried.length === 0 ? '' : ` The watch tries again at once: ${listSpans(retried)}.`

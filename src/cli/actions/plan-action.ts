@@ -8,7 +8,8 @@ import { warnOfEmptyFile, warnOfHost } from '../../plan/plan-view.ts'
 import { printable, printableJson } from '../../printable.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/load-target.ts'
-import { choosePaint } from '../output/colours.ts'
+import { during, readingHost } from '../output/activity.ts'
+import { choosePaint, lineWidth } from '../output/colours.ts'
 import { type Session, warn } from '../session.ts'
 import {
   findInstallation,
@@ -28,7 +29,7 @@ interface PlanOptions extends SpecSelection, InstallOptions {
 /** `spanplan plan`: prints what apply would do, and changes nothing. */
 export async function planCommand(session: Session, options: PlanOptions): Promise<ExitCode> {
   const target = await loadSpecTarget(session, selectWithInstall(options))
-  const view = await refreshAndCheckSpans(target)
+  const view = await during(session, readingHost, refreshAndCheckSpans(target))
   const { spec } = target
   const installation = findInstallation(session, options)
   const more = [
@@ -52,7 +53,8 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
     process.stdout.write(renderDiff(plan))
   } else if (options.commands) process.stdout.write(renderCommands(plan))
   else {
-    process.stdout.write(renderPlan(plan, spec.files, choosePaint(session.color, process.stdout)))
+    const paint = choosePaint(session.color, process.stdout)
+    process.stdout.write(renderPlan(plan, spec.files, paint, lineWidth(process.stdout)))
     if (options.out === undefined) process.stdout.write(redrawnSubnets(plan, spec))
     if (install?.changed) process.stdout.write(`The file would be installed: ${printable(install.file)}.\n`)
   }

@@ -6,6 +6,7 @@ import { statusDocument } from '../../status/output/status-json.ts'
 import { renderReport } from '../../status/output/status-text.ts'
 import type { Report } from '../../status/report.ts'
 import { type CountTime, refreshStatus, reportAfter, type StatusSelection } from '../input/status-view.ts'
+import { counting, during, readingHost } from '../output/activity.ts'
 import { choosePaint } from '../output/colours.ts'
 import { printDiagnostics, type Session, warn } from '../session.ts'
 
@@ -23,12 +24,12 @@ export async function statusCommand(session: Session, options: StatusOptions): P
     throw new SpanplanError({ code: 'TERMINAL_MISSING', message, hint: 'leave it out, or use --json' }, Exit.usage)
   }
   const refreshNow = () => refreshStatus(session, options, refresh)
-  const view = await refreshStatus(session, options, refreshAndCheckSpans)
+  const view = await during(session, readingHost, refreshStatus(session, options, refreshAndCheckSpans))
   if (options.live) {
     const { showLive } = await import('./status-live-action.ts')
     return exitOf(await showLive(session, view, refreshNow))
   }
-  const { result } = await reportAfter(options.for, view, refreshNow)
+  const { result } = await during(session, counting(options.for), reportAfter(options.for, view, refreshNow))
   if (!session.json) printDiagnostics(session, 'error', result.fileErrors)
   warn(session, [...result.warnings, ...result.unread])
   if (session.json) {

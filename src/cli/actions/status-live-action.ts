@@ -28,6 +28,7 @@ export async function showLive(
   const paint = choosePaint(session.color, process.stdout)
   const start = framePathsOf(first)
   let before = await takeSample(start)
+  const begin = before.at
   let losses = addLosses(new Map(), start, before)
   let latest: Report | null = null
   const screen = openScreen()
@@ -42,7 +43,8 @@ export async function showLive(
       const now = await takeSample(paths)
       losses = addLosses(losses, paths, now)
       latest = await report(view, before, now)
-      screen.draw([...renderReport(withAllLosses(latest, losses), paint).trimEnd().split('\n'), legend])
+      const lostIn = (now.at - begin) / 1000
+      screen.draw([...renderReport(withAllLosses(latest, losses), paint, lostIn).trimEnd().split('\n'), legend])
       before = now
     }
   } finally {

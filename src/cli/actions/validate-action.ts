@@ -6,6 +6,7 @@ import { printSpec } from '../../spec/print.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { counted } from '../../text-lines.ts'
 import { type FileSelection, readFiles } from '../input/spec-files.ts'
+import { during } from '../output/activity.ts'
 import { type Session, warn } from '../session.ts'
 
 interface ValidateOptions extends Pick<FileSelection, 'file'> {
@@ -21,7 +22,7 @@ export async function validateCommand(
 ): Promise<ExitCode> {
   const read = await readFiles({ file: [...file, ...more], insecureFile: true }, session)
   const { spec, diagnostics } = examineFiles(read)
-  const { errors, warnings } = await checkFilters(spec)
+  const { errors, warnings } = await during(session, 'Checking the filters', checkFilters(spec))
   warn(session, warnings)
   const all = sortByPlace([...diagnostics, ...errors], spec.files)
   if (all.length > 0) throw new SpanplanError(all, Exit.invalidFile)

@@ -7,6 +7,7 @@ import { printable } from '../../printable.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { SourceFile, Spec } from '../../spec/spec.ts'
 import { largestFile } from '../../spec/yaml/decode.ts'
+import { during } from '../output/activity.ts'
 import type { Session } from '../session.ts'
 import { serviceFolder } from './hook-event.ts'
 import { descriptorOf, type Input, openDefault, openDescriptor, openInput } from './open-input.ts'
@@ -61,7 +62,8 @@ export async function readFiles(
   { file, insecureFile }: FileSelection,
   session?: Session
 ): Promise<readonly SourceFile[]> {
-  const read = await openFiles(choosePaths(file), insecureFile)
+  const opening = openFiles(choosePaths(file), insecureFile)
+  const read = await (session ? during(session, 'Reading the file', opening) : opening)
   const files = read()
   if (session) session.files = files
   return files

@@ -8,7 +8,7 @@ import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import { diagnosticDocument, type Wait } from '../../resources/kind.ts'
 import { type Session, warn } from '../session.ts'
-import { choosePaint } from './colours.ts'
+import { choosePaint, lineWidth } from './colours.ts'
 import { printEvent, printResult } from './progress.ts'
 
 /**
@@ -31,7 +31,8 @@ export function printPlan(
     if (plan.changes.length === 0) printEvent('summary', countActions(plan))
     return
   }
-  process.stdout.write(renderPlan(plan, spec.files, choosePaint(session.color, process.stdout)))
+  const paint = choosePaint(session.color, process.stdout)
+  process.stdout.write(renderPlan(plan, spec.files, paint, lineWidth(process.stdout)))
 }
 
 /** Prints what was done, once all of it is verified. */

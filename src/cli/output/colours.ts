@@ -22,6 +22,14 @@ export function choosePaint(color: ColorChoice, stream: NodeJS.WriteStream): Pai
   return isColoured(color, stream) ? (tone, text) => styleText(colours[tone], text, { validateStream: false }) : plain
 }
 
+/** Columns of a line that is read at a stroke, and of the smallest terminal that lines are broken for. */
+const widths = { most: 100, least: 60 } as const
+
+/** Columns of a line on a stream: a terminal's, or fewer. Where no terminal is, no line is broken: programs search in lines. */
+export function lineWidth({ isTTY, columns }: NodeJS.WriteStream): number {
+  return isTTY === true ? Math.max(widths.least, Math.min(widths.most, columns || 80)) : Number.POSITIVE_INFINITY
+}
+
 function isColoured(color: ColorChoice, stream: NodeJS.WriteStream): boolean {
   if (color !== 'auto') return color === 'always'
   if (process.env.NO_COLOR) return false

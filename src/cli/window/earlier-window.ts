@@ -5,6 +5,7 @@ import { printableLines } from '../../printable.ts'
 import type { Lock } from '../../run-dir/lock.ts'
 import { readHolder, windowLock } from '../../run-dir/lock-holder.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
+import { clearActivity, during } from '../output/activity.ts'
 import { printEvent } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 
@@ -19,14 +20,15 @@ export async function lockAfterWindow(session: Session, take: (patience?: number
     const isLocked = error instanceof SpanplanError && error.exit === Exit.locked
     const id = isLocked ? readHolder(windowLock)?.window : undefined
     if (id === undefined) throw error
-    const answer = await sendDecision('rollback', id).catch(ignoreEnded)
+    const deciding = sendDecision('rollback', id).catch(ignoreEnded)
+    const answer = await during(session, rollingBack, deciding)
     if (answer !== null) report(session, answer)
     return take(lockPatience.endedWindow)
   })
   const left = readLeftWindow()
   if (left === null) return lock
   try {
-    report(session, { window: left.id, ...(await recoverWindow(left, 'killed')) })
+    report(session, { window: left.id, ...(await during(session, rollingBack, recoverWindow(left, 'killed'))) })
     return lock
   } catch (error) {
     if (error instanceof SpanplanError && error.exit === Exit.rolledBack) {
@@ -38,6 +40,9 @@ export async function lockAfterWindow(session: Session, take: (patience?: number
   }
 }
 
+/** What goes on meanwhile. */
+const rollingBack = 'Rolling back what nobody has confirmed'
+
 /** The window may have ended meanwhile. */
 function ignoreEnded(error: unknown): null {
   if (error instanceof SpanplanError && error.diagnostics.some(({ code }) => code === 'NOTHING_WAITS')) return null
@@ -45,6 +50,7 @@ function ignoreEnded(error: unknown): null {
 }
 
 function report(session: Session, { window: id, confirmed, message }: Answer): void {
+  clearActivity()
   process.stderr.write(`the window ${id} of an earlier apply: ${printableLines(message)}\n`)
   if (session.json) printEvent(confirmed ? 'window_confirmed' : 'window_rolled_back', { id, message })
 }

@@ -13,6 +13,7 @@ import type { Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import type { Lock } from '../../run-dir/lock.ts'
 import { askToConfirm } from '../input/approve.ts'
+import { during } from '../output/activity.ts'
 import { printResult } from '../output/progress.ts'
 import { type Session, warn } from '../session.ts'
 import { windowProgram } from './window-program.ts'
@@ -118,7 +119,7 @@ function detachedEnding(session: Session, target: Target, milliseconds: number, 
   return {
     begin: async (view) => {
       const begun = makeWindow(id, milliseconds, target, view, session.files, install)
-      await startWindow(begun, windowProgram(id))
+      await during(session, 'Starting the unit that waits', startWindow(begun, windowProgram(id)))
       window = begun
       return view
     },
@@ -128,7 +129,7 @@ function detachedEnding(session: Session, target: Target, milliseconds: number, 
       if (window === null) return false
       warnOfFailures(session, result)
       try {
-        await handOver(window)
+        await during(session, 'Handing over to the unit that waits', handOver(window))
       } catch (error) {
         fail(error)
         return rollBackApply(target, first, progress, diagnosticOf(error), Exit.rolledBack)

@@ -117,8 +117,8 @@ export const warnings = {
     'Restart the sensor with the command of the hint: Docker then counts its interfaces from the start again, and the old name is back.'
   ],
   SEAL_LATE: [
-    'A port of a sealed span stays open until spanplan has seen it: nftables cannot close it from its first frame on.',
-    'Install nftables, with a kernel that has NFT_BRIDGE_META; keep a watch running until then.'
+    'A port of a sealed span stays open until spanplan has seen it, for nftables cannot close it from its first frame on: a container that joins the span can send to the host, to the other sensors and to the outputs. With a watch, that takes about a tenth of a second; without one, it lasts until the next apply.',
+    'Install nftables, with a kernel that has NFT_BRIDGE_META, such as Debian’s own; keep a watch running until then.'
   ],
   SILENCE_UNAVAILABLE: [
     'The host cannot have the XDP program that keeps what sealed sensors send from its packet sockets, or the right is missing. Everything else is as it should be.',

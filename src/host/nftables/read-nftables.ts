@@ -75,11 +75,11 @@ async function askSupport(): Promise<boolean> {
   return support
 }
 
-const unsupported: Nftables = {
+/** Where the kernel cannot have the tables. */
+export const unsupported: Nftables = {
   state: 'unusable',
   reason: {
     code: 'TABLE_UNSUPPORTED',
-    message: "the kernel's nftables cannot match a port's bridge (it lacks NFT_BRIDGE_META)",
-    hint: "with a kernel that has it, such as Debian's own, a port is sealed from its first frame on"
+    message: 'the kernel lacks NFT_BRIDGE_META'
   }
 }

@@ -4,7 +4,7 @@ import type { Argv } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { oneLine, type Paint, printable, type Tone } from '../../printable.ts'
 import type { Step } from '../../resources/kind.ts'
-import { padTo, widthOf } from '../../text-lines.ts'
+import { padTo, widthOf, wrap, wrapAroundArrows } from '../../text-lines.ts'
 import { orderStages, type Plan, type PlannedChange } from '../plan.ts'
 import { signs } from './signs.ts'
 
@@ -15,22 +15,40 @@ interface Row {
   readonly detail: string
 }
 
-/** The plan as a person reads it; ends with a line end. */
-export function renderPlan(plan: Plan, files: readonly string[], paint: Paint): string {
+/**
+ * The plan as a person reads it; ends with a line end.
+ *
+ * @param width columns of a line. By default, each change is one line, as a program searches for it.
+ */
+export function renderPlan(
+  plan: Plan,
+  files: readonly string[],
+  paint: Paint,
+  width = Number.POSITIVE_INFINITY
+): string {
+  // The qdisc of a container's interface is nobody's in particular: the mirrors on it tell whose it is.
+  const owners = new Map(plan.changes.flatMap(({ device, serves }) => (serves === null ? [] : [[device, serves]])))
+  const named = plan.changes.map((change) => ({
+    ...change,
+    serves: change.serves ?? owners.get(change.device) ?? null
+  }))
   const groups = [...plan.spans, { name: null, description: null }].map(({ name, description }) => ({
     heading: name === null ? 'of spans that no longer exist' : description === null ? name : `${name} · ${description}`,
     rows: [
-      ...plan.changes.filter((change) => change.span === name).map(planRow),
+      ...named.filter((change) => change.span === name).map(planRow),
       ...plan.waiting.filter((wait) => wait.span === name).map(waitRow)
     ]
   }))
-  const width = Math.max(24, ...groups.flatMap(({ rows }) => rows.map((row) => widthOf(row.title))))
+  const titleWidth = Math.max(24, ...groups.flatMap(({ rows }) => rows.map((row) => widthOf(row.title))))
   const blocks = groups
     .filter(({ rows }) => rows.length > 0)
     .map(({ heading, rows }) =>
-      [paint('title', oneLine(heading)), ...rows.map((row) => renderRow(row, width, paint))].join('\n')
+      [
+        ...wrap(oneLine(heading), width).map((line) => paint('title', line)),
+        ...rows.flatMap((row) => renderRow(row, titleWidth, width).map((line) => paint(row.tone, line)))
+      ].join('\n')
     )
-  return `${[...blocks, renderSummary(plan, files)].join('\n\n')}\n`
+  return `${[...blocks, wrap(renderSummary(plan, files), width).join('\n')].join('\n\n')}\n`
 }
 
 /** One change as it stands in the plan, without colours, for a message. */
@@ -55,8 +73,15 @@ export function renderChanges(changes: readonly PlannedChange[], paint: Paint): 
 }
 
 /** What a change is about, as its row in the plan names it. */
-export function renderTitle({ kind, title }: Pick<PlannedChange, 'kind' | 'title'>): string {
-  return `${kind} ${printable(title)}`
+export function renderTitle(change: Pick<PlannedChange, 'kind' | 'title' | 'device' | 'serves'>): string {
+  return `${change.kind} ${printable(nameContainer(change.title, change))}`
+}
+
+/** A text about a change, which names the container too where it has the host's end of its interface alone: "web (veth1a2b3c4)". */
+export function nameContainer(text: string, { device, serves }: Pick<PlannedChange, 'device' | 'serves'>): string {
+  if (device === null || serves === null) return text
+  const name = (word: string) => (word === device ? `${serves} (${device})` : word)
+  return text.split(' ').map(name).join(' ')
 }
 
 /** How many there are of each action. */
@@ -88,9 +113,19 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
   return wait > 0 ? `No changes${waits}.` : `No changes. ${matches} ${files.map(printable).join(', ')}.`
 }
 
-function renderRow({ tone, kind, title, detail }: Row, width: number, paint: Paint): string {
-  const text = `  ${signs[tone].sign.padEnd(3)} ${kind.padEnd(10)} ${padTo(width, title)}  ${detail}`
-  return paint(tone, text.trimEnd())
+/** Columns of a detail beside its title: where there are fewer, it begins on a line of its own. */
+const leastDetail = 40
+
+/** The lines of a row: what a detail has no room for goes on below its beginning. */
+function renderRow({ tone, kind, title, detail }: Row, titleWidth: number, width: number): string[] {
+  const start = `  ${signs[tone].sign.padEnd(3)} ${kind.padEnd(10)} `
+  const beside = `${start}${padTo(titleWidth, title)}  `
+  if (detail === '' || widthOf(beside) + widthOf(detail) <= width) return [`${beside}${detail}`.trimEnd()]
+  const isBeside = widthOf(beside) + leastDetail <= width
+  const indent = ' '.repeat(widthOf(isBeside ? beside : start) + (isBeside ? 0 : 2))
+  const lines = wrapAroundArrows(detail, Math.max(leastDetail, width - indent.length))
+  if (!isBeside) return [`${start}${title}`, ...lines.map((line) => `${indent}${line}`)]
+  return lines.map((line, index) => `${index === 0 ? beside : indent}${line}`)
 }
 
 function changeRow(change: PlannedChange): Row {
@@ -104,7 +139,7 @@ function changeRow(change: PlannedChange): Row {
   return {
     tone: change.action,
     kind: change.kind,
-    title: printable(change.title),
+    title: printable(nameContainer(change.title, change)),
     detail: oneLine(detail)
   }
 }

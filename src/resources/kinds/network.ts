@@ -13,6 +13,7 @@ import type { DockerNetwork, Pool } from '../../host/snapshot.ts'
 import { joinAnd } from '../../text-lines.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { adoptUnless, type Kind, type Resource } from '../kind.ts'
+import { ownMark } from '../marks.ts'
 import { chooseSubnet, findFreeSubnet, readSubnets, takenSubnets, writeOverlap } from '../network-subnets.ts'
 import { isInScope, isLiveNetwork, leftNotes, markOf, ownsBridge, ownsNetwork } from '../ownership.ts'
 import { yesNo } from '../settings.ts'
@@ -53,7 +54,7 @@ export const network: Kind<Network> = {
     hostAddress: { label: 'host address', words: yesNo, immutable: true },
     mtu: { label: 'mtu', words: (mtu) => (Number.isNaN(mtu) ? 'no number' : String(mtu)), immutable: true },
     subnet: { label: 'subnet', words: (subnet) => (subnet === '' ? 'none' : subnet), immutable: true },
-    mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : mark), immutable: true }
+    mark: { label: 'mark', words: (mark) => (mark === '' ? 'none' : ownMark), immutable: true }
   },
   desire: ({ desired, host }) => desireNetworks(desired, host),
   observe: ({ desired, host }) => liveNetworks(desired, host).map((live) => observeNetwork(desired, live)),

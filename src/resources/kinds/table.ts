@@ -125,15 +125,7 @@ function explainConflict(name: string): Diagnostic {
 export function warnOfLateSeal({ spans }: DesiredState, { nftables }: HostIndex): Diagnostic[] {
   if (nftables?.state !== 'unusable' || !spans.some(({ sealed }) => sealed)) return []
   const { message, hint } = nftables.reason
-  const sends = spans.some(({ sealed, outputs }) => sealed && outputs.length > 0)
-  const others = sends ? ', to the other sensors and to the outputs' : ' and to the other sensors'
-  return [
-    diagnostic(
-      'SEAL_LATE',
-      `a container that joins a sealed span can send to the host${others} until spanplan has sealed its port: with a watch for about a tenth of a second, without one until the next apply. The reason: ${message}`,
-      hint
-    )
-  ]
+  return [diagnostic('SEAL_LATE', `a new sensor can send until its port is sealed: ${message}`, hint)]
 }
 
 function joinBridges(before: Table, after: Table): Table {

@@ -61,7 +61,12 @@ export type Hop = HopCounts & {
         readonly overLimit: Traffic | null
       }
     | { readonly kind: 'bridge' }
-    | { readonly kind: 'port'; readonly part: Part | null }
+    | {
+        readonly kind: 'port'
+        readonly part: Part | null
+        /** The sensor that it leads to; null: to none, or it is not known. */
+        readonly container: string | null
+      }
     | { readonly kind: 'output'; readonly name: string; readonly part: Part | null }
     | {
         readonly kind: 'sensor'
@@ -74,11 +79,12 @@ export type Hop = HopCounts & {
       }
   )
 
-/** What a hop is called beside its kind: the interface, with the tc hook of a mirror; or the container. */
+/** What a hop is called beside its kind: the interface, with the tc hook of a mirror; the container, with its port or without. */
 export function hopTitle(hop: Hop): string {
   if (hop.kind === 'mirror') return writePoint(hop.point)
   if (hop.kind === 'interface') return writeSourceName(hop.point.source)
   if (hop.kind === 'output') return hop.name
+  if (hop.kind === 'port' && hop.container !== null) return `${hop.container} (${hop.device})`
   return hop.kind === 'sensor' ? hop.container : hop.device
 }
 
@@ -292,7 +298,7 @@ function bridgeHop(path: FramePath, interval: Interval): Hop {
 const sentBytes = (pair: CounterPair<LinkCounters>) => counterDelta(pair, ({ tx }) => tx.bytes)
 
 function portHops(path: FramePath, { device, index, sensor, feeds, part }: PathPort, interval: Interval): Hop[] {
-  const hop = { kind: 'port', device, part } as const
+  const hop = { kind: 'port', device, part, container: sensor?.container ?? null } as const
   const pair = pairLinks(index, ...interval)
   if (pair === undefined) return [{ ...hop, ...absent }]
   const { sent, refused, lost } = sentBy(pair, handedTo(path, feeds, interval), interval)

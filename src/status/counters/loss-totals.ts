@@ -87,7 +87,9 @@ function findSame(hops: readonly Hop[], hop: Hop): Hop | undefined {
 }
 
 function isSameHop(one: Hop, other: Hop): boolean {
-  return one.kind === other.kind && one.device === other.device && hopTitle(one) === hopTitle(other)
+  if (one.kind !== other.kind || one.device !== other.device) return false
+  // Whose port it is may be known of one of them only.
+  return one.kind === 'port' || hopTitle(one) === hopTitle(other)
 }
 
 /** One loss for each cause. Its number is unknown only where all numbers are. */

@@ -16,6 +16,8 @@ export interface HeadlineEntry {
   readonly text: string
   /** What to do about it; empty: nothing. */
   readonly action: string
+  /** That is a command, and nothing else. */
+  readonly isCommand?: boolean
 }
 
 /**
@@ -115,9 +117,10 @@ function problemsEntry(
   const more = problems.length - 1
   const others = more === 0 ? [] : [counted(more, 'more problem')]
   const hint = first?.hint ?? ''
-  const action = first && meaningOf(first).hintIsCommand ? hint : capitalize(hint)
+  const isCommand = first !== undefined && meaningOf(first).hintIsCommand === true
+  const action = isCommand ? hint : capitalize(hint)
   const clauses = ['NOT HEALTHY', what, ...others, ...facts]
-  return { healthy: false, text: oneLine(`${title}: ${clauses.join(', ')}.`), action: oneLine(action) }
+  return { healthy: false, text: oneLine(`${title}: ${clauses.join(', ')}.`), action: oneLine(action), isCommand }
 }
 
 /** The first problem in a few words. */

@@ -1,4 +1,4 @@
-import { isAbout } from '../../codes/meanings.ts'
+import { isAbout, meaningOf } from '../../codes/meanings.ts'
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
@@ -8,9 +8,9 @@ import { writeWait } from '../../resources/kind.ts'
 import { writeFrames } from '../../resources/mirrors/mirror-words.ts'
 import { writeDuration } from '../../spec/values/duration.ts'
 import { writeRate } from '../../spec/values/rate.ts'
-import { padTo, widthOf, wrap, writeBytes, writeCount } from '../../text-lines.ts'
+import { padTo, widthOf, wrap, wrapAroundArrows, wrapHint, writeBytes, writeCount } from '../../text-lines.ts'
 import { causes } from '../counters/causes.ts'
-import { type Hop, hopTitle, type Traffic } from '../counters/flow-report.ts'
+import { type FlowReport, type Hop, hopTitle, type Traffic } from '../counters/flow-report.ts'
 import { writeAbsent } from '../parts.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
@@ -19,25 +19,37 @@ import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
 /** What the rows of changes and the notes on hops say already. */
 const isShownElsewhere = isAbout('changes', 'losses', 'carriers')
 
-/** The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it. */
-export function renderReport(report: Report, paint: Paint): string {
+/**
+ * The status as a person reads it; ends with a line end. What could not be read is a warning, and is not in it.
+ *
+ * @param lostIn seconds for which losses are counted; by default, those for which all else is.
+ */
+export function renderReport(report: Report, paint: Paint, lostIn?: number): string {
   const headline = makeHeadline(report).map((entry) => paint(entry.healthy ? 'create' : 'remove', renderEntry(entry)))
   const titles = report.spans.flatMap(({ flowReport }) => flowReport.hops.map((hop) => printable(hopTitle(hop))))
-  const titleWidth = Math.max(leastTitleWidth, ...titles.map((title) => widthOf(title) + 1))
+  const layoutOf = ({ seconds }: FlowReport): Layout => {
+    const headings = writeHeadings(seconds, lostIn ?? seconds)
+    const numbers = headings.map((heading, index) =>
+      Math.max(numberWidths[index] ?? 0, heading.length + (index === 0 ? 1 : 2))
+    )
+    const room = mostWidth - indent.length - numbers.reduce((sum, one) => sum + one, 0)
+    const fitting = titles.map((title) => widthOf(title) + 1).filter((one) => one <= room)
+    return { headings, numbers, title: Math.max(leastTitleWidth, ...fitting) }
+  }
   const blocks = [
     headline.join('\n'),
     ...renderHost(report, paint),
-    ...report.spans.map((span) => renderSpan(span, holdOf(span, report), titleWidth, paint)),
+    ...report.spans.map((span) => renderSpan(span, holdOf(span, report), layoutOf(span.flowReport), paint)),
     watchSentence(report)
   ]
   return `${blocks.join('\n\n')}\n`
 }
 
-/** What to do stays in one piece: it may be a command, to be copied. */
-function renderEntry({ text, action }: HeadlineEntry): string {
+/** What to do has lines of its own where there is no room: a command in it stays in one piece, to be copied. */
+function renderEntry({ text, action, isCommand }: HeadlineEntry): string {
   const line = `${text} ${action}`.trimEnd()
   if (line.length <= width || action === '') return hang(line)
-  return `${hang(text)}\n${margin}${action}`
+  return [hang(text), ...wrapHint(action, width - margin.length, isCommand)].join(`\n${margin}`)
 }
 
 /** Nothing where all is right with the host. */
@@ -56,17 +68,22 @@ function holdOf({ pausedUntil }: SpanReport, { window }: Report): string | null 
   return window === null ? null : 'the window of an apply is open: confirm it, or roll it back'
 }
 
-function renderSpan(span: SpanReport, hold: string | null, titleWidth: number, paint: Paint): string {
+function renderSpan(span: SpanReport, hold: string | null, layout: Layout, paint: Paint): string {
   const { name, description, flowReport, changes, waiting, sensors, parts, unhealthy } = span
   const awaited = new Set(waiting.map((wait) => wait.diagnostic.code))
+  const wrong = new Set(unhealthy.map(({ code }) => code))
+  const sick = new Set(sensors.flatMap(({ sensor, listed, state }) => (listed && state === 'unhealthy' ? sensor : [])))
   const title = description === null ? name : `${name} · ${description}`
   return [
-    paint('title', oneLine(title)),
-    paint('wait', row('', '', headings, titleWidth)),
-    ...flowReport.hops.flatMap((hop) => renderHop(hop, flowReport.seconds, titleWidth, paint)),
+    paint('title', hang(oneLine(title))),
+    paint('wait', row('', '', layout.headings, layout)),
+    ...flowReport.hops.flatMap((hop) => renderHop(hop, flowReport.seconds, sick, layout, paint)),
     ...changes.map((change) => paint(change.action, `  ${hang(renderChange(change))}`)),
     ...waiting.map((wait) =>
-      paint('wait', `  ${hang(`... ${wait.kind} ${printableLines(writeWait([wait.title], wait.diagnostic))}`)}`)
+      paint(
+        wrong.has(wait.diagnostic.code) ? 'remove' : 'wait',
+        `  ${hang(`... ${wait.kind} ${printableLines(writeWait([wait.title], wait.diagnostic))}`)}`
+      )
     ),
     ...unhealthy
       .filter((diagnostic) => !awaited.has(diagnostic.code) && !isShownElsewhere(diagnostic))
@@ -85,34 +102,54 @@ function renderSensor({ sensor, listed, state, diagnostic }: SensorHealth, paint
   return [paint('wait', `  ${hang(`... ${printableLines(diagnostic.message)} (not in the file)`)}`)]
 }
 
-function renderDiagnostic({ message, hint }: Diagnostic, paint: Paint): string[] {
-  return [
-    paint('remove', `  ${hang(`! ${printableLines(message)}`)}`),
-    ...(hint === undefined ? [] : [`${margin}${hang(printableLines(hint))}`])
-  ]
+function renderDiagnostic(diagnostic: Diagnostic, paint: Paint): string[] {
+  const { message, hint } = diagnostic
+  const isCommand = meaningOf(diagnostic).hintIsCommand === true
+  const hintLines = hint === undefined ? [] : wrapHint(oneLine(hint), width - margin.length, isCommand)
+  return [paint('remove', `  ${hang(`! ${printableLines(message)}`)}`), ...hintLines.map((line) => `${margin}${line}`)]
 }
 
 const margin = ' '.repeat(4)
 
 /** Lines of which all but the first are indented. */
 function hang(text: string): string {
-  const lines = text.split('\n').flatMap((line) => wrap(line, width - margin.length))
+  const lines = text.split('\n').flatMap((line) => wrapAroundArrows(line, width - margin.length))
   return lines.join(`\n${margin}`)
 }
 
-/** Widths, for a terminal of 80 columns. */
+/** Widths, for a terminal of 80 columns. A row has as many as its title needs, up to the most. */
 const kindWidth = 10
-const leastTitleWidth = 25
-const numberWidths = [10, 11, 11, 9] as const
+const leastTitleWidth = 23
+const numberWidths = [13, 10, 9, 12] as const
+const mostWidth = 100
 
-const headings = ['frames', 'frames/s', 'bytes/s', 'lost'] as const
-
-function row(kind: string, title: string, numbers: readonly string[], titleWidth: number): string {
-  const columns = numberWidths.map((width, index) => (numbers[index] ?? '').padStart(width))
-  return `  ${kind.padEnd(kindWidth)}${padTo(titleWidth, title)}${columns.join('')}`.trimEnd()
+/** How wide the columns of a table are, and what they are called. */
+interface Layout {
+  readonly headings: readonly string[]
+  readonly numbers: readonly number[]
+  readonly title: number
 }
 
-function renderHop(hop: Hop, seconds: number, titleWidth: number, paint: Paint): string[] {
+/** What the columns count, each with the time for which it does. */
+function writeHeadings(seconds: number, lostIn: number): string[] {
+  return [`frames in ${writeInterval(seconds)}`, 'frames/s', 'bytes/s', `lost in ${writeInterval(lostIn)}`]
+}
+
+/** A length of time, as exactly as it matters: half a second of an hour does not. */
+function writeInterval(seconds: number): string {
+  const step = seconds < 1 ? 0.001 : seconds < 3600 ? 1 : seconds < 360_000 ? 60 : 3600
+  return writeDuration(Math.round(seconds / step) * step * 1000)
+}
+
+/** A title that is too long has a line of its own. */
+function row(kind: string, title: string, numbers: readonly string[], layout: Layout): string {
+  const columns = layout.numbers.map((width, index) => (numbers[index] ?? '').padStart(width)).join('')
+  const start = `  ${kind.padEnd(kindWidth)}`
+  if (widthOf(title) < layout.title) return `${start}${padTo(layout.title, title)}${columns}`.trimEnd()
+  return `${start}${title}\n${' '.repeat(start.length + layout.title)}${columns}`.trimEnd()
+}
+
+function renderHop(hop: Hop, seconds: number, sick: ReadonlySet<string>, layout: Layout, paint: Paint): string[] {
   const { kind, frames, bytes } = hop
   const lost = hop.losses.reduce((sum, loss) => sum + (loss.frames ?? 0), 0)
   const per = (count: number) => (seconds > 0 ? count / seconds : 0)
@@ -120,10 +157,12 @@ function renderHop(hop: Hop, seconds: number, titleWidth: number, paint: Paint):
     frames === null
       ? ['gone', '', '', lost === 0 ? '' : writeCount(lost)]
       : [writeCount(frames), writeCount(per(frames)), bytes === null ? '' : writeBytes(per(bytes)), writeCount(lost)]
-  const text = row(kind, printable(hopTitle(hop)), numbers, titleWidth)
+  const text = row(kind, printable(hopTitle(hop)), numbers, layout)
+  const isSick = hop.kind === 'sensor' && sick.has(hop.container)
   const notes = [...remarks(hop), ...hop.losses.map(lossNote)]
   const lines = notes.flatMap((note) => wrap(printable(note), width - indent.length))
-  return [lost > 0 ? paint('remove', text) : text, ...lines.map((line) => paint('wait', `${indent}${line}`))]
+  const tone = isSick ? 'remove' : 'wait'
+  return [lost > 0 || isSick ? paint('remove', text) : text, ...lines.map((line) => paint(tone, `${indent}${line}`))]
 }
 
 /** Of the terminal, in characters. */

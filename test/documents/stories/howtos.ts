@@ -264,7 +264,7 @@ export const howtos: Stories<Reader> = {
       const rest = (await reader.run('spanplan plan')).match(/^ {2}[-+~=].*$/gm)
       expect(rest).toEqual([
         expect.stringMatching(/^ {2}~ +stack +suricata → span0 +closed: no → yes$/),
-        expect.stringMatching(/^ {2}~ +port +veth\w+ → span0 +marked as a container's: no → yes$/)
+        expect.stringMatching(/^ {2}~ +port +\S+ \(veth\w+\) → span0 +marked as a container's: no → yes$/)
       ])
       await reader.expectFrames('suricata')
     }

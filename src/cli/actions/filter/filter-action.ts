@@ -12,6 +12,7 @@ import { printable } from '../../../printable.ts'
 import { suggestHint } from '../../../spec/schema/did-you-mean.ts'
 import { writeDuration } from '../../../spec/values/duration.ts'
 import { readLiveSpans } from '../../input/known-spans.ts'
+import { during, readingHost } from '../../output/activity.ts'
 import { choosePaint } from '../../output/colours.ts'
 import { type Session, warn } from '../../session.ts'
 
@@ -34,15 +35,13 @@ export async function filterCommand(session: Session, options: FilterOptions): P
   if (missing !== null) throw new SpanplanError(missing)
   const expression = options.filter.join(' ').trim()
   const program = await compile(session, expression)
-  const place = findPlace(await readLiveSpans(), options)
-  if (process.stderr.isTTY === true) {
-    process.stderr.write(`Listening on ${printable(on)} for ${writeDuration(milliseconds)} …\n`)
-  }
+  const place = findPlace(await during(session, readingHost, readLiveSpans()), options)
   const controller = new AbortController()
   const end = () => controller.abort()
   for (const signal of endSignals) process.on(signal, end)
   try {
-    const result = await testFilter({ ...place, program }, milliseconds, controller.signal)
+    const testing = testFilter({ ...place, program }, milliseconds, controller.signal)
+    const result = await during(session, `Listening on ${on} for ${writeDuration(milliseconds)}`, testing)
     if ('failure' in result) throw new SpanplanError(unheard(on, result.failure))
     process.stdout.write(renderFilterReport({ ...result, expression, on }, choosePaint(session.color, process.stdout)))
   } finally {
@@ -51,9 +50,15 @@ export async function filterCommand(session: Session, options: FilterOptions): P
   return Exit.done
 }
 
+/** What tcpdump does first. */
+const compiling = 'Compiling the filter'
+
 /** What the plan of a file with this filter would give to tc. */
 async function compile(session: Session, expression: string): Promise<string> {
-  const { resolved, warnings } = resolveExpression(expression, await compileFilters([expression]))
+  const { resolved, warnings } = resolveExpression(
+    expression,
+    await during(session, compiling, compileFilters([expression]))
+  )
   if ('error' in resolved) throw new SpanplanError(resolved.error, Exit.usage)
   if ('wait' in resolved) throw new SpanplanError(resolved.wait)
   warn(session, warnings)

@@ -31,6 +31,7 @@ import { printable, printableJson } from '../../../printable.ts'
 import { loadSpec } from '../../../spec/load.ts'
 import { suggestHint } from '../../../spec/schema/did-you-mean.ts'
 import { counted, listAll } from '../../../text-lines.ts'
+import { during, readingHost } from '../../output/activity.ts'
 import { choosePaint } from '../../output/colours.ts'
 import { type Session, warn } from '../../session.ts'
 import { chooseInterfaces } from './choose-interfaces.ts'
@@ -54,7 +55,8 @@ const dockerPatience = 5000
 export async function initCommand(session: Session, options: InitOptions): Promise<ExitCode> {
   const isList = options.list || session.json
   const place = isList ? null : choosePlace(options.file)
-  const [host, running, routed] = await Promise.all([readHost(), readRunning(), readDefaultRoutes()])
+  const reading = Promise.all([readHost(), readRunning(), readDefaultRoutes()])
+  const [host, running, routed] = await during(session, readingHost, reading)
   const known = { host, routed }
   const candidates = options.interface.length === 0 ? findCandidates(known) : findNamed(options.interface, known)
   const list = await readList(session, candidates)
@@ -135,13 +137,9 @@ async function readList(session: Session, { listed, leftOut }: Candidates): Prom
   const heard = [...listed.filter(isHeard)].sort(
     (one, other) => Number(one.kind !== null) - Number(other.kind !== null)
   )
-  if (process.stderr.isTTY === true && !session.json && heard.length > 0) {
-    process.stderr.write(`Listening for ${interval / 1000} s on ${counted(heard.length, 'interface')} …\n`)
-  }
-  const [reading, hardware] = await Promise.all([
-    readTraffic(heard, interval),
-    readHardware(listed.map(({ name }) => name))
-  ])
+  const reads = Promise.all([readTraffic(heard, interval), readHardware(listed.map(({ name }) => name))])
+  const listening = `Listening for ${interval / 1000} s on ${counted(heard.length, 'interface')}`
+  const [reading, hardware] = await during(session, heard.length > 0 ? listening : readingHost, reads)
   if (reading.deafness !== null) warn(session, [explainDeafness(reading.deafness)])
   const all = listed.map((link): ListedInterface => {
     const traffic = reading.links.get(link.index)
