@@ -14,7 +14,7 @@ let lab: Lab
 let slow: Record<'ip' | 'tcpdump', string>
 
 beforeAll(async () => {
-  lab = await createLab()
+  lab = await createLab({ cables: [{ card: 'ens192' }, { card: 'ens224' }] })
   await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192, filter: tcp}]}}')
   await spanplan(lab, ['apply'])
   slow = { ip: await slowDown('ip'), tcpdump: await slowDown('tcpdump') }
@@ -49,18 +49,17 @@ async function onTerminal(args: readonly string[], env: Record<string, string> =
 
 describe('a command that takes long', () => {
   test.each([
-    ['plan', ['Reading the host … 1s']],
-    ['status --for 2s', ['Reading the host … 1s', 'Counting for 2s … 1s']],
-    ['graph', ['Reading the host … 1s']],
-    ['doctor', ['Checking the host … 1s']],
-    ['import', ['Reading the host … 1s']],
-    ['validate', ['Checking the filters … 1s']],
-    ['init --list', ['Reading the host … 1s', 'Listening for 2 s on ']],
-    ['filter test tcp --on ens192 --for 2s', ['Reading the host … 1s', 'Listening on ens192 for 2s … 1s']],
-    ['capture span0 --for 10ms', ['Reading the host … 1s', 'Starting to listen … 1s']],
-    ['pause span0 --for 1s', ['Reading the host … 1s']],
-    ['apply', ['Reading the host … 1s']],
-    ['destroy --yes', ['Reading the host … 1s', '[1/', 'remove the bridge span0', '] verify']]
+    ['plan', ['Reading the host …']],
+    ['status --for 2s', ['Reading the host …', 'Counting for 2s …']],
+    ['graph', ['Reading the host …']],
+    ['doctor', ['Checking the host …']],
+    ['import', ['Reading the host …']],
+    ['validate', ['Checking the filters …']],
+    ['init --list', ['Reading the host …', 'Listening for 2 s on ']],
+    ['filter test tcp --on ens192 --for 2s', ['Reading the host …', 'Listening on ens192 for 2s …']],
+    ['capture span0 --for 10ms', ['Reading the host …', 'Starting to listen …']],
+    ['apply', ['Reading the host …']],
+    ['destroy --yes', ['Reading the host …', '[1/', 'remove the bridge span0', '] verify']]
   ])('%s says what goes on, and nothing of it is left', async (line, phrases) => {
     await spanplan(lab, ['apply'])
     const { got, left } = await onTerminal(line.split(' '), {}, line === 'validate' ? 'tcpdump' : 'ip')
