@@ -10,7 +10,7 @@ import {
 } from '../errors.ts'
 import { findReconnected, findRestarts, readListened } from '../look/listening.ts'
 import { observeDuringApply, refresh, refreshKernel } from '../look/refresh.ts'
-import { renderChange } from '../plan/output/plan-text.ts'
+import { nameContainer, renderChange } from '../plan/output/plan-text.ts'
 import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
@@ -311,7 +311,7 @@ function unverifiedError({ message }: Diagnostic, done: readonly PlannedChange[]
 
 function stepError({ task: { step, change }, error }: StepFailed): SpanplanError {
   const [cause] = error.diagnostics
-  const message = `could not ${printable(step.summary)}: ${cause?.message ?? error.message}`
+  const message = `could not ${printable(nameContainer(step.summary, change))}: ${cause?.message ?? error.message}`
   const failed = diagnostic(cause?.code ?? 'STEP_FAILED', message, cause?.hint, change.origin)
   return new SpanplanError({ ...failed, subject: change.subject }, error.exit, { cause: error })
 }

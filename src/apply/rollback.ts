@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic, ifForeseen, SpanplanError } from '../errors.ts'
 import { findReconnected, findRestarts, type ListenedInterface, readListened } from '../look/listening.ts'
 import { refreshForRollback } from '../look/refresh.ts'
+import { nameContainer } from '../plan/output/plan-text.ts'
 import { breaksLoop, findBlockers, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Target } from '../plan/target.ts'
@@ -68,7 +69,7 @@ export async function rollBack(
     const { task, error } = result.failure
     failures.set(task.change.address, {
       code: 'STEP_FAILED',
-      message: `could not ${printable(task.step.summary)}: ${error.message}`
+      message: `could not ${printable(nameContainer(task.step.summary, task.change))}: ${error.message}`
     })
     rounds++
   }

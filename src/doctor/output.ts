@@ -27,11 +27,16 @@ const words: Readonly<Record<CheckResult, { readonly word: string; readonly tone
 /** Of the columns of results and of ids. */
 const widths = { result: 11, id: 16 } as const
 const indent = ' '.repeat(widths.result)
-/** Columns of a line. A command is one line, however long it is: it is pasted. */
-const width = 100
+/** Columns of a line at most. */
+const mostWidth = 100
 
-/** The findings as a person reads them; ends with a line end. */
-export function renderFindings(findings: readonly CheckedFinding[], paint: Paint): string {
+/**
+ * The findings as a person reads them; ends with a line end.
+ *
+ * @param room columns of the terminal. A command is one line, however long it is: it is pasted.
+ */
+export function renderFindings(findings: readonly CheckedFinding[], paint: Paint, room = mostWidth): string {
+  const width = Math.min(mostWidth, room)
   const lines = findings.flatMap(({ id, result, message, command }) => {
     const { word, tone } = words[result]
     const margin = widths.result + widths.id

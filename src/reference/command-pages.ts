@@ -67,7 +67,7 @@ export function writeCommandLine(program: CommandUnknownOpts): string {
   })
   const intro = [
     list(groups),
-    'Results go to stdout, all else to stderr. A duration has a unit: `500ms`, `30s`, `5m`, `1h30m`; 24 days are the most. Every command has `--help`, and a man page, such as `spanplan-plan(1)`.'
+    'Results go to stdout, all else to stderr. On a terminal, lines are broken at its width, at 100 columns at most, and what takes long says what goes on, in a line that goes away by itself. A duration has a unit: `500ms`, `30s`, `5m`, `1h30m`; 24 days are the most. Every command has `--help`, and a man page, such as `spanplan-plan(1)`.'
   ]
   return writeMarkdown('The command line', intro, {
     ...Object.fromEntries(commands),

@@ -330,7 +330,7 @@ const rows: readonly Row[] = [
       await lab.startDocker()
       for (const sensor of [suricata, zeek]) await sensor.start()
     },
-    says: [/~ +bridge +span0 +mark: none → .*ageing: 300 → 0.*multicast snooping: on → off/, /~ +port +veth/]
+    says: [/~ +bridge +span0 +mark: none → .*ageing: 300 → 0.*multicast snooping: on → off/, /~ +port +\S+ \(veth/]
   },
   {
     name: 'everything at once',

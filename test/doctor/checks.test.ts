@@ -561,6 +561,8 @@ test('what a person reads: 100 columns at most, but for commands, and nothing th
   expect(text).not.toContain('\u001b')
   const lines = text.split('\n').filter((line) => !line.includes('$ ') && !line.includes('\\u001b'))
   expect(lines.filter((line) => line.length > 100)).toEqual([])
+  const narrow = renderFindings(runChecks(readingsWith({ canAdminister: false })), plain, 80).split('\n')
+  expect(narrow.filter((line) => line.length > 80 && !line.includes('$ '))).toEqual([])
   expect(text).toContain('problem    rights          root has no CAP_NET_ADMIN: apply and watch need it.')
   expect(text).toContain('\n           $ apt-get install docker.io podman-docker-\n')
   expect(text.trimEnd().split('\n').at(-1)).toMatch(/^2 problems, 0 warnings, 1 not known\. Each \$ line/)

@@ -11,7 +11,7 @@ import { serviceFolder } from '../input/hook-event.ts'
 import { loadSpecTarget } from '../input/load-target.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
 import { during } from '../output/activity.ts'
-import { choosePaint } from '../output/colours.ts'
+import { choosePaint, lineWidth } from '../output/colours.ts'
 import type { Session } from '../session.ts'
 
 /** `spanplan doctor`: checks what spanplan needs of this host, and what stands in its way. It changes nothing. */
@@ -21,7 +21,10 @@ export async function doctorCommand(session: Session, options: FileSelection): P
   const findings = runChecks(facts)
   const document = doctorDocument(findings, new Date().toISOString())
   if (session.json) process.stdout.write(`${printableJson(document)}\n`)
-  else process.stdout.write(renderFindings(findings, choosePaint(session.color, process.stdout)))
+  else {
+    const paint = choosePaint(session.color, process.stdout)
+    process.stdout.write(renderFindings(findings, paint, lineWidth(process.stdout)))
+  }
   return findings.some(({ result }) => result === 'problem') ? Exit.unhealthy : Exit.done
 }
 
