@@ -1,5 +1,5 @@
 /** The dashboard of examples/grafana: a real Prometheus scrapes a real watch, and each query of the dashboard returns data. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
@@ -12,7 +12,7 @@ import { getPage, listenHere } from '../lab/metrics/scrape.ts'
 import { findProgram } from '../lab/programs.ts'
 import { spanplan, until, writeSpans } from '../lab/spans.ts'
 
-const { variables, queries } = readDashboard()
+const { variables, queries, stateNames } = readDashboard()
 const { url } = readProvisioning().source
 
 const source = 'sources: [{interface: ens192, direction: ingress}]'
@@ -49,8 +49,7 @@ async function ask(path: string, parameters: Readonly<Record<string, string>>): 
 
 /** A Prometheus with the example's settings, which scrapes more often. */
 async function startPrometheus() {
-  const folder = join(lab.files, 'prometheus')
-  await mkdir(folder)
+  const folder = await mkdtemp(join(lab.files, 'prometheus-'))
   const settings = parse(await readFile('examples/prometheus/prometheus.yml', 'utf8'))
   await writeFile(
     join(folder, 'prometheus.yml'),
@@ -85,9 +84,11 @@ async function startPrometheus() {
 /** The variables of Grafana's own, for a Prometheus that scrapes twice a second. */
 const own = { __range: '1m', __rate_interval: '4s' }
 
-/** With each variable replaced as Grafana replaces it where all values are chosen. */
+/** With each variable replaced as Grafana replaces it where all values are chosen; a silence is one after 4 seconds, not 2 minutes. */
 function fillIn(expression: string, values: Readonly<Record<string, string>>): string {
-  return expression.replace(/\$(\w+)/g, (whole, name: string) => ({ ...own, ...values })[name] ?? whole)
+  return expression
+    .replace(/\$(\w+)/g, (whole, name: string) => ({ ...own, ...values })[name] ?? whole)
+    .replaceAll('[2m]', `[${own.__rate_interval}]`)
 }
 
 /** The values that a variable offers, for a regular expression. */
@@ -105,8 +106,22 @@ async function evaluate(expression: string) {
     .filter(({ value }) => Number.isFinite(value))
 }
 
+/** What the first panel calls each sensor, and the frames a second that it shows beside it. */
+async function readSensors(values: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+  const [state, frames] = queries.filter(({ title }) => title === 'Does each sensor hear?')
+  const found = await evaluate(fillIn(state?.expr ?? '', values))
+  const rates = await evaluate(fillIn(frames?.expr ?? '', values))
+  return Object.fromEntries(
+    found.map(({ metric: { sensor = '', span }, value }) => {
+      const rate = rates.find(({ metric }) => metric.sensor === sensor && metric.span === span)?.value
+      const some = rate === undefined ? 'no port' : rate > 0 ? 'frames' : 'no frames'
+      return [`${sensor} of ${span}`, `${stateNames[value]}, ${some}`]
+    })
+  )
+}
+
 /** Queries of which 0 is an answer here, too. */
-const zeroIsRight = /_degraded|_idle_seconds|_sensor_sockets|time\(\)/
+const zeroIsRight = /_degraded|max by \(instance, span, sensor, reason\)|_idle_seconds|_sensor_sockets|time\(\)/
 
 test('each query of the dashboard returns data from a watch under traffic', async () => {
   await using _watch = await startWatch(lab, [...listenHere, '--interval', '1s'])
@@ -139,4 +154,26 @@ test('each query of the dashboard returns data from a watch under traffic', asyn
   }).catch((error: Error) => {
     throw new Error([error.message, ...missing.map((query) => JSON.stringify(query))].join('\n'))
   })
+})
+
+test('its first panel says of each sensor whether it hears, is silent or is dead', async () => {
+  await using _watch = await startWatch(lab, [...listenHere, '--interval', '1s'])
+  await using prometheus = await startPrometheus()
+  await prometheus.untilReady()
+  const values = { job: '.*', instance: '.*', span: '.*' }
+  const untilThey = (are: Readonly<Record<string, string>>, meanwhile: () => Promise<unknown>) => {
+    let seen: Record<string, string> = {}
+    return until('the panel says so', async () => {
+      await meanwhile()
+      seen = await readSensors(values)
+      return JSON.stringify(Object.entries(seen).sort()) === JSON.stringify(Object.entries(are).sort())
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(seen)}`)
+    })
+  }
+  const zeek = { 'zeek of span1': 'dead, no port' }
+  await untilThey({ 'suricata of span0': 'hears, frames', ...zeek }, () => lab.send(frames))
+  await untilThey({ 'suricata of span0': 'silent, no frames', ...zeek }, async () => undefined)
+  await lab.docker.getContainer('suricata').stop({ t: 0 })
+  await untilThey({ 'suricata of span0': 'dead, no port', ...zeek }, async () => undefined)
 })

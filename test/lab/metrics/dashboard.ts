@@ -1,4 +1,4 @@
-/** The Grafana dashboard of examples/grafana, read against the parts of Grafana's schema that it uses. Debian 13 has no Grafana. */
+/** The Grafana dashboard of examples/grafana, as this project writes one: what is left open here, Grafana's schema says. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
@@ -37,6 +37,11 @@ const thresholds = z.strictObject({
     .refine((steps) => steps.every(({ value }, index) => (index === 0) === (value === null)))
 })
 
+/** By its name as shown: where a column is renamed, by the new one. */
+const columnNamed = z.strictObject({ id: z.literal('byName'), options: text })
+
+const setting = z.strictObject({ id: text, value: z.unknown() })
+
 const panel = z.strictObject({
   ...{
     id: z.int().positive(),
@@ -52,11 +57,11 @@ const panel = z.strictObject({
     defaults: z.looseObject({
       thresholds,
       mappings: z.array(z.strictObject({ type: z.literal('value'), options: z.looseObject({}) })),
-      // Names of Grafana's own units: packets and bits a second, seconds, and a number.
-      unit: z.enum(['pps', 'bps', 's', 'short']),
-      color: z.strictObject({ mode: z.enum(['thresholds', 'palette-classic']) })
+      unit: text,
+      color: z.strictObject({ mode: z.enum(['thresholds', 'palette-classic']) }),
+      custom: z.looseObject({}).default({})
     }),
-    overrides: z.array(z.never())
+    overrides: z.array(z.strictObject({ matcher: columnNamed, properties: z.array(setting) }))
   }),
   options: z.looseObject({}),
   transformations: z.array(z.strictObject({ id: text, options: z.looseObject({}) })).optional()
@@ -141,17 +146,33 @@ const provider = z.strictObject({
 
 const readExample = (name: string) => readFileSync(join(folder, name), 'utf8')
 
-/** @throws ZodError where Grafana would not take it. */
+/** The file's text, parsed and no more. */
+export const readDashboardFile = (): unknown => JSON.parse(readExample('spanplan.json'))
+
+export type Panel = z.infer<typeof panel> | z.infer<typeof row>
+
+/** @throws ZodError where it is not as this project writes one. */
 export function readDashboard() {
-  const { panels, templating, ...rest } = dashboard.parse(JSON.parse(readExample('spanplan.json')))
+  const { panels, templating, ...rest } = dashboard.parse(readDashboardFile())
   return {
     ...rest,
     panels,
     variables: templating.list,
+    stateNames: panels.flatMap(readStateNames),
     queries: panels.flatMap((one) =>
       one.type === 'row' ? [] : one.targets.map((target) => ({ ...target, title: one.title, type: one.type }))
     )
   }
+}
+
+const namedValues = z.array(z.object({ options: z.record(z.string(), z.object({ text })) })).length(1)
+
+/** What a table calls each number of its column `state`, by the number. */
+function readStateNames(one: Panel): string[] {
+  const overrides = one.type === 'row' ? [] : one.fieldConfig.overrides
+  const settings = overrides.filter(({ matcher }) => matcher.options === 'state').flatMap((each) => each.properties)
+  const [names] = settings.flatMap(({ id, value }) => (id === 'mappings' ? namedValues.parse(value) : []))
+  return Object.values(names?.options ?? {}).map((name) => name.text)
 }
 
 /** The files with which Grafana provisions the data source and the dashboard. */

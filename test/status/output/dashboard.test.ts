@@ -3,12 +3,50 @@ import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { makeMetrics } from '../../../src/status/output/metrics.ts'
 import { watch } from '../../lab/fixtures/converged.ts'
-import { folder, readDashboard, readProvisioning } from '../../lab/metrics/dashboard.ts'
+import { folder, readDashboard, readDashboardFile, readProvisioning } from '../../lab/metrics/dashboard.ts'
+import { breaksOfDashboard, breaksOfPanel } from '../../lab/metrics/grafana-schema.ts'
 import { measure } from '../../lab/metrics/measures.ts'
 
 const { panels, variables, queries } = readDashboard()
 
-test('Grafana takes the dashboard: each panel has its number and its place', () => {
+test("Grafana's schema takes the dashboard, and each of its panels", () => {
+  expect(breaksOfDashboard(readDashboardFile())).toEqual([])
+  const refused = panels.map((panel) => ({ panel: panel.title, issues: breaksOfPanel(panel) }))
+  expect(refused.filter(({ issues }) => issues.length > 0)).toEqual([])
+})
+
+test.each([
+  ['a field that Grafana does not know', '"refreshes":', '"refresh":'],
+  ['a place without a width', '"width":', '"w":'],
+  ['thresholds of another mode', '"mode": "relative"', '"mode": "absolute"']
+])("Grafana's schema refuses %s", (_, wrong, right) => {
+  const text = readFileSync(`${folder}/spanplan.json`, 'utf8')
+  expect(text).toContain(right)
+  expect(breaksOfDashboard(JSON.parse(text.replace(right, wrong)))).not.toEqual([])
+})
+
+test.each([
+  ['a unit that Grafana does not have', '"unit": "fps"', '"unit": "short"'],
+  ['a color mode of no stat', '"colorMode": "backdrop"', '"colorMode": "background"'],
+  ['a legend that is neither a list nor a table', '"displayMode": "lines"', '"displayMode": "list"'],
+  ['a mapping of another kind', '"type": "values"', '"type": "value"'],
+  ['a cell of no table', '"type": "color-behind"', '"type": "color-background"'],
+  ['a column that is as wide as a word', '"value": "wide"', '"value": 110'],
+  ['a query without an expression', '"query": "', '"expr": "']
+])("Grafana's schemas of panels refuse %s", (_, wrong, right) => {
+  const replace = (one: unknown) => JSON.parse(JSON.stringify(one, null, 1).replace(right, wrong))
+  const [first] = panels.filter((one) => JSON.stringify(one, null, 1).includes(right))
+  expect(breaksOfPanel(replace(first))).not.toEqual([])
+})
+
+test('the first thing that it shows is a state and the frames a second of each sensor, the worst first', () => {
+  const [first] = panels.toSorted((one, other) => one.gridPos.y - other.gridPos.y || one.gridPos.x - other.gridPos.x)
+  expect(first).toMatchObject({ type: 'table', title: 'Does each sensor hear?', gridPos: { x: 0, y: 0, w: 24 } })
+  expect(first).toMatchObject({ options: { sortBy: [{ displayName: 'state', desc: false }] } })
+  expect(JSON.stringify(first)).toContain('"renameByName":{"Value #A":"state"')
+})
+
+test('each panel has its number and its place', () => {
   const ids = panels.map(({ id }) => id)
   expect(new Set(ids).size).toBe(ids.length)
   const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) => {
