@@ -1,6 +1,6 @@
 /** README.md and docs/ can be read: every link leads somewhere, and every command is one that a test runs. */
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize } from 'node:path'
+import { dirname, join, normalize, relative } from 'node:path'
 import { expect, test } from 'vitest'
 import { blocks, documents, isRunnable } from './stories/document.ts'
 import { howtos } from './stories/howtos.ts'
@@ -104,10 +104,16 @@ test('no line of README.md has more than 100 columns', () => {
   expect(wide).toEqual([])
 })
 
-test('every page of docs/ is in the index of README.md', () => {
-  const text = prose('README.md')
-  const pages = documents.filter((document) => document !== 'README.md')
-  expect(pages.filter((page) => !text.includes(`](${page})`))).toEqual([])
+test('every page of docs/ is in the index, docs/README.md, to which README.md leads', () => {
+  expect(prose('README.md')).toContain('](docs/README.md)')
+  const text = prose('docs/README.md')
+  const pages = documents.filter((document) => document.startsWith('docs/') && document !== 'docs/README.md')
+  expect(pages.filter((page) => !text.includes(`](${relative('docs', page)})`))).toEqual([])
+  expect(prose('README.md')).toContain('](SECURITY.md)')
+})
+
+test('README.md is read in two minutes: it has some 200 lines', () => {
+  expect(readFileSync('README.md', 'utf8').split('\n').length).toBeLessThanOrEqual(221)
 })
 
 test('every block of commands has a test that runs it, or a reason why none does', () => {
