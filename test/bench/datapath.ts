@@ -25,7 +25,7 @@ interface Way {
 }
 
 const ways = {
-  none: { name: 'no tap', from: 'sw0', bridge: null },
+  none: { name: 'no copy', from: 'sw0', bridge: null },
   old: { name: 'old recipe', from: 'sw1', bridge: 'old0' },
   ours: { name: 'spanplan', from: 'sw2', bridge: 'span0' }
 } as const satisfies Readonly<Record<string, Way>>

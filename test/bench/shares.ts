@@ -25,7 +25,7 @@ interface Way {
 }
 
 const ways = {
-  none: { name: 'no tap', sensors: null, count: 0 },
+  none: { name: 'no copy', sensors: null, count: 0 },
   host: { name: 'a packet socket on the interface itself', sensors: null, count: 0 },
   one: { name: 'one sensor', sensors: '[one-0]', count: 1 },
   four: { name: 'four sensors, each all', sensors: '[four-0, four-1, four-2, four-3]', count: 4 },

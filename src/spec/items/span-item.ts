@@ -103,7 +103,7 @@ export type SpanSpec = Omit<ValuesOf<typeof keys>, keyof SensorList> &
 
 /** An entry of `spans`. */
 export const span = mapping(shapeOf(keys)).describe(
-  'A named tap: a bridge, the mirrors that feed it, the Docker network that hands it out'
+  'A bridge, the mirrors that feed it, and the Docker network that hands out what they copy'
 )
 
 export function readSpan(data: z.output<typeof span>, context: Omit<SpanContext, 'hasSensors'>): SpanSpec {

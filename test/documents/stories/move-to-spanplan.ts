@@ -171,7 +171,7 @@ const stories: Readonly<Record<string, Story<Reader>>> = {
     await reader.run(old)
     const suricata = await reader.lab.startListener('suricata', { NetworkMode: 'ids' })
     const expectHeard = async () => {
-      const { name } = await findTap(reader.lab, suricata, 'tap0')
+      const { name } = await findTap(reader.lab, suricata, 'ids0')
       const { frames, heard } = await sendWhile(reader, suricata, [name], async () => undefined)
       expect(heard).toEqual(frames)
       await sendFromHost(reader, suricata, name)
@@ -180,7 +180,7 @@ const stories: Readonly<Record<string, Story<Reader>>> = {
     expect(await reader.run(take)).toContain('Applied and verified: ')
     expect(parse(await reader.run('cat spans.yaml'))).toMatchObject({
       spans: {
-        tap0: {
+        ids0: {
           sources: [{ interface: 'ens192', direction: 'both' }],
           network: { name: 'ids' },
           sensors: ['suricata']
@@ -196,7 +196,7 @@ const stories: Readonly<Record<string, Story<Reader>>> = {
     await reader.run(`tc qdisc del dev ens192 root
 tc qdisc del dev ens192 ingress
 docker network rm ids
-ip link del dev tap0`)
+ip link del dev ids0`)
   },
 
   'A script that mirrors straight to a sensor': async (reader, script = '', turn = '', back = '', late = '') => {

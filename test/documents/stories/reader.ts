@@ -192,7 +192,7 @@ export class Reader {
         .replace(/^npm ci$/m, 'npm ci --dry-run --ignore-scripts')
         // The lab has its switch already.
         .replace(/^sudo ip netns add switch$/m, '')
-        .replace(/^sudo ip netns delete switch$/m, 'ip link delete dev tap0')
+        .replace(/^sudo ip netns delete switch$/m, 'ip link delete dev mon0')
         .replace(/(netns|-n|netns exec) switch\b/g, `$1 ${basename(switchNamespace(this.lab.name))}`)
         .replace(/^((?:sudo )?spanplan (?:destroy.*|apply .*--adopt))$/m, '$1 --yes')
     )

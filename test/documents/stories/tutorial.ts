@@ -56,7 +56,7 @@ export const tutorial: Stories<Reader> = {
         // The switch's end of the cable has IPv6, and asks for a router now and then.
         await until('nothing comes while status counts', async () => {
           output = await reader.run(command)
-          return /interface tap0 +0 /.test(output)
+          return /interface mon0 +0 /.test(output)
         })
         return output
       }),
