@@ -70,7 +70,7 @@ export class Reader {
     await this.standIn('systemctl', systemctlStandIn(this.root, this.#here()))
     await this.standIn('curl', curlStandIn)
     await this.standIn('ifup', ifupStandIn(this.root))
-    await this.standIn('ssh', '[[ $1 == tap.example.com ]]; shift; exec "$@"')
+    await this.standIn('ssh', '[[ $1 == sensor7.example.com ]]; shift; exec "$@"')
     await this.standIn('wireshark', '[[ "$*" == "-k -i -" ]]; exec tcpdump -n -e -c 5 -r -')
     await this.standIn('as-hook', hookStandIn(this.root))
   }
