@@ -29,8 +29,8 @@ test('of the file alone, every source, filter, span and sensor as the file names
   const text = readFileSync('examples/full.yaml', 'utf8')
   expect(tree(fileGraph(text))).toBe(`span0 · Core switch mirror port (network span, sealed)
 ├─ from
-│  ├─ tap-a (interface): ingress, not host 192.0.2.20, 1 of 10 flows
-│  ├─ ens224 (interface tap-b): ingress + egress, every frame, 1 of 1000 frames
+│  ├─ capture-a (interface): ingress, not host 192.0.2.20, 1 of 10 flows
+│  ├─ ens224 (interface capture-b): ingress + egress, every frame, 1 of 1000 frames
 │  ├─ web (container): ingress + egress, every frame
 │  ├─ tier=frontend (label): ingress + egress, every frame
 │  ├─ shop/api (compose): ingress + egress, every frame
