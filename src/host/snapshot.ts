@@ -351,6 +351,8 @@ export interface Container {
   readonly isHidden?: true
   /** It does not run just now, and has no network namespace, so no port either. Missing: it may have one, as while it starts or stops. */
   readonly isUnplugged?: true
+  /** What its health check says, while it runs. Missing: it has none. */
+  readonly health?: 'starting' | 'healthy' | 'unhealthy'
   readonly endpoints: readonly Endpoint[]
 }
 

@@ -89,7 +89,7 @@ const span: Describes<SpanDocument> = {
 const sensor: Describes<SpanDocument['sensors'][number]> = {
   sensor: 'the name of the container; or, where none is there, what the file selects it by',
   listed: 'whether the file lists it; one that others have connected makes no span unhealthy',
-  state: `\`healthy\`, \`unhealthy\`, \`starting\` (it has run for less than ${sensorGrace / 1000} s, and does not listen yet), or \`unknown\`: what tells could not be read`,
+  state: `\`healthy\`, \`unhealthy\`, \`starting\` (it has run for less than ${sensorGrace / 1000} s, or its health check is starting, and it does not listen yet), or \`unknown\`: what tells could not be read`,
   cause: `why it is unhealthy: ${allSensorCauses.map((cause) => `\`${cause}\``).join(', ')}; null: it is not`,
   since: 'since when it is unhealthy, as ISO 8601, from Docker or a watch; null: nobody has seen it begin',
   diagnostic: 'a [diagnostic](#diagnostics): what is wrong, and what helps; null: nothing'

@@ -98,7 +98,17 @@ export interface Part {
 }
 
 /** Why a receiver takes no frames now. */
-export type Absence = 'missing' | 'stopped' | 'paused' | 'disconnected' | 'no_carrier' | 'no_route' | 'unread'
+export type Absence =
+  | 'missing'
+  | 'stopped'
+  | 'paused'
+  | 'disconnected'
+  | 'no_carrier'
+  | 'no_route'
+  // Its container's health check says so, and another member is healthy.
+  | 'starting'
+  | 'unhealthy'
+  | 'unread'
 
 /** A receiver that gets nothing of what the bridge hands to its ports, but what mirrors at the sources hand to it. */
 export interface DesiredFeed extends FeedId {

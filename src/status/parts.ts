@@ -32,6 +32,8 @@ export const absences: Readonly<Record<Absence, string>> = {
   disconnected: 'until it is connected',
   no_carrier: 'while its interface has no carrier',
   no_route: 'while there is no route to its host',
+  starting: 'until Docker calls it healthy',
+  unhealthy: 'while Docker calls it unhealthy',
   unread: 'that is known: Docker was not read'
 }
 

@@ -194,10 +194,11 @@ function isHearing({ hears }: PacketSocket, { sealed }: DesiredSpan): boolean {
 /** What a container becomes ready for after its start. */
 const comesLate: ReadonlySet<string> = new Set<SensorCause>(['disconnected', 'interface_gone', 'no_listener'])
 
-function stateOf(found: ReturnType<typeof findCause>, { startedAt }: Container, now: number): SensorState {
+function stateOf(found: ReturnType<typeof findCause>, { startedAt, health }: Container, now: number): SensorState {
   if (found === null) return 'healthy'
   const age = startedAt === null ? sensorGrace : now - Date.parse(startedAt)
-  if (comesLate.has(found) && age < sensorGrace) return 'starting'
+  // The admin's health check knows better how long it may take.
+  if (comesLate.has(found) && (age < sensorGrace || health === 'starting')) return 'starting'
   return found === 'unknown' ? 'unknown' : 'unhealthy'
 }
 

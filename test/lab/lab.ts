@@ -331,7 +331,8 @@ export class Lab implements AsyncDisposable {
     name: string,
     hostConfig: Docker.HostConfig = {},
     labels: Labels = {},
-    command: Argv = ['/bin/sleep', '100000000']
+    command: Argv = ['/bin/sleep', '100000000'],
+    healthCheck?: Docker.HealthConfig
   ): Promise<Docker.Container> {
     // One in another's namespace, or the host's, has none of its own to set.
     const isShared = /^(host$|container:)/.test(hostConfig.NetworkMode ?? '')
@@ -340,6 +341,7 @@ export class Lab implements AsyncDisposable {
       Image: SENSOR_IMAGE,
       Labels: labels,
       Cmd: [...command],
+      ...(healthCheck && { Healthcheck: healthCheck }),
       // The first process of a container ignores SIGTERM: Docker would wait for ten seconds. A limit of none is no remedy: where Docker
       // kills twice, a restart may take the container that has just ended for running, and not start it (moby's issue 43403).
       StopSignal: 'SIGKILL',

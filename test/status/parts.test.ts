@@ -58,6 +58,13 @@ test('who takes nothing now, and why', () => {
   expect(textOf('share-no-carrier')).toContain('... shop-ids-1 gets nothing while its interface has no carrier')
   expect(textOf('share-all-paused')).toContain('shop-ids-4 gets nothing while it is paused: nobody has its share')
   expect(textOf('share-new')).toContain('... shop-ids-1 gets nothing until it is connected')
+  expect(textOf('share-starting-converged')).toMatch(
+    /\.\.\. shop-ids-2 gets nothing until Docker calls it healthy: the others have\s+its share/
+  )
+  expect(textOf('share-unhealthy')).toMatch(
+    /\.\.\. shop-ids-1 gets nothing while Docker calls it unhealthy: its flows go to\s+nobody until the next apply/
+  )
+  expect(textOf('share-none-healthy')).not.toContain('gets nothing')
   expect(textOf('share-docker-deferred')).not.toContain('gets nothing')
 })
 

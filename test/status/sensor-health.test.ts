@@ -178,6 +178,19 @@ describe('on a terminal', () => {
   })
 })
 
+test('one whose health check is starting may still get ready, however long that takes', () => {
+  const { report, zeek } = look(
+    withZeek(() => ({ startedAt: ago(90), health: 'starting' })),
+    []
+  )
+  expect(report.healthy).toBe(true)
+  expect(zeek).toMatchObject({ state: 'starting', cause: null })
+  for (const health of ['healthy', 'unhealthy'] as const) {
+    const late = withZeek(() => ({ startedAt: ago(90), health }))
+    expect(look(late, []).zeek).toMatchObject({ state: 'unhealthy', cause: 'no_listener' })
+  }
+})
+
 test('one that has just started may still get ready, and no longer after the grace', () => {
   const { report, zeek } = look(
     withZeek(() => ({ startedAt: ago(29) })),

@@ -60,19 +60,25 @@ export interface WantedEvents {
  * Follows the daemon's events until the daemon ends the connection, or `signal` is aborted.
  *
  * @param onStart is called once the stream is open: no event is missed from then on.
- * @param onEvent is called when one or more events have arrived; what they were is not kept.
+ * @param onEvent gets each event, a line of JSON.
  * @throws if the daemon refuses, or `signal` is aborted.
  */
 export async function followEvents(
   { docker }: DockerClient,
   wanted: WantedEvents,
-  { onStart, onEvent }: { readonly onStart: () => void; readonly onEvent: () => void },
+  { onStart, onEvent }: { readonly onStart: () => void; readonly onEvent: (line: string) => void },
   signal: AbortSignal
 ): Promise<void> {
   // Docker answers a moment before it subscribes to its own events.
   const since = Math.floor(Date.now() / 1000)
   const stream = await docker.getEvents({ since, filters: JSON.stringify(wanted), abortSignal: signal })
-  stream.on('data', onEvent)
+  stream.setEncoding('utf8')
+  let rest = ''
+  stream.on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) onEvent(line)
+  })
   onStart()
   await finished(stream)
 }

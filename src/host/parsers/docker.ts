@@ -42,6 +42,7 @@ const containerOutput = z.object({
     Paused: z.boolean().catch(false),
     Restarting: z.boolean().default(false),
     ExitCode: z.number().catch(0),
+    Health: z.object({ Status: z.string() }).nullish().catch(null),
     StartedAt: time,
     FinishedAt: time
   }),
@@ -93,6 +94,9 @@ function sortByKey<Item>(items: readonly Item[], keyOf: (item: Item) => string):
   return keyed.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0)).map(([, item]) => item)
 }
 
+/** What a container's health check may say. Docker says `none` of a container without one, Podman an empty text. */
+const healthOutput = z.enum(['starting', 'healthy', 'unhealthy'])
+
 /** So many restarts by Docker are a loop, unless the container has run for so many milliseconds since. */
 const loop = { restarts: 2, settled: 60_000 } as const
 
@@ -110,6 +114,7 @@ export function parseContainer(
   const inspected = containerOutput.parse(document)
   const { RestartCount: restarts, State, NetworkSettings: settings } = inspected
   const { Running: running, StartedAt: startedAt } = State
+  const health = healthOutput.safeParse(State.Health?.Status).data
   const hasJustStarted = startedAt !== null && now - Date.parse(startedAt) < loop.settled
   return {
     id: inspected.Id,
@@ -126,6 +131,8 @@ export function parseContainer(
     networkMode: inspected.HostConfig.NetworkMode,
     sandbox: (running && settings.SandboxKey) || null,
     veths: null,
+    // Of one that does not run, Docker has what its last check said.
+    ...(running && health !== undefined && { health }),
     ...((!running || State.Restarting) && !isNamespace(settings.SandboxKey) && { isUnplugged: true }),
     endpoints: sortByKey(Object.entries(settings.Networks ?? {}), ([network]) => network).map(
       ([network, endpoint]): Endpoint => ({

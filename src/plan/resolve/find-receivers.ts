@@ -15,7 +15,11 @@ export interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' |
   readonly place: string
   readonly filter: FilterSpec | null
   readonly balance: BalanceRef | null
+  /** What its health check says against it, where it could take frames; null: nothing, or it has none. */
+  readonly ailment: Ailment | null
 }
+
+type Ailment = Extract<Absence, 'starting' | 'unhealthy'>
 
 /** The sensors and outputs of a span that may be fed by mirrors of their own, each with the link that takes frames now. */
 export function findReceivers(span: DesiredSpan, spec: SpanSpec, host: HostIndex): Receiver[] {
@@ -55,7 +59,7 @@ function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex):
     if (matched.length > 0 || !('container' in sensor)) return found.sort(byPlace)
     const { container: name } = sensor
     const absence = host.docker.state === 'read' ? 'missing' : 'unread'
-    return [{ kind: 'sensor', name, target: null, absence, place: name, filter, balance, item, origin }]
+    return [{ kind: 'sensor', name, target: null, absence, place: name, filter, balance, ailment: null, item, origin }]
   })
 }
 
@@ -80,14 +84,15 @@ function findPort(
   { name: span, network }: DesiredSpan,
   container: Container,
   host: HostIndex
-): Pick<Receiver, 'target' | 'absence'> {
-  const none = (absence: Absence) => ({ target: null, absence })
+): Pick<Receiver, 'target' | 'absence' | 'ailment'> {
+  const none = (absence: Absence) => ({ target: null, absence, ailment: null })
+  const ailment = container.health === undefined || container.health === 'healthy' ? null : container.health
   if (!container.running) return none('stopped')
   if (container.paused) return none('paused')
   const endpoint = container.endpoints.find((one) => one.network === network?.name)
   if (endpoint === undefined || typeof endpoint.port === 'string') return none('disconnected')
   const link = host.vethTo(endpoint)
-  return link?.master === span && link.carrier ? { target: link.name, absence: null } : none('no_carrier')
+  return link?.master === span && link.carrier ? { target: link.name, absence: null, ailment } : none('no_carrier')
 }
 
 /** The outputs of a span, each with its device, or why it takes no frames now. */
@@ -109,6 +114,7 @@ function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, hos
       place: found?.device ?? id,
       filter,
       balance,
+      ailment: null,
       item: id,
       origin
     }

@@ -109,8 +109,18 @@ interface Taking {
 
 const isToCome = (absence: Receiver['absence']) => absence === 'missing' || absence === 'disconnected'
 
+/**
+ * A member that has a health check, and is not called healthy, counts as gone: its process may not listen yet, or not work. Where no member
+ * is healthy, nothing would be won by that: those that run share.
+ */
+function leaveOutAiling(members: readonly Receiver[]): readonly Receiver[] {
+  if (!members.some(({ target, ailment }) => target !== null && ailment === null)) return members
+  return members.map((one) => (one.ailment === null ? one : { ...one, target: null, absence: one.ailment }))
+}
+
 /** Shares the flows among the members of a balance that can take frames now. The first of these also gets the frames without a flow. */
-function shareAmong(members: readonly Receiver[], { id, hash, filter }: BalanceSpec): Taking[] {
+function shareAmong(all: readonly Receiver[], { id, hash, filter }: BalanceSpec): Taking[] {
+  const members = leaveOutAiling(all)
   // While a container is recreated, the old and the new one have the same place: the one that can take frames counts. If both can, each
   // has a place of its own.
   const places = [...groupsOf(members, ({ item, place }) => `${item} ${place}`).values()].flatMap((inPlace) => {
@@ -141,7 +151,7 @@ function resolvePart(
   { filters, patient }: Context,
   isKept: boolean
 ) {
-  const { place: _, filter: __, balance: ___, ...id } = receiver
+  const { place: _, filter: __, balance: ___, ailment: ____, ...id } = receiver
   const found = resolveFilter({ filter, limit: null }, filters)
   const program = 'program' in found && !isKept ? found.program : null
   const expression = filter?.expression ?? null

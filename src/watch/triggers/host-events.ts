@@ -8,6 +8,7 @@ import { shellLine } from '../../host/quote-command.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
 import type { EmitEvent } from '../events/event.ts'
+import { openHealthFilter } from './health-events.ts'
 
 /** Knows which monitors fail. */
 type MonitorTracker = Pick<ReturnType<typeof trackFailedMonitors>, 'onFail' | 'onListen'>
@@ -71,13 +72,16 @@ function countsOfHost(line: string, remotes: readonly string[]): boolean {
 /** A table that may be spanplan's in a line of `nft monitor`. Docker changes tables of other families with each container. */
 const ownTable = /^\w+ \w+ (?:bridge |inet spanplan_)/
 
-/** The events of networks and containers that can change a plan. Health checks, which come all the time, are not among them. */
+/**
+ * The events of networks and containers that can change a plan. The processes that check a container's health, which come all the time, are
+ * not among them; what comes of the checks is.
+ */
 export const dockerEvents: WantedEvents = {
   type: ['network', 'container'],
   // Podman says "remove" where Docker says "destroy".
   event: [
     ...['create', 'connect', 'disconnect', 'destroy', 'remove'],
-    ...['rename', 'start', 'die', 'restart', 'pause', 'unpause']
+    ...['rename', 'start', 'die', 'restart', 'pause', 'unpause', 'health_status']
   ]
 }
 
@@ -223,5 +227,9 @@ async function followDocker(_: Monitor, { wake, onListen }: MonitorListener, sig
   const client = await connectDocker()
   // The reading of the host reports why there is no Docker.
   if ('reason' in client) return null
-  return followEvents(client, dockerEvents, { onStart: onListen, onEvent: wake }, signal).catch(dockerFailed)
+  const isNews = openHealthFilter()
+  const onEvent = (line: string) => {
+    if (isNews(line)) wake()
+  }
+  return followEvents(client, dockerEvents, { onStart: onListen, onEvent }, signal).catch(dockerFailed)
 }

@@ -134,7 +134,7 @@ test('events have to begin in time, and go on for as long as they like', async (
   const { docker, ended, milliseconds } = await follow(() => events++, stop.signal)
   // The limit of a call that begins only now is over later than that of the events would be.
   await expect(docker.listNetworks()).rejects.toThrow(late('GET /networks', milliseconds))
-  writers.at(-1)?.write('{}')
+  writers.at(-1)?.write('{}\n{"Act')
   await expect.poll(() => events).toBe(1)
   stop.abort()
   expect(await ended).toContain('abort')

@@ -86,6 +86,18 @@ test('an alias that looks like an option is one only beside the mark: others who
   ])
 })
 
+test('what its health check says is that of Docker; one without a health check has an empty text', () => {
+  const [one] = read('inspect')
+  const healthOf = (Status: string) =>
+    parseContainer(
+      translateContainer({ ...one, State: { ...one.State, Health: { Status, FailingStreak: 0, Log: [] } } }),
+      0
+    ).health
+  expect(['starting', 'healthy', 'unhealthy', '', 'stopped'].map(healthOf)).toEqual([
+    ...['starting', 'healthy', 'unhealthy', undefined, undefined]
+  ])
+})
+
 test('of what is not understood, no more than a name is taken', () => {
   const odd = [{ id: 'a', name: 'odd', driver: 7 }, 'x']
   expect(translateNetworks(odd)).toEqual([{ Id: 'a', Name: 'odd' }])

@@ -345,6 +345,19 @@ describe('Docker', () => {
     )
   })
 
+  test('what the health check of a container says, while that runs', () => {
+    const document = z.looseObject({ State: z.looseObject({}) }).parse(read('docker-inspect'))
+    const healthOf = (state: object) =>
+      parseContainer({ ...document, State: { ...document.State, ...state } }, 0).health
+    const said = (Status: unknown) => healthOf({ Health: { Status, FailingStreak: 0, Log: [] } })
+    expect(['starting', 'healthy', 'unhealthy'].map(said)).toEqual(['starting', 'healthy', 'unhealthy'])
+    expect(['none', '', 'well', 7].map(said)).toEqual([undefined, undefined, undefined, undefined])
+    expect([healthOf({}), healthOf({ Health: null }), healthOf({ Health: 'healthy' })]).toEqual([
+      ...[undefined, undefined, undefined]
+    ])
+    expect(healthOf({ Running: false, Health: { Status: 'unhealthy' } })).toBeUndefined()
+  })
+
   test('a container that has stopped', () => {
     expect(parseContainer(read('docker-inspect-stopped'), 0)).toMatchObject({
       name: 'zeek',

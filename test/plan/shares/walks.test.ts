@@ -64,10 +64,18 @@ const file = fc.record({
 
 type File = typeof file extends fc.Arbitrary<infer One> ? One : never
 
+/** undefined: it has no health check. */
+const healths: readonly Container['health'][] = [undefined, 'unhealthy', 'healthy', 'starting']
+
 /** What happens between two applies. */
 const happenings = {
   'stops, or starts': (host, name) => (isRunning(host, name) ? stop(host, name) : start(host, name)),
   'is paused': (host, name) => onContainer(host, name, ({ paused, ...one }) => ({ ...one, paused: !paused })),
+  'changes its health': (host, name) =>
+    onContainer(host, name, ({ health, ...one }) => {
+      const next = healths[(healths.indexOf(health) + 1) % healths.length]
+      return one.running && next !== undefined ? { ...one, health: next } : one
+    }),
   'loses its carrier': (host, name) => {
     const port = portOf(host, name)
     const links = host.links.map((link) => {
@@ -131,7 +139,7 @@ const isRunning = (host: CapturedHost, name: string) =>
 function stop(host: CapturedHost, name: string): CapturedHost {
   const port = portOf(host, name)
   const isOther = ({ device }: { readonly device: string }) => device !== port
-  const stopped = onContainer(host, name, ({ endpoints, ...one }) => ({
+  const stopped = onContainer(host, name, ({ endpoints, health: _, ...one }) => ({
     ...one,
     ...({ running: false, paused: false, sandbox: null, veths: null, isUnplugged: true } as const),
     endpoints: endpoints.map(({ inner: _, ...endpoint }) => ({ ...endpoint, port: 'unknown' as const }))
@@ -197,6 +205,16 @@ function ablePorts(host: CapturedHost, names: readonly string[]): Set<string> {
   const able = containersOf(host).filter(({ name, running, paused }) => names.includes(name) && running && !paused)
   const ports = [...able.map(({ name }) => portOf(host, name)), ...names.filter((name) => name === output)]
   return new Set(ports.filter((port) => host.links.some(({ name, carrier }) => name === port && carrier)))
+}
+
+/** The ports of the members that get all flows: the healthy ones, or where none is, those that take frames. */
+function sharingPorts(host: CapturedHost, names: readonly string[]): Set<string> {
+  const ill = containersOf(host).filter(({ health }) => health === 'starting' || health === 'unhealthy')
+  const healthy = ablePorts(
+    host,
+    names.filter((name) => ill.every((one) => one.name !== name))
+  )
+  return healthy.size > 0 ? healthy : ablePorts(host, names)
 }
 
 function write(one: File): object {
@@ -337,7 +355,7 @@ function statesOf(host: CapturedHost, commands: readonly (readonly string[])[]):
 
 /** Each flow goes to one of those that can take frames, and they have the limit together. */
 function expectShares(host: CapturedHost, { source, ...rest }: File): void {
-  const ports = ablePorts(host, sharing(rest as File))
+  const ports = sharingPorts(host, sharing(rest as File))
   const mirrors = mirrorsOf(host).filter(({ mirror }) => ports.has(mirror?.target ?? ''))
   const shares = mirrors.map(({ program }) => readShare(program ?? ''))
   const sizes = shares.map((share) => share?.buckets.size ?? Number.NaN)
@@ -371,7 +389,7 @@ function fedPorts(host: CapturedHost, names: readonly string[]): Set<string> {
 function expectServed(states: readonly CapturedHost[], names: readonly string[]): void {
   const [before] = states
   if (before === undefined) return
-  const ports = ablePorts(before, names)
+  const ports = sharingPorts(before, names)
   const was = served(before, ports)
   for (const state of states) {
     const is = served(state, ports)
