@@ -191,7 +191,9 @@ describe('a watch goes on', () => {
 
   test('what no event tells, and SIGHUP', async () => {
     await keepOwnFrames()
-    await expectMended(/ hangup +span0 +~ port \S+ \(veth\w+\) .*own address: yes → no/, async () => watch().signal('SIGHUP'))
+    await expectMended(/ hangup +span0 +~ port \S+ \(veth\w+\) .*own address: yes → no/, async () =>
+      watch().signal('SIGHUP')
+    )
   })
 
   test('IPv6 switched on again on a port, which only the address that it then gets tells', async () => {

@@ -94,6 +94,15 @@ export const shareASpan: Stories<Reader> = {
       await expectShared(reader, suricatas(2))
     },
 
+    'Restart one after another': async (reader, restart = '') => {
+      await startFour(reader)
+      await reader.run('cp examples/systemd/spanplan.service /etc/systemd/system/')
+      await reader.run('sudo systemctl enable --now spanplan.service')
+      await reader.run(restart)
+      await reader.awaitConverged()
+      await expectShared(reader, suricatas(4))
+    },
+
     'Give a sensor a part of its own': async (reader, commands = '') => {
       await startFour(reader)
       await reader.lab.startListener('arkime')

@@ -23,6 +23,15 @@ const composeFile = z.strictObject({
       cap_add: z.array(z.string()),
       security_opt: z.array(z.string()),
       restart: z.string(),
+      healthcheck: z
+        .strictObject({
+          test: z.tuple([z.literal('CMD'), z.literal('suricatasc'), z.literal('-c'), z.literal('uptime')]),
+          interval: z.string(),
+          timeout: z.string(),
+          retries: z.int(),
+          start_period: z.string()
+        })
+        .optional(),
       volumes: z.array(z.string())
     })
   ),
@@ -42,6 +51,8 @@ function upServices(file: string): string[] {
       ...each('cap-add', service.cap_add),
       ...each('security-opt', service.security_opt),
       ...each('volume', service.volumes),
+      // The sensor image has no suricatasc, and nothing to load.
+      ...(service.healthcheck ? ['--health-cmd true --health-interval 1s'] : []),
       ...each('workdir', service.working_dir === undefined ? [] : [service.working_dir])
     ]
     return `  "$docker" tag ${SENSOR_IMAGE} ${service.image}
@@ -58,6 +69,10 @@ scale() {
   for (( ; number <= count; number++ )); do
     "$docker" inspect "$name-$number" &>/dev/null || "$docker" run --detach --stop-signal SIGKILL \\
       --name "$name-$number" --label com.docker.compose.container-number="$number" "\${@:3}"
+  done
+  # An apply that found some of them healthy would give these all flows.
+  for (( number = 1; number <= count; number++ )); do
+    while [[ $("$docker" inspect --format '{{json .State.Health}}' "$name-$number") == *'"starting"'* ]]; do sleep 0.1; done
   done
   while "$docker" inspect "$name-$number" &>/dev/null; do "$docker" rm --force "$name-$((number++))"; done
 }
