@@ -19,7 +19,7 @@ test('who asks for a plan is warned once where no table can close the ports', ()
   expect(warningsIn('table-unusable')).toEqual([
     {
       code: 'SEAL_LATE',
-      message: expect.stringMatching(/^a new sensor can send until its port is sealed: the program nft cannot be run/),
+      message: expect.stringMatching(/^a new sensor can send at first: the program nft cannot be run/),
       hint: 'install it: apt-get install nftables'
     }
   ])
@@ -31,7 +31,7 @@ test('a kernel that cannot close them is one line', () => {
   const view = planTarget(readTarget(path, host.links), readingOf({ ...host, nftables: unsupported }))
   const [note, ...others] = warnOfLateSeal(view.desired, view.host)
   const text = note && renderDiagnostic('warning', note, [], plain)
-  expect(text).toBe('warning: a new sensor can send until its port is sealed: the kernel lacks NFT_BRIDGE_META')
+  expect(text).toBe('warning: a new sensor can send at first: the kernel lacks NFT_BRIDGE_META')
   expect(others).toEqual([])
   expect(warnOfHost(view).map(({ code }) => code)).toContain('SEAL_LATE')
   // A plan in sync is no occasion for it.

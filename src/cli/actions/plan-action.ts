@@ -7,6 +7,7 @@ import type { Plan } from '../../plan/plan.ts'
 import { warnOfEmptyFile, warnOfHost } from '../../plan/plan-view.ts'
 import { printable, printableJson } from '../../printable.ts'
 import type { Spec } from '../../spec/spec.ts'
+import { wrap } from '../../text-lines.ts'
 import { loadSpecTarget, type SpecSelection } from '../input/load-target.ts'
 import { during, readingHost } from '../output/activity.ts'
 import { choosePaint, lineWidth } from '../output/colours.ts'
@@ -55,7 +56,8 @@ export async function planCommand(session: Session, options: PlanOptions): Promi
   else {
     const paint = choosePaint(session.color, process.stdout)
     process.stdout.write(renderPlan(plan, spec.files, paint, lineWidth(process.stdout)))
-    if (options.out === undefined) process.stdout.write(redrawnSubnets(plan, spec))
+    const note = options.out === undefined ? redrawnSubnets(plan, spec) : ''
+    if (note !== '') process.stdout.write(`${wrap(note, lineWidth(process.stdout)).join('\n')}\n`)
     if (install?.changed) process.stdout.write(`The file would be installed: ${printable(install.file)}.\n`)
   }
   const changed = plan.changes.length > 0 || install?.changed === true
@@ -70,5 +72,5 @@ function redrawnSubnets({ changes }: Plan, { spans }: Spec): string {
   )
   if (names.length === 0) return ''
   const of = names.length === 1 ? `The subnet of ${names[0]} is` : `The subnets of ${names.join(', ')} are`
-  return `${of} random: an apply draws again. To apply this plan, save it (--out FILE).\n`
+  return `${of} random: an apply draws again. To apply this plan, save it (--out FILE).`
 }

@@ -114,7 +114,7 @@ function renderSummary(plan: Plan, files: readonly string[]): string {
 }
 
 /** Columns of a detail beside its title: where there are fewer, it begins on a line of its own. */
-const leastDetail = 40
+const leastDetail = 30
 
 /** The lines of a row: what a detail has no room for goes on below its beginning. */
 function renderRow({ tone, kind, title, detail }: Row, titleWidth: number, width: number): string[] {

@@ -125,7 +125,7 @@ function explainConflict(name: string): Diagnostic {
 export function warnOfLateSeal({ spans }: DesiredState, { nftables }: HostIndex): Diagnostic[] {
   if (nftables?.state !== 'unusable' || !spans.some(({ sealed }) => sealed)) return []
   const { message, hint } = nftables.reason
-  return [diagnostic('SEAL_LATE', `a new sensor can send until its port is sealed: ${message}`, hint)]
+  return [diagnostic('SEAL_LATE', `a new sensor can send at first: ${message}`, hint)]
 }
 
 function joinBridges(before: Table, after: Table): Table {
