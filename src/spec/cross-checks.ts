@@ -249,6 +249,6 @@ function explainLoop(span: SpanSpec, feeding: SpanSpec, loop: string): [message:
   // Whoever names a span like its source means the interface.
   return [
     `span ${name} has the name of its own source, and a span's name is that of its bridge`,
-    'if an interface is meant, give the span another name, such as "tap0"; else remove this source'
+    'if an interface is meant, give the span another name, such as "mon0"; else remove this source'
   ]
 }
