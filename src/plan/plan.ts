@@ -14,6 +14,7 @@ import {
   writeAddress
 } from '../resources/kind.ts'
 import { isMirror } from '../resources/mirrors/mirror-resource.ts'
+import { isOutput } from '../resources/outputs/output-port.ts'
 import { type KindName, kindOf, kinds, type RegisteredKind, turnOf } from '../resources/registry.ts'
 import { explainUnread } from '../resources/unread.ts'
 import { everySpan, matchesSpan } from '../spec/scope.ts'
@@ -155,7 +156,7 @@ export function makePlan(state: Resolution, { adopt, recreate, patient, resting 
     ...alone.flatMap((conflict) => conflict.waits)
   ])
   const headed = headings(desired, [...possible.changes, ...waiting])
-  return { spans: headed, changes: breakLiveLoops(possible.changes, host), waiting, warnings }
+  return { spans: headed, changes: giveBackLast(breakLiveLoops(possible.changes, host)), waiting, warnings }
 }
 
 /** What cannot be made while a resource of a kind is missing. */
@@ -235,7 +236,7 @@ export function makeRollback(plan: Plan, then: ObservedState, now: ObservedState
   const possible = changes.filter(({ stages }) => stages.some(({ steps }) => steps.length > 0))
   return {
     spans: headings(now.desired, possible),
-    changes: breakLiveLoops(possible, now.host),
+    changes: giveBackLast(breakLiveLoops(possible, now.host)),
     waiting: [],
     warnings: []
   }
@@ -547,6 +548,20 @@ function breakLiveLoops(changes: readonly PlannedChange[], host: HostIndex): rea
   const turn = turnOf('break loop')
   return changes.map((change) =>
     first.has(change.before) ? { ...change, stages: change.stages.map((stage) => ({ ...stage, turn })) } : change
+  )
+}
+
+/**
+ * An output that mirrors have fed is given back after them, so that nothing of the span leaves by it any more. What the plan needs the
+ * interface for is done to one that is given back: then that comes first.
+ */
+function giveBackLast(changes: readonly PlannedChange[]): readonly PlannedChange[] {
+  const needed = new Set(changes.flatMap(({ action, device }) => (action === 'remove' ? [] : device)))
+  const isLast = ({ action, before, device }: PlannedChange) =>
+    action === 'remove' && before !== null && isOutput(before) && !before.flooding && !needed.has(device)
+  const turn = turnOf('give output back')
+  return changes.map((change) =>
+    isLast(change) ? { ...change, stages: change.stages.map((stage) => ({ ...stage, turn })) } : change
   )
 }
 

@@ -103,6 +103,7 @@ export type Absence =
   | 'stopped'
   | 'paused'
   | 'disconnected'
+  | 'detached'
   | 'no_carrier'
   | 'no_route'
   // Its container's health check says so, and another member is healthy.

@@ -51,10 +51,10 @@ const byName = tableOf(kinds.map((one) => [one.kind, one] as const))
 export const kindOf = (name: KindName): RegisteredKind => byName[name]
 
 /**
- * What is done to resources of a kind, to mirrors that would close a loop with those that are made, and to what is on a link that is
- * recreated. To make is also to change.
+ * What is done to resources of a kind, to mirrors that would close a loop with those that are made, to what is on a link that is
+ * recreated, and to an output that mirrors have fed. To make is also to change.
  */
-type Turn = `${'make' | 'remove'} ${KindName}` | 'prepare' | 'break loop' | 'leave link'
+type Turn = `${'make' | 'remove'} ${KindName}` | 'prepare' | 'break loop' | 'leave link' | 'give output back'
 
 /** The order in which a plan is carried out: that of the keys. Changes that have one turn do not depend on each other. */
 const order: readonly string[] = Object.keys({
@@ -96,6 +96,8 @@ const order: readonly string[] = Object.keys({
   'remove ring': true,
   'remove interface': true,
   'remove mirror': true,
+  // When no mirror leads to it any more: nothing of the span leaves by an interface that is somebody else's again.
+  'give output back': true,
   'remove qdisc': true,
   // After what is on its link.
   'remove tunnel': true,

@@ -30,6 +30,7 @@ export const absences: Readonly<Record<Absence, string>> = {
   stopped: 'while it does not run',
   paused: 'while it is paused',
   disconnected: 'until it is connected',
+  detached: 'until it is attached',
   no_carrier: 'while its interface has no carrier',
   no_route: 'while there is no route to its host',
   starting: 'until Docker calls it healthy',

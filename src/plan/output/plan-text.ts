@@ -4,6 +4,7 @@ import type { Argv } from '../../host/exec.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { oneLine, type Paint, printable, type Tone } from '../../printable.ts'
 import type { Step } from '../../resources/kind.ts'
+import { isOutput } from '../../resources/outputs/output-port.ts'
 import { padTo, widthOf, wrap, wrapAroundArrows } from '../../text-lines.ts'
 import { orderStages, type Plan, type PlannedChange } from '../plan.ts'
 import { signs } from './signs.ts'
@@ -167,7 +168,13 @@ export function renderCommands(plan: Plan): string {
   const later = makesPorts
     ? ["# Docker creates the sensors' ports only now. To print the commands that seal them: spanplan plan --commands"]
     : []
-  return `${['#!/bin/sh', 'set -eu', ...lines, ...later].join('\n')}\n`
+  const isShare = plan.changes.some(({ after }) => after !== null && isOutput(after) && after.isToShare)
+  const shares = isShare
+    ? [
+        '# Outputs get their shares only when they are attached. To print the commands for that: spanplan plan --commands'
+      ]
+    : []
+  return `${['#!/bin/sh', 'set -eu', ...lines, ...later, ...shares].join('\n')}\n`
 }
 
 /** A step as a command. */

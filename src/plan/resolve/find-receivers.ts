@@ -1,8 +1,9 @@
 import { composeLabel } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
-import type { Container } from '../../host/snapshot.ts'
+import type { Container, Link } from '../../host/snapshot.ts'
 import type { Absence, DesiredFeed, DesiredSpan, SpanReceiver } from '../../resources/desired-state.ts'
 import { outputKindOf } from '../../resources/outputs/registry.ts'
+import { isAttached } from '../../resources/port-role.ts'
 import type { BalanceRef } from '../../spec/items/balance.ts'
 import type { FilterSpec } from '../../spec/items/filter-key.ts'
 import type { SensorSpec } from '../../spec/items/sensor-item.ts'
@@ -13,6 +14,8 @@ import type { Spec } from '../../spec/spec.ts'
 export interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'absence' | 'item' | 'origin'> {
   /** Its place in a balance. Of several receivers in one place, one gets the share. */
   readonly place: string
+  /** An interface that this plan attaches, and that no frames go to before. */
+  readonly isToAttach?: boolean
   readonly filter: FilterSpec | null
   readonly balance: BalanceRef | null
   /** What its health check says against it, where it could take frames; null: nothing, or it has none. */
@@ -96,13 +99,14 @@ function findPort(
 }
 
 /** The outputs of a span, each with its device, or why it takes no frames now. */
-function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, host: HostIndex): Receiver[] {
+function findOutputs({ name: span, outputs }: DesiredSpan, { outputs: specs }: SpanSpec, host: HostIndex): Receiver[] {
   return specs.map(({ id, filter, balance, origin }): Receiver => {
     const found = outputs.find(({ item }) => item === id)
     const link = found?.isPort ? host.linkOf(found.device) : undefined
     // A tunnel has a carrier as soon as this plan has made it.
     // One that is no member stays as it is: a route may come again, and nobody else would get its frames.
     const isCut = found?.hasNoRoute === true && balance !== null
+    const isToAttach = link !== undefined && !isTaking(link, span, host)
     const absence = found === undefined ? 'missing' : isCut ? 'no_route' : link?.carrier === false ? 'no_carrier' : null
     const target = absence === null ? (found?.device ?? null) : null
     const kind = found?.isPort === false ? 'tunnel' : 'output'
@@ -111,6 +115,7 @@ function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, hos
       name: found?.device ?? id,
       target,
       absence,
+      isToAttach,
       place: found?.device ?? id,
       filter,
       balance,
@@ -119,4 +124,9 @@ function findOutputs({ outputs }: DesiredSpan, { outputs: specs }: SpanSpec, hos
       origin
     }
   })
+}
+
+/** Whether an interface is attached, or frames go to it already, as where somebody has taken it off its bridge. */
+function isTaking(link: Link, span: string, host: HostIndex): boolean {
+  return isAttached(host, link, span) || host.filtersInto(link.name).length > 0
 }

@@ -91,7 +91,7 @@ function resolveParts(span: DesiredSpan, spec: SpanSpec, context: Context) {
   const alone = receivers
     .filter(({ kind, filter, balance }) => balance === null && (kind === 'tunnel' || filter !== null))
     .map((receiver) => ({ receiver, filter: receiver.filter, share: null, shared: null }))
-  const sharing = spec.balances.flatMap((balance) => shareAmong(membersOf(balance.id), balance))
+  const sharing = spec.balances.flatMap((balance) => shareAmong(holdBack(membersOf(balance.id)), balance))
   // While Docker is not read, it is not known which sensors can take frames: outputs beside them keep the share that they have.
   const isUnread = context.host.docker.state !== 'read'
   const isKept = ({ balance }: Receiver) =>
@@ -107,7 +107,19 @@ interface Taking {
   readonly shared: Part['balance']
 }
 
-const isToCome = (absence: Receiver['absence']) => absence === 'missing' || absence === 'disconnected'
+const isToCome = (absence: Receiver['absence']) =>
+  absence === 'missing' || absence === 'disconnected' || absence === 'detached'
+
+/**
+ * Before an interface is attached, it is not sealed, may be down, and may reset itself when it gets its MTU: no other member loses flows to it
+ * until then. If there is no other, nothing can be lost.
+ */
+function holdBack(members: readonly Receiver[]): readonly Receiver[] {
+  const hasOthers = members.some(({ target, isToAttach }) => target !== null && isToAttach !== true)
+  return members.map((one) =>
+    hasOthers && one.isToAttach === true ? { ...one, target: null, absence: 'detached' as const } : one
+  )
+}
 
 /**
  * A member that has a health check, and is not called healthy, counts as gone: its process may not listen yet, or not work. Where no member
@@ -127,20 +139,22 @@ function shareAmong(all: readonly Receiver[], { id, hash, filter }: BalanceSpec)
     const able = inPlace.filter(({ target }) => target !== null)
     return able.length > 0 ? able : inPlace.slice(0, 1)
   })
-  // Members at the end that are not connected yet do not count: no flow moves before they have a port.
+  // Members at the end that are not connected yet do not count: no flow moves before they have a port. An interface that is to be attached
+  // never counts.
   const count = places.findLastIndex(({ absence }) => !isToCome(absence)) + 1
+  const counted = places.slice(0, count).filter(({ absence }) => absence !== 'detached')
   const isTwice = ({ place }: Receiver) => places.filter((one) => one.place === place).length > 1
-  const slots = places.slice(0, count).map((one) => ({
+  const slots = counted.map((one) => ({
     name: isTwice(one) ? one.name : one.place,
     alive: one.target !== null
   }))
   const buckets = assignBuckets(slots)
   const first = places.find(({ target }) => target !== null)
   // Members without a place get nothing: they have a part, so the bridge hands them nothing either.
-  return [...places, ...members.filter((one) => !places.includes(one))].map((receiver, index) => ({
+  return [...places, ...members.filter((one) => !places.includes(one))].map((receiver) => ({
     receiver,
     filter,
-    share: { hash, buckets: buckets[index] ?? new Set(), rest: receiver === first },
+    share: { hash, buckets: buckets[counted.indexOf(receiver)] ?? new Set(), rest: receiver === first },
     shared: { id, members: places.length }
   }))
 }
@@ -151,7 +165,7 @@ function resolvePart(
   { filters, patient }: Context,
   isKept: boolean
 ) {
-  const { place: _, filter: __, balance: ___, ailment: ____, ...id } = receiver
+  const { place: _, filter: __, balance: ___, ailment: ____, isToAttach: _____, ...id } = receiver
   const found = resolveFilter({ filter, limit: null }, filters)
   const program = 'program' in found && !isKept ? found.program : null
   const expression = filter?.expression ?? null

@@ -38,6 +38,8 @@ export interface Output extends Resource, LivePort {
   readonly master: string | null
   /** What it gets of the span's frames, in words. */
   readonly gets: string
+  /** Mirrors lead its share to it only when it is attached. */
+  readonly isToShare: boolean
 }
 
 /** Whether a resource is an output. */
@@ -73,7 +75,8 @@ export const output: Kind<Output> = {
     ...(before.isMade ? [] : giveBackSteps({ ...before, attached: false }))
   ],
   title: ({ name, spans: [span] }) => (span === undefined ? name : writeOutputTitle(name, span)),
-  summary: ({ mtu, gets }) => `${gets}, mtu ${mtu}; what comes in is dropped`,
+  summary: ({ mtu, gets, isToShare }) =>
+    `${gets}${isToShare ? ' by mirrors, once it is attached' : ''}, mtu ${mtu}; what comes in is dropped`,
   device: ({ id }) => id,
   conflict: ({ id }, _, host) => sealConflict(host, id, 'use another interface'),
   undone: ({ id }, reason) => explainLost(id, reason, 'use another interface'),
@@ -123,6 +126,7 @@ function desireOutput(
     origin,
     master: span.name,
     gets: writePart(feed?.part ?? null),
+    isToShare: feed?.absence === 'detached',
     attached: true,
     mtu: outputMtu(span.mtu, link, host),
     ...attachedPort,
@@ -156,6 +160,7 @@ function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link,
     owner: 'shared',
     master,
     gets: writePart(null),
+    isToShare: false,
     attached: false,
     mac,
     ...readPort(link),

@@ -1,0 +1,118 @@
+/** Outputs that share a span join and leave under a stream of numbered frames: none is lost. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
+import { type Delivery, listenEverywhere } from '../lab/frames/deliveries.ts'
+import { ether, ipv4Udp } from '../lab/frames/frames.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { restoreAfterEach, runnersOf } from '../lab/restored.ts'
+import { expectConverged, spanplan, writeSpans } from '../lab/spans.ts'
+
+let lab: Lab
+
+const { onHost } = runnersOf(() => lab)
+
+beforeAll(async () => {
+  lab = await createLab({
+    cables: [
+      { card: 'ens192', mtu: 1500 },
+      { card: 'ens224', mtu: 1500 }
+    ],
+    docker: true
+  })
+  await Promise.all([1, 2].map((number) => lab.startListener(`suri-${number}`)))
+})
+afterAll(() => lab?.close())
+
+restoreAfterEach(() => lab)
+
+/** More than are sent: no number comes twice. */
+const frames = Array.from({ length: 60_000 }, (_, number) => {
+  const data = Buffer.alloc(8)
+  data.writeUInt32BE(number)
+  const packet = ipv4Udp({ source: `10.1.0.${number % 100}`, destination: '192.0.2.1', destinationPort: 53, data })
+  return ether('02:00:00:00:0b:02', '02:00:00:00:0b:01', packet)
+})
+
+const numberOf = ({ packet }: Delivery) => packet.readUInt32BE(28)
+
+const write = (sensors: string, outputs = '') =>
+  writeSpans(
+    lab,
+    `spans: {span0: {sources: [{interface: ens192, direction: ingress}], network: span, sensors: [${sensors}], outputs: [${outputs}]}}`
+  )
+
+const alone = '{balance: [suri-1, suri-2]}'
+const joined = '{balance: [suri-1, suri-2, {interface: ens224}]}'
+
+/** The frames that nobody got while this was done, of how many, and how many left by the output. */
+async function findLost(act: () => Promise<void>) {
+  const index: number = JSON.parse(await onHost('ip -json link show dev ens224'))[0].ifindex
+  const stop = await listenEverywhere(lab, 'udp dst port 53')
+  const stopSending = await lab.stream(frames, 1000)
+  await sleep(300)
+  await act().finally(async () => {
+    await sleep(300)
+    await stopSending()
+  })
+  const deliveries = await stop()
+  const out = deliveries.filter(({ isOutgoing }) => isOutgoing)
+  const delivered = new Set(out.map(numberOf))
+  const received = deliveries.filter(({ isOutgoing }) => !isOutgoing).map(numberOf)
+  return {
+    lost: received.filter((number) => !delivered.has(number)),
+    received: received.length,
+    left: out.filter((one) => one.index === index).length
+  }
+}
+
+test('no frame is lost while an output joins whose interface resets itself for its MTU, nor while it leaves', async () => {
+  await write(alone)
+  await spanplan(lab, ['apply', '--yes'])
+  await onHost('ip link set dev ens224 mtu 1400 up')
+  const { options } = await wrapPrograms(lab, {
+    ip: `case "$input" in *'dev ens224 mtu'*)
+  run link set dev ens224 down
+  printf '%s\\n' "$input" | run "$@" || exit
+  sleep 0.5
+  run link set dev ens224 up
+  exit ;;
+esac`
+  })
+  const { lost, received, left } = await findLost(async () => {
+    await write(joined)
+    expect((await lab.spanplan(['apply', '--yes'], options)).stderr).toBe('')
+    await expectConverged(lab)
+    await sleep(300)
+    await write(alone)
+    expect((await lab.spanplan(['apply', '--yes'], options)).stderr).toBe('')
+  })
+  expect(lost).toEqual([])
+  expect(left).toBeGreaterThan(0)
+  expect(received).toBeGreaterThan(left)
+})
+
+test('no frame is lost while an output goes from all frames to a share, and back', async () => {
+  await write(alone, '{interface: ens224}')
+  await spanplan(lab, ['apply', '--yes'])
+  const { lost } = await findLost(async () => {
+    await write(joined)
+    await spanplan(lab, ['apply', '--yes'])
+    await write(alone, '{interface: ens224}')
+    await spanplan(lab, ['apply', '--yes'])
+  })
+  expect(lost).toEqual([])
+})
+
+test('of an interface that was down, the plan shows what is on the host afterwards', async () => {
+  await write(alone)
+  await spanplan(lab, ['apply', '--yes'])
+  await onHost('ip link set dev ens224 down')
+  await write('{balance: [{interface: ens224}, suri-1, suri-2]}')
+  const { stdout } = await spanplan(lab, ['plan'])
+  expect(stdout).toContain('1 of 3 shares by mirrors, once it is attached')
+  expect(stdout).toContain('Plan: 1 to create, 0 to change, 0 to replace, 0 to remove.')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  expect((await spanplan(lab, ['status'])).stdout.match(/share 33 %/g)).toHaveLength(3)
+})
