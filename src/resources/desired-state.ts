@@ -106,6 +106,7 @@ export type Absence =
   | 'detached'
   | 'no_carrier'
   | 'no_route'
+  | 'underlay_down'
   // Its container's health check says so, and another member is healthy.
   | 'starting'
   | 'unhealthy'
@@ -159,10 +160,12 @@ export interface DesiredOutput {
   readonly device: string
   /** What the output is called. */
   readonly name: string
-  /** Of a tunnel: there is no route to its remote host now, so that nothing leaves. */
-  readonly hasNoRoute?: true
+  /** Of a tunnel: why nothing leaves now. There is no route to its remote host, or the interface that leads there has no carrier. */
+  readonly cut?: 'no_route' | 'underlay_down'
   /** What the packets of a tunnel have below: missing for an interface of the host. */
   readonly below?: {
+    /** The name of the interface that leads there; null: it is not understood. */
+    readonly device: string | null
     /** Bytes: the MTU on the way to the remote host. */
     readonly mtu: number
     /** Bytes: what the tunnel adds to a frame of the span, from the MAC header of that on. */

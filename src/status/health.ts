@@ -176,7 +176,8 @@ export function explainIdleness({ span, points, idle, maxIdle }: SourceIdleness)
 
 /** What is wrong with a source, or an output, of this name that has no carrier, or had none. */
 export function explainCarrier(name: string, cause: CarrierCause, underlay: string | null = null): Diagnostic {
-  const below = cause === 'underlay_down' && underlay !== null ? ` (${underlay})` : ''
+  const isBelow = cause === 'underlay_down' || cause === 'output_underlay_down'
+  const below = isBelow && underlay !== null ? ` (${underlay})` : ''
   return diagnostic('CARRIER_LOST', `${name} ${causes[cause].clause}${below}`, causes[cause].hint)
 }
 
@@ -193,7 +194,7 @@ function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly P
     const { text, hint } = causes[cause]
     const isOwn = 'isOwn' in causes[cause] || !changes.some(({ kind, device }) => isChanged(kind, device))
     if (isCarrierCause(cause)) {
-      const underlay = hop.kind === 'interface' ? (hop.underlay?.name ?? null) : null
+      const underlay = hop.kind === 'interface' || hop.kind === 'output' ? (hop.underlay?.name ?? null) : null
       return [{ diagnostic: explainCarrier(hopTitle(hop), cause, underlay), isOwn }]
     }
     // A span without a sensor is healthy. A listed sensor that is missing is a wait. Whoever is left out may send what he likes.

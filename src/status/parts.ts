@@ -33,6 +33,7 @@ export const absences: Readonly<Record<Absence, string>> = {
   detached: 'until it is attached',
   no_carrier: 'while its interface has no carrier',
   no_route: 'while there is no route to its host',
+  underlay_down: 'while the interface that leads to its host has no carrier',
   starting: 'until Docker calls it healthy',
   unhealthy: 'while Docker calls it unhealthy',
   unread: 'that is known: Docker was not read'

@@ -104,10 +104,10 @@ function findOutputs({ name: span, outputs }: DesiredSpan, { outputs: specs }: S
     const found = outputs.find(({ item }) => item === id)
     const link = found?.isPort ? host.linkOf(found.device) : undefined
     // A tunnel has a carrier as soon as this plan has made it.
-    // One that is no member stays as it is: a route may come again, and nobody else would get its frames.
-    const isCut = found?.hasNoRoute === true && balance !== null
+    // One that is no member stays as it is: a route or a carrier may come again, and nobody else would get its frames.
+    const cut = balance === null ? undefined : found?.cut
     const isToAttach = link !== undefined && !isTaking(link, span, host)
-    const absence = found === undefined ? 'missing' : isCut ? 'no_route' : link?.carrier === false ? 'no_carrier' : null
+    const absence = found === undefined ? 'missing' : (cut ?? (link?.carrier === false ? 'no_carrier' : null))
     const target = absence === null ? (found?.device ?? null) : null
     const kind = found?.isPort === false ? 'tunnel' : 'output'
     return {

@@ -61,7 +61,7 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
       return {
         ...nothingResolved,
         waits: wait(missing),
-        ...(isThere && { items: [{ isPort: false, device, name, hasNoRoute: true, item, origin }], tunnels: [tunnel] })
+        ...(isThere && { items: [{ isPort: false, device, name, cut: 'no_route', item, origin }], tunnels: [tunnel] })
       }
     }
     const nobody = explainRemote(remote, name, way, host)
@@ -76,10 +76,15 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const family = tunnelFamily(written)
     const fragments = family === 'inet'
     const added = ipBytes[family] + kind.headerBytes(written)
-    const carried = mtu === undefined ? {} : { below: { mtu, added, fragments, inside: carrierOf(below, host) } }
+    const carried =
+      mtu === undefined
+        ? {}
+        : { below: { device: below?.name ?? null, mtu, added, fragments, inside: carrierOf(below, host) } }
+    // The kernel keeps the route, and loses what goes there.
+    const cut = below?.carrier === false ? { cut: 'underlay_down' as const } : {}
     const resolved = {
       ...nothingResolved,
-      items: [{ isPort: false, device, name, ...carried, item, origin }],
+      items: [{ isPort: false, device, name, ...carried, ...cut, item, origin }],
       tunnels: [tunnel]
     }
     const link = host.linkOf(device)

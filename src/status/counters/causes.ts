@@ -115,6 +115,12 @@ export const causes = {
     clause: 'has no carrier',
     hint: 'look at the cable, and at the tool at its other end'
   },
+  output_underlay_down: {
+    counted: 'none',
+    text: 'the interface that leads to its host has no carrier',
+    clause: 'sends nothing: the interface that leads to its host has no carrier',
+    hint: "look at the cable and at the switch's port"
+  },
   output_dropped: {
     counted: 'kernel',
     isOwn: true,

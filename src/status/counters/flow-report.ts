@@ -67,7 +67,12 @@ export type Hop = HopCounts & {
         /** The sensor that it leads to; null: to none, or it is not known. */
         readonly container: string | null
       }
-    | { readonly kind: 'output'; readonly name: string; readonly part: Part | null }
+    | {
+        readonly kind: 'output'
+        readonly name: string
+        readonly underlay: PathOutput['underlay']
+        readonly part: Part | null
+      }
     | {
         readonly kind: 'sensor'
         readonly container: string
@@ -339,8 +344,12 @@ function lossOfFeeds(feeds: Feeds, interval: Interval): Loss[] {
   return feeds.every((feed) => pairMirrors(feed, ...interval)) ? [] : [{ cause: 'no_mirror', frames: null }]
 }
 
-function outputHop(path: FramePath, { name, device, index, feeds, part }: PathOutput, interval: Interval): Hop {
-  const hop = { kind: 'output', device, name, part } as const
+function outputHop(
+  path: FramePath,
+  { name, device, index, underlay, feeds, part }: PathOutput,
+  interval: Interval
+): Hop {
+  const hop = { kind: 'output', device, name, underlay, part } as const
   const pair = pairLinks(index, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
   const { sent, refused, lost } = sentBy(pair, handedTo(path, feeds, interval), interval)
@@ -350,6 +359,9 @@ function outputHop(path: FramePath, { name, device, index, feeds, part }: PathOu
   const losses = [
     // A bridge sends nothing by a port that has no carrier.
     ...(isRunning ? [] : [{ cause: carrier, frames: lost > 0 ? lost : null } as const]),
+    ...(findLink(underlay?.index ?? null, interval[1])?.running === false
+      ? [{ cause: 'output_underlay_down', frames: null } as const]
+      : []),
     ...loss('output_dropped', refused),
     ...(isRunning ? loss(causeBeforePort(path, pair, interval), lost) : [])
   ]

@@ -50,6 +50,8 @@ export interface PathOutput {
   readonly device: string
   /** null: nothing hands the frames to it. */
   readonly index: number | null
+  /** The interface that the packets of a tunnel leave by; null: it is no tunnel, or not known. */
+  readonly underlay: Pick<Link, 'name' | 'index'> | null
   /** The mirrors that feed it; null: the span's bridge hands its frames to it. */
   readonly feeds: Feeds | null
   /** What it gets of the frames; null: all. */
@@ -107,10 +109,11 @@ export function framePathOf(span: DesiredSpan, { host, marks }: PlanView): Frame
       const fed = fedBy(span, 'sensor', sensor?.container, live) ?? fedInto(link, sensor === null, live)
       return { device: link.name, index: link.index, sensor, ...fed }
     }),
-    outputs: span.outputs.map(({ isPort, device, name }) => ({
+    outputs: span.outputs.map(({ isPort, device, name, below }) => ({
       name,
       device,
       index: served.find((link) => link.name === device)?.index ?? null,
+      underlay: host.linkOf(below?.device ?? null) ?? null,
       ...(fedBy(span, isPort ? 'output' : 'tunnel', device, live) ?? fedByBridge)
     }))
   }

@@ -10,7 +10,7 @@ export const causesAt: Readonly<Record<Hop['kind'], readonly Cause[]>> = {
   bridge: ['unexplained'],
   port: ['port_dropped', 'port_down', 'too_large', 'unexplained'],
   sensor: ['socket_full'],
-  output: ['output_dropped', 'output_no_carrier', 'too_large', 'unexplained']
+  output: ['output_dropped', 'output_no_carrier', 'output_underlay_down', 'too_large', 'unexplained']
 }
 
 /** The losses of one span since its first sample. */

@@ -17,7 +17,7 @@ interface Line {
   readonly device: string
   readonly name: string
   readonly cause: CarrierCause
-  /** The name of the interface that the packets of a tunnel come on; null: it is no tunnel, or not known. */
+  /** The name of the interface that the packets of a tunnel come on or leave by; null: it is no tunnel, or not known. */
   readonly underlay: string | null
 }
 
@@ -67,7 +67,12 @@ export function openCarrierRecorder(emit: EmitEvent) {
             underlay: findUnderlay(point, host)?.name ?? null
           })
         ),
-        ...outputs.map(({ device, name }): Line => ({ span, device, name, cause: 'output_no_carrier', underlay: null }))
+        ...outputs.map(
+          ({ device, name, below }): Line => ({
+            ...{ span, device, name, underlay: below?.device ?? null },
+            cause: below === undefined ? 'output_no_carrier' : 'output_underlay_down'
+          })
+        )
       ]
     })
     // A span that is paused or waits is not in the plan.
@@ -77,7 +82,8 @@ export function openCarrierRecorder(emit: EmitEvent) {
       (one) => !isPlanned(one)
     )
     const eventOf = ({ span, device, name, cause, underlay }: Line) => {
-      const found = isLinked({ device }) && underlay !== null ? 'underlay_down' : cause
+      const isSource = cause !== 'output_underlay_down'
+      const found = isSource && isLinked({ device }) && underlay !== null ? 'underlay_down' : cause
       return { span, device, name, diagnostic: explainCarrier(name, found, underlay) }
     }
     for (const one of started) emit({ type: 'carrier_lost', ...eventOf(one) })
