@@ -52,6 +52,8 @@ export interface PortOptions {
   readonly learning: boolean
   /** The bridge sends unknown unicast, multicast and broadcast to the port. */
   readonly flooding: boolean
+  /** It sends some of these kinds alone. `flooding` is false then. */
+  readonly floodsSome?: true
   /** ip has no word for the flooding of broadcasts alone, as iproute2 5.15: it is neither seen nor set. Left out: ip has. */
   readonly lacksBroadcast?: true
   /** The bridge hands it no frame, and takes none from it, as where it has no carrier. Missing: it does. */

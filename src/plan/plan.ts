@@ -558,7 +558,7 @@ function breakLiveLoops(changes: readonly PlannedChange[], host: HostIndex): rea
 function giveBackLast(changes: readonly PlannedChange[]): readonly PlannedChange[] {
   const needed = new Set(changes.flatMap(({ action, device }) => (action === 'remove' ? [] : device)))
   const isLast = ({ action, before, device }: PlannedChange) =>
-    action === 'remove' && before !== null && isOutput(before) && !before.flooding && !needed.has(device)
+    action === 'remove' && before !== null && isOutput(before) && before.flooding !== true && !needed.has(device)
   const turn = turnOf('give output back')
   return changes.map((change) =>
     isLast(change) ? { ...change, stages: change.stages.map((stage) => ({ ...stage, turn })) } : change

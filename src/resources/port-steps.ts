@@ -135,7 +135,7 @@ export function updateSteps(before: PortState, after: PortState, changed: Readon
   const { id } = after
   const options = columnOf(portSettings, 'options')
     .filter(([setting]) => changed.has(setting))
-    .flatMap(([setting, words]) => words.map((option) => [option, onOff(after[setting])]))
+    .flatMap(([setting, words]) => words.map((option) => [option, onOff(after[setting] === true)]))
     .filter(([option]) => option !== 'bcast_flood' || !after.lacksBroadcast)
     .flat()
   const set = ['ip', 'link', 'set', 'dev', id] as const
@@ -159,7 +159,8 @@ export function updateSteps(before: PortState, after: PortState, changed: Readon
     ...(changed.has('ownMacEntry') ? [step(id, entry, verb)] : []),
     // As the last: what is set of a port by "ip link set" makes it forward again (measured, Linux 6.18). One that has no carrier yet is left
     // to the kernel, which has it forward as soon as it has one.
-    ...(changed.has('forwarding') || (changed.size > 0 && after.attached && !after.forwarding && !after.flooding)
+    ...(changed.has('forwarding') ||
+    (changed.size > 0 && after.attached && !after.forwarding && after.flooding !== true)
       ? [step(id, ['bridge', 'link', 'set', 'dev', id, 'state', after.forwarding ? '3' : '0'], verb)]
       : []),
     ...(marks ? [] : seal)

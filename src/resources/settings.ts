@@ -134,7 +134,13 @@ export const portSettings = {
   up: { ...state, bit: 0, usual: true },
   isolated: { bit: 1, label: 'isolated', words: onOff, options: ['isolated'] },
   learning: { bit: 2, label: 'learning', words: onOff, options: ['learning'], usual: true },
-  flooding: { bit: 3, label: 'flooding', words: onOff, options: ['flood', 'mcast_flood', 'bcast_flood'], usual: true },
+  flooding: {
+    bit: 3,
+    label: 'flooding',
+    words: writeFlooding,
+    options: ['flood', 'mcast_flood', 'bcast_flood'],
+    usual: true
+  },
   ipv6: { ...ipv6, bit: 4, usual: true },
   ownMacEntry: { ...ownMacEntry, bit: 5, usual: true },
   /**
@@ -146,6 +152,11 @@ export const portSettings = {
   wireSize: { label: 'wire-size frames', words: onOff }
 } as const
 
+/** Of unknown unicast, multicast and broadcast, a port may be handed some alone. No plan wants that. */
+function writeFlooding(flooding: boolean | 'partly'): string {
+  return flooding === 'partly' ? flooding : onOff(flooding)
+}
+
 const noPort: PortOptions = { isolated: false, learning: false, flooding: false }
 
 /**
@@ -153,15 +164,17 @@ const noPort: PortOptions = { isolated: false, learning: false, flooding: false 
  * frames to that address from the other sensors.
  */
 export function readPort(link: Link) {
-  const { mtu, up, ipv6, ownMacEntry, port } = link
+  const { mtu, up, ipv6, ownMacEntry } = link
+  const { floodsSome, ...port } = link.port ?? noPort
   return {
     mtu,
     up,
-    ...(port ?? noPort),
+    ...port,
+    flooding: floodsSome ? ('partly' as const) : port.flooding,
     ipv6,
     ownMacEntry,
     wireSize: isWireSize(link),
-    forwarding: port?.isDisabled !== true
+    forwarding: port.isDisabled !== true
   }
 }
 

@@ -112,6 +112,19 @@ test('each frame arrives at one of the four, both directions of a flow at the sa
   )
 })
 
+test('each flag of flooding alone, set by hand at the port of a member, is seen and set back', async () => {
+  await write(balanced)
+  await spanplan(lab, ['apply', '--yes'])
+  const port = await portOf(lab, members[0] ?? zeek)
+  for (const flag of ['flood', 'mcast_flood', 'bcast_flood']) {
+    await onHost(`bridge link set dev ${port} ${flag} on`)
+    expect((await lab.spanplan(['plan'])).stdout).toContain('flooding: partly → off')
+    await spanplan(lab, ['apply', '--yes'])
+    await expectConverged(lab)
+    expect(await onHost(`bridge -d link show dev ${port}`)).toContain(` ${flag} off`)
+  }
+})
+
 test('what all members got is what the mirrors copied', async () => {
   await write(balanced)
   await spanplan(lab, ['apply', '--yes'])

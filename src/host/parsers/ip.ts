@@ -97,6 +97,7 @@ const portOutput = z
       isolated,
       learning,
       flooding: flood && mcast_flood && bcast_flood !== false,
+      ...((flood !== mcast_flood || flood !== (bcast_flood ?? flood)) && { floodsSome: true }),
       ...(bcast_flood === undefined && { lacksBroadcast: true }),
       ...(state === 'disabled' && { isDisabled: true })
     })

@@ -150,7 +150,7 @@ function originOf(host: HostIndex, link: Link, { kind, connects }: PortRole): Po
   const own = { clsact: host.hasQdisc(link.name, 'clsact'), connection: connects !== null, wasPort: true }
   if (!treatments[kind].sealed) return { ...usualPort, mtu, up, ipv6, ...own }
   const lost = seal !== undefined || (!ipv6 && !ownMacEntry && link.port?.learning === false)
-  return lost ? { ...usualPort, mtu, connection: own.connection } : { ...now, ...own }
+  return lost ? { ...usualPort, mtu, connection: own.connection } : { ...now, flooding: now.flooding === true, ...own }
 }
 
 /** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
@@ -167,7 +167,7 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
     isolated: span.sealed || (sealed && live.original.isolated),
     learning: false,
     flooding: !isFed(host, span, live),
-    forwarding: !isFed(host, span, live) && (live.forwarding || (!live.flooding && link.carrier)),
+    forwarding: !isFed(host, span, live) && (live.forwarding || (live.flooding !== true && link.carrier)),
     // As of the bridge: without `wire`, what it sets of a sensor's port does not stay.
     wireSize: span.wire ? live.wireSize || isFed(host, span, live) : live.wireSize && !isOfSensor(span, live),
     // Set down, the link would lose a foreign address for good.
@@ -187,7 +187,7 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
 function isFed(host: HostIndex, span: DesiredSpan, { role, flooding }: Port): boolean {
   const { connects } = role
   if (span.network === null) return false
-  if (host.docker.state !== 'read' || isLeaving(host, span, connects)) return !flooding
+  if (host.docker.state !== 'read' || isLeaving(host, span, connects)) return flooding !== true
   return (
     isOfSensor(span, { role }) && span.feeds.some(({ kind, name }) => kind === 'sensor' && name === connects?.container)
   )

@@ -118,7 +118,12 @@ function desireOutput(
   const feed = span.feeds.find(({ kind, name: fed }) => kind === 'output' && fed === link.name)
   const isFed = feed !== undefined
   return {
-    ...readOutput(desired, host, link, live?.original ?? { ...readPort(link), ...ownBits(host, link) }),
+    ...readOutput(
+      desired,
+      host,
+      link,
+      live?.original ?? { ...readPort(link), flooding: link.port?.flooding === true, ...ownBits(host, link) }
+    ),
     spans: [span.name],
     owner: 'ours',
     name,

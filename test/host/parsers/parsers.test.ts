@@ -68,6 +68,13 @@ describe('ip', () => {
     expect(ports).toEqual([port, port])
   })
 
+  test.each(['"flood"', '"mcast_flood"', '"bcast_flood"'])('a port that is handed all but what %s says', (flag) => {
+    const part = JSON.parse(readText('ip-link.json').replaceAll(`${flag}:true`, `${flag}:false`))
+    const ports = parseLinks(part, read('ip-addr')).links.flatMap(({ port }) => port ?? [])
+    const port = { isolated: true, learning: false, flooding: false, floodsSome: true }
+    expect(ports).toEqual([port, port])
+  })
+
   test.each(['fan-map ', 'fan-map 250.0.0.0/8:10.1.0.0/16 '])(
     "a vxlan of Ubuntu's ip, with the text %j in it",
     (fan) => {
