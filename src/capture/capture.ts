@@ -153,7 +153,7 @@ async function passFrames(
   const endInTime = async () => {
     if (duration !== undefined) await sleep(duration, null, { signal: over.signal }).then(endSoon, () => undefined)
   }
-  const messages = passMessages(tcpdump.stderr, sink, endInTime)
+  const messages = passMessages(tcpdump.stderr, port.span, sink, endInTime)
   const copied = pipeline(tcpdump.stdout, sink.stream, { end: sink.end }).then(
     () => null,
     (error: NodeJS.ErrnoException) => {
@@ -178,13 +178,18 @@ async function passFrames(
   }
 }
 
-/** Passes on at once that tcpdump listens. Gives its other lines. */
-async function passMessages(stderr: Readable, { say }: Sink, onListening: () => void): Promise<readonly string[]> {
+/** Passes on at once that tcpdump listens, with the span for the name of the port. Gives its other lines. */
+async function passMessages(
+  stderr: Readable,
+  span: string,
+  { say }: Sink,
+  onListening: () => void
+): Promise<readonly string[]> {
   const lines: string[] = []
   for await (const line of createInterface({ input: stderr })) {
     const text = line.replace(/^tcpdump: /, '')
     if (text.startsWith('listening on ')) {
-      say(text)
+      say(text.replace(/^listening on [^ ,]+/, () => `listening on ${span}`))
       onListening()
     } else if (!text.startsWith('verbose output suppressed')) lines.push(text)
   }

@@ -100,7 +100,7 @@ test('frames of both directions are shown as they pass, with their tags', async 
   await until('all is shown', async () => capture.text.includes(`${HOST} > ${SWITCH}, ethertype 802.1Q`))
   expect(await capture.end('SIGINT')).toBe(0)
   expect(capture.told).toMatch(
-    /^listening on span, link-type EN10MB.*\n6 packets captured\n6 packets received by filter\n0 packets dropped by kernel\n$/
+    /^listening on span0, link-type EN10MB.*\n6 packets captured\n6 packets received by filter\n0 packets dropped by kernel\n$/
   )
   const lines = capture.text.match(/^\d.*/gm) ?? []
   expect(lines.map((line) => line.slice(16))).toEqual([

@@ -198,6 +198,32 @@ test('a remote host without a route is waited for; what is there stays', async (
   await watch.stop()
 })
 
+test('while the cable to the remote host is pulled, the others have the share of a tunnel; without others, the status says it', async () => {
+  await onHost('ip link add p7 type veth peer name q7')
+  await onHost('ip addr add 10.52.0.2/24 dev p7')
+  for (const name of ['p7', 'q7']) await onHost(`ip link set dev ${name} up`)
+  const far = '{vxlan: {id: 42, remote: 10.52.0.1}}'
+  const sources = 'sources: [{interface: ens192, direction: ingress}]'
+  const balance = `balance: [${far}, {vxlan: {id: 43, remote: 10.50.0.1}}]`
+  await writeSpans(lab, `spans: {span0: {${sources}, sensors: [{${balance}}]}}`)
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  const countMirrors = async () => (await onHost('tc filter show dev ens192 ingress')).split('mirred').length - 1
+  await until('both get a share', async () => (await countMirrors()) === 2)
+  await onHost('ip link set dev q7 down')
+  await until('one has all', async () => (await countMirrors()) === 1)
+  await onHost('ip link set dev q7 up')
+  await until('both get a share again', async () => (await countMirrors()) === 2)
+  await watch.stop()
+  await writeSpans(lab, `spans: {span0: {${sources}, outputs: [${far}]}}`)
+  await spanplan(lab, ['apply', '--yes'])
+  await onHost('ip link set dev q7 down')
+  expect((await lab.spanplan(['status'])).stdout).toMatch(
+    /span0: NOT HEALTHY, vxlan 42 sends nothing: the interface that leads to its\s+host has no carrier \(p7\)/
+  )
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await onHost('ip link del dev p7')
+})
+
 test('a watch sees at once that the way to the remote host now leads into a tunnel, whose packets would be copied again', async () => {
   await onHost('ip route add 10.99.0.1 via 10.50.0.1')
   await write('id: 42, remote: 10.99.0.1')

@@ -9,6 +9,7 @@ import type { FilterSpec } from '../../spec/items/filter-key.ts'
 import type { SensorSpec } from '../../spec/items/sensor-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import type { Spec } from '../../spec/spec.ts'
+import { isShut } from './resolve-sensors.ts'
 
 /** A sensor or an output that mirrors of its own may feed. */
 export interface Receiver extends Pick<DesiredFeed, 'kind' | 'name' | 'target' | 'absence' | 'item' | 'origin'> {
@@ -51,7 +52,8 @@ function findSensors(span: DesiredSpan, { sensors }: SpanSpec, host: HostIndex):
   const seen = new Set<string>()
   return sensors.flatMap((sensor) => {
     const matched = host.matchContainers(sensor)
-    const matching = matched.filter(({ name }) => !seen.has(name))
+    // What can be on no network never gets a share.
+    const matching = matched.filter(({ name, networkMode }) => !seen.has(name) && !isShut(networkMode, { host }))
     for (const { name } of matching) seen.add(name)
     const { filter, balance, id: item, origin } = sensor
     const found = matching.map((container): Receiver => {

@@ -121,7 +121,7 @@ function hasLostNetwork(context: Context, networkMode: string): boolean {
 }
 
 /** Whether a container can be on no network. Podman connects only what was created on one: nothing of the mode `none`, `pasta`, `ns:`. */
-function isShut(networkMode: string, { host: { engine } }: Context): boolean {
+export function isShut(networkMode: string, { host: { engine } }: Pick<Context, 'host'>): boolean {
   return sharesNetwork(networkMode) || (engine === 'podman' && networkMode !== 'bridge')
 }
 

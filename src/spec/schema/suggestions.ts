@@ -142,6 +142,7 @@ function suggestSpan(key: string, path: Path, value: Tree | undefined): string |
   if (levelOf(path) !== 'span') return undefined
   if (key === 'name') return `a span's name is its key: ${quote(String(path.at(-1)))} here`
   if (key !== 'interfaces') return undefined
+  if (value?.kind === 'map') return 'it belongs at the top of the file, in column 1'
   const [first = value] = value?.kind === 'list' ? value.items : []
   return `write sources: [{interface: ${first?.kind === 'scalar' ? shorten(first) : 'eth1'}}]`
 }

@@ -71,6 +71,7 @@ export type Hop = HopCounts & {
         readonly kind: 'output'
         readonly name: string
         readonly underlay: PathOutput['underlay']
+        readonly isDetached: boolean
         readonly part: Part | null
       }
     | {
@@ -346,10 +347,10 @@ function lossOfFeeds(feeds: Feeds, interval: Interval): Loss[] {
 
 function outputHop(
   path: FramePath,
-  { name, device, index, underlay, feeds, part }: PathOutput,
+  { name, device, index, isDetached, underlay, feeds, part }: PathOutput,
   interval: Interval
 ): Hop {
-  const hop = { kind: 'output', device, name, underlay, part } as const
+  const hop = { kind: 'output', device, name, underlay, isDetached, part } as const
   const pair = pairLinks(index, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
   const { sent, refused, lost } = sentBy(pair, handedTo(path, feeds, interval), interval)

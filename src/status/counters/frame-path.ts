@@ -50,6 +50,8 @@ export interface PathOutput {
   readonly device: string
   /** null: nothing hands the frames to it. */
   readonly index: number | null
+  /** It is an interface of the host that is not attached. */
+  readonly isDetached: boolean
   /** The interface that the packets of a tunnel leave by; null: it is no tunnel, or not known. */
   readonly underlay: Pick<Link, 'name' | 'index'> | null
   /** The mirrors that feed it; null: the span's bridge hands its frames to it. */
@@ -110,6 +112,7 @@ export function framePathOf(span: DesiredSpan, { host, marks }: PlanView): Frame
       return { device: link.name, index: link.index, sensor, ...fed }
     }),
     outputs: span.outputs.map(({ isPort, device, name, below }) => ({
+      isDetached: isPort && host.linkOf(device) !== undefined && !served.some((link) => link.name === device),
       name,
       device,
       index: served.find((link) => link.name === device)?.index ?? null,

@@ -155,7 +155,7 @@ function renderHop(hop: Hop, seconds: number, sick: ReadonlySet<string>, layout:
   const per = (count: number) => (seconds > 0 ? count / seconds : 0)
   const numbers =
     frames === null
-      ? ['gone', '', '', lost === 0 ? '' : writeCount(lost)]
+      ? [hop.kind === 'output' && hop.isDetached ? '' : 'gone', '', '', lost === 0 ? '' : writeCount(lost)]
       : [writeCount(frames), writeCount(per(frames)), bytes === null ? '' : writeBytes(per(bytes)), writeCount(lost)]
   const text = row(kind, printable(hopTitle(hop)), numbers, layout)
   const isSick = hop.kind === 'sensor' && sick.has(hop.container)
@@ -180,7 +180,10 @@ function remarks(hop: Hop): string[] {
   const reset = hop.reset ? ['recreated meanwhile'] : []
   if (hop.kind === 'mirror') return [...reset, ...mirrorNotes(hop)]
   if (hop.kind === 'sensor') return [...reset, ...partNotes(hop), socketsNote(hop)]
-  if (hop.kind === 'output') return [...reset, ...partNotes(hop)]
+  if (hop.kind === 'output') {
+    const detached = hop.isDetached ? ['is not attached: an apply attaches it'] : []
+    return [...reset, ...partNotes(hop), ...detached]
+  }
   return reset
 }
 
