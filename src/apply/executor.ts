@@ -18,6 +18,7 @@ import { printable } from '../printable.ts'
 import type { ObservedState, Wait } from '../resources/kind.ts'
 import { kindOf, turnOf } from '../resources/registry.ts'
 import { matchesSpan } from '../spec/scope.ts'
+import { listNames } from '../text-lines.ts'
 import type { StepFailed } from './batch.ts'
 import { type PreflightOptions, preflight } from './preflight.ts'
 import { needsDocker, type RollbackResult, rollBack } from './rollback.ts'
@@ -326,8 +327,13 @@ function withNote(error: unknown, note: string, exit?: ExitCode): unknown {
   })
 }
 
-function rollbackNote({ complete, left, causes, restarts }: RollbackResult): string {
-  const deaf = restarts.map(({ message, hint }) => `\n${message}: ${hint}`).join('')
+function rollbackNote({ complete, left, causes, restarts, ended }: RollbackResult): string {
+  const [have, whose] = ended.length === 1 ? ['has', 'its'] : ['have', 'their']
+  const unheard =
+    ended.length === 0
+      ? ''
+      : `\n${printable(listNames(ended))} ${have} ended since: ${whose} frames go to nobody until the next apply: spanplan apply`
+  const deaf = `${unheard}${restarts.map(({ message, hint }) => `\n${message}: ${hint}`).join('')}`
   if (complete) return `\nEverything was rolled back: the host is as it was before.${deaf}`
   const reasons = causes.map(({ message }) => `\n  ${message}`).join('')
   return `\nIt could not be rolled back completely:${reasons}${left.length > 0 ? `\nStill to do until the host is as it was before:${listChanges(left)}` : ''}${deaf}`

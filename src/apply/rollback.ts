@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnostic, ifForeseen, SpanplanError } from '../errors.ts'
+import type { HostIndex } from '../host/host-index.ts'
 import { findReconnected, findRestarts, type ListenedInterface, readListened } from '../look/listening.ts'
 import { refreshForRollback } from '../look/refresh.ts'
 import { nameContainer } from '../plan/output/plan-text.ts'
@@ -20,6 +21,8 @@ export interface RollbackResult {
   readonly changed: boolean
   /** The sensors that have lost their interface meanwhile. */
   readonly restarts: readonly Diagnostic[]
+  /** The containers that mirrors fed straight before, and that have ended meanwhile. */
+  readonly ended: readonly string[]
 }
 
 /**
@@ -40,14 +43,18 @@ export async function rollBack(
   const failures = new Map<string, Diagnostic>()
   let left: readonly PlannedChange[] = []
   // Where the host or Docker could not be read, more may be left.
-  const conclude = (unread: Diagnostic | null, restarts: readonly Diagnostic[]): RollbackResult => {
+  const conclude = (
+    unread: Diagnostic | null,
+    restarts: readonly Diagnostic[],
+    ended: readonly string[] = []
+  ): RollbackResult => {
     // What others may undo is no part of the host that was there before; what has failed, nobody has undone.
     const complete = left.every((change) => isTolerated(change) && !failures.has(change.address)) && unread === null
     const changed = log.begun || !complete
     if (changed) progress.rolledBack(complete, left)
     // One thing may be in the way of several changes.
     const causes = new Map([...failures.values(), ...(unread ? [unread] : [])].map((cause) => [cause.message, cause]))
-    return { complete, left, causes: [...causes.values()], changed, restarts }
+    return { complete, left, causes: [...causes.values()], changed, restarts, ended }
   }
   // Three rounds, for Docker creates ports in the first one; and one more for each step that fails, which is not tried again.
   for (let round = 0, rounds = 3; ; round++) {
@@ -62,7 +69,7 @@ export async function rollBack(
     for (const change of left) for (const blocker of findBlockers([change], view)) failures.set(change.address, blocker)
     const possible = left.filter((change) => !failures.has(change.address) && !isStillNeeded(change, left))
     if (possible.length === 0 || round === rounds) {
-      return conclude(unread, await findRestarts(before, view.host))
+      return conclude(unread, await findRestarts(before, view.host), findEnded(first, view))
     }
     const result = await runSteps(possible, log, progress)
     if (result.ended !== 'failed') continue
@@ -89,6 +96,16 @@ function isStillNeeded(change: PlannedChange, left: readonly PlannedChange[]): b
 /** Why Docker's part cannot be compared, where Docker was read before the apply and cannot be reached now. */
 function dockerUnread({ host: before }: PlanView, { host: now }: PlanView): Diagnostic | null {
   return before.docker.state === 'read' && now.docker.state === 'unreachable' ? now.docker.reason : null
+}
+
+/** A part of the frames is handed to these alone. */
+function findEnded({ marks, host: then }: PlanView, { host: now }: PlanView): string[] {
+  if (now.docker.state !== 'read') return []
+  const fed = [...marks.mirrors.values()].flatMap(({ feed, inScope }) =>
+    inScope && feed?.kind === 'sensor' ? [feed.name] : []
+  )
+  const runs = (host: HostIndex, name: string) => host.containerOf(name)?.running === true
+  return [...new Set(fed)].filter((name) => runs(then, name) && !runs(now, name))
 }
 
 /** Whether Docker has to carry out a step of the change. */

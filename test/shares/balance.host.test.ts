@@ -186,6 +186,22 @@ test('of several captures, the last one to end takes away what feeds the bridge 
   await expectConverged(lab)
 })
 
+test('a rollback says of a member that has ended meanwhile that nobody gets its frames', async () => {
+  await write(balanced)
+  await spanplan(lab, ['apply', '--yes'])
+  await write(`{balance: [${names.join(', ')}], hash: ports}`)
+  const { State } = (await members[3]?.inspect()) ?? {}
+  const file = join(lab.files, 'suri-4.pid')
+  await writeFile(file, `${State?.Pid}\n`)
+  const kill = `[ -e ${file} ] && kill -9 "$(cat ${file})" && rm ${file}`
+  const { options } = await wrapPrograms(lab, { tc: `case "$*" in *json*) ;; *) ${kill} ;; esac` })
+  const { stderr } = await spanplan(lab, ['apply', '--yes', '--rollback-after', '2s'], 5, options)
+  expect(stderr).toContain(
+    'Everything was rolled back: the host is as it was before.\nsuri-4 has ended since: its frames go to nobody until the next apply: spanplan apply\n'
+  )
+  await members[3]?.start()
+})
+
 test('one that gets all, and one that gets a part by a filter of its own', async () => {
   await write('zeek, {container: suri-1, filter: udp port 53}')
   await spanplan(lab, ['apply', '--yes'])
