@@ -36,6 +36,8 @@ export function linkOf(device: Device): Link | undefined {
 export interface Selection {
   /** The pcap-filter(7) expression; null: there is none, or only the program of a live mirror is known. */
   readonly expression: string | null
+  /** What people read in its place: a part of it is spanplan's own. */
+  readonly words?: string
   /** Nothing is left out: a frame that is not copied is lost. */
   readonly everyFrame: boolean
 }

@@ -31,7 +31,7 @@ import { namesGoingDown } from '../../run-dir/going-down.ts'
 import { filtersOf } from '../../spec/filter/filters-of.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
-import { copiedOf } from '../../spec/outputs/left-out-packets.ts'
+import { copiedOf, wordsOfCopied } from '../../spec/outputs/left-out-packets.ts'
 import { placeFrom } from '../../spec/repeats.ts'
 import { matchesSpan, namedSpans } from '../../spec/scope.ts'
 import { endOf } from '../../spec/sources/registry.ts'
@@ -270,6 +270,7 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
     ...hooks
   } = limitSource(span, source, kind.resolve(source, span, context), context)
   const copied = copiedOf(source, span, context.spec)
+  const words = wordsOfCopied(source, copied)
   const filter = resolveCopied(source, copied, context.filters)
   const { maxIdle, sample, limit, origin } = source
   const program = 'program' in filter ? filter.program : null
@@ -280,7 +281,11 @@ function resolveMirrors(span: SpanSpec, source: SourceSpec, context: Context) {
   const items = possible.map(
     ({ problem, ...hook }): CopyPoint => ({
       ...hook,
-      selection: { expression: copied, everyFrame: copied === null && sample === null },
+      selection: {
+        expression: copied,
+        everyFrame: copied === null && sample === null,
+        ...(words !== undefined && { words })
+      },
       program,
       sample,
       maxIdle,

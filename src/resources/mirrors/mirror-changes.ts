@@ -66,7 +66,7 @@ function explainRecompiled(change: Update): Update {
   const { before, after } = change
   const isRecompiled = before.program !== after.program && listTests(before.program) === listTests(after.program)
   if (!isRecompiled) return change
-  const selection = { ...before.point.selection, expression: 'the same tests in another order' }
+  const selection = { ...before.point.selection, words: 'the same tests in another order' }
   return { ...change, before: { ...before, point: { ...before.point, selection } } }
 }
 

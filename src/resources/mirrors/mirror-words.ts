@@ -40,10 +40,8 @@ function writeShareClause({ hash, buckets, rest }: Share): string {
 
 /** The frames that are copied, in words; null: every frame. */
 export function writeFrames({ selection, program }: Pick<CopyPoint, 'selection' | 'program'>): string | null {
-  const { expression, everyFrame: isEvery } = selection
-  return isEvery || program === everyFrame
-    ? null
-    : (expression ?? `a program of length ${(program ?? '').split(',')[0]}`)
+  const { expression, words = expression, everyFrame: isEvery } = selection
+  return isEvery || program === everyFrame ? null : (words ?? `a program of length ${(program ?? '').split(',')[0]}`)
 }
 
 /** The most that a mirror copies, in words. */

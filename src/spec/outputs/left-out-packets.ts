@@ -15,6 +15,13 @@ export function copiedOf({ filter }: SourceSpec, { outputs }: SpanSpec, { spans 
   return own === null ? others : `${others} and (${own})`
 }
 
+/** The same in words, where what outputs send is left out; undefined: it is the filter of the file. */
+export function wordsOfCopied({ filter }: Pick<SourceSpec, 'filter'>, copied: string | null): string | undefined {
+  const own = filter?.expression ?? null
+  if (copied === own) return undefined
+  return own === null ? 'all but what outputs send' : `${own}, but not what outputs send`
+}
+
 /** Whether an output sends packets of its own, which carry the frames. */
 export function sendsPackets(output: OutputByKind): boolean {
   return packetsOf(output).length > 0
