@@ -186,7 +186,8 @@ function hooksOf(
     const problems: string[] = []
     const [sample = null] = own.map(({ filter }) => readSample(filter.program ?? ''))
     for (const { filter } of own) {
-      const part = expressFilter(filter, host, leftOut)
+      const isReceivers = intoBridge.length === 0 && haveFiltersOfTheirOwn(feeds, device, tcHook, leftOut)
+      const part = isReceivers ? everyPart : expressFilter(filter, host, leftOut)
       if (typeof part === 'string') problems.push(`${filterPlace(filter)}: ${part}.`)
       else parts.push(part)
     }
@@ -216,6 +217,13 @@ function findWidest(feeds: readonly FeedCopy[], device: string, tcHook: TcHook, 
   const known = knownPrograms(leftOut)
   const isWide = ({ filter }: FeedCopy) => readProgram(filter.program ?? '', known).filter === null
   return [onHook.find(isWide) ?? onHook].flat().slice(0, 1)
+}
+
+/** Whether the receivers that mirrors at a hook feed have other filters than each other: then none of them is the source's. */
+function haveFiltersOfTheirOwn(feeds: readonly FeedCopy[], device: string, tcHook: TcHook, leftOut: LeftOut): boolean {
+  const onHook = feeds.filter((feed) => feed.filter.device === device && feed.tcHook === tcHook)
+  const known = knownPrograms(leftOut)
+  return new Set(onHook.map(({ filter }) => readProgram(filter.program ?? '', known).filter)).size > 1
 }
 
 const knownPrograms = (leftOut: LeftOut) => (leftOut === null || typeof leftOut === 'string' ? [] : [leftOut.program])

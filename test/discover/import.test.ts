@@ -20,6 +20,7 @@ import { expressionsOf, makeTarget } from '../../src/plan/target.ts'
 import { assignBuckets } from '../../src/resources/feeds/assign-buckets.ts'
 import { limitOf } from '../../src/resources/kinds/mirror.ts'
 import { bridgeMac, writeCookie } from '../../src/resources/marks.ts'
+import { joinPrograms } from '../../src/resources/programs/join-programs.ts'
 import { writeShare } from '../../src/resources/programs/share-program.ts'
 import { loadSpec } from '../../src/spec/load.ts'
 import { everySpan } from '../../src/spec/scope.ts'
@@ -476,6 +477,19 @@ describe('what sensors and outputs get', () => {
     expect(roundTrip('share-filter-alone').text).toMatch(
       /# ens192 ingress, .* cannot be turned back into an expression/
     )
+  })
+
+  test('of receivers that have other filters than each other, none is the source’s', () => {
+    const host = hostOf('share-converged')
+    const filters = host.filters.map((filter, index) => {
+      if (filter.mirror === null || filter.program === null) return filter
+      const type = index === 0 ? 0x0806 : 0x0800
+      const own = `4,40 0 0 12,21 0 1 ${type},6 0 0 4294967295,6 0 0 0`
+      return { ...filter, program: joinPrograms([own, filter.program]) }
+    })
+    const text = write({ ...host, filters })
+    expect(text).toContain('- interface: ens192\n        direction: ingress\n    network')
+    expect(text).not.toContain('put your expression here')
   })
 
   test('a limit that members have together is the source’s', () => {

@@ -78,9 +78,7 @@ test('another host gets each frame once, also where the source carries the tunne
   const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'])
   expect(stdout).toMatch(/\+ +mirror +ens192 ingress → vxlan-3d98b18a/)
   expect(stdout).toMatch(/\+ +tunnel +vxlan-\w+ +vxlan 42, UDP port 4789, remote 10\.50\.0\.1; .* firewall .* out/)
-  expect(stdout).toContain(
-    'not (greater 35 and ip[0] == 0x45 and ip dst host 10.50.0.1 and ip[9] == 17 and (ip[6:2] & 0x1fff != 0 or ip[22:2] == 4789)) and not ('
-  )
+  expect(stdout).toContain('all but what outputs send')
   expect(stderr).toContain('frames of span0 with more than 1450 bytes leave by vxlan 42 in fragments')
   await expectConverged(lab)
   const all = await heard()

@@ -92,9 +92,7 @@ test('each frame of each kind leaves once, byte for byte, and nothing of the hos
   await write()
   const { stdout } = await spanplan(lab, ['apply', '--yes'])
   expect(stdout).toMatch(/erspan type 3, session 6, remote 10\.50\.0\.1; .* let GRE \(IP protocol 47\) out/)
-  expect(stdout).toContain(
-    'not (greater 35 and ip[0] == 0x45 and ip dst host 10.50.0.1 and ip[9] == 47) and not (greater 62 and less 590 and'
-  )
+  expect(stdout).toContain('all but what outputs send')
   await expectConverged(lab)
   const links = /(?:gretap|erspan)-\w{8}/g
   const devices = ['tap0', 'ens192', 'span0', ...new Set(stdout.match(links))]
