@@ -222,7 +222,7 @@ const rows: readonly Row[] = [
   {
     name: 'a port without flooding',
     by: () => setPort('type', 'bridge_slave', 'flood', 'off'),
-    says: [/~ +port +\S+ \(veth\w+\) → span0 +flooding: off → on$/]
+    says: [/~ +port +\S+ \(veth\w+\) → span0 +flooding: partly → on$/]
   },
   { name: 'a port down', by: () => setPort('down'), says: [/~ +port +\S+ \(veth\w+\) → span0 .*state: down → up/] },
   {
