@@ -4,7 +4,7 @@ import { groupsOf, type HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, Manager } from '../../host/snapshot.ts'
 import { joinAnd, listFew } from '../../text-lines.ts'
-import { markOf } from '../ownership.ts'
+import { destroyOf, markOf } from '../ownership.ts'
 
 /** As many names as a sentence takes. */
 const mostNames = 4
@@ -47,7 +47,8 @@ export function explainDevice(host: HostIndex, name: string): Diagnostic {
   const owner = markOf(host, link)?.owner
   if (owner !== undefined) {
     const message = `the bridge ${name} belongs to another spans.yaml (name: ${owner})`
-    return diagnostic('BRIDGE_OTHER_NAME', message, 'give the span another name')
+    const hint = `give the span another name; or, if the "name" of this file was ${owner} before, remove what has that name first: ${shellLine(destroyOf(owner))}`
+    return diagnostic('BRIDGE_OTHER_NAME', message, hint)
   }
   if (link?.bridge) {
     return diagnostic(
