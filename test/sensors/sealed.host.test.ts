@@ -101,7 +101,7 @@ describe('sealed', () => {
     expect(open.delivered.filter((name) => throughBridge.includes(name))).toEqual([])
     const { port } = await findTap(lab, later)
     const { stdout } = await spanplan(lab, ['plan', '--detailed-exitcode'], 2)
-    expect(stdout).toMatch(new RegExp(`~ +port +${port} → span0 .*sealed: no → yes`))
+    expect(stdout).toMatch(new RegExp(`~ +port +later \\(${port}\\) → span0 .*sealed: no → yes`))
     await spanplan(lab, ['apply'])
     await expectConverged(lab)
     for (const sensor of [later, attacker]) expect(await attack(sensor)).toEqual(NOTHING)
