@@ -115,7 +115,7 @@ test('the port of a sensor that has started again is marked as its own, and goes
   await watch.settle()
   const before = watch.told.length
   await suricata.restart()
-  await watch.expectTold(/~ port \S+ → span0/, before)
+  await watch.expectTold(/~ port suricata \(\S+\) → span0/, before)
   await watch.settle()
   await expectConverged(lab)
   await watch.stop()
