@@ -226,6 +226,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.spanplan.spanplan.plugins.module_utils.spanplan import (
     Answer,
     Failure,
+    ask,
     call,
     check,
     check_format,
@@ -318,7 +319,7 @@ def find_text(params: dict) -> str | None:
 
 def read_plan(module: AnsibleModule, text: str | None) -> dict:
     """Gives what differs, as spanplan plan --json prints it."""
-    answer = check(call(module, plan_arguments(module.params), text), text)
+    answer = check(ask(module, plan_arguments(module.params), text), text)
     if not answer.documents:
         raise Failure("spanplan plan --json printed no JSON", exit=answer.status, stderr=answer.stderr)
     return check_format(answer.documents[0])

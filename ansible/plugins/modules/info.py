@@ -134,7 +134,7 @@ exit:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.spanplan.spanplan.plugins.module_utils.spanplan import (
     Failure,
-    call,
+    ask,
     check,
     check_format,
     read_duration,
@@ -168,7 +168,7 @@ def run(module: AnsibleModule) -> dict:
     argv = ["status", "--json", "--for=" + params["duration"]]
     argv += ["--file=" + file for file in params["src"] or []]
     argv += ["--span=" + span for span in params["spans"] or []]
-    answer = check(call(module, argv), allowed=STATUSES)
+    answer = check(ask(module, argv), allowed=STATUSES)
     if not answer.documents:
         raise Failure("spanplan status --json printed no JSON", exit=answer.status, stderr=answer.stderr)
     return read_status(check_format(answer.documents[0]))
