@@ -50,6 +50,7 @@ describe('the modules', () => {
     await put('locked', 'for lock in /run/spanplan/*lock*; do exec 9>"$lock"; flock 9; done\nspanplan "$@" 9>&-')
     await put('newer', `spanplan "$@" | sed 's/"format_version":"1/"format_version":"2/'`)
     await put('older', 'exec spanplan "$@" --not-yet')
+    await put('lost', '[ -e /tmp/asked ] || exec touch /tmp/asked\nexec spanplan "$@"')
     await put('powerless', 'exec setpriv --bounding-set=-net_admin --inh-caps=-net_admin spanplan "$@"')
     await put('unconfirmed', '[ "$1" != confirm ] || spanplan rollback "$2" >/dev/null\nexec spanplan "$@"')
     await mkdir(ansible.host.path('tmp/bin'))
@@ -106,7 +107,8 @@ describe('the modules', () => {
         waiting: waits,
         frames_lost: 0,
         window: null
-      }
+      },
+      asked_again: { changed: false, spans: [{ name: 'span0' }] }
     })
   })
 
