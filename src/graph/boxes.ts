@@ -34,7 +34,7 @@ export interface Standpoint {
   readonly standing: Standing
 }
 
-/** One line of a text; a remark has the standing that it tells of. */
+/** One line of a text, with its colour: that of what the line is about. */
 export interface Line {
   readonly text: string
   readonly style: Style
