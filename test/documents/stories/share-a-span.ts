@@ -69,6 +69,12 @@ async function startFour(reader: Reader): Promise<void> {
   for (const block of under({ document: share, heading: four })) await reader.run(block)
 }
 
+async function startFourUnderWatch(reader: Reader): Promise<void> {
+  await startFour(reader)
+  await reader.run('cp examples/systemd/spanplan.service /etc/systemd/system/')
+  await reader.run('sudo systemctl enable --now spanplan.service')
+}
+
 export const shareASpan: Stories<Reader> = {
   [share]: {
     [four]: async (reader, ...commands) => {
@@ -80,9 +86,7 @@ export const shareASpan: Stories<Reader> = {
     },
 
     'Have more of them, or fewer': async (reader, scale = '') => {
-      await startFour(reader)
-      await reader.run('cp examples/systemd/spanplan.service /etc/systemd/system/')
-      await reader.run('sudo systemctl enable --now spanplan.service')
+      await startFourUnderWatch(reader)
       await reader.run(scale)
       await reader.awaitConverged()
       await expectShared(reader, suricatas(2))
@@ -95,9 +99,7 @@ export const shareASpan: Stories<Reader> = {
     },
 
     'Restart one after another': async (reader, restart = '') => {
-      await startFour(reader)
-      await reader.run('cp examples/systemd/spanplan.service /etc/systemd/system/')
-      await reader.run('sudo systemctl enable --now spanplan.service')
+      await startFourUnderWatch(reader)
       await reader.run(restart)
       await reader.awaitConverged()
       await expectShared(reader, suricatas(4))

@@ -1,4 +1,7 @@
-/** Runs classic BPF programs as the kernel does, and is as strict as its checker (bpf_check_classic() in net/core/filter.c). */
+/**
+ * Runs classic BPF programs as the kernel does, and is as strict as its checker (bpf_check_classic() in net/core/filter.c). It shares nothing
+ * with what `filter test` judges by, which is held against it.
+ */
 import type { Program } from '../../../src/host/snapshot.ts'
 import { type Instruction, parseProgram } from '../../../src/resources/programs/instructions.ts'
 
