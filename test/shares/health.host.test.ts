@@ -94,10 +94,12 @@ test('the flows of a member that starts, or is unhealthy, go to the others until
     lab,
     `spans: {span0: {sources: [{interface: ens192, direction: ingress}], network: span, sensors: [{balance: [${names.join(', ')}]}]}}`
   )
-  await Promise.all(names.map(setReady))
-  await Promise.all(names.map((name) => members[name].start()))
   // No look but for events.
   await using watch = await startWatch(lab, ['--interval', '1h'])
+  // It hears each of them get healthy: what is told again after a restart is news.
+  await watch.settle()
+  await Promise.all(names.map(setReady))
+  await Promise.all(names.map((name) => members[name].start()))
   await awaitFed(...names)
   await until('all are healthy', async () => (await Promise.all(names.map(healthOf))).every((one) => one === 'healthy'))
   await watch.settle()

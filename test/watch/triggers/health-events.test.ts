@@ -20,6 +20,15 @@ test("Podman's are where they change: it tells each check", () => {
   expect([check('b', 'healthy'), check('b', 'healthy'), check('a', 'healthy')]).toEqual([true, false, false])
 })
 
+test('what is told again after a restart is: a container that starts has no event of its own for that', () => {
+  const isNews = openHealthFilter()
+  const actions = ['health_status: healthy', 'die', 'start', 'health_status: healthy', 'health_status: healthy']
+  expect(actions.map((action) => isNews(event('a', action)))).toEqual([true, true, true, true, false])
+  expect(isNews(event('b', 'health_status: healthy'))).toBe(true)
+  isNews(event('b', 'start'))
+  expect(isNews(event('a', 'health_status: healthy'))).toBe(false)
+})
+
 test('whatever else there is, each time', () => {
   const isNews = openHealthFilter()
   for (const line of [event('a', 'start'), event('a', 'die'), '{}', '', '7', 'null', '{"Act', '{"Action":7}']) {
