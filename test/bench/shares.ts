@@ -9,7 +9,8 @@ import { type Argv, createLab, type Lab } from '../lab/lab.ts'
 import { findProgram, privateEnvironment } from '../lab/programs.ts'
 import { type Aim, makeRow, type Row, type Table } from './measure.ts'
 
-const rounds = 9
+/** Many short ones: what else the machine does changes from one to the next. */
+const rounds = 41
 const flows = 1000
 /** How often the flows are sent in a round. */
 const loops = 40
@@ -79,7 +80,13 @@ export async function* benchShares(): AsyncGenerator<Table> {
 
 async function measure(lab: Lab): Promise<Table> {
   const rates = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>
-  for (let round = 0; round < rounds; round++) for (const name of names) rates[name].push(await send(lab, name))
+  for (let round = 0; round < rounds; round++) {
+    // Each way is first as often as the others: the order favours none.
+    for (const [index] of names.entries()) {
+      const name = names[(index + round) % names.length] ?? 'none'
+      rates[name].push(await send(lab, name))
+    }
+  }
   const row = (name: Name, base?: Name, aim?: Aim): Row =>
     makeRow(base === undefined ? ways[name].name : `${ways[name].name}, to ${ways[base].name}`, rates[name], {
       unit: 'frames/s',

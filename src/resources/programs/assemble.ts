@@ -62,6 +62,7 @@ const jumps = {
 /** What a line may be, and what it means. */
 const grammar: readonly (readonly [RegExp, (...words: string[]) => Line])[] = [
   [/^(ldb|ldh|ld) \[x \+ (\d+)\]$/, (size, k) => ({ code: 0x40 + pick(loads, size), k: Number(k) })],
+  [/^(ldb|ldh|ld) \[(\d+)\]$/, (size, k) => ({ code: 0x20 + pick(loads, size), k: Number(k) })],
   [/^ld (vlan_avail|rand)$/, (what) => ({ code: 0x20, k: pick(ancillary, what) })],
   [/^ld len$/, () => ({ code: 0x80, k: 0 })],
   [/^(ldx?) #(\w+)$/, (into, k) => ({ code: into === 'ldx' ? 0x01 : 0x00, k: Number(k) })],

@@ -64,14 +64,6 @@ const templateOf = assembleOnce((hash: FlowHash) => asm`${hashFrames(hash)}${fin
 
 /** Accepts the flows in the set, and the rest if the operand at `rest` is not 0. The words of the set are the operands at `word0` to `word7`. */
 const findBucket = asm`
-    st M[11]
-    ; The bit within a word.
-    and #31
-    tax
-    ld #1
-    lsh x
-    st M[12]
-    ld M[11]
     ${chooseWord(7, words)}
   rest:
     ret #0
@@ -85,9 +77,12 @@ function chooseWord(bit: number, among: readonly number[]): string {
   const [first = 0] = among
   if (among.length === 1) {
     return asm`
-    ld M[12]
+    and #${2 ** wordBits - 1}
+    tax
   word${first}:
-    jset #0, accept, refuse`
+    ld #0
+    rsh x
+    jset #1, accept, refuse`
   }
   const half = among.length / 2
   return asm`

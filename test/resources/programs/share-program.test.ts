@@ -59,7 +59,7 @@ describe.each(flowHashes)('the program of a share by %s', (hash) => {
 
   test('is one that the kernel takes, and is short', () => {
     checkProgram(program)
-    expect(Number(program.split(',')[0])).toBe({ addresses: 166, ports: 203, inner: 398 }[hash])
+    expect(Number(program.split(',')[0])).toBe({ addresses: 212, ports: 247, inner: 443 }[hash])
   })
 
   test.each(bucketNumbers.filter((bucket) => bucket % 31 < 2))('holds bucket %i alone, or all but it', (bucket) => {
