@@ -89,7 +89,8 @@ export function warnOfUneven(span: string, parts: readonly ReceiverPart[]): Diag
   const groups = groupsOf(parts, ({ part }) => part.balance?.id)
   return [...groups.values()].flatMap((members) => {
     const total = members.reduce((sum, { frames }) => sum + (frames ?? 0), 0)
-    if (total < enoughFrames) return []
+    // What goes to nobody, no member has counted.
+    if (total < enoughFrames || !members.every(({ isCovered }) => isCovered)) return []
     return members.flatMap((one) => warnIfUneven(span, one, total))
   })
 }

@@ -133,6 +133,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       obstacle === null && target !== null
         ? await reconcile(target, {
             ...config,
+            signal,
             isNewFile,
             lastAnswer,
             leavePaused,

@@ -7,6 +7,7 @@ import type { Sample } from '../../src/host/read-counters.ts'
 import type { Snapshot } from '../../src/host/snapshot.ts'
 import { planTarget } from '../../src/plan/plan-view.ts'
 import { plain } from '../../src/printable.ts'
+import { coveredBalances, liveFeeds } from '../../src/status/counters/live-feeds.ts'
 import { renderReport } from '../../src/status/output/status-text.ts'
 import { makeReport } from '../../src/status/report.ts'
 import { samplesOf } from '../lab/fixtures/converged.ts'
@@ -131,6 +132,17 @@ describe('until an apply has moved the flows of a member that takes nothing', ()
     }
     expect(textOf('share-paused')).toMatch(/sensor +shop-ids-2 .*\s+share 25 %\s/)
     expect(textOf('share-paused-converged')).toContain('while it is paused: the others have its share\n')
+  })
+
+  test('nobody has them also beside a mirror of no share, which nothing knows, as of a filter that the file had', () => {
+    const path = join(casesFolder, 'share-stopped')
+    const host = readSnapshot(path, 'host.json')
+    const view = planTarget({ ...readTarget(path, host.links), patient: true }, readingOf(host))
+    const [span] = view.desired.spans
+    if (span === undefined) throw new Error('there is no span')
+    const live = liveFeeds(span, view)
+    const strangers = live.map((feed) => ({ ...feed, handle: feed.handle + 1, share: null }))
+    expect(coveredBalances(span, [...live, ...strangers]).size).toBe(0)
   })
 
   test('what keeps the apply away is said', () => {

@@ -116,6 +116,10 @@ describe('a member that gets far more than its share', () => {
     expect(warning?.hint).toMatch(/tcpdump -c 1000 -nqti veth\w+ \| .*; "hash: ports" divides/)
   })
 
+  test('is none while the flows of another go to nobody: they are missing from the whole', () => {
+    expect(warningsOf('share-stopped', [600, 400, 400, 400])).toEqual([])
+  })
+
   test('is one conversation where ports count', () => {
     const [warning] = warningsOf('share-output-converged', [100, 1900])
     expect(warning?.message).toContain('ens224 got 95 % of the frames, with a share of 50 %: one conversation may')

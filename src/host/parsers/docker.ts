@@ -34,6 +34,14 @@ const time = z
   .catch('')
   .transform((text) => (Date.parse(text) > 0 ? text : null))
 
+/** In nanoseconds; 0 stands for Docker's default. */
+const healthCheck = z.object({
+  Interval: z.number().default(0),
+  Timeout: z.number().default(0),
+  Retries: z.number().default(0),
+  StartPeriod: z.number().default(0)
+})
+
 const containerOutput = z.object({
   Id: z.string(),
   Name: z.string(),
@@ -47,7 +55,7 @@ const containerOutput = z.object({
     FinishedAt: time
   }),
   RestartCount: z.number().catch(0),
-  Config: z.object({ Labels: strings }),
+  Config: z.object({ Labels: strings, Healthcheck: healthCheck.nullish().catch(null) }),
   HostConfig: z.object({ NetworkMode: z.string().default('default') }),
   NetworkSettings: z.object({
     SandboxKey: z.string().default(''),
@@ -100,6 +108,16 @@ const healthOutput = z.enum(['starting', 'healthy', 'unhealthy'])
 /** So many restarts by Docker are a loop, unless the container has run for so many milliseconds since. */
 const loop = { restarts: 2, settled: 60_000 } as const
 
+/** Docker's defaults: https://docs.docker.com/reference/dockerfile/#healthcheck. In nanoseconds. */
+const defaultCheck = { interval: 30e9, timeout: 30e9, retries: 3 } as const
+
+/** Milliseconds after its start in which a container may be `starting`: a check that fails then makes it `unhealthy`. */
+function longestStart(check: z.infer<typeof healthCheck> | null): number {
+  const { Interval = 0, Timeout = 0, Retries = 0, StartPeriod = 0 } = check ?? {}
+  const one = (Interval || defaultCheck.interval) + (Timeout || defaultCheck.timeout)
+  return (StartPeriod + ((Retries || defaultCheck.retries) + 1) * one) / 1e6
+}
+
 /**
  * Parses Docker's description of one container, which does not tell the ports.
  *
@@ -115,7 +133,10 @@ export function parseContainer(
   const { RestartCount: restarts, State, NetworkSettings: settings } = inspected
   const { Running: running, StartedAt: startedAt } = State
   const health = healthOutput.safeParse(State.Health?.Status).data
-  const hasJustStarted = startedAt !== null && now - Date.parse(startedAt) < loop.settled
+  const age = startedAt === null ? null : now - Date.parse(startedAt)
+  const hasJustStarted = age !== null && age < loop.settled
+  // With live-restore, Docker calls containers that run on `starting` when it has itself started again, until their next check.
+  const isKnown = health !== 'starting' || age === null || age <= longestStart(inspected.Config.Healthcheck ?? null)
   return {
     id: inspected.Id,
     name: inspected.Name.replace(/^\//, ''),
@@ -132,7 +153,7 @@ export function parseContainer(
     sandbox: (running && settings.SandboxKey) || null,
     veths: null,
     // Of one that does not run, Docker has what its last check said.
-    ...(running && health !== undefined && { health }),
+    ...(running && health !== undefined && isKnown && { health }),
     ...((!running || State.Restarting) && !isNamespace(settings.SandboxKey) && { isUnplugged: true }),
     endpoints: sortByKey(Object.entries(settings.Networks ?? {}), ([network]) => network).map(
       ([network, endpoint]): Endpoint => ({

@@ -337,7 +337,9 @@ function handedByBridge(path: FramePath, interval: Interval): CounterDelta | und
 function handedTo(path: FramePath, feeds: Feeds | null, interval: Interval): CounterDelta | undefined {
   if (feeds === null) return handedByBridge(path, interval)
   const pairs = feeds.flatMap((feed) => pairMirrors(feed, ...interval) ?? [])
-  return sumDeltas(pairs.map((pair) => mirrorDelta(pair, 'packets')))
+  // What led to a receiver that has gone does not lead to the one that has come: it is lost at the mirror.
+  const led = pairs.filter(({ later }) => later.target !== '*')
+  return sumDeltas(led.map((pair) => mirrorDelta(pair, 'packets')))
 }
 
 /** What a receiver lacks of sources that have no mirror for it. Nothing counts these frames. */

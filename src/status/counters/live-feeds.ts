@@ -68,7 +68,8 @@ export function livePart(span: DesiredSpan, feed: DesiredFeed, live: readonly Li
 export function coveredBalances(span: DesiredSpan, live: readonly LiveFeed[]): ReadonlySet<string> {
   const isAble = ({ absence }: DesiredFeed) => absence === null || absence === 'unread'
   const members = span.feeds.flatMap((feed) => (feed.part?.balance == null ? [] : { feed, id: feed.part.balance.id }))
-  const strangers = unknownFeeds(span, live)
+  // Of one that has no share, nothing tells whether it leads to a member.
+  const strangers = unknownFeeds(span, live).filter(({ share }) => share !== null)
   const covered = [...groupsOf(members, ({ id }) => id)].filter(([, group]) => {
     const able = group.flatMap(({ feed }) => (isAble(feed) ? feedsOf(span, feed, live) : []))
     const taking = [...able, ...strangers].filter(({ target }) => target !== '*')

@@ -32,6 +32,8 @@ export interface RunOptions {
   /** It changes nothing. */
   readonly dryRun: boolean
   readonly allowEmpty: boolean
+  /** Ends a run that goes on span by span, before the next span. */
+  readonly signal: AbortSignal
   /** Nothing is changed before all is read, unless Docker takes long. */
   readonly isNewFile: boolean
   /** The target without the spans that are paused by now, and with the interfaces that go down by now. */
@@ -55,7 +57,7 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...early, ...view.plan.changes]
     if (options.dryRun) return { view, needed, ...nothingApplied, failures: partial.failures }
-    const applied = await options.followChanges(applyPartially(partial, options.leavePaused))
+    const applied = await options.followChanges(applyPartially(partial, options))
     const failures = [...partial.failures, ...applied.failures]
     return { ...applied, view, needed, done: [...early, ...applied.done], failures }
   } catch (error) {
@@ -70,7 +72,7 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
  * @param done gets the changes that were applied.
  */
 function makeKernelPass(
-  { dryRun, isNewFile, leavePaused, lastAnswer, nextWake, onEarlyFailures, followChanges }: RunOptions,
+  { dryRun, isNewFile, leavePaused, signal, lastAnswer, nextWake, onEarlyFailures, followChanges }: RunOptions,
   done: PlannedChange[]
 ): KernelPass {
   if (dryRun) return noKernelPass
@@ -83,7 +85,7 @@ function makeKernelPass(
     if (failed.has(null)) return false
     try {
       const partial = makePartialPlan(withoutSpans(target, [...failed]), reading)
-      const applied = await followChanges(applyPartially(partial, leavePaused))
+      const applied = await followChanges(applyPartially(partial, { leavePaused, signal }))
       done.push(...applied.done)
       report(applied.failures)
       return partial.view.plan.changes.length > 0
@@ -103,7 +105,7 @@ export const nothingApplied: PartialResult = { done: [], leftOut: [], restarts: 
 /** Applies all spans at once; where that fails, and is rolled back, span by span. */
 async function applyPartially(
   { target, view }: PartialPlan,
-  leavePaused: RunOptions['leavePaused']
+  { leavePaused, signal }: Pick<RunOptions, 'leavePaused' | 'signal'>
 ): Promise<PartialResult> {
   const { changes } = view.plan
   if (changes.length === 0) return nothingApplied
@@ -117,6 +119,7 @@ async function applyPartially(
   }
   const results: PartialResult[] = []
   for (const span of spans) {
+    if (signal.aborted) break
     const part = targetOfSpan(target, span)
     try {
       const reading = await readHostFor(part)

@@ -365,6 +365,23 @@ describe('Docker', () => {
     expect(healthOf({ Running: false, Health: { Status: 'unhealthy' } })).toBeUndefined()
   })
 
+  test('a container that has run for longer than it may be starting: Docker itself was restarted (live-restore)', () => {
+    const document = z
+      .looseObject({ State: z.looseObject({}), Config: z.looseObject({}) })
+      .parse(read('docker-inspect'))
+    const healthAfter = (seconds: number, Status: string, Healthcheck?: object | null) => {
+      const State = { ...document.State, StartedAt: '2026-01-01T00:00:00Z', Health: { Status } }
+      const Config = { ...document.Config, ...(Healthcheck !== undefined && { Healthcheck }) }
+      return parseContainer({ ...document, State, Config }, Date.parse('2026-01-01T00:00:00Z') + 1000 * seconds).health
+    }
+    const check = { Interval: 5e9, Timeout: 10e9, Retries: 3, StartPeriod: 120e9 }
+    expect([180, 181].map((seconds) => healthAfter(seconds, 'starting', check))).toEqual(['starting', undefined])
+    expect(healthAfter(181, 'unhealthy', check)).toBe('unhealthy')
+    for (const defaults of [undefined, null, {}, { Interval: 0 }, { Interval: 'x' }]) {
+      expect([240, 241].map((seconds) => healthAfter(seconds, 'starting', defaults))).toEqual(['starting', undefined])
+    }
+  })
+
   test('a container that has stopped', () => {
     expect(parseContainer(read('docker-inspect-stopped'), 0)).toMatchObject({
       name: 'zeek',
