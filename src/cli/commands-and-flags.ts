@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
 import { packageFolder } from '../debian-package.ts'
 import { lockPatience } from '../run-dir/lock-limits.ts'
+import { longestKept } from '../watch/events/event-history.ts'
 import type { CommandName, CommandOptions } from './run-command.ts'
 import * as shared from './shared-flags.ts'
 
@@ -206,6 +207,19 @@ program
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
   .action((options) => run('status', options))
+
+program
+  .command('events')
+  .description('show what a watch has done and found in the last day')
+  .argument('[span]', 'which span; all without it')
+  .addOption(
+    new Option('--since <duration>', 'how far back, as in 1h')
+      .argParser(shared.parseDuration)
+      .default(longestKept, '24h')
+  )
+  .addOption(shared.jsonOption())
+  .addOption(shared.colorOption())
+  .action((span, options) => run('events', { ...options, span }))
 
 program
   .command('capture')

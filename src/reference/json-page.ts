@@ -278,6 +278,9 @@ export function writeJsonReference(): string {
       'A `change` has `address`, `kind`, `span`, `action`, `title`, `reason` and a `text` in the words of the plan. A `wait` is one of `waiting` of a plan. A `trigger` is what made the watch look:',
       keyList(triggers)
     ],
+    'events --json': [
+      'The lines that `watch --json` has printed, or would have: the `at` of each is the time of the event, and `name` says whose watch has told it.'
+    ],
     'status --json': ['One object:', keyList(status)],
     'A span of status': [keyList(span)],
     'A sensor of status': [keyList(sensor)],

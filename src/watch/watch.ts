@@ -3,6 +3,7 @@ import { serveRequests } from '../run-dir/socket.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { EmitEvent } from './events/event.ts'
+import type { KeptEvents } from './events/event-history.ts'
 import { openRunQueue } from './loop/run-queue.ts'
 import { openReconciler, type ReconcilerConfig } from './reconciler.ts'
 import { type WatchAnswers, watchSocket } from './serve/ask-watch.ts'
@@ -19,6 +20,8 @@ import { takeHookEvent } from './triggers/take-hook-event.ts'
 export interface WatchConfig extends ReconcilerConfig {
   /** Where metrics and probes are served; null: nowhere. */
   readonly listen: ListenAddress | null
+  /** Gives the events since a time, in milliseconds since 1970. */
+  readonly history: (start: number) => KeptEvents
 }
 
 /**
@@ -71,6 +74,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   }
   const answers: WatchAnswers = {
     state,
+    events: (milliseconds) => config.history(Date.now() - Number(milliseconds)),
     hook: wakeFor('hook'),
     resume: wakeFor('resume'),
     interface: async (event) => {

@@ -10,7 +10,7 @@ import { runFile, startWatch } from '../lab/commands/watch.ts'
 import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { BROADCAST, ether, filler } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
+import { expectConverged, expectRefusal, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 let first: string
@@ -62,10 +62,31 @@ describe('keeps it so', () => {
     )
     await watch.settle()
     expect((await watch.state()).drift).toBe(1)
+    // Whoever has not read its log asks what has happened.
+    const timeless = (text: string) => text.replaceAll(new RegExp(`^${time} `, 'gm'), '').split('\n')
+    const linesOf = async (...args: string[]) => timeless((await spanplan(lab, ['events', ...args])).stdout)
+    const told = timeless(watch.told)
+    expect(await linesOf()).toEqual(told)
+    expect(await linesOf('span0', '--since', '1h')).toEqual([...told.filter((line) => line.includes(' span0 ')), ''])
+    expect(await linesOf('--since', '1ms')).toEqual(['Nothing in the last 1ms.', ''])
+    const { stdout: documents } = await spanplan(lab, ['events', 'span1', '--json'])
+    expect(
+      documents
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+    ).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ type: 'changed', name: 'default', at: expect.any(String), trigger: 'start' })
+      ])
+    )
+    expect(documents).not.toContain('span0')
+    expect(await expectRefusal(lab, ['events', 'span2'], 64)).toContain('SPAN_UNKNOWN')
     const before = await lab.snapshotText()
     expect(await watch.stop()).toMatchObject({ exitCode: 0, stdout: '' })
     expect(await lab.snapshotText()).toBe(before)
     expect(watch.told).toMatch(/ stop +the spans stay as they are\n$/)
+    expect(await expectRefusal(lab, ['events'])).toContain('WATCH_MISSING')
   })
 
   test('what it does itself wakes it no more often than the kernel reports, and then it rests', async () => {

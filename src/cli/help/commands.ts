@@ -96,6 +96,14 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
     exits: [unhealthy, invalidFile],
     environment: host
   },
+  events: {
+    examples: [
+      ['What has the watch done and found in the last hour?', 'sudo spanplan events --since 1h'],
+      ['And of span0 alone, in a day:', 'sudo spanplan events span0']
+    ],
+    exits: [],
+    environment: ['SPANPLAN_RUN_DIR', ...colours]
+  },
   capture: {
     examples: [
       ['Show the next 20 frames that sensors on span0 get:', 'sudo spanplan capture span0 -c 20'],

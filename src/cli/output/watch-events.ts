@@ -1,11 +1,12 @@
 import type { Diagnostic } from '../../errors.ts'
 import { localTime } from '../../local-time.ts'
 import { renderChanges } from '../../plan/output/plan-text.ts'
-import { oneLine, type Paint, printable } from '../../printable.ts'
+import { oneLine, type Paint, plain, printable } from '../../printable.ts'
 import { writeWait } from '../../resources/kind.ts'
 import { writeIdleSource } from '../../status/counters/idleness.ts'
 import { listAll } from '../../text-lines.ts'
-import type { EmitEvent, WatchEvent } from '../../watch/events/event.ts'
+import { type EmitEvent, spanOfEvent, type WatchEvent } from '../../watch/events/event.ts'
+import type { KeptEvent } from '../../watch/events/event-history.ts'
 import { type EventGroup, groupEvents } from '../../watch/events/group-events.ts'
 import type { Session } from '../session.ts'
 import { choosePaint } from './colours.ts'
@@ -53,6 +54,18 @@ const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
 export function openEventPrinter(session: Session, least: LogLevel): EmitEvent {
   const print = choosePrinter(session)
   return (...events) => print(events.filter((event) => isShown(levels[event.type], least)))
+}
+
+/** What a watch keeps of events that come of one run: also those that are not printed. */
+export function keepEvents(events: readonly WatchEvent[], at: string): KeptEvent[] {
+  const texts = new Map(groupEvents(events).map((group) => [group[0], renderGroup(group, plain)]))
+  return events.map((event) => ({
+    at,
+    span: spanOfEvent(event),
+    isTrouble: levels[event.type] !== 'info',
+    text: texts.get(event) ?? null,
+    event: { type: event.type, ...eventFields(event) }
+  }))
 }
 
 function choosePrinter({ json, color }: Session): (events: readonly WatchEvent[]) => void {

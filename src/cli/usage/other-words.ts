@@ -40,12 +40,7 @@ export const otherCommands: readonly OtherCommand[] = [
   { words: 'summary brief overview', type: 'status --brief' },
   { words: 'top stats live counters tail', type: 'status --live' },
   { words: 'json', type: 'status --json' },
-  {
-    words: 'logs log events journal history',
-    type: 'journalctl --unit spanplan',
-    why: 'to see what the watch of the service has done',
-    isWhole: true
-  },
+  { words: 'logs log journal history audit', type: 'events', why: 'to see what the watch has done' },
   {
     words: 'enable install',
     type: 'systemctl enable --now spanplan.service',
@@ -163,7 +158,7 @@ export const otherOptions: readonly OtherOption[] = [
   { names: 'refresh-only detailed', of: 'plan', type: '' },
   { names: 'target only select service only-span spans', type: '--span', hasValue: true },
   { names: 'name', of: 'plan apply status graph', type: '--span', hasValue: true },
-  { names: 'span', of: 'pause resume', type: '', hasValue: true },
+  { names: 'span', of: 'pause resume events', type: '', hasValue: true },
   { names: 'config c filename input spec i files project-file', type: '--file', hasValue: true },
   { names: 'json j', of: 'graph import capture', type: '--json', command: 'status' },
   { names: 'output-json as-json', type: '--json' },
@@ -183,12 +178,13 @@ export const otherOptions: readonly OtherOption[] = [
   },
   {
     names: 'all a A all-namespaces',
-    of: 'plan apply status validate graph watch pause resume',
+    of: 'plan apply status validate graph watch pause resume events',
     type: '',
     why: 'every span is meant without it'
   },
   { names: 'timeout', of: 'apply', type: '--rollback-after', hasValue: true },
   { names: 'timeout', of: 'capture filter', type: '--for', hasValue: true },
+  { names: 'for last duration time period', of: 'events', type: '--since', hasValue: true },
   { names: 'duration time period', of: 'status graph pause capture filter', type: '--for', hasValue: true },
   { names: 'verbose v vv debug trace', of: 'plan', type: '--commands' },
   { names: 'verbose v vv vvv debug trace', type: '', why: 'it says already all that it knows' },

@@ -81,8 +81,8 @@ export const runErrors = {
   ],
   // Watching and looking.
   WATCH_MISSING: [
-    'status --for watch needs a watch of this name, and none runs, or it has not read the host yet.',
-    'Start the watch, or use another time, such as --for 10s.'
+    'status --for watch needs a watch of this name, and none runs, or it has not read the host yet. events needs any watch.',
+    'Start the watch. For status, use another time, such as --for 10s; for events, look into the log of a watch that has ended.'
   ],
   WATCH_RUNS: ['A watch of this name runs already.', 'End that watch first, or give the file another "name".'],
   NOT_PAUSED: [

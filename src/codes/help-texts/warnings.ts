@@ -160,6 +160,10 @@ export const warnings = {
     'init could not listen on the interfaces, because tcpdump or a right is missing. Only their counters say what they carry.',
     'Do what the message says, and call init again; or name the interface with --interface.'
   ],
+  EVENTS_DROPPED: [
+    'A watch keeps a day of events, and no more than a megabyte. More has happened: the oldest events are gone.',
+    'Look into the log: journalctl --unit spanplan. Where a watch tells so much, something goes on: spanplan doctor says what others undo.'
+  ],
   LISTEN_OPEN: [
     'Metrics are served at an address that other hosts can reach, without TLS and passwords.',
     'Use 127.0.0.1, or protect the address with a firewall or a proxy.'

@@ -62,5 +62,16 @@ export type WatchEvent =
   /** A listed sensor hears nothing of its span, or hears it again: as it was before, then. */
   | { readonly type: 'sensor_unhealthy' | 'sensor_healthy'; readonly sensor: SensorHealth }
 
+/** The span that an event is about; null: none, or all of them. */
+export function spanOfEvent(event: WatchEvent): string | null {
+  if ('change' in event) return event.change.span
+  if ('wait' in event) return event.wait.span
+  if ('degraded' in event) return event.degraded.span
+  if ('pause' in event) return event.pause.span
+  if ('sensor' in event) return event.sensor.span
+  if (event.type === 'idle' || event.type === 'idle_over') return event.source.span
+  return 'span' in event ? event.span : null
+}
+
 /** Takes each event as it happens, and together those that come of one run. */
 export type EmitEvent = (...events: readonly WatchEvent[]) => void

@@ -1,6 +1,6 @@
 import { groupsOf } from '../../host/host-index.ts'
 import type { KindName } from '../../resources/registry.ts'
-import type { WatchEvent } from './event.ts'
+import { spanOfEvent, type WatchEvent } from './event.ts'
 
 /** Events that are one line for a person: what happened to one container, or one thing that several directions wait for. */
 export type EventGroup = readonly [WatchEvent, ...WatchEvent[]]
@@ -53,17 +53,11 @@ function isSaidElsewhere(event: WatchEvent, events: readonly WatchEvent[]): bool
   }
   if (event.type !== 'changed' || !isMarkAlone(event)) return false
   const { span } = event.change
-  return others.some((one) => spanOf(one) === span && !isMarkAlone(one))
+  return others.some((one) => spanOfEvent(one) === span && !isMarkAlone(one))
 }
 
 function isMarkAlone(event: WatchEvent): boolean {
   if (event.type !== 'changed' || event.change.action !== 'update') return false
   const changed = event.change.facts.filter((fact) => fact.changed)
   return changed.length > 0 && changed.every(({ from, to }) => from === to)
-}
-
-function spanOf(event: WatchEvent): string | null {
-  if ('change' in event) return event.change.span
-  if ('wait' in event) return event.wait.span
-  return event.type === 'source_gone' || event.type === 'source_renamed' ? event.span : null
 }

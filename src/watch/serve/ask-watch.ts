@@ -7,6 +7,7 @@ import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { sendRequest } from '../../run-dir/socket.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { WatchState } from '../../status/watch-state.ts'
+import type { KeptEvents } from '../events/event-history.ts'
 import type { InterfaceEvent } from '../triggers/take-hook-event.ts'
 
 /** The files that a watch keeps the host in sync with. */
@@ -30,6 +31,8 @@ export type WatchAnswers = {
   readonly 'first-sample': () => { readonly sample: Sample | null }
   /** The files that are in force, also while they are invalid by now. */
   readonly 'files-in-force': () => FilesInForce
+  /** What has happened in so many milliseconds until now. */
+  readonly events: (milliseconds: string) => KeptEvents
   /** A hook asks for a run now. */
   readonly hook: () => true
   /** A hook sends an interface event, by {@link notifyWatches}. */

@@ -22,6 +22,7 @@ test('bash completes commands', () => {
     'destroy',
     'watch',
     'status',
+    'events',
     'capture',
     'filter',
     'pause',

@@ -342,6 +342,15 @@ export const howtos: Stories<Reader> = {
       ]) {
         expect(output).toContain(text)
       }
+    },
+
+    "Read the watch's log": async (reader, commands = '') => {
+      await reader.lab.startSensor('suricata')
+      const changed = "until spanplan events 2>/dev/null | grep -q 'mirror ens192'; do sleep 0.1; done"
+      const output = await reader.run(`spanplan watch 2>/dev/null &\n${changed}\n${commands}kill $!\nwait $!`)
+      expect(output).toMatch(/ start +default keeps the spans of this name in sync\n/)
+      // Both commands have it.
+      expect(output.match(/ start +span0 +\+ mirror ens192 ingress → span0 /g)).toHaveLength(2)
     }
   }
 }

@@ -1,15 +1,17 @@
 import { once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
-import { Exit, type ExitCode } from '../../errors.ts'
-import type { ListenAddress } from '../../watch/serve/http-listener.ts'
-import { openWatch, type WatchConfig } from '../../watch/watch.ts'
-import { choosePaths, type FileSelection, openFiles } from '../input/spec-files.ts'
-import type { LogLevel } from '../output/journal.ts'
-import { openEventPrinter } from '../output/watch-events.ts'
-import type { Session } from '../session.ts'
-import { catchSignals } from '../signals.ts'
+import { Exit, type ExitCode } from '../../../errors.ts'
+import type { EmitEvent } from '../../../watch/events/event.ts'
+import { openEventHistory } from '../../../watch/events/event-history.ts'
+import type { ListenAddress } from '../../../watch/serve/http-listener.ts'
+import { openWatch, type WatchConfig } from '../../../watch/watch.ts'
+import { choosePaths, type FileSelection, openFiles } from '../../input/spec-files.ts'
+import type { LogLevel } from '../../output/journal.ts'
+import { keepEvents, openEventPrinter } from '../../output/watch-events.ts'
+import type { Session } from '../../session.ts'
+import { catchSignals } from '../../signals.ts'
 
-interface WatchOptions extends FileSelection, Omit<WatchConfig, 'paths' | 'read' | 'listen'> {
+interface WatchOptions extends FileSelection, Omit<WatchConfig, 'paths' | 'read' | 'listen' | 'history'> {
   readonly logLevel: LogLevel
   readonly listen?: ListenAddress
 }
@@ -34,8 +36,15 @@ export async function watchCommand(session: Session, options: WatchOptions): Pro
     return session.files
   }
   const files = { paths: paths.map(({ path }) => path), read }
-  const config = { ...options, ...files, listen: options.listen ?? null }
-  const watch = await openWatch(config, openEventPrinter(session, options.logLevel))
+  const history = openEventHistory()
+  const print = openEventPrinter(session, options.logLevel)
+  const emit: EmitEvent = (...events) => {
+    const now = Date.now()
+    history.add(keepEvents(events, new Date(now).toISOString()), now)
+    print(...events)
+  }
+  const config = { ...options, ...files, listen: options.listen ?? null, history: history.since }
+  const watch = await openWatch(config, emit)
   hangUp = () => watch.wake('hangup')
   try {
     const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort')
