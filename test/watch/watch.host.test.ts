@@ -81,12 +81,12 @@ describe('keeps it so', () => {
       ])
     )
     expect(documents).not.toContain('span0')
-    expect(await expectRefusal(lab, ['events', 'span2'], 64)).toContain('SPAN_UNKNOWN')
+    expect(await expectRefusal(lab, ['events', 'span2'], 64)).toContain('span2: neither the file nor this host has such a span')
     const before = await lab.snapshotText()
     expect(await watch.stop()).toMatchObject({ exitCode: 0, stdout: '' })
     expect(await lab.snapshotText()).toBe(before)
     expect(watch.told).toMatch(/ stop +the spans stay as they are\n$/)
-    expect(await expectRefusal(lab, ['events'])).toContain('WATCH_MISSING')
+    expect(await expectRefusal(lab, ['events'])).toContain('no watch is running: only a watch keeps events')
   })
 
   test('what it does itself wakes it no more often than the kernel reports, and then it rests', async () => {
