@@ -1,10 +1,9 @@
+import { type NetworkKind, networkKinds } from '../host/traffic/read-packet.ts'
 import {
   type Amount,
   judgedBytes,
   type KindAmount,
   type KindTally,
-  type NetworkKind,
-  networkKinds,
   type TransportKind,
   transportKinds
 } from '../host/traffic/tally-kinds.ts'

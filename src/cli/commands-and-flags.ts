@@ -200,9 +200,12 @@ program
   .addOption(new Option('--brief', 'print a line for each span').conflicts(['json', 'live']).default(false))
   .addOption(new Option('--live', 'refresh every second, until you type q').conflicts('for').default(false))
   .addOption(
-    new Option('--for <duration>', "how long to count, as in 10s; 'watch': since the watch began")
+    new Option(
+      '--for <duration>',
+      "count for so long; from 2s on, also tell whether traffic is whole. 'watch': since the watch began"
+    )
       .argParser(shared.parseCountTime)
-      .default(1000, '1s')
+      .default(undefined, '1s')
   )
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())

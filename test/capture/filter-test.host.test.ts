@@ -1,4 +1,5 @@
 /** `spanplan filter test` on a real kernel: it counts what a mirror with this filter would copy, and changes nothing. */
+import { readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { arp, BROADCAST, ether, filler, ipv4Tcp, ipv4Udp, qinq, vlan } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
@@ -45,12 +46,18 @@ async function count(expression: string, on: string, send: () => Promise<void>) 
   // tcpdump, where it compiles a filter, has a socket on lo.
   await until('it listens', async () => (await sockets()).includes(`:${on} `) || running.exitCode !== null)
   await send()
+  // What has come, and it has not taken yet, is lost when it ends.
+  await until('tcpdump waits for more', async () => findProcesses(lab.name).filter(isTcpdump).every(sleeps))
   running.kill('SIGINT')
   const { stdout, stderr, exitCode } = await running
   expect(stderr).toBe('')
   expect(exitCode).toBe(0)
   return stdout
 }
+
+const statusOf = (pid: number) => readFileSync(`/proc/${pid}/status`, 'utf8')
+const isTcpdump = (pid: number) => statusOf(pid).startsWith('Name:\ttcpdump\n')
+const sleeps = (pid: number) => /^State:\tS/m.test(statusOf(pid))
 
 const sockets = () => lab.run(['ss', '--packet', '--no-header'])
 

@@ -81,7 +81,9 @@ describe('keeps it so', () => {
       ])
     )
     expect(documents).not.toContain('span0')
-    expect(await expectRefusal(lab, ['events', 'span2'], 64)).toContain('span2: neither the file nor this host has such a span')
+    expect(await expectRefusal(lab, ['events', 'span2'], 64)).toContain(
+      'span2: neither the file nor this host has such a span'
+    )
     const before = await lab.snapshotText()
     expect(await watch.stop()).toMatchObject({ exitCode: 0, stdout: '' })
     expect(await lab.snapshotText()).toBe(before)

@@ -157,8 +157,28 @@ export const warnings = {
     'Change the files of the watch, which the message names. Or end the watch, and start it again with these files.'
   ],
   TRAFFIC_UNHEARD: [
-    'init could not listen on the interfaces, because tcpdump or a right is missing. Only their counters say what they carry.',
-    'Do what the message says, and call init again; or name the interface with --interface.'
+    'init, or status with --for, could not listen on the interfaces, because tcpdump or a right is missing. Only their counters say what they carry.',
+    'Do what the message says, and call it again. For init, the interface can be named with --interface.'
+  ],
+  TRAFFIC_FLOODED: [
+    'A source carries broadcasts and multicasts alone. Any port of a switch has those; a mirror port also has what is for single hosts.',
+    'Look at the session of the switch: it may be gone since a restart or another change, or lead to another port.'
+  ],
+  TRAFFIC_ONE_SIDED: [
+    'Of many conversations over TCP at a source, one direction alone came. A sensor cannot follow them: it raises no alarm about what it does not see.',
+    'Have the session of the switch mirror both directions. Where two links, or two paths, carry a conversation, mirror both. A load balancer whose servers answer by themselves looks the same.'
+  ],
+  TRAFFIC_REPEATED: [
+    'Many frames came twice at a source, also where a router is between the two: a frame is mirrored where it comes in and where it goes out.',
+    'Mirror each frame once: one direction of the ports, or the VLAN and none of its ports.'
+  ],
+  TRAFFIC_CUT: [
+    'Packets at a source are shorter than their headers say. Something on the way hands on the beginnings of frames alone.',
+    'Switch off slicing or truncation in the session or in the packet broker, and look at the MTU of what carries the copies.'
+  ],
+  TRAFFIC_VLANS: [
+    'The filter of a source asks for VLANs which it does not carry: tags are missing, a second tag is before them, or a VLAN is not mirrored.',
+    'Compare the filter with the session of the switch. spanplan filter test says which VLANs there are.'
   ],
   EVENTS_DROPPED: [
     'A watch keeps a day of events, and no more than a megabyte. More has happened: the oldest events are gone.',

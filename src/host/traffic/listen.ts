@@ -116,21 +116,31 @@ export interface Hearing {
   readonly missed: number
 }
 
+/** Where and how to hear. */
+interface Place {
+  readonly name: string
+  /** Whether the interface is put into promiscuous mode meanwhile. */
+  readonly isPromiscuous: boolean
+  /** So many of each frame. */
+  readonly bytes: number
+  /** What comes, or what goes. By default, both. */
+  readonly only?: 'ingress' | 'egress'
+}
+
 /**
  * Hears every frame on an interface, those that the host sends too, until the time is over or the signal aborts.
  *
- * @param isBridge nothing comes to a bridge that is in no promiscuous mode but what it hands on anyway.
  * @param take takes the bytes of a capture as they come. false: they are none of use.
  * @returns the time, and what was missed; or what tcpdump has said, where it could not listen or has ended before.
  */
 export async function hearAll(
-  { name, isBridge, bytes }: { readonly name: string; readonly isBridge: boolean; readonly bytes: number },
+  place: Place,
   milliseconds: number,
   take: (chunk: Buffer) => boolean,
   signal: AbortSignal
 ): Promise<Hearing | { readonly failure: string }> {
   const begun = performance.now()
-  const listener = await startListening(hearOn(name, isBridge, bytes), take)
+  const listener = await startListening(hearOn(place), take)
   const started = performance.now()
   const over = new AbortController()
   const time = sleep(milliseconds, 'over' as const, { signal: AbortSignal.any([signal, over.signal]) }).catch(
@@ -152,10 +162,21 @@ function explainEnd(said: string): string {
   return lines.filter((line) => line !== '').join('; ') || 'it gave no reason'
 }
 
-function hearOn(name: string, isBridge: boolean, bytes: number): Argv {
+const directions = { ingress: ['-Q', 'in'], egress: ['-Q', 'out'] } as const
+
+function hearOn({ name, isPromiscuous, bytes, only }: Place): Argv {
   return [
     ...confine,
-    ...['tcpdump', '-i', name, '-n', '-s', String(bytes), ...(isBridge ? ['-p'] : [])],
+    ...[
+      'tcpdump',
+      '-i',
+      name,
+      '-n',
+      '-s',
+      String(bytes),
+      ...(isPromiscuous ? [] : ['-p']),
+      ...(only ? directions[only] : [])
+    ],
     ...['-B', String(largeBuffer), '--immediate-mode', '-w', '-']
   ]
 }

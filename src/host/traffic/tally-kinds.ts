@@ -1,4 +1,4 @@
-import { tagTypes } from './tally-frames.ts'
+import { type NetworkKind, readPacket } from './read-packet.ts'
 
 /** Numbers of frames, and of their bytes with their Ethernet headers. */
 export interface Amount {
@@ -12,12 +12,9 @@ export interface KindAmount {
   readonly taken: Amount
 }
 
-/** What is behind the Ethernet header and its tags. */
-export const networkKinds = ['ipv4', 'ipv6', 'arp', 'other'] as const
 /** What is in IP. */
 export const transportKinds = ['tcp', 'udp', 'icmp', 'other'] as const
 
-export type NetworkKind = (typeof networkKinds)[number]
 export type TransportKind = (typeof transportKinds)[number]
 
 /** What is in a frame, as far as its first bytes tell. */
@@ -43,49 +40,13 @@ export interface KindTally {
 /** Bytes of a frame that are looked at: what a filter asks for behind the longest headers of IP and TCP is there, too. */
 export const judgedBytes = 256
 
-const tagSize = 4
-/** Tags of a frame that are looked behind. */
-const mostTags = 4
-/** Extension headers of IPv6 that are looked behind. */
-const mostExtensions = 8
-
-const typeAt = 12
-
-const networksByType: Readonly<Record<number, NetworkKind>> = { 2048: 'ipv4', 34525: 'ipv6', 2054: 'arp' }
 const transportsByNumber: Readonly<Record<number, TransportKind>> = { 6: 'tcp', 17: 'udp', 1: 'icmp', 58: 'icmp' }
-
-/** Extension headers that another header follows: hop-by-hop, routing, fragment, destination options. */
-const extensions: ReadonlySet<number> = new Set([0, 43, 44, 60])
-const fragment = 44
 
 /** Reads what is in a frame, by its first bytes. Nothing in it is believed but for the row that it is counted in. */
 export function kindOf(frame: Buffer): FrameKind {
-  let at = typeAt
-  let vlan: number | null = null
-  for (let tags = 0; tags < mostTags && isTag(frame, at); tags++) {
-    // 0: the tag has a priority, and no VLAN.
-    if (tags === 0 && at + tagSize <= frame.length) vlan = frame.readUInt16BE(at + 2) & 0xfff || null
-    at += tagSize
-  }
-  const network = at + 2 > frame.length ? 'other' : (networksByType[frame.readUInt16BE(at)] ?? 'other')
-  return { network, vlan, transport: transportOf(frame, at + 2, network) }
-}
-
-function isTag(frame: Buffer, at: number): boolean {
-  return at + 2 <= frame.length && tagTypes.includes(frame.readUInt16BE(at))
-}
-
-function transportOf(frame: Buffer, at: number, network: NetworkKind): TransportKind | null {
-  if (network === 'ipv4') return transportsByNumber[frame[at + 9] ?? -1] ?? 'other'
-  if (network !== 'ipv6') return null
-  let header = frame[at + 6] ?? -1
-  let behind = at + 40
-  for (let count = 0; count < mostExtensions && extensions.has(header); count++) {
-    const length = header === fragment ? 8 : 8 * ((frame[behind + 1] ?? 0) + 1)
-    header = frame[behind] ?? -1
-    behind += length
-  }
-  return transportsByNumber[header] ?? 'other'
+  const { network, tags, protocol } = readPacket(frame)
+  const isIp = network === 'ipv4' || network === 'ipv6'
+  return { network, vlan: tags[0] || null, transport: isIp ? (transportsByNumber[protocol ?? -1] ?? 'other') : null }
 }
 
 /** Counts frames by their kinds. */

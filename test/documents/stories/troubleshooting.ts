@@ -5,6 +5,7 @@ import { expect } from 'vitest'
 import { betweenSamples } from '../../lab/commands/status.ts'
 import { SENSOR_IMAGE } from '../../lab/docker/sensor-images.ts'
 import { BROADCAST, ether, filler } from '../../lab/frames/frames.ts'
+import { isFromClient, numbered, talk } from '../../lab/frames/mirrored.ts'
 import { until } from '../../lab/spans.ts'
 import { blocks, type Stories, type Story } from './document.ts'
 import { frame, type Reader } from './reader.ts'
@@ -102,6 +103,16 @@ export const troubleshooting: Stories<Reader> = {
       } finally {
         await end()
         await write(reader, spans)
+      }
+    },
+
+    'The switch sends half of it': async (reader, block = '') => {
+      const stop = await reader.lab.stream(numbered(talk(2500)).filter(isFromClient), 300)
+      try {
+        const output = await reader.run(`{ ${block.trim().replace('--for 10s', '--for 2s')}; } 2>&1 || true`)
+        expect(output).toMatch(/^warning: span span0: ens192: 100 % of the TCP frames .* only one direction comes$/m)
+      } finally {
+        await stop()
       }
     },
 
