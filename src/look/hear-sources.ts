@@ -11,6 +11,8 @@ import type { KindName } from '../resources/registry.ts'
 export interface HeardPoint {
   readonly span: string
   readonly point: CopyPoint
+  /** One hook alone was heard. */
+  readonly isOneHook: boolean
   readonly tally: MirrorTally
 }
 
@@ -49,7 +51,9 @@ export async function hearSources(
     const only = hooks.size > 1 ? undefined : first.point.tcHook
     const tally = await hearDevice(device, only, milliseconds, signal).catch(nullIfForeseen)
     const spans = [...groupsOf([first, ...others], ({ span }) => span).values()]
-    return tally === null ? [] : spans.flatMap(([one]) => (one === undefined ? [] : { ...one, tally }))
+    return tally === null
+      ? []
+      : spans.flatMap(([one]) => (one === undefined ? [] : { ...one, isOneHook: hooks.size === 1, tally }))
   })
   return { heard: (await Promise.all(all)).flat(), deafness: null }
 }

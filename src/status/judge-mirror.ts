@@ -11,6 +11,10 @@ export interface HeardSource {
   readonly name: string
   /** Its filter; null: it has none. */
   readonly filter: string | null
+  /** A switch may be at its other end: it leads to no container, and ends no tunnel. */
+  readonly isPort: boolean
+  /** It was heard at one hook alone: what a mirror port gets all comes in there. */
+  readonly isOneHook: boolean
   readonly tally: MirrorTally
 }
 
@@ -45,15 +49,17 @@ export function judgeMirror(heard: HeardSource): Diagnostic[] {
   })
 }
 
-function findFlooded({ tally: { frames, unicast, chatter } }: HeardSource) {
-  if (unicast > limits.unicast * frames || chatter < limits.chatter * frames) return null
+function findFlooded({ isPort, tally: { frames, unicast, chatter } }: HeardSource) {
+  if (!isPort || unicast > limits.unicast * frames || chatter < limits.chatter * frames) return null
   return [
     `${unicast === 0 ? 'no frame is' : 'next to no frame is'} for a single host: what comes are broadcasts and multicasts, as at any port of a switch`,
     "the switch does not mirror to this port: look at its session (Cisco: show monitor session all), and whether the port is the session's destination"
   ] as const
 }
 
-function findOneSided({ tally: { tcp, oneSided } }: HeardSource) {
+function findOneSided({ isPort, isOneHook, tally: { tcp, oneSided } }: HeardSource) {
+  // The file asks for one direction.
+  if (isOneHook && !isPort) return null
   if (tcp.frames < fewestFrames || oneSided.conversations < fewestConversations) return null
   if (oneSided.frames < limits.oneSided * tcp.frames) return null
   return [
@@ -80,9 +86,11 @@ function findCut({ tally: { ip, cut } }: HeardSource) {
 
 /** What a filter says of VLANs, and what comes. */
 function findVlans({ filter, tally: { outer, inner, frames } }: HeardSource) {
-  const asked = [...new Set([...(filter ?? '').matchAll(/\bvlan\s+(\d+)\b/g)].map(([, number]) => Number(number)))]
+  const asked = vlansOf(filter ?? '')
   const missing = asked.filter((number) => !outer.has(number))
-  if (missing.length === 0) return null
+  // Of "vlan 20 and vlan 30", the second one is behind the first.
+  const isNested = missing.length < asked.length && missing.every((number) => inner.has(number))
+  if (missing.length === 0 || isNested) return null
   const list = (numbers: readonly number[]) => listFew(numbers.map(String), fewVlans)
   const tagged = [...outer.keys()].filter((number) => number !== null)
   const behind = missing.filter((number) => inner.has(number))
@@ -103,6 +111,12 @@ function findVlans({ filter, tally: { outer, inner, frames } }: HeardSource) {
     `the filter asks for VLAN ${list(asked)}, and no frame of VLAN ${list(missing)} came meanwhile; what came: ${seen}`,
     'have the session mirror these VLANs too, or take them out of the filter; a VLAN may also have been silent for that time'
   ] as const
+}
+
+/** The VLANs that a filter takes. What it negates, it does not ask for. */
+function vlansOf(filter: string): number[] {
+  const asked = filter.replace(/(?:\bnot\b|!)\s*(?:\([^)]*\)|(?:(?!\band\b|\bor\b|&&|\|\||\)).)*)/g, '')
+  return [...new Set([...asked.matchAll(/\bvlan\s+(\d+)\b/g)].map(([, number]) => Number(number)))]
 }
 
 /** A part in whole percent, which is not 0 or 100 unless it is exactly that. */

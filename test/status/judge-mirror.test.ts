@@ -5,10 +5,10 @@ import { judgeMirror } from '../../src/status/judge-mirror.ts'
 import { qinq, vlan } from '../lab/frames/frames.ts'
 import { brokenTraffic, chatter, isFromClient, numbered, talk, wholeTraffic } from '../lab/frames/mirrored.ts'
 
-function judge(frames: readonly Buffer[], filter: string | null = null) {
+function judge(frames: readonly Buffer[], filter: string | null = null, place = { isPort: true, isOneHook: true }) {
   const counter = countMirror()
   for (const frame of frames) counter.count(frame.subarray(0, talliedBytes), frame.length)
-  return judgeMirror({ span: 'span0', name: 'ens192', filter, tally: counter.tally() })
+  return judgeMirror({ span: 'span0', name: 'ens192', filter, ...place, tally: counter.tally() })
 }
 
 const codesOf = (frames: readonly Buffer[], filter?: string) => judge(frames, filter).map(({ code }) => code)
@@ -36,6 +36,14 @@ test('a part is enough, and what is no more than chance is not', () => {
   expect(textOf([...whole, ...whole])).toContain('50 % of the frames come a second time')
 })
 
+test('at a container, there are few hosts, and the file may ask for one direction', () => {
+  const codesAt = (isOneHook: boolean) =>
+    [brokenTraffic.TRAFFIC_FLOODED, brokenTraffic.TRAFFIC_ONE_SIDED].flatMap((frames) =>
+      judge(frames, null, { isPort: false, isOneHook }).map(({ code }) => code)
+    )
+  expect([codesAt(true), codesAt(false)]).toEqual([[], ['TRAFFIC_ONE_SIDED']])
+})
+
 test('few frames tell nothing', () => {
   for (const frames of Object.values(brokenTraffic)) expect(judge(frames.slice(0, 19))).toEqual([])
 })
@@ -54,6 +62,22 @@ describe('VLANs that a filter asks for', () => {
     expect(judge(tagged(20, 30), 'vlan 20 or vlan 30')).toEqual([])
     expect(judge(tagged(20), 'vlan')).toEqual([])
     expect(judge(talk(10), 'tcp port 443')).toEqual([])
+    expect(judge(talk(10, { wrap: (packet) => qinq(20, 30, packet) }), 'vlan 20 and vlan 30')).toEqual([])
+  })
+
+  test.each([
+    'not vlan 30',
+    'tcp and not vlan 30',
+    '!vlan 30',
+    'not (vlan 30 or vlan 40) and tcp',
+    'vlan 20 and not port 22'
+  ])('%s', (filter) => {
+    expect(judge(tagged(20), filter)).toEqual([])
+  })
+
+  test('beside what is negated', () => {
+    expect(codesOf(tagged(20), 'not port 22 and vlan 30')).toEqual(['TRAFFIC_VLANS'])
+    expect(codesOf(tagged(20), 'vlan 30 and not (port 22 or port 23)')).toEqual(['TRAFFIC_VLANS'])
   })
 
   test('and no frame has a tag', () => {

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from 
 import { hearSources } from '../../look/hear-sources.ts'
 import { refresh, refreshAndCheckSpans } from '../../look/refresh.ts'
 import { printableJson } from '../../printable.ts'
+import { linkOf } from '../../resources/desired-state.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { judgeMirror } from '../../status/judge-mirror.ts'
 import { renderBrief } from '../../status/output/brief.ts'
@@ -69,9 +70,11 @@ async function judgeSources(view: StatusView, milliseconds: number): Promise<rea
     const message = `whether the traffic is whole is not known: ${deafness.message}`
     return [diagnostic('TRAFFIC_UNHEARD', message, deafness.hint)]
   }
-  return heard.flatMap(({ span, point, tally }) =>
-    judgeMirror({ span, name: writeSourceName(point.source), filter: point.selection.expression, tally })
-  )
+  return heard.flatMap(({ span, point, isOneHook, tally }) => {
+    const isPort = point.serves === null && linkOf(point.device)?.tunnel === undefined
+    const filter = point.selection.expression
+    return judgeMirror({ span, name: writeSourceName(point.source), filter, isPort, isOneHook, tally })
+  })
 }
 
 /** Columns of a line, also where there is no terminal. */
