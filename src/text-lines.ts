@@ -85,6 +85,17 @@ export function writeBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${prefixes[power]}B`
 }
 
+/**
+ * A part in whole percent, which is 0 or 100 only if it is none or all.
+ *
+ * @param little stands for a part of less than one percent.
+ */
+export function writePercent(part: number, whole: number, little = 'less than 1 %'): string {
+  const percent = whole === 0 ? 0 : (100 * part) / whole
+  if (percent > 0 && percent < 1) return little
+  return `${percent < 100 ? Math.min(99, Math.round(percent)) : 100} %`
+}
+
 /** A text as a sentence begins: with a capital letter, but for the name of this program. */
 export function capitalize(text: string): string {
   return text.startsWith('spanplan ') ? text : `${text.charAt(0).toUpperCase()}${text.slice(1)}`

@@ -8,7 +8,7 @@ import {
   transportKinds
 } from '../host/traffic/tally-kinds.ts'
 import { oneLine, type Paint, printable } from '../printable.ts'
-import { counted, cutTo, padTo, widthOf, wrap, writeBytes, writeCount } from '../text-lines.ts'
+import { counted, cutTo, padTo, widthOf, wrap, writeBytes, writeCount, writePercent } from '../text-lines.ts'
 
 /** What was heard, and which of it a filter takes. */
 export interface FilterReport {
@@ -108,14 +108,7 @@ function renderTable(rows: readonly (Row | null)[], paint: Paint): string[] {
 
 function cellsOf({ all, taken }: KindAmount): string[] {
   return [
-    ...[writeCount(all.frames), writeCount(taken.frames), share(taken.frames, all.frames)],
-    ...[writeBytes(all.bytes), writeBytes(taken.bytes), share(taken.bytes, all.bytes)]
+    ...[writeCount(all.frames), writeCount(taken.frames), writePercent(taken.frames, all.frames, '<1 %')],
+    ...[writeBytes(all.bytes), writeBytes(taken.bytes), writePercent(taken.bytes, all.bytes, '<1 %')]
   ]
-}
-
-/** A part in percent, which is 0 or 100 only if it is none or all. */
-function share(part: number, all: number): string {
-  const percent = all === 0 ? 0 : (100 * part) / all
-  if (percent > 0 && percent < 1) return '<1 %'
-  return `${percent < 100 ? Math.min(99, Math.round(percent)) : 100} %`
 }

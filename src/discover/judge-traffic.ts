@@ -1,7 +1,7 @@
 import type { Link } from '../host/snapshot.ts'
 import type { LinkTraffic } from '../host/traffic/read-traffic.ts'
 import type { FrameTally } from '../host/traffic/tally-frames.ts'
-import { counted, listFew } from '../text-lines.ts'
+import { counted, listFew, writePercent } from '../text-lines.ts'
 
 /** What is known of an interface and of what it has received. */
 export interface Observation {
@@ -54,16 +54,16 @@ const bySample = [
     'mirror',
     ({ tally }) => tally.toOthers >= mirroredShare * tally.frames && tally.toOthers >= tally.toOwn,
     ({ tally }) =>
-      `looks like a mirror port: ${share(tally.toOthers, tally)} of the frames are for other hosts, ${
-        tally.toOwn === 0 ? 'none' : share(tally.toOwn, tally)
+      `looks like a mirror port: ${writePercent(tally.toOthers, tally.frames)} of the frames are for other hosts, ${
+        tally.toOwn === 0 ? 'none' : writePercent(tally.toOwn, tally.frames)
       } for this one; ${counted(tally.senders, 'sender')}${writeVlans(tally)}`
   ],
   [
     'host',
     ({ tally }) => tally.toOwn > 0,
     ({ tally }) =>
-      `no mirror port: ${share(tally.toOwn, tally)} of the frames are for this host, ${
-        tally.toOthers === 0 ? 'none' : share(tally.toOthers, tally)
+      `no mirror port: ${writePercent(tally.toOwn, tally.frames)} of the frames are for this host, ${
+        tally.toOthers === 0 ? 'none' : writePercent(tally.toOthers, tally.frames)
       } for others`
   ],
   [
@@ -102,13 +102,6 @@ export function compareLikelihood(
   const rank = ({ verdict }: typeof one) => trafficKinds.indexOf(verdict.kind)
   const rate = ({ traffic }: typeof one) => traffic?.framesPerSecond ?? 0
   return rank(one) - rank(other) || rate(other) - rate(one)
-}
-
-/** A part of the frames: the whole number of percent that is not 0 and not 100 unless it is exactly that. */
-function share(part: number, { frames }: FrameTally): string {
-  const percent = (100 * part) / frames
-  if (percent > 0 && percent < 1) return 'less than 1 %'
-  return `${percent < 100 ? Math.min(99, Math.round(percent)) : 100} %`
 }
 
 function writeVlans({ vlans }: FrameTally): string {

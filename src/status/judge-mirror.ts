@@ -2,7 +2,7 @@ import type { Code } from '../codes/explained-codes.ts'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import type { MirrorTally } from '../host/traffic/tally-mirror.ts'
 import { printable } from '../printable.ts'
-import { listFew } from '../text-lines.ts'
+import { listFew, writePercent } from '../text-lines.ts'
 
 /** What was heard at a source. */
 export interface HeardSource {
@@ -63,7 +63,7 @@ function findOneSided({ isPort, isOneHook, tally: { tcp, oneSided } }: HeardSour
   if (tcp.frames < fewestFrames || oneSided.conversations < fewestConversations) return null
   if (oneSided.frames < limits.oneSided * tcp.frames) return null
   return [
-    `${share(oneSided.frames, tcp.frames)} of the TCP frames are of conversations of which only one direction comes`,
+    `${writePercent(oneSided.frames, tcp.frames)} of the TCP frames are of conversations of which only one direction comes`,
     'have the session mirror both directions (Cisco: monitor session 1 source … both); or find where the other one goes: another link of a bond, a second path, or a direction that spans.yaml leaves out'
   ] as const
 }
@@ -71,7 +71,7 @@ function findOneSided({ isPort, isOneHook, tally: { tcp, oneSided } }: HeardSour
 function findRepeated({ tally: { distinct, repeated } }: HeardSource) {
   if (distinct < fewestFrames || repeated < limits.repeated * distinct) return null
   return [
-    `${share(repeated, distinct)} of the frames come a second time`,
+    `${writePercent(repeated, distinct)} of the frames come a second time`,
     'mirror each frame at one place: ports or their VLAN and not both, and what goes from one mirrored port to another in one direction alone (rx)'
   ] as const
 }
@@ -79,7 +79,7 @@ function findRepeated({ tally: { distinct, repeated } }: HeardSource) {
 function findCut({ tally: { ip, cut } }: HeardSource) {
   if (ip < fewestFrames || cut.frames < limits.cut * ip) return null
   return [
-    `${share(cut.frames, ip)} of the IP packets are cut short: the longest frame of these has ${cut.longest} bytes`,
+    `${writePercent(cut.frames, ip)} of the IP packets are cut short: the longest frame of these has ${cut.longest} bytes`,
     'have the switch or the packet broker hand on whole frames (slicing, truncation, snaplen, or an MTU on the way that is too small)'
   ] as const
 }
@@ -117,11 +117,4 @@ function findVlans({ filter, tally: { outer, inner, frames } }: HeardSource) {
 function vlansOf(filter: string): number[] {
   const asked = filter.replace(/(?:\bnot\b|!)\s*(?:\([^)]*\)|(?:(?!\band\b|\bor\b|&&|\|\||\)).)*)/g, '')
   return [...new Set([...asked.matchAll(/\bvlan\s+(\d+)\b/g)].map(([, number]) => Number(number)))]
-}
-
-/** A part in whole percent, which is not 0 or 100 unless it is exactly that. */
-function share(part: number, whole: number): string {
-  const percent = (100 * part) / whole
-  if (percent > 0 && percent < 1) return 'less than 1 %'
-  return `${percent < 100 ? Math.min(99, Math.round(percent)) : 100} %`
 }

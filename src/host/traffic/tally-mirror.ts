@@ -32,7 +32,7 @@ interface Part {
   readonly conversations: number
 }
 
-/** Bytes of a frame that are looked at: four tags, the longest header of IPv4 and what is told apart behind it. */
+/** Bytes of a frame that are looked at: the Ethernet header, four tags, the longest header of IPv4, and 60 bytes of what follows. */
 export const talliedBytes = 160
 
 /** Conversations that are followed at a time. Of more, each further one is left out. */

@@ -107,7 +107,7 @@ type Place = (offset: number) => string
 /** Where X says. The kernel calls a function for such a load. */
 const beyondTags: Place = (offset) => `[x + ${offset}]`
 
-/** In a frame without tags in its data. The kernel compiles such a load in line: the whole program takes a third less. */
+/** In a frame without tags in its data. The kernel compiles such a load in line: convert_bpf_ld_abs() in net/core/filter.c. */
 const withoutTags: Place = (offset) => `[${offset}]`
 
 function loadIpv4(place: Place): string {
@@ -148,7 +148,7 @@ const keepUntagged = asm`
     ${loadIpv4(withoutTags)}
     jmp ipv4Loaded`
 
-/** Most frames: X is 0. Sources: convert_bpf_ld_abs() in net/core/filter.c. */
+/** Frames without tags in their data, which most are: X is 0. */
 const untagged = (hash: FlowHash): string => asm`
     ldh [12]
     jeq #0x0800, untaggedIpv4
