@@ -1,7 +1,7 @@
 import { hearAll } from '../host/traffic/listen.ts'
 import { readCapture } from '../host/traffic/read-capture.ts'
 import { countKinds, judgedBytes } from '../host/traffic/tally-kinds.ts'
-import { judgeBy, type SeenFrame } from '../resources/programs/run-program.ts'
+import { judgeBy, seenByTc } from '../resources/programs/run-program.ts'
 import type { FilterReport } from './filter-report.ts'
 
 /** What to hear, and what to judge it by. */
@@ -13,11 +13,8 @@ export interface FilterTest {
   readonly program: string
 }
 
-/** Bytes at the beginning of a frame that no tag comes before, and those of a tag. */
-const [addresses, tagSize] = [12, 4]
-
-/** The types of tags that the kernel takes out of the frame: 802.1Q and 802.1ad. */
-const takenOut: ReadonlySet<number> = new Set([0x8100, 0x88a8])
+/** KiB: every frame counts. */
+const bufferSize = 65_536
 
 /**
  * Hears every frame on an interface for a time, and judges each by the program that tc would get. Both see the same frames, so that the
@@ -38,22 +35,10 @@ export async function testFilter(
     return true
   })
   // Nothing comes to a bridge that is in promiscuous mode but what it hands on anyway.
-  const place = { name, isPromiscuous: !isBridge, bytes: judgedBytes }
+  const place = { name, isPromiscuous: !isBridge, bytes: judgedBytes, bufferSize }
   const heard = await hearAll(place, milliseconds, reader.push, signal)
   if ('failure' in heard) return reader.isSound() || reader.isEmpty() ? heard : notEthernet
   return reader.isSound() ? { ...heard, tally: counter.tally() } : notEthernet
 }
 
 const notEthernet = { failure: 'what it carries are no Ethernet frames' } as const
-
-/** A frame of a capture as tc sees it: libpcap puts the outermost tag back where it was, and the kernel has it beside the frame. */
-export function seenByTc(frame: Buffer, size: number): SeenFrame {
-  const type = frame.length >= addresses + tagSize ? frame.readUInt16BE(addresses) : 0
-  if (!takenOut.has(type)) return { byteAt: (offset) => frame[offset] ?? 0, known: frame.length, size, tag: null }
-  return {
-    byteAt: (offset) => frame[offset < addresses ? offset : offset + tagSize] ?? 0,
-    known: frame.length - tagSize,
-    size: size - tagSize,
-    tag: { type, control: frame.readUInt16BE(addresses + 2) }
-  }
-}

@@ -61,6 +61,8 @@ const status: Describes<StatusDocument> = {
   window:
     'the window of an apply that waits for confirmation: its `id`, and `until` when; what differs from the file is no problem meanwhile; null: none waits',
   spans: 'how each span is',
+  traffic:
+    'with `--for` of 2 s or more, of the sources that were listened to: `span`, `sources` (`name` and `frames`), `whole` (null: too few frames came to tell), and `findings`: [diagnostics](#diagnostics), which are among the warnings, too; null: nobody listened',
   changes: 'what differs and belongs to no span: `address`, `kind`, `span`, `action`, `title`, `reason`',
   unhealthy: '[diagnostics](#diagnostics): what is wrong with no span in particular',
   warnings: '[diagnostics](#diagnostics): what is worth knowing, and is not wrong',

@@ -1,13 +1,19 @@
 /** status --for tells whether what a source carries is whole: with real frames, in each way in which it is not. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { ether, filler, ipv4Syn, ipv4Udp, qinq, vlan } from '../lab/frames/frames.ts'
 import { CLIENT, chatter, isFromClient, numbered, SERVER, talk } from '../lab/frames/mirrored.ts'
-import { createLab, type Lab } from '../lab/lab.ts'
+import { createLab, type Lab, type SpanplanOptions } from '../lab/lab.ts'
 import { spanplan, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
 beforeAll(async () => {
-  lab = await createLab({ cables: [{ card: 'ens192', mtu: 1500 }] })
+  lab = await createLab({
+    cables: [
+      { card: 'ens192', mtu: 1500 },
+      { card: 'ens193', mtu: 1500 }
+    ]
+  })
 })
 afterAll(() => lab?.close())
 
@@ -52,7 +58,7 @@ test.each([
   [
     'TRAFFIC_FLOODED',
     chatter(90),
-    /span span0: ens192: no frame is for a single host: .*\| the switch does not mirror to this port/
+    /span span0: ens192: no frame is for a single host: .*\| unless no host talks just now, the switch does not/
   ],
   [
     'TRAFFIC_ONE_SIDED',
@@ -70,7 +76,7 @@ test.each([
 const inVlan = (id: number) => talk(2500, { wrap: (packet) => vlan(id, packet), first: 100 * id })
 
 test.each([
-  ['no frame has', whole, 'vlan 20', 'the filter asks for VLAN 20, and no frame has a tag'],
+  ['no frame has', whole, 'vlan 20', 'the filter asks for VLAN 20, and no frame has the tag of one'],
   [
     'one of which does not come',
     inVlan(20),
@@ -82,7 +88,14 @@ test.each([
     talk(2500, { wrap: (packet) => qinq(4000, 20, packet) }),
     'vlan 20',
     'VLAN 20 comes behind another tag, of VLAN 4000'
-  ]
+  ],
+  [
+    'that come, and that the filter does not take',
+    inVlan(20).flatMap((frame, index) => [frame, inVlan(30)[index] ?? frame]),
+    'vlan 20 or vlan 30',
+    'frames of VLAN 30 come, and the filter takes none of these'
+  ],
+  ['any of which would do', whole, 'vlan', 'the filter asks for tags of VLANs, and no frame has the tag of one']
 ])('tags for which the filter asks, and %s', async (_, frames, filter, text) => {
   const [codes, said] = await look(frames, filter)
   expect(codes).toEqual(['TRAFFIC_VLANS'])
@@ -96,4 +109,53 @@ test('a person reads it as a warning; a short look, and one since the watch bega
   expect(stderr).toMatch(/^warning: span span0: ens192: 100 % of the TCP frames/m)
   expect((await lab.spanplan(['status'])).stderr).not.toContain('TCP frames')
   await stop()
+})
+
+/** What is said of the traffic of two cables in one span. */
+async function lookAtTwo(first: readonly Buffer[], second: readonly Buffer[], options?: SpanplanOptions) {
+  await writeSpans(
+    lab,
+    'spans: {span0: {sources: [{interface: ens192, direction: ingress}, {interface: ens193, direction: ingress}]}}'
+  )
+  await spanplan(lab, ['apply', '--yes'])
+  const stops = [await lab.stream(first, 300), await lab.stream(second, 300, 'sw1')]
+  const { stdout, stderr } = await lab.spanplan(['status', '--for', '2s'], options)
+  await Promise.all(stops.map((stop) => stop()))
+  return { stdout, stderr }
+}
+
+const replies = whole.filter((frame) => !isFromClient(frame))
+
+test('a tap, which has a cable for each direction, is whole, and that is said', async () => {
+  const { stdout, stderr } = await lookAtTwo(whole.filter(isFromClient), replies)
+  expect(stderr).not.toContain('warning')
+  expect(stdout).toMatch(/^span span0: [\d,]+ frames of ens192, ens193 were looked at: the traffic is whole/m)
+})
+
+test('where tcpdump cannot listen, nothing is said to be whole', async () => {
+  const { options } = await wrapPrograms(lab, {
+    tcpdump: 'case "$*" in *"-i ens193"*) echo "tcpdump: ens193: made up" >&2; exit 1;; esac'
+  })
+  const { stdout, stderr } = await lookAtTwo(whole.filter(isFromClient), replies, options)
+  expect(stderr).toContain('whether the traffic of ens193 is whole is not known: tcpdump ended: ens193: made up')
+  expect(stdout).not.toContain('were looked at')
+})
+
+test('of two spans, each is judged by what it copies', async () => {
+  await writeSpans(
+    lab,
+    `spans:
+  span0: {sources: [{interface: ens192, direction: ingress}]}
+  span1: {sources: [{interface: ens192, direction: egress}]}`
+  )
+  await spanplan(lab, ['apply', '--yes'])
+  const stop = await lab.stream(whole.filter(isFromClient), 300)
+  const { stdout } = await lab.spanplan(['status', '--json', '--for', '2s'])
+  await stop()
+  const { traffic }: { traffic: { span: string; whole: boolean | null; findings: { code: string }[] }[] } =
+    JSON.parse(stdout)
+  expect(traffic.map(({ span, whole, findings }) => [span, whole, ...findings.map(({ code }) => code)])).toEqual([
+    ['span0', false, 'TRAFFIC_ONE_SIDED'],
+    ['span1', null]
+  ])
 })

@@ -1,13 +1,13 @@
-import { type Diagnostic, diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
 import { hearSources } from '../../look/hear-sources.ts'
 import { refresh, refreshAndCheckSpans } from '../../look/refresh.ts'
 import { printableJson } from '../../printable.ts'
-import { linkOf } from '../../resources/desired-state.ts'
 import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
-import { judgeMirror } from '../../status/judge-mirror.ts'
+import { judgeMirror, type TrafficVerdict } from '../../status/judge-mirror.ts'
 import { renderBrief } from '../../status/output/brief.ts'
 import { statusDocument } from '../../status/output/status-json.ts'
 import { renderReport } from '../../status/output/status-text.ts'
+import { writeVerdicts } from '../../status/output/traffic-text.ts'
 import type { Report } from '../../status/report.ts'
 import {
   type CountTime,
@@ -41,18 +41,20 @@ export async function statusCommand(session: Session, options: StatusOptions): P
     return exitOf(await showLive(session, view, refreshNow))
   }
   const time = options.for ?? shortTime
-  const listening = typeof time === 'number' && time >= shortestHearing ? judgeSources(view, time) : []
+  const listening = typeof time === 'number' && time >= shortestHearing ? judgeSources(view, time) : null
   const looking = Promise.all([reportAfter(time, view, refreshNow), listening])
-  const [{ result: counted }, findings] = await during(session, counting(time), looking)
-  const result = { ...counted, warnings: [...counted.warnings, ...findings] }
+  const [{ result: counted }, listened] = await during(session, counting(time), looking)
+  const result = { ...counted, warnings: [...counted.warnings, ...(listened?.warnings ?? [])] }
   if (!session.json) printDiagnostics(session, 'error', result.fileErrors)
   warn(session, [...result.warnings, ...result.unread])
   if (session.json) {
-    process.stdout.write(`${printableJson(statusDocument(result, new Date().toISOString()))}\n`)
+    const document = statusDocument(result, new Date().toISOString(), listened?.verdicts ?? null)
+    process.stdout.write(`${printableJson(document)}\n`)
   } else {
     const paint = choosePaint(session.color, process.stdout)
     const width = Math.max(leastWidth, process.stdout.columns ?? 0)
     process.stdout.write(options.brief ? renderBrief(result, width, paint) : renderReport(result, paint))
+    if (!options.brief) process.stdout.write(writeVerdicts(listened?.verdicts ?? []))
   }
   return exitOf(result)
 }
@@ -63,18 +65,22 @@ const shortTime = 1000
 /** Milliseconds from which on what is heard tells something. */
 const shortestHearing = 2000
 
+/** What listening has told. */
+interface Listened {
+  readonly verdicts: readonly TrafficVerdict[]
+  readonly warnings: readonly Diagnostic[]
+}
+
 /** Listens on what is copied from, and says in which ways that is not whole. */
-async function judgeSources(view: StatusView, milliseconds: number): Promise<readonly Diagnostic[]> {
-  const { heard, deafness } = await hearSources(view, milliseconds, new AbortController().signal)
-  if (deafness !== null) {
-    const message = `whether the traffic is whole is not known: ${deafness.message}`
-    return [diagnostic('TRAFFIC_UNHEARD', message, deafness.hint)]
-  }
-  return heard.flatMap(({ span, point, isOneHook, tally }) => {
-    const isPort = point.serves === null && linkOf(point.device)?.tunnel === undefined
-    const filter = point.selection.expression
-    return judgeMirror({ span, name: writeSourceName(point.source), filter, isPort, isOneHook, tally })
+async function judgeSources(view: StatusView, milliseconds: number): Promise<Listened> {
+  const { groups, unheard } = await hearSources(view, milliseconds, new AbortController().signal)
+  const verdicts = groups.map(({ span, points, conversations }) => {
+    const sources = points.map(({ point: { source, selection }, isPort, tally }) => {
+      return { name: writeSourceName(source), filter: selection.expression, isPort, tally }
+    })
+    return judgeMirror(span, sources, conversations)
   })
+  return { verdicts, warnings: [...verdicts.flatMap(({ findings }) => findings), ...unheard] }
 }
 
 /** Columns of a line, also where there is no terminal. */

@@ -11,10 +11,8 @@ import { countFrames, type FrameTally, sampledBytes } from './tally-frames.ts'
 /** Frames of an interface that a sample has at most. */
 const mostFrames = 5000
 
-/** KiB of tcpdump's buffer. */
-const bufferSize = 1024
-/** The same where every frame counts. */
-const largeBuffer = 65_536
+/** KiB of tcpdump's buffer for a sample. */
+const sampleBuffer = 1024
 
 /** Lines of what tcpdump says that are kept. */
 const mostLines = 100
@@ -125,6 +123,8 @@ interface Place {
   readonly bytes: number
   /** What comes, or what goes. By default, both. */
   readonly only?: 'ingress' | 'egress'
+  /** KiB in which the kernel keeps frames for tcpdump. What does not fit is missed. */
+  readonly bufferSize: number
 }
 
 /**
@@ -164,7 +164,7 @@ function explainEnd(said: string): string {
 
 const directions = { ingress: ['-Q', 'in'], egress: ['-Q', 'out'] } as const
 
-function hearOn({ name, isPromiscuous, bytes, only }: Place): Argv {
+function hearOn({ name, isPromiscuous, bytes, only, bufferSize }: Place): Argv {
   return [
     ...confine,
     ...[
@@ -177,7 +177,7 @@ function hearOn({ name, isPromiscuous, bytes, only }: Place): Argv {
       ...(isPromiscuous ? [] : ['-p']),
       ...(only ? directions[only] : [])
     ],
-    ...['-B', String(largeBuffer), '--immediate-mode', '-w', '-']
+    ...['-B', String(bufferSize), '--immediate-mode', '-w', '-']
   ]
 }
 
@@ -186,6 +186,6 @@ function listenOn(name: string): Argv {
     ...confine,
     // -Q in: what the host sends itself tells nothing. Immediately: what is left in a block when it ends would be lost.
     ...['tcpdump', '-i', name, '-n', '-Q', 'in', '-s', String(sampledBytes), '-c', String(mostFrames)],
-    ...['-B', String(bufferSize), '--immediate-mode', '-U', '-w', '-']
+    ...['-B', String(sampleBuffer), '--immediate-mode', '-U', '-w', '-']
   ]
 }

@@ -1,8 +1,11 @@
 /** Of a capture file and of each record in it, as pcap-savefile(5) has them. */
 const sizes = { file: 24, record: 16 } as const
 
-/** The magic numbers of a capture file, with microseconds and with nanoseconds. */
-const magics = [0xa1b2c3d4, 0xa1b23c4d]
+/** The parts of a second that a capture file counts, by its magic number. */
+const fractions: ReadonlyMap<number, number> = new Map([
+  [0xa1b2c3d4, 1e6],
+  [0xa1b23c4d, 1e9]
+])
 
 const ethernet = 1
 
@@ -20,20 +23,26 @@ export interface CaptureReader {
  * Makes a reader.
  *
  * @param longest bytes of a frame that the capture has: a longer record cannot be.
- * @param onFrame takes a frame, as far as the capture has it, and the number of bytes that it had. false: no more are of use.
+ * @param onFrame takes a frame, as far as the capture has it, the number of bytes that it had, and when it was captured, in seconds since
+ *   1970. false: no more are of use.
  */
-export function readCapture(longest: number, onFrame: (frame: Buffer, size: number) => boolean): CaptureReader {
+export function readCapture(
+  longest: number,
+  onFrame: (frame: Buffer, size: number, seconds: number) => boolean
+): CaptureReader {
   let rest: Buffer = Buffer.alloc(0)
   /** How the file writes its numbers; null: its beginning has not come yet. */
   let isLittle: boolean | null = null
+  let fraction = 1
   let isBroken = false
   let isEnough = false
 
   const read = (offset: number) => (isLittle ? rest.readUInt32LE(offset) : rest.readUInt32BE(offset))
 
   function readStart(): void {
-    isLittle = magics.includes(rest.readUInt32LE(0))
-    isBroken = !(isLittle || magics.includes(rest.readUInt32BE(0))) || (read(20) & 0xffff) !== ethernet
+    isLittle = fractions.has(rest.readUInt32LE(0))
+    fraction = fractions.get(read(0)) ?? 0
+    isBroken = fraction === 0 || (read(20) & 0xffff) !== ethernet
     rest = rest.subarray(sizes.file)
   }
 
@@ -42,7 +51,8 @@ export function readCapture(longest: number, onFrame: (frame: Buffer, size: numb
       const length = read(8)
       isBroken = length > longest
       if (isBroken || rest.length < sizes.record + length) return
-      isEnough = !onFrame(rest.subarray(sizes.record, sizes.record + length), read(12))
+      const seconds = read(0) + read(4) / fraction
+      isEnough = !onFrame(rest.subarray(sizes.record, sizes.record + length), read(12), seconds)
       rest = rest.subarray(sizes.record + length)
     }
   }

@@ -1,92 +1,72 @@
 import { type Packet, readPacket } from './read-packet.ts'
 
-/** What tells whether a source carries whole traffic: numbers, and nothing that is in a frame. */
+/** What a source carries at one hook: numbers, and nothing that is in a frame. */
 export interface MirrorTally {
   /** All that were looked at. */
   readonly frames: number
-  /** Addressed to one interface, whichever. */
+  /** Addressed to one interface, and neither to nor from the one that hears. */
   readonly unicast: number
-  /** Broadcasts, and the multicasts by which hosts and switches find each other: an access port has them, too. */
+  /** Broadcasts, and the multicasts that do not leave a network: an access port has them, too. */
   readonly chatter: number
-  /** TCP, but for what begins and ends conversations. */
-  readonly tcp: Part
-  /** Of those, how many are of conversations of which nothing comes the other way. */
-  readonly oneSided: Part
-  /** Frames that the sender made different from all others, such as by a number in the packet. */
-  readonly distinct: number
-  /** How many of those came again. */
-  readonly repeated: number
   /** Packets of IP whose end can be seen. */
   readonly ip: number
   /** How many of those end before their end, and how long the longest frame of these was, in bytes. */
   readonly cut: { readonly frames: number; readonly longest: number }
-  /** Frames by the number of their outermost VLAN; null: without one. */
-  readonly outer: ReadonlyMap<number | null, number>
+  /** How many the filter takes. */
+  readonly taken: number
+  /** Frames by the number of their outermost VLAN; null: they are in none. */
+  readonly outer: ReadonlyMap<number | null, VlanCount>
   /** Frames by the number of the VLAN behind that. */
-  readonly inner: ReadonlyMap<number, number>
+  readonly inner: ReadonlyMap<number, VlanCount>
+  /** The VLANs that were asked about, and of which the filter would have taken frames. */
+  readonly wanted: ReadonlySet<number | null>
 }
 
-/** Frames, and of how many conversations they are. */
-interface Part {
-  readonly frames: number
-  readonly conversations: number
+interface VlanCount {
+  frames: number
+  /** How many of these the filter takes. */
+  taken: number
+}
+
+/** The filter of a source. */
+export interface TallyFilter {
+  /** Whether it takes a frame, of which the beginning is known. */
+  takes(frame: Buffer, size: number): boolean
+  /** Whether it would take the frame with the tag of this VLAN in place of its own; null: of any. */
+  wouldTake(frame: Buffer, size: number, vlan: number | null): boolean
+  /** The VLANs to ask about. */
+  readonly vlans: readonly (number | null)[]
 }
 
 /** Bytes of a frame that are looked at: the Ethernet header, four tags, the longest header of IPv4, and 60 bytes of what follows. */
 export const talliedBytes = 160
 
-/** Conversations that are followed at a time. Of more, each further one is left out. */
-const mostConversations = 20_000
-/** Frames among which a repetition is found. */
-const mostRemembered = 4096
-/** Of fewer frames in one direction, the answers may just not have come. */
-const fewestOneWay = 3
+/** Of so many frames, and of one in so many more, it is asked whether the filter would take them in another VLAN. */
+const [firstAsked, askedEach] = [50, 500]
 
-/** Flags of TCP. */
-const [ack, reset] = [0x10, 0x04]
-/** The protocol's number. */
-const tcp = 6
-/** Bytes of its header without options, and of what is looked at behind the header of IP. */
-const [shortestTcp, lookedBehind] = [20, 60]
+/** A switch of Cisco's sends such frames to itself through each port, to find loops. */
+const loopback = 0x9000
 
-interface Conversation {
-  /** Frames that count, by direction: from the smaller end, and from the other. */
-  readonly counted: [number, number]
-  readonly seen: [boolean, boolean]
-}
-
-/** Makes a counter, whose memory does not grow with the frames. */
-export function countMirror() {
-  const counts = { frames: 0, unicast: 0, chatter: 0, distinct: 0, repeated: 0, ip: 0 }
+/**
+ * Makes a counter, whose memory does not grow with the frames.
+ *
+ * @param own the MAC address of the interface that hears: what is for the host itself is no mirrored traffic.
+ */
+export function countMirror(own: string, filter: TallyFilter) {
+  const counts = { frames: 0, unicast: 0, chatter: 0, ip: 0, taken: 0 }
   const cut = { frames: 0, longest: 0 }
-  const [outer, inner] = [new Map<number | null, number>(), new Map<number, number>()]
-  const conversations = new Map<string, Conversation>()
-  const remembered = new Set<string>()
+  const [outer, inner] = [new Map<number | null, VlanCount>(), new Map<number, VlanCount>()]
+  const wanted = new Set<number | null>()
+  const isOwn = isOf(own)
 
-  function remember(key: string): void {
-    counts.distinct++
-    if (remembered.has(key)) counts.repeated++
-    remembered.add(key)
-    if (remembered.size <= mostRemembered) return
-    for (const oldest of remembered) {
-      remembered.delete(oldest)
-      break
-    }
-  }
-
-  function follow(frame: Buffer, packet: Packet): void {
-    const ends = endsOf(frame, packet)
-    if (ends === null) return
-    const [source, destination, flags] = ends
-    const direction = source < destination ? 0 : 1
-    const key = direction === 0 ? source + destination : destination + source
-    const found = conversations.get(key)
-    if (found === undefined && conversations.size >= mostConversations) return
-    const conversation = found ?? { counted: [0, 0], seen: [false, false] }
-    conversations.set(key, conversation)
-    conversation.seen[direction] = true
-    // A scan that nobody answers is whole.
-    if ((flags & ack) !== 0 && (flags & reset) === 0) conversation.counted[direction]++
+  function countVlans(frame: Buffer, size: number, tags: readonly number[]): void {
+    const isTaken = filter.takes(frame, size)
+    if (isTaken) counts.taken++
+    const [first, second] = tags
+    add(outer, first || null, isTaken)
+    if (second) add(inner, second, isTaken)
+    if (counts.frames > firstAsked && counts.frames % askedEach !== 0) return
+    for (const vlan of filter.vlans) if (!wanted.has(vlan) && filter.wouldTake(frame, size, vlan)) wanted.add(vlan)
   }
 
   return {
@@ -94,45 +74,37 @@ export function countMirror() {
     count(frame: Buffer, size: number): void {
       counts.frames++
       const packet = readPacket(frame)
-      if (((frame[0] ?? 0) & 1) === 0) counts.unicast++
-      else if (isChatter(frame)) counts.chatter++
-      const [first, second] = packet.tags
-      const vlan = first || null
-      outer.set(vlan, (outer.get(vlan) ?? 0) + 1)
-      if (second) inner.set(second, (inner.get(second) ?? 0) + 1)
+      if (isChatter(frame, packet)) counts.chatter++
+      else if (!isGroup(frame) && !isOwn(frame)) counts.unicast++
+      countVlans(frame, size, packet.tags)
       const length = lengthOf(frame, packet)
-      if (length !== null) {
-        counts.ip++
-        if (packet.at + length > size) {
-          cut.frames++
-          cut.longest = Math.max(cut.longest, size)
-        }
-      }
-      const key = distinctKey(frame, packet)
-      if (key !== null) remember(key)
-      if (packet.protocol === tcp && !packet.isFragment) follow(frame, packet)
+      if (length === null) return
+      counts.ip++
+      if (packet.at + length <= size) return
+      cut.frames++
+      cut.longest = Math.max(cut.longest, size)
     },
-    tally(): MirrorTally {
-      const counted = [...conversations.values()].filter(({ counted: [one, other] }) => one + other >= fewestOneWay)
-      const partOf = (some: readonly Conversation[]) => ({
-        frames: some.reduce((sum, { counted: [one, other] }) => sum + one + other, 0),
-        conversations: some.length
-      })
-      const oneSided = counted.filter(({ seen: [one, other] }) => !(one && other))
-      return { ...counts, cut, outer, inner, tcp: partOf(counted), oneSided: partOf(oneSided) }
-    }
+    /** Whether the host itself sends or gets a frame. */
+    isOwn,
+    tally: (): MirrorTally => ({ ...counts, cut, outer, inner, wanted })
   }
 }
 
-/** Both ends of a segment of TCP, with their ports, and its flags; null: not all of them are known. */
-function endsOf(frame: Buffer, { network, at, behind }: Packet): readonly [string, string, number] | null {
-  if (behind + shortestTcp > frame.length) return null
-  const [from, bytes] = network === 'ipv4' ? [at + 12, 4] : [at + 8, 16]
-  const part = (start: number, length: number) => frame.toString('latin1', start, start + length)
-  const source = part(from, bytes) + part(behind, 2)
-  const destination = part(from + bytes, bytes) + part(behind + 2, 2)
-  return [source, destination, frame[behind + 13] ?? 0]
+/** Counts a frame of a VLAN. There are no more numbers than 4,095. */
+function add<Vlan>(counts: Map<Vlan, VlanCount>, vlan: Vlan, isTaken: boolean): void {
+  const count = counts.get(vlan) ?? { frames: 0, taken: 0 }
+  counts.set(vlan, count)
+  count.frames++
+  if (isTaken) count.taken++
 }
+
+/** Tells the frames that an interface of this MAC address sends, and those that are for it. */
+export function isOf(mac: string): (frame: Buffer) => boolean {
+  const address = Buffer.from(mac.replaceAll(':', ''), 'hex')
+  return (frame) => address.equals(frame.subarray(0, 6)) || address.equals(frame.subarray(6, 12))
+}
+
+const isGroup = (frame: Buffer) => ((frame[0] ?? 0) & 1) === 1
 
 /** The length of a packet of IP, as its header has it; null: it has none, or none that can be right. */
 function lengthOf(frame: Buffer, { network, at }: Packet): number | null {
@@ -143,36 +115,21 @@ function lengthOf(frame: Buffer, { network, at }: Packet): number | null {
   return payload === 0 ? null : 40 + payload
 }
 
-/**
- * What is the same in each copy of a packet, and in no other packet of its sender: routers change its addresses of Ethernet, tag, hop limit
- * and checksum alone. null: others may have the same, as what is sent again for good reason.
- */
-function distinctKey(frame: Buffer, { network, at, protocol, behind, isFragment }: Packet): string | null {
-  if (behind + 8 > frame.length) return null
-  const content = frame.toString('latin1', behind, Math.min(behind + lookedBehind, frame.length))
-  if (network === 'ipv4') {
-    // Without a number, the sender takes it for enough that the packet is not to be divided.
-    if (frame.readUInt16BE(at + 4) === 0) return null
-    return (
-      frame.toString('latin1', at + 2, at + 8) +
-      frame.toString('latin1', at + 9, at + 10) +
-      frame.toString('latin1', at + 12, at + 20) +
-      content
-    )
-  }
-  if (network !== 'ipv6' || protocol !== tcp || isFragment) return null
-  // Acknowledgements without data may well be alike.
-  const header = 4 * ((frame[behind + 12] ?? 0) >> 4)
-  const length = frame.readUInt16BE(at + 4) + at + 40 - behind
-  return length > header
-    ? frame.toString('latin1', at + 4, at + 6) + frame.toString('latin1', at + 8, at + 40) + content
-    : null
+/** The group of UPnP (SSDP), which every office has. */
+const discovery = 0xeffffffa
+
+/** Whether a frame is for a group of IPv4 that leaves its network, by the address of Ethernet alone (RFC 1112). */
+function isMappedGroup(frame: Buffer): boolean {
+  const start = frame.toString('hex', 0, 5)
+  return start.startsWith('01005e') && start !== '01005e0000'
 }
 
-/** Groups that switches and hosts address whatever goes on: 802.1Q, Cisco, and the local ones of IPv4 (RFC 5771) and IPv6. */
-const chatterGroups = ['ffffffffffff', '0180c2', '01000c', '01005e0000', '01005e7ffffa', '3333000000', '3333ff']
-
-function isChatter(frame: Buffer): boolean {
-  const group = frame.toString('hex', 0, 6)
-  return chatterGroups.some((start) => group.startsWith(start))
+/** Whether a frame is for all, or for a group that does not leave its network: pictures of cameras are for groups, too. */
+function isChatter(frame: Buffer, { network, at }: Packet): boolean {
+  if (!isGroup(frame)) return frame.length >= at && frame.readUInt16BE(at - 2) === loopback
+  // ff02::/16, and 224.0.0.0/24: RFC 4291 and RFC 5771.
+  if (network === 'ipv6') return at + 40 > frame.length || ((frame[at + 25] ?? 0) & 0xf) <= 2
+  if (network !== 'ipv4' || at + 20 > frame.length) return !isMappedGroup(frame)
+  const group = frame.readUInt32BE(at + 16)
+  return group === 0xffffffff || group >>> 8 === 0xe00000 || group === discovery || group >>> 28 !== 0xe
 }

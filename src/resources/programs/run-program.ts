@@ -12,6 +12,24 @@ export interface SeenFrame {
   readonly tag: { readonly type: number; readonly control: number } | null
 }
 
+/** Bytes at the beginning of a frame that no tag comes before, and those of a tag. */
+const [addresses, tagSize] = [12, 4]
+
+/** The types of tags that the kernel takes out of the frame: 802.1Q and 802.1ad. */
+const takenOut: ReadonlySet<number> = new Set([0x8100, 0x88a8])
+
+/** A frame of a capture as tc sees it: libpcap puts the outermost tag back where it was, and the kernel has it beside the frame. */
+export function seenByTc(frame: Buffer, size: number): SeenFrame {
+  const type = frame.length >= addresses + tagSize ? frame.readUInt16BE(addresses) : 0
+  if (!takenOut.has(type)) return { byteAt: (offset) => frame[offset] ?? 0, known: frame.length, size, tag: null }
+  return {
+    byteAt: (offset) => frame[offset < addresses ? offset : offset + tagSize] ?? 0,
+    known: frame.length - tagSize,
+    size: size - tagSize,
+    tag: { type, control: frame.readUInt16BE(addresses + 2) }
+  }
+}
+
 /** Whether a program accepts a frame; `unknown`: that depends on what is not known of the frame. */
 export type Verdict = 'accepted' | 'refused' | 'unknown'
 

@@ -7,6 +7,7 @@ import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, type Loss, totalOverLimit } from '../counters/flow-report.ts'
+import type { TrafficVerdict } from '../judge-mirror.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
 import type { WatchState } from '../watch-state.ts'
@@ -14,8 +15,13 @@ import type { WatchState } from '../watch-state.ts'
 /** The version of the document. Within a major version, fields are only added. */
 const formatVersion = '1.0'
 
-/** The status as a program reads it. `created` is an ISO 8601 time. */
-export function statusDocument(report: Report, created: string) {
+/**
+ * The status as a program reads it.
+ *
+ * @param created an ISO 8601 time.
+ * @param traffic what was heard; null: nobody listened.
+ */
+export function statusDocument(report: Report, created: string, traffic: readonly TrafficVerdict[] | null = null) {
   return {
     format_version: formatVersion,
     spanplan_version: SPANPLAN_VERSION,
@@ -26,11 +32,16 @@ export function statusDocument(report: Report, created: string) {
     watch: report.watch && watchDocument(report.watch),
     window: report.window,
     spans: report.spans.map(spanDocument),
+    traffic: traffic?.map(trafficDocument) ?? null,
     changes: report.changes.map(changeDocument),
     unhealthy: report.unhealthy.map(diagnosticDocument),
     warnings: report.warnings.map(diagnosticDocument),
     unread: report.unread.map(diagnosticDocument)
   }
+}
+
+function trafficDocument({ span, sources, findings, isWhole }: TrafficVerdict) {
+  return { span, sources, whole: isWhole, findings: findings.map(diagnosticDocument) }
 }
 
 function watchDocument(watch: WatchState) {
