@@ -157,7 +157,7 @@ export const warnings = {
     'Change the files of the watch, which the message names. Or end the watch, and start it again with these files.'
   ],
   TRAFFIC_UNHEARD: [
-    'init, or status with --for, could not listen on the interfaces, because tcpdump or a right is missing. Only their counters say what they carry.',
+    'init, or status with --for, did not listen on an interface, because tcpdump or a right is missing, or there are too many. Only its counters say what it carries.',
     'Do what the message says, and call it again. For init, the interface can be named with --interface.'
   ],
   TRAFFIC_FLOODED: [
@@ -165,11 +165,11 @@ export const warnings = {
     'Look at the session of the switch: it may be gone since a restart or another change, or lead to another port.'
   ],
   TRAFFIC_ONE_SIDED: [
-    'Of many conversations over TCP at a source, one direction alone came. A sensor cannot follow them: it raises no alarm about what it does not see.',
+    'Of many conversations over TCP at the sources of a span, one direction alone came. A sensor cannot follow them: it raises no alarm about what it does not see.',
     'Have the session of the switch mirror both directions. Where two links, or two paths, carry a conversation, mirror both. A load balancer whose servers answer by themselves looks the same.'
   ],
   TRAFFIC_REPEATED: [
-    'Many frames came twice at a source, also where a router is between the two: a frame is mirrored where it comes in and where it goes out.',
+    'Many frames came twice at the sources of a span, also where a router is between the two: a frame is mirrored where it comes in and where it goes out.',
     'Mirror each frame once: one direction of the ports, or the VLAN and none of its ports.'
   ],
   TRAFFIC_CUT: [
@@ -177,7 +177,7 @@ export const warnings = {
     'Switch off slicing or truncation in the session or in the packet broker, and look at the MTU of what carries the copies.'
   ],
   TRAFFIC_VLANS: [
-    'The filter of a source asks for VLANs which it does not carry: tags are missing, a second tag is before them, or a VLAN is not mirrored.',
+    'The filter of a source asks for VLANs which it does not carry, or does not take: tags are missing, a second tag is before them, a VLAN is not mirrored, or the filter means something else than it seems to.',
     'Compare the filter with the session of the switch. spanplan filter test says which VLANs there are.'
   ],
   EVENTS_DROPPED: [
