@@ -32,7 +32,7 @@ export function resolveSensors(span: SpanSpec, context: Context): Resolved<Desir
 }
 
 function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Resolved<DesiredSensor> {
-  const { origin } = sensor
+  const { origin, stats } = sensor
   const network = span.network?.name ?? span.name
   const waitWith = (found: Diagnostic, name: string) => waitForSensor(span.name, network, name, sensor.id, found)
   const wait = (code: Code, message: string, name = selectorName(sensor)): Wait =>
@@ -66,7 +66,10 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const isMissing = ready.length + restarting.length === 0 && !(isNamed && unable.length > 0)
   const name = resolveName(span, sensor, context.host)
   return {
-    items: ready.map((container) => ({ container, interfaceName: name.interfaceName, item: sensor.id, origin })),
+    items: ready.map((container) => {
+      const { interfaceName } = name
+      return { container, interfaceName, stats, item: sensor.id, origin }
+    }),
     waits: [
       ...restarting.map((one) =>
         wait(
