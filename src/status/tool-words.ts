@@ -17,7 +17,12 @@ interface ToolWords {
   readonly most: number
   /** What to do about a loss. */
   readonly hint: string
+  /** What to do where it cannot be read. */
+  readonly check: string
 }
+
+const checkPath =
+  'check the path under "stats" of the sensor: it is one of this host, without symbolic links, and spanplan has to be allowed to read it'
 
 export const toolWords: Readonly<Record<StatsSpec['kind'], ToolWords>> = {
   eve: {
@@ -25,7 +30,8 @@ export const toolWords: Readonly<Record<StatsSpec['kind'], ToolWords>> = {
     says: 'Suricata says',
     lost: (dropped, received) => `${dropped} of ${received} packets dropped`,
     most: 0.001,
-    hint: 'it reads too slowly: more "threads" or a larger "ring-size" under "af-packet" in suricata.yaml, more CPU, a "filter" for the sensor, or a "balance" of several'
+    hint: 'it reads too slowly: more "threads" or a larger "ring-size" under "af-packet" in suricata.yaml, more CPU, a "filter" for the sensor, or a "balance" of several',
+    check: checkPath
   },
   zeek: {
     name: 'zeek',
@@ -33,21 +39,24 @@ export const toolWords: Readonly<Record<StatsSpec['kind'], ToolWords>> = {
     lost: (dropped, received) => `${dropped} of ${received} ACKs are for data that never came to it`,
     // It is an estimate, and so is what is lost of a conversation that had begun before.
     most: 0.01,
-    hint: 'where nothing is lost on the way to it, and "spanplan status --for 10s" warns of no half of the traffic, Zeek reads too slowly: more CPU, a "filter" for the sensor, or a "balance" of several'
+    hint: 'where nothing is lost on the way to it, and "spanplan status --for 10s" warns of no half of the traffic, Zeek reads too slowly: more CPU, a "filter" for the sensor, or a "balance" of several',
+    check: checkPath
   },
   prometheus: {
     name: 'prometheus',
     says: 'its metrics say',
     lost: (dropped, received) => `${dropped} of ${received} packets dropped`,
     most: 0.001,
-    hint: 'it reads too slowly: more CPU or a larger buffer for the tool, a "filter" for the sensor, or a "balance" of several'
+    hint: 'it reads too slowly: more CPU or a larger buffer for the tool, a "filter" for the sensor, or a "balance" of several',
+    check:
+      'check "prometheus" under "stats" of the sensor: an address as this host reaches it, and the names of two counters there'
   }
 }
 
 /** What a tool says, in the row below its sensor. */
 export function toolNote(tool: ToolReport): string {
   const { says } = toolWords[tool.stats.kind]
-  if ('problem' in tool) return `${says}: not known (${tool.problem})`
+  if ('problem' in tool) return `what ${says} is not known: ${tool.problem}`
   const { told, age, isOld, growth } = tool
   if (isOld) return `${says} nothing new for ${writeAge(age)}: what it counts now is not known`
   const gaps = told.gaps === null || told.gaps === 0 ? '' : `, ${writeCount(told.gaps)} gaps in TCP`
@@ -88,8 +97,7 @@ export function findSilentTools(report: FlowReport): Diagnostic[] {
     const warn = (message: string, hint: string) => [
       { ...diagnostic('SENSOR_STATS', `${start}${message}`, hint), subject: subjectOf(report, sensor) }
     ]
-    if ('problem' in tool)
-      return warn(tool.problem, 'see "stats" of the sensor in the file: it is what root of this host reads')
+    if ('problem' in tool) return warn(tool.problem, toolWords[stats.kind].check)
     if (!tool.isOld) return []
     return warn(`nothing new has come for ${writeAge(tool.age)}`, 'see whether the tool still runs, and writes there')
   })

@@ -140,6 +140,12 @@ describe('what has come lately', () => {
   })
 })
 
+test('a time that goes back tells nothing', () => {
+  expect(
+    look('eve', told(count(1, 100, 1000, 0)), told(count(2, 108, 3000, 9), count(1, 100, 1000, 0))).tool?.recent
+  ).toBeNull()
+})
+
 describe('a loss is a problem', () => {
   const grow = (kind: 'eve' | 'prometheus', received: number, dropped: number) =>
     look(kind, told(count(9, 100, 1000, 7)), told(count(1, 108, 1000 + received, 7 + dropped)))
@@ -208,7 +214,7 @@ describe('what is old, or not known, is no truth, and no problem', () => {
   test('why it is not known', () => {
     const { tool, text, unhealthy, warnings, metrics } = look('eve', null, problem('it does not exist'))
     expect(tool).toMatchObject({ says: 'suricata', unread: 'it does not exist', at: null, total: null, recent: null })
-    expect(text).toContain('Suricata says: not known (it does not exist)')
+    expect(text).toContain('what Suricata says is not known: it does not exist')
     expect(warnings).toMatchObject([
       { message: 'what the sensor suricata says of itself is not known: /logs/eve.json: it does not exist' }
     ])
@@ -222,6 +228,22 @@ test('where nobody has asked, nothing is said', () => {
   const report = makeReport({ view, pauses: [], watch, window: null, ...samples })
   expect(statusDocument(report, 'now').spans[0]?.hops.filter((hop) => 'tool' in hop && hop.tool !== null)).toEqual([])
   expect(renderReport(report, plain).replace(/\s+/g, ' ')).toContain('only the sensor knows what it loses there')
+})
+
+test('it is known too where an earlier item selects the same container', () => {
+  const { docker } = converged
+  if (docker.state !== 'read') throw new Error('the fixture has changed')
+  const containers = docker.containers.map((one) =>
+    one.name === 'suricata' ? { ...one, labels: { role: 'ids' } } : one
+  )
+  const sensors = `[{label: role=ids}, {container: suricata, stats: ${texts.eve}},`
+  const view = see(
+    { ...converged, docker: { ...docker, containers } },
+    fixture('spans.yaml').replace('[suricata,', sensors)
+  )
+  const told = framePathsOf(view).flatMap(({ ports }) => ports.map(({ sensor }) => sensor?.stats ?? null))
+  expect(told).toEqual([specs.eve, null])
+  expect(view.plan.changes).toEqual([])
 })
 
 test('nothing on the host differs for it, and Prometheus takes its metrics', async () => {

@@ -6,8 +6,8 @@ const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 
 /** The end of a file. */
 export interface Tail {
-  /** Whole lines, without their ends: the first is left out if it may have begun earlier, and the last if it has not ended yet. */
-  readonly lines: readonly string[]
+  /** Whole lines, each with its end: the first is left out if it may have begun earlier, and the last if it has not ended yet. */
+  readonly text: string
   /** The file begins before them. */
   readonly isCut: boolean
 }
@@ -33,12 +33,10 @@ export async function readTail(path: string, most: number): Promise<Tail | NotRe
     const { size } = await file.stat()
     const start = Math.max(0, size - most)
     const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(size, most)), { position: start })
+    const read = buffer.subarray(0, bytesRead)
     // Of a line that is not whole at either end, nothing is known.
-    const lines = buffer
-      .toString('utf8', 0, bytesRead)
-      .split('\n')
-      .slice(start === 0 ? 0 : 1, -1)
-    return { lines, isCut: start > 0 }
+    const whole = read.subarray(start === 0 ? 0 : read.indexOf('\n') + 1, read.lastIndexOf('\n') + 1)
+    return { text: whole.toString(), isCut: start > 0 }
   } finally {
     await file.close()
   }

@@ -37,7 +37,7 @@ export async function askMetrics(url: string, most: number, signal: AbortSignal)
 /** Without what the other end has sent. */
 function reasonOf(error: Error): string {
   const code = 'code' in error ? String(error.code) : ''
-  if (code.startsWith('HPE_')) return 'its answer is not HTTP'
+  if (/^HPE_/.test(code)) return 'its answer is not HTTP'
   return systemReason(error, {
     ECONNREFUSED: 'nobody listens there',
     ECONNRESET: 'it closed the connection before its answer was whole',

@@ -25,7 +25,8 @@ const usualFields: readonly string[] = ['ts', 'ts_delta', 'peer', 'gaps', 'acks'
  * Reads the newest rows of Zeek's capture_loss.log, as tabs part them or as JSON. Each process of a cluster writes a row of its own: those
  * of one round are added up.
  */
-export function parseCaptureLoss({ lines, isCut }: Tail): Told | NotTold {
+export function parseCaptureLoss({ text, isCut }: Tail): Told | NotTold {
+  const lines = text.split('\n').slice(0, -1)
   let fields = usualFields
   const rows = lines.flatMap((line): Row[] => {
     if (line.length > longestLine) return []
@@ -41,6 +42,9 @@ export function parseCaptureLoss({ lines, isCut }: Tail): Told | NotTold {
   if (isEmpty && !isCut) return { problem: 'no row is in it yet: Zeek writes one a minute after its start' }
   return { problem: 'no row of it can be read: it is not the capture_loss.log of Zeek' }
 }
+
+/** Seconds, a month: nobody waits longer for a row. */
+const longestInterval = 31 * 24 * 3600
 
 /** The rows of the round of the newest one: that of each process. */
 function addUp({ at, seconds }: Row, rows: readonly Row[]): Told | NotTold {
@@ -61,7 +65,7 @@ function readRow({ ts, ts_delta: delta, peer, gaps, acks }: Readonly<Record<stri
   const at = typeof ts === 'string' ? readTime(ts) : typeof ts === 'number' ? Math.round(ts * 1000) : null
   const [missed, seen, time] = [readCount(gaps), readCount(acks), readCount(at)]
   if (missed === null || seen === null || time === null) return []
-  if (typeof delta !== 'number' || !(delta > 0 && delta < Number.MAX_SAFE_INTEGER)) return []
+  if (typeof delta !== 'number' || !(delta > 0 && delta <= longestInterval)) return []
   return [{ at: time, seconds: delta, peer: typeof peer === 'string' ? peer : '', gaps: missed, acks: seen }]
 }
 

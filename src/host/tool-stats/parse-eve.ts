@@ -11,13 +11,11 @@ import {
 } from './tool-count.ts'
 
 /** Reads the newest stats events of Suricata's eve.json (output-json-stats.c): their counters are since its start. */
-export function parseEve({ lines, isCut }: Tail): Told | NotTold {
+export function parseEve({ text, isCut }: Tail): Told | NotTold {
   const found: ToolCount[] = []
   let isOther = false
-  for (let index = lines.length - 1; index >= 0 && found.length < 2; index--) {
-    const line = lines[index] ?? ''
-    // The events of a busy interface are many: only those that may be meant are parsed.
-    if (line.length > longestLine || !line.includes('"stats"')) continue
+  for (const line of findLines(text)) {
+    if (found.length === 2) break
     const event = readJsonLine(line)
     if (event === null || event.event_type !== 'stats') continue
     const count = readEvent(event)
@@ -28,12 +26,28 @@ export function parseEve({ lines, isCut }: Tail): Told | NotTold {
   if (latest !== undefined) return { latest, before }
   if (isOther)
     return { problem: 'its stats events have no counters of the capture: eve-log needs "stats: {totals: yes}"' }
-  if (lines.length === 0) return { problem: 'nothing is in it yet' }
+  if (text === '' && !isCut) return { problem: 'nothing is in it yet' }
   if (!isCut) return { problem: 'no stats event is in it: eve-log needs "stats" among its types' }
   return {
     problem: 'no stats event is in its last MiB: give the stats an eve-log of their own, and name the file of that'
   }
 }
+
+/** The lines that may be stats events, from the last one on: the others, which are many, are not even taken apart. */
+function* findLines(text: string): Generator<string> {
+  let end = text.length
+  for (let count = 0; count < mostLines; count++) {
+    const at = text.lastIndexOf('"stats"', end)
+    if (at === -1) return
+    const [start, stop] = [text.lastIndexOf('\n', at) + 1, text.indexOf('\n', at)]
+    if (stop - start <= longestLine) yield text.slice(start, stop)
+    if (start === 0) return
+    end = start - 1
+  }
+}
+
+/** Lines that look like stats events and may be none, as the alerts about a site for statistics. */
+const mostLines = 500
 
 /** null: it has not what a capture counts. A counter that is 0 may be left out. */
 function readEvent(event: Readonly<Record<string, unknown>>): ToolCount | null {

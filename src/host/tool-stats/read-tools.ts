@@ -19,8 +19,8 @@ export interface ToolReading {
 /** Milliseconds for all tools together. */
 const timeLimit = 2000
 
-/** Bytes that are read of a file, from its end, and of an answer. */
-const most = 1024 * 1024
+/** Bytes that are read of a file, from its end, and of an answer. A row of Zeek has some 60: of a cluster, a thousand processes are read. */
+const most = { eve: 1024 * 1024, zeek: 64 * 1024, prometheus: 1024 * 1024 } as const
 
 /** Reads what tools say of themselves, of all at once. What one of them does not say costs the others nothing. */
 export async function readTools(specs: readonly StatsSpec[]): Promise<readonly ToolReading[]> {
@@ -46,11 +46,11 @@ export async function readTools(specs: readonly StatsSpec[]): Promise<readonly T
 
 async function readTool(stats: StatsSpec, signal: AbortSignal): Promise<Told | NotTold> {
   if (stats.kind === 'prometheus') {
-    const answer = await askMetrics(stats.url, most, signal)
+    const answer = await askMetrics(stats.url, most.prometheus, signal)
     return 'problem' in answer ? answer : parseMetrics(answer.page, stats.received, stats.dropped, Date.now())
   }
   try {
-    const tail = await readTail(stats.path, most)
+    const tail = await readTail(stats.path, most[stats.kind])
     if ('problem' in tail) return tail
     return stats.kind === 'eve' ? parseEve(tail) : parseCaptureLoss(tail)
   } catch (error) {

@@ -28,7 +28,10 @@ export function resolveSensors(span: SpanSpec, context: Context): Resolved<Desir
   const resolved = joinResolved(span.sensors.map((sensor) => resolveSensor(span, sensor, context)))
   const isFirst = ({ container }: DesiredSensor, index: number) =>
     resolved.items.findIndex((other) => other.container.id === container.id) === index
-  return { ...resolved, items: resolved.items.filter(isFirst) }
+  // Only who names a container can say where its tool tells its losses, and that may be a later item.
+  const statsOf = ({ container }: DesiredSensor) =>
+    resolved.items.find((other) => other.container.id === container.id && other.stats !== null)?.stats ?? null
+  return { ...resolved, items: resolved.items.filter(isFirst).map((one) => ({ ...one, stats: statsOf(one) })) }
 }
 
 function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Resolved<DesiredSensor> {

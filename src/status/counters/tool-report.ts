@@ -64,7 +64,7 @@ export function makeToolReport(stats: StatsSpec | undefined, first: Sample, late
   if (age < -clockTolerance) return { stats, problem: 'the time of what it says is yet to come' }
   const known = before === undefined || 'problem' in before.told ? null : before.told.latest
   // Where nothing new has come between the samples, the last two counts tell.
-  const base = known !== null && known.at < latest.at ? known : previous
+  const base = [known, previous].find((one) => one !== null && one.at < latest.at) ?? null
   const { isInterval, usual } = tellings[stats.kind]
   const step = previous === null || isNewRun(previous, latest) ? 0 : (latest.at - previous.at) / 1000
   const longest = Math.max(usual, step, isInterval ? (latest.seconds ?? 0) : 0)

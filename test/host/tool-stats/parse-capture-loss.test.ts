@@ -15,7 +15,8 @@ const header = [
 ]
 const row = (minutes: number, gaps: number, acks: number, peer = 'zeek', delta = 900) =>
   [`${start + minutes * 60}.123456`, `${delta}.000012`, peer, gaps, acks, (100 * gaps) / acks].join('\t')
-const parse = (lines: readonly string[], isCut = false) => parseCaptureLoss({ lines, isCut })
+const parse = (lines: readonly string[], isCut = false) =>
+  parseCaptureLoss({ text: lines.map((line) => `${line}\n`).join(''), isCut })
 const latest = { seconds: 900.000012, received: 2000, dropped: 5, gaps: null }
 
 describe('the newest row', () => {

@@ -12,7 +12,8 @@ function event(seconds: number, stats: object = {}, more: object = {}): string {
   return JSON.stringify({ timestamp: stamp(seconds), event_type: 'stats', stats: counted, ...more })
 }
 
-const parse = (lines: readonly string[], isCut = false) => parseEve({ lines, isCut })
+const parse = (lines: readonly string[], isCut = false) =>
+  parseEve({ text: lines.map((line) => `${line}\n`).join(''), isCut })
 const alert = JSON.stringify({ timestamp: stamp(0), event_type: 'alert', payload_printable: '"stats"' })
 
 test('as Suricata 7 has written it, but for its threads: a burst was too much for its ring', () => {
@@ -84,6 +85,7 @@ describe('what is no stats event', () => {
   test('says why nothing is known', () => {
     expect(parse([])).toEqual({ problem: 'nothing is in it yet' })
     expect(parse([alert])).toEqual({ problem: 'no stats event is in it: eve-log needs "stats" among its types' })
+    expect(parse([], true)).toEqual({ problem: expect.stringContaining('in its last MiB') })
     expect(parse([alert], true)).toEqual({ problem: expect.stringContaining('in its last MiB') })
     expect(parse([event(8, { capture: undefined, threads: {} })])).toEqual({
       problem: expect.stringContaining('totals: yes')
