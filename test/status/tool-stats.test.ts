@@ -47,7 +47,7 @@ function look(kind: keyof typeof specs, first: ToolReading['told'] | null, later
   const view = see(converged, text)
   const samples = samplesOf(view)
   const withTool = (sample: Sample, one: ToolReading['told'] | null): Sample =>
-    one === null ? sample : { ...sample, tools: [{ stats: specs[kind], readAt: now, told: one }] }
+    one === null ? { ...sample, tools: [] } : { ...sample, tools: [{ stats: specs[kind], readAt: now, told: one }] }
   const [before, after] = [withTool(samples.first, first), withTool(samples.later, later)]
   const report = makeReport({ view, pauses: [], watch, window: null, ...samples, first: before, later: after })
   const paths = framePathsOf(view)

@@ -33,6 +33,8 @@ describe('a file', () => {
     expect(await read(path('missing.json'))).toEqual({ problem: 'it does not exist' })
     expect(await read(path('eve.json/more'))).toEqual({ problem: 'a part of the path is no folder' })
     expect(await readTools([])).toEqual([])
+    writeFileSync(path('empty.json'), '')
+    expect(await read(path('empty.json'))).toEqual({ problem: 'nothing is in it yet' })
   })
 
   test('whose last line is half written, and whose first one is not read whole', async () => {
@@ -76,7 +78,7 @@ describe('a file', () => {
   })
 
   test('that is none: a pipe, a socket, a device, a folder', async () => {
-    execFileSync('mkfifo', [path('fifo')])
+    execFileSync('sh', ['-c', 'mkfifo "$0"', path('fifo')])
     const server = createSocketServer().listen(path('socket'))
     await once(server, 'listening')
     const none = { problem: 'it is not a regular file' }
