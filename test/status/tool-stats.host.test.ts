@@ -120,6 +120,43 @@ test('a folder of the path that is a link is not followed either', async () => {
   await rename(`${folder}.other`, folder)
 })
 
+/** Counts ten packets more with each answer, of which one is dropped. What is asked of /silent has no answer. */
+const server = `
+let count = 0
+const answer = ({ url }, response) => {
+  if (url !== '/metrics') return
+  count++
+  response.end('received_total{thread="1"} ' + 4 * count + '\\nreceived_total{thread="2"} ' + 6 * count + '\\ndropped_total ' + count)
+}
+require('node:http').createServer(answer).listen(9900, '127.0.0.1', () => console.log('listening'))
+`
+
+test('metrics say the same; a server that does not answer costs nothing else', async () => {
+  const running = lab.start([process.execPath, '-e', server])
+  await new Promise<void>((resolve, reject) => {
+    running.stdout?.once('data', () => resolve())
+    running.catch(reject)
+  })
+  const ask = (page: string) =>
+    write(
+      `{container: suricata, stats: {prometheus: "http://127.0.0.1:9900/${page}", received: received_total, dropped: dropped_total}}`
+    )
+  await ask('metrics')
+  expect(await look()).toMatchObject({
+    exitCode: 2,
+    codes: ['SENSOR_DROPS'],
+    tool: { says: 'prometheus', total: { seconds: null }, recent: { received: 10, dropped: 1, loss: 0.1 } }
+  })
+  await ask('silent')
+  expect(await look()).toMatchObject({
+    exitCode: 0,
+    codes: [],
+    warnings: ['SENSOR_STATS'],
+    tool: { unread: 'it took longer than 2 s' }
+  })
+  running.kill()
+})
+
 test('of a sensor that is stopped, nobody asks', async () => {
   await suricata.stop()
   expect(await look()).toMatchObject({ codes: ['SENSOR_STOPPED'], warnings: [] })
