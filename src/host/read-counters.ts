@@ -18,6 +18,7 @@ import { parseToolJson } from './parsers/tool-json.ts'
 import type { RunLimits } from './process/run-limits.ts'
 import { parseOutput, type ReadCommand, readParsed, runJsonBatch } from './read-commands.ts'
 import type { ContainerInterface, HookPlace } from './snapshot.ts'
+import type { ToolReading } from './tool-stats/read-tools.ts'
 
 /** What to read, besides the counters of all links. */
 export interface CounterRequest {
@@ -48,6 +49,8 @@ export interface Sample {
   readonly totals: readonly LinkTotals[]
   /** What tables of senders have dropped. */
   readonly refused: readonly RefusedPackets[]
+  /** What tools in sensors say of themselves. Missing: nobody has asked. */
+  readonly tools?: readonly ToolReading[]
 }
 
 /**

@@ -60,7 +60,7 @@ function liveSpan(name: string, live: readonly Mirror[], host: HostIndex): Desir
   // An endpoint that spanplan has made bears the owner's name: the container is, or was, a sensor of the file.
   const sensors = (network === undefined ? [] : host.endpointsOn(network.name))
     .filter(({ endpoint }) => endpoint.driverOptions[label.name] !== undefined)
-    .map(({ container }) => ({ container, interfaceName: null, item: container.name, origin: nowhere }))
+    .map(({ container }) => ({ container, interfaceName: null, stats: null, item: container.name, origin: nowhere }))
   return {
     name,
     owner,

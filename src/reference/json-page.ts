@@ -17,6 +17,8 @@ type InterfacesDocument = ReturnType<typeof interfacesDocument>
 type SpanDocument = StatusDocument['spans'][number]
 /** The keys of each kind of a union. */
 type KeysOf<Union> = Union extends unknown ? keyof Union : never
+/** What a tool says, of a hop that has one. */
+type ToolOf<Hop> = Hop extends { readonly tool: infer Tool } ? Tool : never
 /** What each key is. A key that is missing here, or is no longer there, does not compile. */
 type Describes<Union> = Readonly<Record<KeysOf<Union> & string, string>>
 
@@ -127,7 +129,20 @@ const hop: Describes<SpanDocument['hops'][number]> = {
   container: 'sensor: its name',
   output: 'output: what it is called',
   sockets:
-    'sensor: where it listens: `interface` (null: all), what it `hears` (`every` protocol, `one`, or `none`), and `drops` of all time (null: it reads a ring); null where that cannot be read, as where there are more sockets than spanplan reads'
+    'sensor: where it listens: `interface` (null: all), what it `hears` (`every` protocol, `one`, or `none`), and `drops` of all time (null: it reads a ring); null where that cannot be read, as where there are more sockets than spanplan reads',
+  tool: 'sensor: what its tool says of itself, with the keys below; null: nobody has asked, for the file has no `stats`'
+}
+
+const tool: Describes<NonNullable<ToolOf<SpanDocument['hops'][number]>>> = {
+  says: '`suricata`, `zeek` or `prometheus`: who says it. None of it is of the kernel, and whoever controls the sensor can write it',
+  unread: 'why it is not known; null: it is',
+  at: 'when it said so, as ISO 8601',
+  age_seconds: 'the time since then',
+  old: 'whether it should have said more since then: then what it counts now is not known',
+  total:
+    'since its start; of Zeek, since its row before: `seconds` (null: not known), `received`, `dropped` of that, and `gaps` in the streams of TCP (null: it does not say). Of Zeek, ACKs, and those for data that never came to it',
+  recent:
+    'what came since an earlier count: that of the first sample, or the one before the last: `seconds` (null: not known), `received`, `dropped`, and `loss`, the part from 0 to 1; null: there is no earlier one'
 }
 
 const doctor: Describes<DoctorDocument> = {
@@ -287,6 +302,7 @@ export function writeJsonReference(): string {
     'A span of status': [keyList(span)],
     'A sensor of status': [keyList(sensor)],
     'A hop of status': [keyList(hop)],
+    'The tool of a sensor': [keyList(tool)],
     'Causes of loss': [
       '`counted_by` says how the number is known: `kernel`, by a counter of the kernel; `difference`, as what is missing at the next place; `none`: nobody can know how many frames were lost.',
       causesOfLoss

@@ -18,7 +18,8 @@ export const specNotes: Sections = {
   ],
   Sensors: [
     'A sensor that stops stays connected, and gets frames again when it starts. A new or recreated container of a label or a service is connected by a watch or by the next apply. If several items select one container, it is one sensor, and the first item decides. A sensor that spanplan connected and that no item selects any more is disconnected.',
-    'A container has the labels of its image too, unless it is started with others in their place. So whoever builds an image that runs on the host can make its containers sensors of a span that selects by such a label, and they get the traffic. Select by a label that no foreign image has, or by name.'
+    'A container has the labels of its image too, unless it is started with others in their place. So whoever builds an image that runs on the host can make its containers sensors of a span that selects by such a label, and they get the traffic. Select by a label that no foreign image has, or by name.',
+    '`stats` names where the tool in a sensor says what it has received and dropped itself: exactly one of `eve`, `zeek` and `prometheus`, beside `container` alone, for a label may select several. The path is one of the host, from / on, with no symbolic link in it; the address is plain http to an IP address or to localhost, and needs `received` and `dropped`. Two containers cannot have the same. Nothing on the host depends on it, so a plan has no change for it.'
   ],
   Outputs: [
     'An output gets every frame of the span, or a part of them, beside the sensors or without them. Its interface becomes a port of the span’s bridge, and what comes in on it is dropped. It has to have no address, no route, no bridge or bond, and nothing built on it; it can be no source, not be `dedicated`, and be an output of one span alone. The span has to be sealed. An interface that is missing is an error in an apply, and waited for by a watch.',

@@ -2,6 +2,7 @@ import type { ItemId, Origin } from '../errors.ts'
 import type { Container, Filter, HookPlace, Link, Program, TcHook } from '../host/snapshot.ts'
 import type { SampleSpec } from '../spec/items/share-keys.ts'
 import type { SpanSpec } from '../spec/items/span-item.ts'
+import type { StatsSpec } from '../spec/items/stats-key.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { TunnelSpec, TunnelWay } from '../spec/sources/tunnel-spec.ts'
 import type { Direction } from '../spec/values/direction.ts'
@@ -136,6 +137,8 @@ export interface DesiredSensor {
   readonly container: Container
   /** The name for its interface; null: as it is, or as Docker chooses. */
   readonly interfaceName: string | null
+  /** Where its tool says what it has received and dropped; null: not known. Nothing on the host depends on it. */
+  readonly stats: StatsSpec | null
   readonly item: ItemId
   readonly origin: Origin
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { quote } from '../printable.ts'
 import type { SensorSpec } from './items/sensor-item.ts'
@@ -24,6 +25,27 @@ function checkRepeated(span: SpanSpec): Diagnostic[] {
     const message = `sensor ${sensorTitle(sensor)} is already ${where} (${place})`
     return diagnostic('SENSOR_TWICE', message, explainRepeat(sensor, earlier), sensor.origin)
   })
+}
+
+/** What one tool says of itself is not what another says: a path that is there twice was copied. */
+export function checkStats(spans: readonly SpanSpec[]): Diagnostic[] {
+  const sensors = spans.flatMap((span) => span.sensors).filter(({ stats }) => stats !== null)
+  const containerOf = (sensor: SensorSpec) => writeSelector(sensor).value
+  // In several spans, a container has the same tool.
+  const first = sensors.filter(
+    (sensor, index) =>
+      sensors.findIndex(
+        (other) => containerOf(other) === containerOf(sensor) && isDeepStrictEqual(other.stats, sensor.stats)
+      ) === index
+  )
+  return checkRepeats(
+    first,
+    ({ stats }) => JSON.stringify(stats),
+    (sensor, earlier, place) => {
+      const message = `"stats" of the sensor ${sensorTitle(sensor)} are those of ${sensorTitle(earlier)} (${place})`
+      return diagnostic('VALUE_INVALID', message, 'give each container a log folder of its own', sensor.origin)
+    }
+  )
 }
 
 /** A sensor as messages name it. */

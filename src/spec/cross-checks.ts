@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, diagnostic } from '../errors.ts'
 import { keysOf } from '../keys.ts'
 import { printable, quote } from '../printable.ts'
-import { checkSensors } from './check-sensors.ts'
+import { checkSensors, checkStats } from './check-sensors.ts'
 import { findHostName } from './filter/host-name.ts'
 import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } from './interfaces.ts'
 import type { SourceSpec } from './items/source-item.ts'
@@ -23,6 +23,7 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
     ...checkMatches(interfaces),
     ...checkDedicated(interfaces, spans),
     ...spans.flatMap((span) => [...checkSources(span, find), ...checkFilters(span), ...checkSensors(span)]),
+    ...checkStats(spans),
     ...checkNetworks(spans),
     ...checkSourceNetworks(spans),
     ...checkTunnels(spans, find),

@@ -14,6 +14,7 @@ import { type CarrierCause, type Cause, causes, isCarrierCause } from './counter
 import { type FlowReport, type Hop, hopTitle } from './counters/flow-report.ts'
 import { askOfSilence, isIdle, type SourceIdleness, writeIdleSource } from './counters/idleness.ts'
 import type { SensorHealth } from './sensor-health.ts'
+import { findToolDrops } from './tool-words.ts'
 import type { Degraded, SilentWatch } from './watch-state.ts'
 
 /** What a report knows of one span. */
@@ -64,6 +65,7 @@ export function judgeSpan(
       .flatMap((sensor) => (isAwaited(sensor) ? [] : judgeSensor(sensor, advise))),
     // First what is lost: a source without a carrier is idle, and the cable is the cause.
     ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport, changes)),
+    ...findToolDrops(flowReport).map((drops) => ({ diagnostic: drops, isOwn: true })),
     ...sources.filter(isIdle).map((source) => ({
       diagnostic: explainIdleness(source),
       isOwn: changes.every(({ device }) => source.points.every((point) => device !== point.device.name))

@@ -18,6 +18,7 @@ import { readSources } from './counters/idleness.ts'
 import { judgeHost, judgeSpan, type SpanState } from './health.ts'
 import { type ReceiverPart, readParts, warnOfUneven } from './parts.ts'
 import { judgeSensors, type SensorHealth } from './sensor-health.ts'
+import { findSilentTools } from './tool-words.ts'
 import type { SilentWatch, WatchState } from './watch-state.ts'
 
 /** The status of one span. */
@@ -155,7 +156,8 @@ export function makeReport(input: ReportInput): Report {
     warnings: [
       ...(otherFiles === null || otherFiles.isLost ? [] : [otherFiles.diagnostic]),
       ...warnings.filter((warning) => meaningOf(warning).isRepeated),
-      ...spans.flatMap(({ name, parts }) => warnOfUneven(name, parts))
+      ...spans.flatMap(({ name, parts }) => warnOfUneven(name, parts)),
+      ...spans.flatMap(({ flowReport }) => findSilentTools(flowReport))
     ],
     unread: findUnread(view, spans, later, isRoot)
   }

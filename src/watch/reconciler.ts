@@ -12,7 +12,7 @@ import { takeLock } from '../run-dir/lock.ts'
 import { lockPatience } from '../run-dir/lock-limits.ts'
 import { type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
-import { framePathsOf, takeSample } from '../status/counters/frame-path.ts'
+import { framePathsOf, readToolsOf, takeSample } from '../status/counters/frame-path.ts'
 import type { Result, Trigger, WatchState } from '../status/watch-state.ts'
 import { failureOf, type Problem } from './degraded/backoff.ts'
 import { openDegradation } from './degraded/degradation.ts'
@@ -142,7 +142,14 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
             followChanges
           })
         : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
-    if (outcome.view !== null) firstSample ??= await takeSample(framePathsOf(outcome.view)).catch(() => null)
+    if (outcome.view !== null && firstSample === null) {
+      const paths = framePathsOf(outcome.view)
+      firstSample = await takeSample(paths).catch(() => null)
+      // What tools say of themselves may take seconds: no run waits for it.
+      void readToolsOf(paths).then((tools) => {
+        firstSample = firstSample && { ...firstSample, tools }
+      })
+    }
     const now = performance.now()
     const milliseconds = now - began
     const at = new Date().toISOString()

@@ -42,6 +42,8 @@ test('of the file alone, every source, filter, span and sensor as the file names
 └─ to
    ├─ suricata (container)
    ├─ zeek (container, filter tcp port 80 or 443)
+   ├─ suricata-2 (container)
+   ├─ snort-0 (container)
    ├─ role=ids (label)
    ├─ shop/ids (compose)
    ├─ snort-1 (container, a share, filter not port 22)

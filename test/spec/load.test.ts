@@ -81,6 +81,7 @@ describe('a good file', () => {
               id: 'sensor container suricata',
               container: 'suricata',
               interfaceName: null,
+              stats: null,
               filter: null,
               balance: null,
               origin: at(18, 15)
@@ -89,6 +90,7 @@ describe('a good file', () => {
               id: 'sensor container zeek',
               container: 'zeek',
               interfaceName: null,
+              stats: null,
               filter: null,
               balance: null,
               origin: at(18, 25)
@@ -123,11 +125,16 @@ describe('a good file', () => {
       '[zeek, {container: suricata, interface_name: tap0}, {label: role=a=b}, {label: "x="}, {compose: shop/ids.1}]'
     const [span] = load(`version: 1\nspans:\n  a: {sources: [{interface: eth1}], sensors: ${sensors}}\n`).spans
     expect(span?.sensors.map(({ origin: _, filter: __, balance: ___, ...sensor }) => sensor)).toEqual([
-      { id: 'sensor container zeek', container: 'zeek', interfaceName: null },
-      { id: 'sensor container suricata', container: 'suricata', interfaceName: 'tap0' },
-      { id: 'sensor label role=a=b', label: { key: 'role', value: 'a=b' }, interfaceName: null },
-      { id: 'sensor label x=', label: { key: 'x', value: '' }, interfaceName: null },
-      { id: 'sensor compose shop/ids.1', compose: { project: 'shop', service: 'ids.1' }, interfaceName: null }
+      { id: 'sensor container zeek', container: 'zeek', interfaceName: null, stats: null },
+      { id: 'sensor container suricata', container: 'suricata', interfaceName: 'tap0', stats: null },
+      { id: 'sensor label role=a=b', label: { key: 'role', value: 'a=b' }, interfaceName: null, stats: null },
+      { id: 'sensor label x=', label: { key: 'x', value: '' }, interfaceName: null, stats: null },
+      {
+        id: 'sensor compose shop/ids.1',
+        compose: { project: 'shop', service: 'ids.1' },
+        interfaceName: null,
+        stats: null
+      }
     ])
   })
 

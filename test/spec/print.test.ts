@@ -115,6 +115,43 @@ test('shares, samples and limits as they were written', () => {
   expect(printSpec(load(text))).toBe(text)
 })
 
+test('where tools say what they lose, as it was written', () => {
+  const spans = `spans:
+  span0:
+    sources:
+      - interface: eth1
+        direction: both
+    network: span0
+    sensors:
+      - container: suricata
+        interface_name: span0
+        stats:
+          eve: /var/log/suricata/eve.json
+        filter: tcp
+      - balance:
+          - container: zeek
+            stats:
+              zeek: /var/log/zeek/capture_loss.log
+          - container: snort
+            stats:
+              prometheus: http://[::1]:9900/metrics
+              received: snort_packets_received_total
+              dropped: snort_packets_dropped_total
+        hash: addresses
+    mtu: auto
+    wire: true
+    sealed: true
+`
+  const text = `version: 1\nname: default\n${spans}`
+  expect(printSpec(load(text))).toBe(text)
+})
+
+test('the same tool in two spans, for it has one log', () => {
+  const span = (name: string) =>
+    `  ${name}: {sources: [{interface: eth1}], sensors: [{container: suricata, stats: {eve: /var/log/eve.json}}]}\n`
+  expect(load(`version: 1\nspans:\n${span('span0')}${span('span1')}`).spans).toHaveLength(2)
+})
+
 test('no spans', () => {
   expect(printSpec(load('version: 1\nspans: {}\n'))).toBe('version: 1\nname: default\nspans: {}\n')
 })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicNow } from '../../host/read-counters.ts'
 import { localTime } from '../../local-time.ts'
-import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { framePathsOf, takeSampleWithTools } from '../../status/counters/frame-path.ts'
 import { addLosses, type LossTotals, withTotals } from '../../status/counters/loss-totals.ts'
 import { renderReport } from '../../status/output/status-text.ts'
 import type { Report } from '../../status/report.ts'
@@ -27,7 +27,7 @@ export async function showLive(
 ): Promise<Report | null> {
   const paint = choosePaint(session.color, process.stdout)
   const start = framePathsOf(first)
-  let before = await takeSample(start)
+  let before = await takeSampleWithTools(start)
   const begin = before.at
   let losses = addLosses(new Map(), start, before)
   let latest: Report | null = null
@@ -40,7 +40,7 @@ export async function showLive(
       if (screen.end.aborted) return latest
       const view = await refresh()
       const paths = framePathsOf(view)
-      const now = await takeSample(paths)
+      const now = await takeSampleWithTools(paths)
       losses = addLosses(losses, paths, now)
       latest = await report(view, before, now)
       const lostIn = (now.at - begin) / 1000

@@ -14,7 +14,7 @@ const schemasIn = (value: unknown): readonly Schema[] => (Array.isArray(value) ?
 const entryNames: Readonly<Record<string, string>> = { interfaces: 'KEY', spans: 'NAME' }
 
 /** Mappings whose keys stand under another path, too. */
-const repeated = /^spans\.NAME\.sensors\[\]\.balance\[\]\.(?:vxlan|gretap|erspan)$/
+const repeated = /^spans\.NAME\.sensors\[\]\.balance\[\]\.(?:vxlan|gretap|erspan|stats)$/
 
 /** All keys of spans.yaml, in their order, as its JSON Schema has them. */
 export function listFields(schema: object): readonly Field[] {

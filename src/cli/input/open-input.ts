@@ -1,13 +1,10 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
 import { basename, dirname, isAbsolute, join, sep } from 'node:path'
 import { type Fault, systemCode } from '../../errors.ts'
-import { entryOf, pathOf, withFile } from '../../host/files/open-file.ts'
+import { entryOf, O_PATH, pathOf, withFile } from '../../host/files/open-file.ts'
 import { distrustDefaultFolder, distrustFile, distrustLink, distrustParent } from '../../host/files/trust.ts'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
-
-/** O_PATH of asm-generic/fcntl.h, on x86-64 and arm64: it opens a folder that may be entered but not read. */
-export const O_PATH = 0o10000000
 
 /** The most symbolic links that are followed to one file: the kernel's own limit, path_resolution(7). */
 export const mostLinks = 40

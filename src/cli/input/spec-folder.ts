@@ -2,13 +2,13 @@ import { isUtf8 } from 'node:buffer'
 import { closeSync, constants, fstatSync, lstatSync, opendirSync, openSync, readlinkSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import { diagnostic, Exit, type Fault, SpanplanError } from '../../errors.ts'
-import { entryOf, pathOf } from '../../host/files/open-file.ts'
+import { entryOf, O_PATH, pathOf } from '../../host/files/open-file.ts'
 import { distrustFile, distrustLink, distrustParent } from '../../host/files/trust.ts'
 import { printable } from '../../printable.ts'
 import { isSpecFile } from '../../spec/schema/rules.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import { largestFile } from '../../spec/yaml/decode.ts'
-import { type Input, mostLinks, O_PATH, reopen } from './open-input.ts'
+import { type Input, mostLinks, reopen } from './open-input.ts'
 
 const { O_NOFOLLOW } = constants
 

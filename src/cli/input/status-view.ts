@@ -12,7 +12,7 @@ import { readPauses } from '../../run-dir/pauses.ts'
 import { loadSpec } from '../../spec/load.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { type AdviseApply, adviseApply, adviseNothing, type OtherFiles } from '../../status/advice.ts'
-import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { framePathsOf, takeSampleWithTools } from '../../status/counters/frame-path.ts'
 import { type Basis, makeReport, type Report, readMoment } from '../../status/report.ts'
 import { askWatch, type FilesInForce, watchNames } from '../../watch/serve/ask-watch.ts'
 import { findWatch } from '../../watch/serve/find-watch.ts'
@@ -173,13 +173,13 @@ export async function reportAfter(
 ): Promise<{ readonly now: StatusView; readonly result: Report }> {
   const first = await takeFirstSample(view, time)
   const now = await refreshNow()
-  return { now, result: await report(now, first, await takeSample(framePathsOf(now))) }
+  return { now, result: await report(now, first, await takeSampleWithTools(framePathsOf(now))) }
 }
 
 /** Gives the first sample once it is time for the second. */
 async function takeFirstSample(view: StatusView, time: CountTime): Promise<Sample> {
   if (time !== 'watch') {
-    const sample = await takeSample(framePathsOf(view))
+    const sample = await takeSampleWithTools(framePathsOf(view))
     await sleep(time)
     return sample
   }

@@ -21,6 +21,10 @@ export const problems = {
     'No process in a sensor listens on its interface: there is no packet socket on it that gets frames of every protocol.',
     'See in what the container writes (docker logs or podman logs) why the tool does not run, or on which interface it listens; then restart the container.'
   ],
+  SENSOR_DROPS: [
+    'The tool in a sensor says itself, where "stats" in the file says, that it loses frames: of the packets that came to it meanwhile, a thousandth or more; Zeek, that it misses the data of a hundredth of the ACKs or more. What the kernel counts stands beside it.',
+    'Do what the hint says for that tool. Zeek also misses what was lost before the sensor, or at the switch: look at the losses above it first.'
+  ],
   DRIFT: ['The host differs from the file.', 'Run spanplan plan to see how, and spanplan apply to repair it.'],
   FRAMES_LOST: [
     'Frames were lost at one place on their way; the message says why.',

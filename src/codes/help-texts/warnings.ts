@@ -40,6 +40,10 @@ export const warnings = {
     'A frame passes two sources of the span, and is copied at each: sensors get it twice.',
     'Copy the Docker network of two containers instead, or one direction only, or take one of the sources out; the message names them.'
   ],
+  SENSOR_STATS: [
+    'What the tool in a sensor says of itself, where "stats" in the file says, cannot be read, or is too old: older than three times the time from one count to the next, and than a minute. Only that is unknown: what the kernel counts up to the sensor is as it was.',
+    'Do what the message says. The file is read by its path on the host, through no symbolic link, and from its last MiB; Suricata needs "stats" among the types of its eve-log, Zeek misc/capture-loss.'
+  ],
   SENSOR_OVERLAPS: [
     'Two sensors of a span select one container, and give it different parts: one has it in a balance or gives it a filter, and the other does not, or does so otherwise. The earlier of the two in the file holds.',
     'Let only one of the two select the container; the message names both.'

@@ -1,5 +1,11 @@
 import { closeSync, readFileSync, readlinkSync } from 'node:fs'
 
+/**
+ * O_PATH of asm-generic/fcntl.h, on x86-64 and arm64: what it opens is not touched, whatever it is, and a folder may be one that may be
+ * entered but not read.
+ */
+export const O_PATH = 0o10000000
+
 /** Works with an open file or folder, and closes it. */
 export function withFile<T>(file: number, work: (file: number) => T): T {
   try {

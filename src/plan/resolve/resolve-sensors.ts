@@ -28,11 +28,14 @@ export function resolveSensors(span: SpanSpec, context: Context): Resolved<Desir
   const resolved = joinResolved(span.sensors.map((sensor) => resolveSensor(span, sensor, context)))
   const isFirst = ({ container }: DesiredSensor, index: number) =>
     resolved.items.findIndex((other) => other.container.id === container.id) === index
-  return { ...resolved, items: resolved.items.filter(isFirst) }
+  // Only who names a container can say where its tool tells its losses, and that may be a later item.
+  const statsOf = ({ container }: DesiredSensor) =>
+    resolved.items.find((other) => other.container.id === container.id && other.stats !== null)?.stats ?? null
+  return { ...resolved, items: resolved.items.filter(isFirst).map((one) => ({ ...one, stats: statsOf(one) })) }
 }
 
 function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Resolved<DesiredSensor> {
-  const { origin } = sensor
+  const { origin, stats } = sensor
   const network = span.network?.name ?? span.name
   const waitWith = (found: Diagnostic, name: string) => waitForSensor(span.name, network, name, sensor.id, found)
   const wait = (code: Code, message: string, name = selectorName(sensor)): Wait =>
@@ -66,7 +69,10 @@ function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Re
   const isMissing = ready.length + restarting.length === 0 && !(isNamed && unable.length > 0)
   const name = resolveName(span, sensor, context.host)
   return {
-    items: ready.map((container) => ({ container, interfaceName: name.interfaceName, item: sensor.id, origin })),
+    items: ready.map((container) => {
+      const { interfaceName } = name
+      return { container, interfaceName, stats, item: sensor.id, origin }
+    }),
     waits: [
       ...restarting.map((one) =>
         wait(

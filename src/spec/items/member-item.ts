@@ -5,7 +5,7 @@ import { outputKeys } from '../outputs/registry.ts'
 import { mappingWithOne } from '../schema/rules.ts'
 import type { BalanceRef } from './balance.ts'
 import { type OutputSpec, readShared } from './output-item.ts'
-import { readSensor, type SensorSpec, sensorKeys, sensorOptions } from './sensor-item.ts'
+import { findStatsProblem, readSensor, type SensorSpec, sensorKeys, sensorOptions } from './sensor-item.ts'
 
 /** Another key says the same of an output. */
 const asOutput = 'As in an item of outputs'
@@ -24,11 +24,12 @@ export const memberMapping = mappingWithOne(keys, sensorOptions, {
   description: 'A sensor or an output that gets a share',
   several: 'write a member for each'
 }).check(({ value, issues }) => {
-  const name = value.interface_name
-  if (name === undefined || Object.keys(outputKeys).every((key) => !(key in value))) return
-  const params = { hint: 'take "interface_name" out' }
-  const message = 'belongs to a container, and an output is none'
-  issues.push({ code: 'custom', input: name, path: ['interface_name'], message, params })
+  const refuse = (key: 'interface_name' | 'stats', message: string, hint: string) =>
+    issues.push({ code: 'custom', input: value[key], path: [key], message, params: { hint } })
+  const problem = findStatsProblem(value)
+  if (problem !== null) refuse('stats', ...problem)
+  if (value.interface_name === undefined || Object.keys(outputKeys).every((key) => !(key in value))) return
+  refuse('interface_name', 'belongs to a container, and an output is none', 'take "interface_name" out')
 })
 
 /** A member of a balance. */

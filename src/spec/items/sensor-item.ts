@@ -20,6 +20,7 @@ import {
 import type { BalanceRef } from './balance.ts'
 import type { FilterSpec } from './filter-key.ts'
 import { optionalKey, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
+import { statsKey } from './stats-key.ts'
 
 const sensorInterface = text('the name of a network interface', [
   ...linkRules,
@@ -35,7 +36,9 @@ const sensorInterface = text('the name of a network interface', [
 /** The options of containers that are connected, however they are selected. */
 const options = {
   /** The name of the interface in the container; null: Docker chooses. */
-  interfaceName: optionalKey('interface_name', sensorInterface)
+  interfaceName: optionalKey('interface_name', sensorInterface),
+  /** Where its tool says what it has received and dropped; null: not known. Only of a container that is named. */
+  stats: statsKey
 }
 
 /** The containers to connect. */
@@ -62,6 +65,21 @@ export const sensorKeys = {
 
 /** The schemas of the options. */
 export const sensorOptions = shapeOf(options)
+
+/** What is wrong with `stats` beside these keys, and what to do; null: nothing. */
+export function findStatsProblem(item: Readonly<Record<string, unknown>>): readonly [string, string] | null {
+  if (item.stats === undefined || item.container !== undefined) return null
+  if (item.balance !== undefined) {
+    return ['belongs to one member', 'write it in the member, as in {container: NAME, stats: {eve: PATH}}']
+  }
+  if (item.label === undefined && item.compose === undefined) {
+    return ['belongs to a container, and an output is none', 'take "stats" out']
+  }
+  return [
+    'belongs to one container, and a label or a service may select several',
+    'write an item for each container, as in {container: NAME, stats: {eve: PATH}}'
+  ]
+}
 
 /** What an item says of the containers, which may be their name alone. */
 type SensorData =

@@ -7,7 +7,7 @@ import { type BalanceSpec, balanceKeys } from './balance.ts'
 import { printKeys, readKeys, shapeOf } from './item-key.ts'
 import { containerOf, isOutput, member, readMember } from './member-item.ts'
 import type { OutputSpec } from './output-item.ts'
-import { printSensor, readSensor, type SensorSpec, sensorKeys, sensorOptions } from './sensor-item.ts'
+import { findStatsProblem, printSensor, readSensor, type SensorSpec, sensorKeys, sensorOptions } from './sensor-item.ts'
 
 /** As many as there are parts of which each member gets some: of more members, one would get nothing. */
 const mostMembers = 256
@@ -31,9 +31,11 @@ export const sensorMapping = mappingWithOne(
   { ...sensorOptions, ...shapeOf(balanceKeys) },
   { message: 'must have one of container, label, compose and balance', several: 'write an item for each' }
 ).check(({ value, issues }) => {
-  const refuse = (key: 'balance' | 'hash' | 'interface_name', message: string, hint: string) =>
+  const refuse = (key: 'balance' | 'hash' | 'interface_name' | 'stats', message: string, hint: string) =>
     issues.push({ code: 'custom', input: value[key], path: [key], message, params: { hint } })
   const { balance: members, hash, interface_name: name } = value
+  const problem = findStatsProblem(value)
+  if (problem !== null) refuse('stats', ...problem)
   if (members === undefined) {
     if (hash !== undefined) refuse('hash', 'belongs beside "balance"', 'take "hash" out')
     return

@@ -7,6 +7,7 @@ import { sensorMapping } from '../items/sensor-list.ts'
 import { sampleMapping } from '../items/share-keys.ts'
 import { source } from '../items/source-item.ts'
 import { span } from '../items/span-item.ts'
+import { statsMapping } from '../items/stats-key.ts'
 import { tunnelOutputKeys } from '../outputs/registry.ts'
 import { tunnelKeys } from '../sources/registry.ts'
 import {
@@ -71,6 +72,7 @@ export const levelKeys = {
   source: Object.keys(source.shape),
   network: Object.keys(networkMapping.shape),
   sample: Object.keys(sampleMapping.shape),
+  stats: Object.keys(statsMapping.shape),
   ...tunnelKeys,
   sensor: Object.keys(sensorMapping.shape),
   output: Object.keys(output.shape),

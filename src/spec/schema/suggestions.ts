@@ -42,6 +42,7 @@ const homes: Readonly<Record<Level, string>> = {
   output: 'in an item of "outputs", as in: outputs: [{interface: eth2, KEY: VALUE}]',
   member: 'in a member of "balance", as in: sensors: [{balance: [{container: NAME, KEY: VALUE}]}]',
   sample: 'under "sample" of a source, as in: sources: [{interface: eth1, sample: {KEY: VALUE}}]',
+  stats: 'under "stats" of a sensor, as in: sensors: [{container: NAME, stats: {KEY: VALUE}}]',
   vxlan: inTunnel('vxlan'),
   gretap: inTunnel('gretap'),
   erspan: inTunnel('erspan'),
@@ -67,12 +68,16 @@ export function levelOf([group, ...path]: Path): Level | undefined {
   if (path.length === 1) return 'span'
   if (key === 'network' && path.length === 2) return 'network'
   if (key === 'sources' && path.length === 4 && path[3] === 'sample') return 'sample'
+  if (key === 'sensors' && path.at(-1) === 'stats' && (path.length === 4 || isInMember(path))) return 'stats'
   if ((key === 'sources' || key === 'outputs') && path.length === 4) return tunnelIn(key, path[3])
   if (key === 'sensors' && path[3] === 'balance' && path.length === 5) return 'member'
-  if (key === 'sensors' && path[3] === 'balance' && path.length === 6) return tunnelIn('outputs', path[5])
+  if (key === 'sensors' && isInMember(path)) return tunnelIn('outputs', path[5])
   if (path.length !== 3) return undefined
   return itemLevels.get(key)
 }
+
+/** Whether a path within a list of sensors is of a value of a member of a balance. */
+const isInMember = (path: Path) => path[3] === 'balance' && path.length === 6
 
 /** The keys that the mapping at a path may have. */
 export function keysAt(path: Path): readonly string[] {
@@ -80,20 +85,21 @@ export function keysAt(path: Path): readonly string[] {
   return level === undefined ? [] : levelKeys[level]
 }
 
-/** The list in whose items a mapping is a tunnel or a sample; undefined: it is neither. */
+/** The list in whose items a mapping is a tunnel, a sample or stats; undefined: it is none of these. */
 function listOf(level: Level): Level | undefined {
   if (level in tunnelOutputKeys) return 'output'
+  if (level === 'stats') return 'sensor'
   return level in tunnelKeys || level === 'sample' ? 'source' : undefined
 }
 
-/** The first level that has a key. In the mapping of a tunnel or a sample, it belongs only beside that. */
+/** The first level that has a key. In the mapping of a tunnel, a sample or stats, it belongs only beside that. */
 const homeOf = (key: string, level: Level | undefined) =>
   keysOf(homes).find((one) => levelKeys[one].includes(key) && (listOf(one) ?? level) === level)
 
 /** The keys of a level that a key which does not belong there stands for: without the key, they would not be missing. */
 export function keysMeant(key: string, level: Level | undefined): readonly string[] {
   if (level === 'file') return ['spans']
-  if (level === 'sample') return levelKeys.sample
+  if (level === 'sample' || level === 'stats') return levelKeys[level]
   const isOfSource = homeOf(key, level) === 'source' || filterWords.has(key) || key === 'interfaces'
   return level === 'span' && isOfSource ? ['sources'] : []
 }

@@ -17,6 +17,7 @@ import {
   sumDeltas
 } from './counter-delta.ts'
 import type { Feeds, FramePath, PathMirror, PathOutput, PathPort } from './frame-path.ts'
+import { makeToolReport, type ToolReport } from './tool-report.ts'
 
 /** Frames that were lost at a hop. */
 export interface Loss {
@@ -82,6 +83,8 @@ export type Hop = HopCounts & {
         readonly sockets: readonly PacketSocket[] | null
         /** There are more of them than are read. */
         readonly hasMore: boolean
+        /** What its tool says of itself; null: nobody has asked. */
+        readonly tool: ToolReport | null
       }
   )
 
@@ -389,7 +392,7 @@ function countSocketDrops(first: readonly PacketSocket[], later: readonly Packet
 
 function sensorHop(
   device: string,
-  { container, inside }: NonNullable<PathPort['sensor']>,
+  { container, inside, stats }: NonNullable<PathPort['sensor']>,
   part: Part | null,
   received: CounterDelta,
   [first, later]: Interval
@@ -404,6 +407,7 @@ function sensorHop(
     part,
     sockets,
     hasMore: some !== undefined,
+    tool: makeToolReport(stats, first, later),
     frames: Math.max(0, received.count - lost),
     bytes: null,
     reset: received.reset,

@@ -1,6 +1,7 @@
 import { senderTableName } from '../../host/nftables/sender-table.ts'
 import { readSample, type Sample } from '../../host/read-counters.ts'
 import { type ContainerInterface, hookKey, type Link } from '../../host/snapshot.ts'
+import { readTools, type ToolReading } from '../../host/tool-stats/read-tools.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import {
   type CopyPoint,
@@ -12,6 +13,7 @@ import {
   placeOf
 } from '../../resources/desired-state.ts'
 import { fedLinks } from '../../resources/feeds/feeds.ts'
+import type { StatsSpec } from '../../spec/items/stats-key.ts'
 import { feedsOf, handleTo, type LiveFeed, liveFeeds, livePart, mayOverlap, unknownFeeds } from './live-feeds.ts'
 
 /** What a hook hands out: one filter, or several that each feed a part. Whether they are there or not. */
@@ -33,7 +35,12 @@ export interface PathPort {
   readonly device: string
   readonly index: number
   /** The container behind the port, and the interface in it; null: no container is known there. */
-  readonly sensor: { readonly container: string; readonly inside: ContainerInterface } | null
+  readonly sensor: {
+    readonly container: string
+    readonly inside: ContainerInterface
+    /** Where its tool says what it has received and dropped. Missing: not known. */
+    readonly stats?: StatsSpec
+  } | null
   /** The mirrors that feed it; null: the span's bridge hands its frames to it. */
   readonly feeds: Feeds | null
   /** What it gets of the frames; null: all. */
@@ -177,7 +184,9 @@ function hasSenderTable({ device }: CopyPoint, { senderTables }: PlanView['host'
 function findSensor(host: PlanView['host'], span: DesiredSpan, link: Link): PathPort['sensor'] {
   const { container, endpoint } = host.attachmentOf(link) ?? {}
   if (!container?.sandbox || !endpoint || endpoint.network !== span.network?.name || link.peer === null) return null
-  return { container: container.name, inside: { sandbox: container.sandbox, index: link.peer } }
+  const { stats = null } = span.sensors.find((sensor) => sensor.container.id === container.id) ?? {}
+  const inside = { sandbox: container.sandbox, index: link.peer }
+  return { container: container.name, inside, ...(stats !== null && { stats }) }
 }
 
 /**
@@ -194,4 +203,15 @@ export function takeSample(paths: readonly FramePath[]): Promise<Sample> {
     tcHooks: [...new Map(tcHooks.map((one) => [hookKey(one), one])).values()],
     interfaces: paths.flatMap(({ ports }) => ports.flatMap(({ sensor }) => sensor?.inside ?? []))
   })
+}
+
+/** Reads what the tools in sensors say of themselves. Whoever looks at the sensors' sockets alone does not need it. */
+export function readToolsOf(paths: readonly FramePath[]): Promise<readonly ToolReading[]> {
+  return readTools(paths.flatMap(({ ports }) => ports.flatMap(({ sensor }) => sensor?.stats ?? [])))
+}
+
+/** Both in one sample. */
+export async function takeSampleWithTools(paths: readonly FramePath[]): Promise<Sample> {
+  const [sample, tools] = await Promise.all([takeSample(paths), readToolsOf(paths)])
+  return { ...sample, tools }
 }

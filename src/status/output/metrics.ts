@@ -9,8 +9,10 @@ import type { Hop } from '../counters/flow-report.ts'
 import type { FramePath } from '../counters/frame-path.ts'
 import { readIdleness } from '../counters/idleness.ts'
 import { causesAt, type LossTotals } from '../counters/loss-totals.ts'
+import { lossRatio } from '../counters/tool-report.ts'
 import type { Report } from '../report.ts'
 import { allSensorCauses } from '../sensor-health.ts'
+import { toolWords } from '../tool-words.ts'
 import type { Degraded, WatchState } from '../watch-state.ts'
 import { type Family, histogramPoints, type Labels, type Point } from './exposition.ts'
 
@@ -32,6 +34,7 @@ export interface Metric {
 
 const mirror = 'span interface direction'
 const port = 'span interface sensor'
+const tool = 'span sensor tool'
 
 const metric =
   (type: Family['type']) =>
@@ -107,7 +110,20 @@ export const metrics = {
     'Frames lost, by hop and reason, since the first scrape of this watch.',
     'span hop interface direction sensor reason'
   ),
-  spanplan_sensor_sockets: gauge('Packet sockets with which the sensor listens on its interface.', port)
+  spanplan_sensor_sockets: gauge('Packet sockets with which the sensor listens on its interface.', port),
+  spanplan_sensor_tool_readable: gauge(
+    'Whether what the tool in the sensor says of itself could be read, and is not old. The tool is one of suricata, zeek and prometheus.',
+    tool
+  ),
+  spanplan_sensor_tool_packets_total: counter(
+    'Packets that came to the tool in the sensor since its start, as it says itself.',
+    tool
+  ),
+  spanplan_sensor_tool_dropped_total: counter('Packets that it has dropped of these, as it says itself.', tool),
+  spanplan_sensor_tool_loss_ratio: gauge(
+    'The part that the tool has dropped of what came to it lately, from 0 to 1, as it says itself; of Zeek, the part of the ACKs for data that never came to it.',
+    tool
+  )
 } as const satisfies Readonly<Record<string, Metric>>
 
 function family(name: keyof typeof metrics, points: readonly Point[]): Family {
@@ -127,7 +143,11 @@ export function makeMetrics(version: string, state: WatchState, measurement: Mea
     family('spanplan_counters_readable', [truth(measurement !== null)]),
     ...(measurement === null
       ? []
-      : [...healthFamilies(measurement.report, state.degraded), ...pathFamilies(measurement)])
+      : [
+          ...healthFamilies(measurement.report, state.degraded),
+          ...pathFamilies(measurement),
+          ...toolFamilies(measurement.report)
+        ])
   ]
 }
 
@@ -334,6 +354,39 @@ function lossFamilies(losses: LossTotals): Family[] {
       : []
   )
   return [family('spanplan_lost_frames_total', lost), family('spanplan_sensor_sockets', sockets)]
+}
+
+/** What the tools in sensors say of themselves. What is old is left out, as what is not known. */
+function toolFamilies({ spans }: Report): Family[] {
+  const tools = spans.flatMap(({ name: span, flowReport: { hops } }) =>
+    hops.flatMap((hop) => {
+      if (hop.kind !== 'sensor' || hop.tool === null) return []
+      const { stats } = hop.tool
+      const found = 'problem' in hop.tool || hop.tool.isOld ? null : hop.tool
+      return [{ kind: stats.kind, labels: { span, sensor: hop.container, tool: toolWords[stats.kind].name }, found }]
+    })
+  )
+  const totals = tools.flatMap(({ kind, labels, found }) =>
+    found === null || kind === 'zeek' ? [] : [{ labels, ...found.told }]
+  )
+  return [
+    family(
+      'spanplan_sensor_tool_readable',
+      tools.map(({ labels, found }) => truth(found !== null, labels))
+    ),
+    family(
+      'spanplan_sensor_tool_packets_total',
+      totals.map(({ labels, received: value }) => ({ labels, value }))
+    ),
+    family(
+      'spanplan_sensor_tool_dropped_total',
+      totals.map(({ labels, dropped: value }) => ({ labels, value }))
+    ),
+    family(
+      'spanplan_sensor_tool_loss_ratio',
+      tools.flatMap(({ labels, found }) => (found?.growth ? [{ labels, value: lossRatio(found.growth) }] : []))
+    )
+  ]
 }
 
 function hopLabels(hop: Hop): Labels {

@@ -7,9 +7,11 @@ import { writeSourceName } from '../../resources/sources/host-source-kind.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import { causes } from '../counters/causes.ts'
 import { type Hop, type Loss, totalOverLimit } from '../counters/flow-report.ts'
+import { lossRatio, type ToolReport } from '../counters/tool-report.ts'
 import type { TrafficVerdict } from '../judge-mirror.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
+import { toolWords } from '../tool-words.ts'
 import type { WatchState } from '../watch-state.ts'
 
 /** The version of the document. Within a major version, fields are only added. */
@@ -143,10 +145,28 @@ function detailsOf(hop: Hop) {
   if (hop.kind === 'output') return { output: hop.name, ...partDocument(hop.part) }
   if (hop.kind === 'port') return partDocument(hop.part)
   if (hop.kind !== 'sensor') return {}
-  const { container, part, sockets } = hop
+  const { container, part, sockets, tool } = hop
   return {
     container,
     ...partDocument(part),
-    sockets: sockets?.map(({ device, hears, drops }) => ({ interface: device, hears, drops })) ?? null
+    sockets: sockets?.map(({ device, hears, drops }) => ({ interface: device, hears, drops })) ?? null,
+    tool: tool && toolDocument(tool)
+  }
+}
+
+function toolDocument(tool: ToolReport) {
+  const says = toolWords[tool.stats.kind].name
+  if ('problem' in tool)
+    return { says, unread: tool.problem, at: null, age_seconds: null, old: false, total: null, recent: null }
+  const { told, age, isOld, growth } = tool
+  const { seconds, received, dropped, gaps } = told
+  return {
+    says,
+    unread: null,
+    at: new Date(told.at).toISOString(),
+    age_seconds: age,
+    old: isOld,
+    total: { seconds, received, dropped, gaps },
+    recent: growth && { ...growth, loss: lossRatio(growth) }
   }
 }

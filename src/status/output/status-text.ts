@@ -14,6 +14,7 @@ import { type FlowReport, type Hop, hopTitle, type Traffic } from '../counters/f
 import { writeAbsent } from '../parts.ts'
 import type { Report, SpanReport } from '../report.ts'
 import type { SensorHealth } from '../sensor-health.ts'
+import { toolNote } from '../tool-words.ts'
 import { type HeadlineEntry, makeHeadline, writeAge } from './headline.ts'
 
 /** What the rows of changes and the notes on hops say already. */
@@ -179,7 +180,8 @@ function lossNote({ cause, frames }: Hop['losses'][number]): string {
 function remarks(hop: Hop): string[] {
   const reset = hop.reset ? ['recreated meanwhile'] : []
   if (hop.kind === 'mirror') return [...reset, ...mirrorNotes(hop)]
-  if (hop.kind === 'sensor') return [...reset, ...partNotes(hop), socketsNote(hop)]
+  if (hop.kind === 'sensor')
+    return [...reset, ...partNotes(hop), socketsNote(hop), ...(hop.tool === null ? [] : [toolNote(hop.tool)])]
   if (hop.kind === 'output') {
     const detached = hop.isDetached ? ['is not attached: an apply attaches it'] : []
     return [...reset, ...partNotes(hop), ...detached]
@@ -216,13 +218,14 @@ function limitNote(limit: number, over: Traffic | null): string {
   return over === null || over.frames === 0 ? name : `${name}: ${writeCount(over.frames)} over it, not copied`
 }
 
-function socketsNote({ sockets, hasMore }: Extract<Hop, { kind: 'sensor' }>): string {
+function socketsNote({ sockets, hasMore, tool }: Extract<Hop, { kind: 'sensor' }>): string {
   if (hasMore) return 'has more sockets than spanplan reads: what they lose is not known'
   if (sockets === null) return 'whether a process in it listens could not be read'
   const open = sockets.filter(({ hears }) => hears !== 'none')
   if (open.length === 0) return 'no process in it listens'
   const rings = open.filter(({ drops }) => drops === null).length
   if (rings === 0) return open.length === 1 ? 'listens' : `listens with ${open.length} sockets`
+  if (tool !== null) return 'listens on a ring'
   return 'listens on a ring: only the sensor knows what it loses there'
 }
 

@@ -3,7 +3,7 @@ import { nullIfForeseen } from '../../errors.ts'
 import type { Sample } from '../../host/read-counters.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
-import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { framePathsOf, takeSampleWithTools } from '../../status/counters/frame-path.ts'
 import { addLosses, type LossTotals } from '../../status/counters/loss-totals.ts'
 import { expositionType, writeExposition } from '../../status/output/exposition.ts'
 import { type Measurement, makeMetrics } from '../../status/output/metrics.ts'
@@ -104,7 +104,7 @@ function openMeter(watched: Watched): () => Promise<Measurement | null> {
     if (now === null) return null
     const paths = framePathsOf(now)
     // Where ip, tc or a filter fails, the metrics of the watch itself are served all the same.
-    const sample = await takeSample(paths).catch(nullIfForeseen)
+    const sample = await takeSampleWithTools(paths).catch(nullIfForeseen)
     if (sample === null) return null
     losses = addLosses(losses, paths, sample)
     const report = makeReport({

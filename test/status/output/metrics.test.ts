@@ -213,7 +213,9 @@ test('each has the labels that the table says, and is in the order of the table'
   if (output === undefined) throw new Error('the fixture has changed')
   const port = { isolated: true, learning: false, flooding: true }
   const links = [...converged.links, { ...output, index: 99, name: 'ens224', permanentMac: '', master: 'span0', port }]
-  const text = limited.replace('zeek]', '{balance: [zeek, {interface: ens224}]}]')
+  const text = limited
+    .replace('zeek]', '{balance: [zeek, {interface: ens224}]}]')
+    .replace('[suricata,', '[{container: suricata, stats: {eve: /eve.json}},')
   const view = see({ ...converged, links, docker: { ...docker, containers } }, text)
   const families = makeMetrics('0.1.0', busyWatch, measure(view, { lost: 3 }, busyWatch))
   const labelsOf = (family: Family) =>

@@ -1,0 +1,32 @@
+import { longestLine, type NotTold, readCount, type Told } from './tool-count.ts'
+
+/** The value of a sample in Prometheus' text format, behind its name: labels, whose values are quoted, and perhaps a time. */
+const sample = /^(?:\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?[ \t]+(\S+)(?:[ \t]+-?\d+)?[ \t]*$/
+
+/**
+ * Reads two counters of a page in Prometheus' text format. A counter with labels has several values: they are added up.
+ *
+ * @param at when the page was read, in milliseconds since 1970.
+ */
+export function parseMetrics(page: string, received: string, dropped: string, at: number): Told | NotTold {
+  const lines = page.split('\n')
+  const [all, lost] = [received, dropped].map((name) => addSamples(lines, name))
+  if (all === undefined || typeof all !== 'number') return { problem: all?.problem ?? 'nothing is there' }
+  if (lost === undefined || typeof lost !== 'number') return { problem: lost?.problem ?? 'nothing is there' }
+  return { latest: { at, seconds: null, received: all, dropped: lost, gaps: null }, before: null }
+}
+
+function addSamples(lines: readonly string[], name: string): number | NotTold {
+  const values = lines.flatMap((line) => {
+    if (!line.startsWith(name) || line.length > longestLine) return []
+    const rest = line.slice(name.length).replace(/\r$/, '')
+    // Of another metric, whose name begins with this one.
+    if (!/^[{ \t]/.test(rest)) return []
+    return [Number(sample.exec(rest)?.[1] ?? Number.NaN)]
+  })
+  if (values.length === 0) return { problem: `no metric ${name} is there` }
+  const sum = values.every((value) => readCount(value) !== null)
+    ? readCount(values.reduce((total, value) => total + value, 0))
+    : null
+  return sum ?? { problem: `a value of ${name} is no number of packets` }
+}
