@@ -26,8 +26,8 @@ export interface Silence {
 }
 
 /** A source that has no max_idle is silent after so many periods without a frame, if so many with frames came before, one after another. */
-export const silentAfter = 3
-export const busyBefore = 10
+const silentAfter = 3
+const busyBefore = 10
 
 /** Some mirrors of one source, and what is known of them. */
 interface Tracked {
