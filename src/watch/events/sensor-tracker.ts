@@ -45,15 +45,16 @@ export function trackSensors(emit: EmitEvent, rates: Rates, signal: AbortSignal)
     sensors.find((one) => keyOf(one) === keyOf(sensor))?.since ?? new Date().toISOString()
   /** What cannot be read now is read the next time. */
   const sampleForRates = async (paths: readonly FramePath[]): Promise<Sample | null> => {
-    if (!rates.isDue(monotonicNow())) return null
     const sample = await takeSample(paths).catch(() => null)
     if (sample === null) rates.skip(monotonicNow())
     else rates.add(paths, sample)
     return sample
   }
   const look = async ({ view, changes }: Run) => {
+    const isDue = rates.isDue(monotonicNow())
+    if (!isDue && !hasNetwork(view)) return
     const paths = view.desired.spans.map((span): [typeof span, FramePath] => [span, framePathOf(span, view)])
-    const whole = await sampleForRates(paths.map(([, path]) => path))
+    const whole = isDue ? await sampleForRates(paths.map(([, path]) => path)) : null
     if (!hasNetwork(view)) return
     // The mirrors do not matter here.
     const sample = whole ?? (await takeSample(paths.map(([, path]) => ({ ...path, mirrors: [] }))).catch(() => null))
