@@ -207,9 +207,16 @@ program
       .argParser(shared.parseCountTime)
       .default(undefined, '1s')
   )
+  .addOption(
+    new Option('--since <duration>', 'show what was silent and lost so far back, as in 1h: a watch keeps a day of it')
+      .argParser(shared.parseDuration)
+      .conflicts(['for', 'live', 'brief', 'file', 'insecureFile'])
+  )
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
-  .action((options) => run('status', options))
+  .action(({ since, ...options }) =>
+    since === undefined ? run('status', options) : run('history', { ...options, since })
+  )
 
 program
   .command('events')
@@ -323,6 +330,11 @@ program
     new Option('--for <duration>', "count so long and draw rates, as in 10s; 'watch': since the watch began").argParser(
       shared.parseCountTime
     )
+  )
+  .addOption(
+    new Option('--live', 'draw it in the terminal each second, with rates, until you type q')
+      .conflicts(['for', 'fileOnly', 'format'])
+      .default(false)
   )
   .addOption(
     new Option('--file-only', 'draw what the file says, without reading the host').conflicts('for').default(false)

@@ -18,6 +18,7 @@ const commands = {
   pause: async () => (await import('./actions/pause-action.ts')).pauseCommand,
   resume: async () => (await import('./actions/pause-action.ts')).resumeCommand,
   status: async () => (await import('./actions/status-action.ts')).statusCommand,
+  history: async () => (await import('./actions/watch/history-action.ts')).historyCommand,
   capture: async () => (await import('./actions/capture-action.ts')).captureCommand,
   filter: async () => (await import('./actions/filter/filter-action.ts')).filterCommand,
   validate: async () => (await import('./actions/validate-action.ts')).validateCommand,

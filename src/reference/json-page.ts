@@ -187,6 +187,34 @@ const listedInterface: Describes<InterfacesDocument['interfaces'][number]> = {
     'of the first 5,000 frames: how many `frames` there are, and how many of them go `to_own` address, `to_groups` (broadcasts and multicasts) and `to_others`; how many `senders` they have, and how many of these are `group_senders`; the `vlans`. null: nobody could listen'
 }
 
+const history = {
+  format_version: '`1.0`; within a major version, fields are only added',
+  spanplan_version: 'the version that wrote it',
+  created: 'when',
+  since: 'how far back it goes',
+  watches: 'what each watch of this host keeps of it'
+} as const
+
+const watchHistory = {
+  name: 'whose spans it keeps in sync',
+  began: 'when it began to count; null: it has not yet',
+  counted: 'when it counted last; null: it has not yet',
+  dropped: 'silences and losses until then were dropped to make room; null: none was',
+  periods: 'from one count to the next: `from`, `to`. The last hour is in minutes, what was before in tens of them',
+  spans: 'what happened to each span',
+  events: 'the events of no single span, as in `events --json`'
+} as const
+
+const spanHistory = {
+  name: 'its name',
+  silences:
+    'times without a frame of a `source`: `title` (with its direction), `from`, `to` (null: it goes on), `arrived_frames` (that came in meanwhile, and that the filter did not take; null: not known), `frames_per_second_before`',
+  losses:
+    'times in which frames were lost: the `kind` and `title` of the hop, `cause`, `from`, `to`, `frames` (null: nobody knows how many), `of` (how many came to the hop meanwhile), `counted_by`, `message`',
+  hops: 'the rates: `kind`, `title`, `device`, `counts_copies`; `frames_per_second` and `bytes_per_second`, a number for each of the `periods`; null: not known',
+  events: 'the events of the span, as in `events --json`'
+} as const
+
 const events: Readonly<Record<WatchEvent['type'], string>> = {
   started: 'the watch begins: `spanplan_version`, `name`, `dry_run`',
   stopped: 'the watch ends, and everything stays as it is',
@@ -299,6 +327,9 @@ export function writeJsonReference(): string {
       'The lines that `watch --json` has printed, or would have: the `at` of each is the time of the event, and `name` says whose watch has told it.'
     ],
     'status --json': ['One object:', keyList(status)],
+    'status --since --json': ['One object:', keyList(history)],
+    'A watch of a history': [keyList(watchHistory)],
+    'A span of a history': [keyList(spanHistory)],
     'A span of status': [keyList(span)],
     'A sensor of status': [keyList(sensor)],
     'A hop of status': [keyList(hop)],

@@ -4,7 +4,7 @@ import { needsDocker } from '../apply/rollback.ts'
 import { isHarmless } from '../codes/meanings.ts'
 import { SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
-import type { Sample } from '../host/read-counters.ts'
+import { monotonicNow, type Sample } from '../host/read-counters.ts'
 import type { DockerAnswer } from '../host/snapshot.ts'
 import { expressionsOf, remotesOf, type Target } from '../plan/target.ts'
 import { forgetSettled } from '../run-dir/hook-records.ts'
@@ -13,6 +13,7 @@ import { lockPatience } from '../run-dir/lock-limits.ts'
 import { type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import { framePathsOf, readToolsOf, takeSample } from '../status/counters/frame-path.ts'
+import { type FlowHistory, type HistoryRequest, openFlowHistory } from '../status/history/flow-history.ts'
 import type { Result, Trigger, WatchState } from '../status/watch-state.ts'
 import { failureOf, type Problem } from './degraded/backoff.ts'
 import { openDegradation } from './degraded/degradation.ts'
@@ -70,7 +71,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
   const followIdleSources = trackIdleSources(emit, signal)
   const followCarriers = trackCarriers(emit, signal)
-  const sensors = trackSensors(emit, signal)
+  const rates = openFlowHistory()
+  const sensors = trackSensors(emit, rates, signal)
   let isNewFile = true
   /** What Docker answered to what the files in force ask; null: nothing yet. */
   let lastAnswer: DockerAnswer | null = null
@@ -268,7 +270,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
      */
     underWay: () => (hasLock ? { changes } : null),
     /** The counters at the first run; null: they could not be read yet. */
-    firstSample: () => firstSample
+    firstSample: () => firstSample,
+    /** What was counted in a time until now. */
+    history: (request: HistoryRequest): FlowHistory =>
+      rates.tell(request, { monotonic: monotonicNow(), wall: Date.now() })
   }
 }
 

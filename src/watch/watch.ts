@@ -1,6 +1,7 @@
 import { followFilters } from '../host/compile-filters.ts'
 import { serveRequests } from '../run-dir/socket.ts'
 import type { SourceFile } from '../spec/spec.ts'
+import type { HistoryRequest } from '../status/history/flow-history.ts'
 import type { Trigger } from '../status/watch-state.ts'
 import type { EmitEvent } from './events/event.ts'
 import type { KeptEvents } from './events/event-history.ts'
@@ -88,6 +89,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
       // What is wrong with the files, the hook says itself.
       return state().file.valid && !stop.signal.aborted
     },
+    rates: (request) => reconciler.history(readRequest(request)),
     'first-sample': () => ({ sample: reconciler.firstSample() }),
     'files-in-force': () => {
       const { files, ...others } = reconciler.filesInForce()
@@ -127,4 +129,10 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
       emit({ type: 'stopped' })
     }
   }
+}
+
+/** A request of {@link WatchAnswers} for rates. */
+function readRequest(request: string): HistoryRequest {
+  const [since, hops] = request.split(' ')
+  return { since: Number(since), everyHop: hops === 'every' }
 }

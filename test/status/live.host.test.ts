@@ -1,4 +1,4 @@
-/** status --live on a terminal of its own. */
+/** status --live and graph --live, on a terminal of its own. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -30,9 +30,9 @@ const ways = {
 } as const
 
 /** Starts it on a terminal of 80 by 24, and waits for the first picture. */
-async function openView(way: keyof typeof ways = 'whole', { env = {} }: SpanplanOptions = {}) {
+async function openView(way: keyof typeof ways = 'whole', { env = {} }: SpanplanOptions = {}, command = 'status') {
   const line = `stty rows 24 cols 80; stty -g >before; tty >tty; echo \\$\\$ >pid; ${ways[way]}`
-  const process = lab.startSpanplan(['status', '--live'], {
+  const process = lab.startSpanplan([command, '--live'], {
     through: ['sh', '-c', `exec script -qec "${line}" /dev/null`, 'sh'],
     env: { SHELL: '/bin/sh', ...env }
   })
@@ -116,6 +116,47 @@ describe('a view that refreshes', () => {
     expect(view.picture().includes(codes.colour)).toBe(isColoured)
     view.process.stdin.write('q')
     await view.process
+  })
+})
+
+describe('graph --live', () => {
+  const openGraph = () => openView('whole', { env: { NO_COLOR: '1' } }, 'graph')
+
+  test('draws the spans with the rates of each second, and ends with q as if it had not been there', async () => {
+    const view = await openGraph()
+    expect(view.picture()).toMatch(
+      /span0 \(mtu 9000, sealed\)[\s\S]*└─ from[\s\S]*1 span, in sync with the file\.\n.*frames\/s of the last second; press q to quit/
+    )
+    const end = await lab.keepSending(ether('02:00:00:00:0a:02', '02:00:00:00:0a:01', filler(200)))
+    await until('the rate is drawn', async () => /ens192 .*every frame, (9|1\d) frames\/s/.test(view.picture()))
+    await end()
+    await until('it is none again', async () => /every frame, 0 frames\/s/.test(view.picture()))
+    await lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
+    await until('what is broken is drawn', async () => view.picture().includes('1 span: 1 is broken'))
+    await spanplan(lab, ['apply'])
+    await until('it is whole again', async () => view.picture().includes('in sync with the file'))
+    view.process.stdin.write('q')
+    expect(await view.process).toMatchObject({ exitCode: 0 })
+    expect(view.output().endsWith(codes.leave)).toBe(true)
+    expect(await readText('after')).toBe(await readText('before'))
+  })
+
+  test('draws what is live while the file is broken, and tells that by its exit status', async () => {
+    const view = await openGraph()
+    await writeSpans(lab, 'nonsense')
+    await until('it is told', async () => view.picture().includes('the host has a problem'))
+    view.process.stdin.write('\u0003')
+    expect(await view.process).toMatchObject({ exitCode: 2 })
+    await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}]}}')
+  })
+
+  test('is refused where there is no terminal, and beside what draws once', async () => {
+    const { stderr } = await spanplan(lab, ['graph', '--live'], 64)
+    expect(stderr).toContain('stdout is not a terminal\n  leave it out, or use --for 10s')
+    for (const option of [['--for', '1s'], ['--file-only'], ['--format', 'svg']]) {
+      const refused = await spanplan(lab, ['graph', '--live', ...option], 64)
+      expect(refused.stderr).toMatch(/'--live' cannot be used with option '--f/)
+    }
   })
 })
 

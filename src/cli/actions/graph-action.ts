@@ -29,6 +29,8 @@ interface GraphOptions extends FileSelection {
   readonly for?: CountTime | undefined
   /** The host is not read. */
   readonly fileOnly: boolean
+  /** Drawn again each second, with rates. */
+  readonly live: boolean
 }
 
 /**
@@ -36,6 +38,7 @@ interface GraphOptions extends FileSelection {
  * is one, and what the watch holds to is drawn, or else what is live.
  */
 export async function graphCommand(session: Session, options: GraphOptions): Promise<ExitCode> {
+  if (options.live) return showGraph(session, options)
   const { graph, exit } = options.fileOnly
     ? { graph: await readFileGraph(session, options), exit: Exit.done }
     : await readHostGraph(session, options)
@@ -61,10 +64,36 @@ async function readHostGraph(session: Session, options: GraphOptions): Promise<{
   const { now: view, result: status } = await during(session, looking, readStatus(session, options))
   printDiagnostics(session, 'error', view.fileErrors)
   warn(session, status.unread)
-  if (view.spec === null) return { graph: drawLive(view, status), exit: Exit.unhealthy }
-  const spans = selectSpans(view.spec, options.span)
-  const exit = view.basis === 'file' ? Exit.done : Exit.unhealthy
-  return { graph: drawHost({ spec: view.spec, spans, view, report: status }), exit }
+  return { graph: drawView(view, status, options.span), exit: exitOf(view) }
+}
+
+/** What a broken file says, nobody knows: what is live is drawn. */
+function drawView(view: StatusView, status: Report, names: readonly string[]): Graph {
+  if (view.spec === null) return drawLive(view, status)
+  return drawHost({ spec: view.spec, spans: selectSpans(view.spec, names), view, report: status })
+}
+
+function exitOf({ basis }: StatusView): ExitCode {
+  return basis === 'file' ? Exit.done : Exit.unhealthy
+}
+
+/** Draws the graph on a terminal every second, until somebody types q or ^C. */
+async function showGraph(session: Session, options: GraphOptions): Promise<ExitCode> {
+  const screen = await import('./status-live-action.ts')
+  screen.checkTerminal('leave it out, or use --for 10s')
+  const paint = choosePaint(session.color, process.stdout)
+  let latest = await during(session, readingHost, refreshStatus(session, options, refreshAndCheckSpans))
+  const refreshNow = () => refreshStatus(session, options, refresh)
+  await screen.drawLive(
+    latest,
+    refreshNow,
+    ({ view, report: status }) => {
+      latest = view
+      return renderTree(drawView(view, status, options.span), paint)
+    },
+    paint('wait', 'frames/s of the last second; press q to quit')
+  )
+  return exitOf(latest)
 }
 
 async function readStatus(session: Session, options: GraphOptions): Promise<{ now: StatusView; result: Report }> {

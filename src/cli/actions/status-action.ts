@@ -1,4 +1,4 @@
-import { type Diagnostic, Exit, type ExitCode, SpanplanError } from '../../errors.ts'
+import { type Diagnostic, Exit, type ExitCode } from '../../errors.ts'
 import { hearSources } from '../../look/hear-sources.ts'
 import { refresh, refreshAndCheckSpans } from '../../look/refresh.ts'
 import { printableJson } from '../../printable.ts'
@@ -30,9 +30,9 @@ interface StatusOptions extends StatusSelection {
 
 /** `spanplan status`: shows what is live, with counters, and whether it is healthy. */
 export async function statusCommand(session: Session, options: StatusOptions): Promise<ExitCode> {
-  if (options.live && process.stdout.isTTY !== true) {
-    const message = '--live redraws the screen, and stdout is not a terminal'
-    throw new SpanplanError({ code: 'TERMINAL_MISSING', message, hint: 'leave it out, or use --json' }, Exit.usage)
+  if (options.live) {
+    const { checkTerminal } = await import('./status-live-action.ts')
+    checkTerminal('leave it out, or use --json')
   }
   const refreshNow = () => refreshStatus(session, options, refresh)
   const view = await during(session, readingHost, refreshStatus(session, options, refreshAndCheckSpans))

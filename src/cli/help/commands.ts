@@ -91,7 +91,8 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
       ['Is it healthy, and where are frames lost?', 'sudo spanplan status'],
       ['A line for each span, the unhealthy ones first:', 'sudo spanplan status --brief'],
       ['Count for ten seconds, for one span:', 'sudo spanplan status --span span0 --for 10s'],
-      ['Look on until you type q:', 'sudo spanplan status --live']
+      ['Look on until you type q:', 'sudo spanplan status --live'],
+      ['When was it silent, and when were frames lost, last night?', 'sudo spanplan status --since 12h']
     ],
     exits: [unhealthy, invalidFile],
     environment: host
@@ -178,6 +179,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
     examples: [
       ['Draw the live spans in the terminal:', 'sudo spanplan graph'],
       ['Draw what a file says, without reading the host:', 'spanplan graph -f spans.yaml --file-only'],
+      ['With rates, each second until you type q:', 'sudo spanplan graph --live'],
       ['As a picture, with the rates of ten seconds:', 'sudo spanplan graph --format svg --for 10s >spans.svg']
     ],
     exits: [unhealthy, invalidFile],

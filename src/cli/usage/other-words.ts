@@ -167,7 +167,8 @@ export const otherOptions: readonly OtherOption[] = [
   { names: 'no-color no-colour nocolor', type: '--color never' },
   { names: 'colour', type: '--color', hasValue: true },
   { names: 'short s summary oneline one-line compact quiet q', of: 'status', type: '--brief' },
-  { names: 'watch w follow tail refresh interval', of: 'status', type: '--live' },
+  { names: 'watch w follow tail refresh interval', of: 'status graph', type: '--live' },
+  { names: 'last ago past history back', of: 'status', type: '--since', hasValue: true },
   { names: 'watch w follow daemon continuous loop', of: 'apply', type: '', command: 'watch' },
   { names: 'watch w follow', of: 'plan', type: '--dry-run', command: 'watch' },
   {
@@ -221,6 +222,7 @@ export const exampleValues: Readonly<Record<string, string>> = {
 /** The same for the options whose value is another. */
 export const exampleOptionValues: Readonly<Record<string, string>> = {
   'pause --for': '30m',
+  'status --since': '12h',
   'apply --rollback-after': '2m',
   'apply --wait': '60s',
   'apply --install': 'spans.yaml',

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { monotonicNow, type Sample } from '../../host/read-counters.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { type FramePath, framePathOf, takeSample } from '../../status/counters/frame-path.ts'
+import type { openFlowHistory } from '../../status/history/flow-history.ts'
 import { judgeSensors, type SensorCause, type SensorHealth } from '../../status/sensor-health.ts'
 import type { EmitEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
@@ -23,13 +25,17 @@ interface Run {
   readonly changes: readonly PlannedChange[]
 }
 
+/** What keeps the rates of spans, and says when it is time for a sample. */
+type Rates = Pick<ReturnType<typeof openFlowHistory>, 'isDue' | 'skip' | 'add'>
+
 /**
  * Follows how the sensors are, and emits an event when one is unhealthy from now on, and when it hears its span again. What it has
  * seen begin, it remembers.
  *
+ * @param rates gets about one sample in a minute: a look that reads the mirrors too, which costs one process more.
  * @param signal ends it.
  */
-export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
+export function trackSensors(emit: EmitEvent, rates: Rates, signal: AbortSignal) {
   const record = openSensorRecorder(emit)
   let sensors: readonly SensorHealth[] = []
   let latest: Run | null = null
@@ -37,10 +43,21 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
 
   const remember = (sensor: Pick<SensorHealth, 'span' | 'sensor' | 'cause'>) =>
     sensors.find((one) => keyOf(one) === keyOf(sensor))?.since ?? new Date().toISOString()
+  /** What cannot be read now is read the next time. */
+  const sampleForRates = async (paths: readonly FramePath[]): Promise<Sample | null> => {
+    const sample = await takeSample(paths).catch(() => null)
+    if (sample === null) rates.skip(monotonicNow())
+    else rates.add(paths, sample)
+    return sample
+  }
   const look = async ({ view, changes }: Run) => {
+    const isDue = rates.isDue(monotonicNow())
+    if (!isDue && !hasNetwork(view)) return
     const paths = view.desired.spans.map((span): [typeof span, FramePath] => [span, framePathOf(span, view)])
-    // What cannot be read now is read the next time. The mirrors do not matter here.
-    const sample = await takeSample(paths.map(([, path]) => ({ ...path, mirrors: [] }))).catch(() => null)
+    const whole = isDue ? await sampleForRates(paths.map(([, path]) => path)) : null
+    if (!hasNetwork(view)) return
+    // The mirrors do not matter here.
+    const sample = whole ?? (await takeSample(paths.map(([, path]) => ({ ...path, mirrors: [] }))).catch(() => null))
     if (sample === null || signal.aborted) return
     const judged = paths
       .flatMap(([span, path]) => judgeSensors(span, view, path, sample, Date.now(), remember))
@@ -56,9 +73,8 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
   const follow = async () => {
     for (let run = latest; run !== null && !signal.aborted; run = latest) {
       wake = new AbortController()
-      const { desired } = run.view
-      if (desired.spans.some(({ network }) => network !== null)) await look(run)
-      const count = desired.spans.reduce((sum, span) => sum + span.sensors.length, 0)
+      await look(run)
+      const count = run.view.desired.spans.reduce((sum, span) => sum + span.sensors.length, 0)
       const period = Math.max(shortestPeriod, count * periodOfSensor)
       await sleep(period, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined)
       if (!signal.aborted) await sleep(Math.max(settling, period / 10), undefined, { signal }).catch(() => undefined)
@@ -75,6 +91,11 @@ export function trackSensors(emit: EmitEvent, signal: AbortSignal) {
     /** The sensors, as they were seen last. */
     list: (): readonly SensorHealth[] => sensors
   }
+}
+
+/** Without a network, no span has a sensor. */
+function hasNetwork({ desired }: PlanView): boolean {
+  return desired.spans.some(({ network }) => network !== null)
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Sample } from '../../host/read-counters.ts'
 import { isTrustedFolder, runFile } from '../../run-dir/folder.ts'
 import { sendRequest } from '../../run-dir/socket.ts'
 import type { SourceFile } from '../../spec/spec.ts'
+import type { FlowHistory } from '../../status/history/flow-history.ts'
 import type { WatchState } from '../../status/watch-state.ts'
 import type { KeptEvents } from '../events/event-history.ts'
 import type { InterfaceEvent } from '../triggers/take-hook-event.ts'
@@ -33,6 +34,8 @@ export type WatchAnswers = {
   readonly 'files-in-force': () => FilesInForce
   /** What has happened in so many milliseconds until now. */
   readonly events: (milliseconds: string) => KeptEvents
+  /** What was counted in so many milliseconds until now: at the mirrors, or with "every" behind the number at every hop. */
+  readonly rates: (request: string) => FlowHistory
   /** A hook asks for a run now. */
   readonly hook: () => true
   /** A hook sends an interface event, by {@link notifyWatches}. */

@@ -320,6 +320,15 @@ export const howtos: Stories<Reader> = {
       expect(await reader.run(`${block.trim()} || [ $? = 2 ]`)).toContain('span0')
     },
 
+    'See when it went silent last night': async (reader, commands = '') => {
+      await reader.lab.startSensor('suricata')
+      const counted = `until spanplan status --since 1h --json 2>/dev/null | grep -q '"began":"'; do sleep 0.1; done`
+      const output = await reader.run(`spanplan watch 2>/dev/null &\n${counted}\n${commands}kill $!\nwait $!`)
+      expect(output).toMatch(
+        /^span0\n {2}nothing was counted yet[\s\S]*\n\nhost\n {2}\d\d:\d\d {2}start +default keeps/
+      )
+    },
+
     'Read the losses': async (reader, commands = '') => {
       await reader.lab.startSensor('suricata')
       await reader.run('spanplan apply')

@@ -1,11 +1,9 @@
-import { Exit, type ExitCode, SpanplanError } from '../../../errors.ts'
+import { Exit, type ExitCode } from '../../../errors.ts'
 import { localTime } from '../../../local-time.ts'
-import { spanUnknown } from '../../../plan/live-spans.ts'
 import { printable, printableLines } from '../../../printable.ts'
 import { writeDuration } from '../../../spec/values/duration.ts'
 import type { KeptEvent } from '../../../watch/events/event-history.ts'
-import { answerTime, askWatch, watchNames } from '../../../watch/serve/ask-watch.ts'
-import { listedSpans, readLiveSpans } from '../../input/known-spans.ts'
+import { askWatches, checkSpans } from '../../input/watch-answers.ts'
 import { choosePaint } from '../../output/colours.ts'
 import { printEvent } from '../../output/progress.ts'
 import { type Session, warn } from '../../session.ts'
@@ -24,16 +22,15 @@ interface ToldEvent extends KeptEvent {
 
 /** `spanplan events`: prints what the watches of this host keep of what has happened, the oldest first. */
 export async function eventsCommand(session: Session, { span, since }: EventsOptions): Promise<ExitCode> {
-  const answers = await Promise.all(
-    watchNames().map(async (name) => ({ name, kept: await askWatch(name, 'events', answerTime, String(since)) }))
-  )
-  const histories = answers.flatMap(({ name, kept }) => (kept === null ? [] : [{ name, ...kept }]))
-  if (histories.length === 0) throw nobodyAnswers(answers.length)
+  const histories = await askWatches('events', String(since))
   const told = histories.flatMap(({ name, events }) => events.map((event): ToldEvent => ({ ...event, name })))
   const shown = told
     .filter((event) => span === undefined || event.span === span)
     .toSorted((one, other) => (one.at < other.at ? -1 : Number(one.at > other.at)))
-  if (span !== undefined && shown.length === 0) await checkSpan(span, told)
+  if (span !== undefined) {
+    const spans = told.flatMap((event) => event.span ?? [])
+    await checkSpans([span], spans)
+  }
   for (const { name, dropped } of histories) {
     if (dropped === null) continue
     const message = `the watch of ${name} has told more than it keeps: what was before ${localTime(dropped)} is gone`
@@ -58,19 +55,4 @@ function render({ color }: Session, events: readonly ToldEvent[], hasSeveral: bo
       return `${isTrouble ? paint('remove', line) : line}\n`
     })
     .join('')
-}
-
-/** @param silent how many watches there are, or have been. */
-function nobodyAnswers(silent: number): SpanplanError {
-  const message =
-    silent === 0 ? 'no watch is running: only a watch keeps events' : 'no watch answers: it has ended, or hangs'
-  const hint = 'start one with spanplan watch; journalctl --unit spanplan has what an earlier one told'
-  return new SpanplanError({ code: 'WATCH_MISSING', message, hint })
-}
-
-/** Of a span that is known, nothing may have happened. */
-async function checkSpan(span: string, told: readonly ToldEvent[]): Promise<void> {
-  const { live } = await readLiveSpans()
-  const known = [...live, ...(await listedSpans({ file: [], insecureFile: false }))]
-  if (!known.includes(span)) throw spanUnknown([span], [...known, ...told.flatMap((event) => event.span ?? [])])
 }
