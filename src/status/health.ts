@@ -144,7 +144,7 @@ export function judgeHost(
 }
 
 /** A watch that has ended in order is nobody's problem: who ended it knows. */
-function explainSilentWatch(name: string | null, silent: SilentWatch | null): Diagnostic[] {
+export function explainSilentWatch(name: string | null, silent: SilentWatch | null): Diagnostic[] {
   if (silent === null || silent.is === 'hidden') return []
   const restart = 'systemctl restart spanplan.service'
   if (silent.is === 'killed') {

@@ -1,6 +1,8 @@
-import { SpanplanError } from '../../errors.ts'
+import { type Diagnostic, diagnostic, SpanplanError } from '../../errors.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
+import { explainSilentWatch } from '../../status/health.ts'
 import { answerTime, askWatch, type WatchAnswers, watchNames } from '../../watch/serve/ask-watch.ts'
+import { findWatch } from '../../watch/serve/find-watch.ts'
 import { listedSpans, readLiveSpans } from './known-spans.ts'
 
 /** What the watches of this host keep. */
@@ -9,29 +11,43 @@ type Kept = 'events' | 'rates'
 /** The answer of the watch of a name. */
 export type NamedAnswer<Request extends Kept> = { readonly name: string } & Awaited<ReturnType<WatchAnswers[Request]>>
 
+/** What the watches of this host answer, and why some do not. */
+export interface WatchAnswersOf<Request extends Kept> {
+  readonly answers: readonly NamedAnswer<Request>[]
+  readonly silent: readonly Diagnostic[]
+}
+
 /**
  * Asks all watches of this host.
  *
- * @throws SpanplanError WATCH_MISSING where none answers.
+ * @throws SpanplanError where none answers: WATCH_MISSING, or why those that run do not.
  */
 export async function askWatches<Request extends Kept>(
   request: Request,
   ...argument: Parameters<WatchAnswers[Request]>
-): Promise<NamedAnswer<Request>[]> {
-  const answers = await Promise.all(
+): Promise<WatchAnswersOf<Request>> {
+  const all = await Promise.all(
     watchNames().map(async (name) => ({ name, kept: await askWatch(name, request, answerTime, ...argument) }))
   )
-  const named = answers.flatMap(({ name, kept }) => (kept === null ? [] : [{ name, ...kept }]))
-  if (named.length === 0) throw nobodyAnswers(answers.length, request)
-  return named
+  const answers = all.flatMap(({ name, kept }) => (kept === null ? [] : [{ name, ...kept }]))
+  const unanswered = all.filter(({ kept }) => kept === null)
+  const silent = (await Promise.all(unanswered.map(({ name }) => explainSilence(name, request)))).flat()
+  if (answers.length === 0) throw new SpanplanError(silent.length > 0 ? silent : [nobodyRuns(request)])
+  return { answers, silent }
 }
 
-/** @param silent how many watches there are, or have been. */
-function nobodyAnswers(silent: number, request: Kept): SpanplanError {
-  const message =
-    silent === 0 ? `no watch is running: only a watch keeps ${request}` : 'no watch answers: it has ended, or hangs'
+/** A watch that has ended in order keeps nothing, and nobody misses its answer. */
+async function explainSilence(name: string, request: Kept): Promise<Diagnostic[]> {
+  const { silent } = await findWatch(name)
+  if (silent?.is !== 'hidden') return explainSilentWatch(name, silent)
+  const message = `the ${request} of the watch of ${name} are for its user and for root alone`
+  return [diagnostic('RIGHT_MISSING', message, 'run it as root, with sudo')]
+}
+
+function nobodyRuns(request: Kept): Diagnostic {
+  const message = `no watch is running: only a watch keeps ${request}`
   const hint = 'start one with spanplan watch; journalctl --unit spanplan has what an earlier one told'
-  return new SpanplanError({ code: 'WATCH_MISSING', message, hint })
+  return { code: 'WATCH_MISSING', message, hint }
 }
 
 /**

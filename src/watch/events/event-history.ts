@@ -23,34 +23,60 @@ export const longestKept = 24 * 60 * 60 * 1000
 /** Characters of all events together, as JSON. A quiet watch of a hundred spans tells a tenth of that in a day. */
 const mostCharacters = 1_000_000
 
-/** Makes an empty history of events: a day of them, and no more than a megabyte. The oldest go first. */
+/** An event as it is kept. */
+interface Entry {
+  /** By the wall clock as it was then, in milliseconds since 1970. */
+  readonly time: number
+  /** By the monotonic clock: the other one may be set. */
+  readonly monotonic: number
+  /** Its place among all. */
+  readonly number: number
+  readonly text: string
+}
+
+/** Makes an empty history of events: a day of them, and no more than a megabyte. Of the span that tells most, the oldest go first. */
 export function openEventHistory() {
-  const kept: { readonly time: number; readonly text: string }[] = []
-  let size = 0
-  let dropped: string | null = null
-  const dropFirst = () => {
-    const first = kept.shift()
-    size -= first?.text.length ?? 0
+  const bySpan = new Map<string | null, { size: number; entries: Entry[] }>()
+  let [size, told] = [0, 0]
+  let dropped: number | null = null
+
+  const dropFirst = (span: string | null): Entry | undefined => {
+    const own = bySpan.get(span)
+    const first = own?.entries.shift()
+    if (own === undefined || first === undefined) return undefined
+    own.size -= first.text.length
+    size -= first.text.length
+    if (own.entries.length === 0) bySpan.delete(span)
     return first
   }
+  const largest = () => [...bySpan].reduce((most, one) => (one[1].size > most[1].size ? one : most))[0]
+
   return {
-    /** @param now milliseconds since 1970. */
-    add: (events: readonly KeptEvent[], now: number): void => {
+    /**
+     * @param now milliseconds since 1970.
+     * @param monotonic milliseconds of a clock that nobody sets.
+     */
+    add: (events: readonly KeptEvent[], now: number, monotonic: number): void => {
       for (const event of events) {
         const text = JSON.stringify(event)
-        kept.push({ time: now, text })
+        const own = bySpan.get(event.span) ?? { size: 0, entries: [] }
+        bySpan.set(event.span, own)
+        own.entries.push({ time: now, monotonic, number: told++, text })
+        own.size += text.length
         size += text.length
       }
-      while (kept[0] !== undefined && kept[0].time < now - longestKept) dropFirst()
-      while (size > mostCharacters) {
-        const first = dropFirst()
-        if (first !== undefined) dropped = new Date(first.time).toISOString()
+      for (const [span, { entries }] of bySpan) {
+        while ((entries[0]?.monotonic ?? monotonic) < monotonic - longestKept) dropFirst(span)
       }
+      while (size > mostCharacters) dropped = Math.max(dropped ?? 0, dropFirst(largest())?.time ?? 0)
     },
-    /** The events since a time, in milliseconds since 1970. */
+    /** The events since a time, in milliseconds since 1970, in their order. */
     since: (start: number): KeptEvents => ({
-      events: kept.filter(({ time }) => time >= start).map(({ text }) => JSON.parse(text) as KeptEvent),
-      dropped: dropped !== null && Date.parse(dropped) >= start ? dropped : null
+      events: [...bySpan.values()]
+        .flatMap(({ entries }) => entries.filter(({ time }) => time >= start))
+        .sort((one, other) => one.number - other.number)
+        .map(({ text }) => JSON.parse(text) as KeptEvent),
+      dropped: dropped !== null && dropped >= start ? new Date(dropped).toISOString() : null
     })
   }
 }

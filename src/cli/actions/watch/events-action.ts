@@ -22,7 +22,8 @@ interface ToldEvent extends KeptEvent {
 
 /** `spanplan events`: prints what the watches of this host keep of what has happened, the oldest first. */
 export async function eventsCommand(session: Session, { span, since }: EventsOptions): Promise<ExitCode> {
-  const histories = await askWatches('events', String(since))
+  const { answers: histories, silent } = await askWatches('events', String(since))
+  warn(session, silent)
   const told = histories.flatMap(({ name, events }) => events.map((event): ToldEvent => ({ ...event, name })))
   const shown = told
     .filter((event) => span === undefined || event.span === span)

@@ -26,10 +26,11 @@ interface Answer extends Omit<WatchHistory, 'events'> {
 export async function historyCommand(session: Session, { span, since }: HistoryOptions): Promise<ExitCode> {
   const now = Date.now()
   const lookBack = { from: now - since, to: now }
-  const [flows, events] = await Promise.all([
+  const [{ answers: flows, silent }, { answers: events }] = await Promise.all([
     askWatches('rates', `${since}${session.json ? ' every' : ''}`),
     askWatches('events', String(since))
   ])
+  warn(session, silent)
   const answers = flows.map(({ name, ...one }): Answer => {
     const own = events.find((other) => other.name === name)?.events ?? []
     return { name, flows: one, events: own.filter((event) => !isToldBySilence(event, one)) }

@@ -40,7 +40,7 @@ export async function watchCommand(session: Session, options: WatchOptions): Pro
   const print = openEventPrinter(session, options.logLevel)
   const emit: EmitEvent = (...events) => {
     const now = Date.now()
-    history.add(keepEvents(events, new Date(now).toISOString()), now)
+    history.add(keepEvents(events, new Date(now).toISOString()), now, performance.now())
     print(...events)
   }
   const config = { ...options, ...files, listen: options.listen ?? null, history: history.since }
