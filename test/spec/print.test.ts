@@ -115,6 +115,13 @@ test('shares, samples and limits as they were written', () => {
   expect(printSpec(load(text))).toBe(text)
 })
 
+test('a bridge only where it has another name than the span', () => {
+  const spans = (bridge: string) =>
+    printSpec(load(`version: 1\nspans: {span0: {bridge: ${bridge}, sources: [{interface: eth1}]}}`))
+  expect(spans('br9')).toContain('  span0:\n    bridge: br9\n    sources:')
+  expect(spans('span0')).toContain('  span0:\n    sources:')
+})
+
 test('no spans', () => {
   expect(printSpec(load('version: 1\nspans: {}\n'))).toBe('version: 1\nname: default\nspans: {}\n')
 })
@@ -182,6 +189,7 @@ const output = fc.oneof(
 const span = fc.record(
   {
     description: text,
+    bridge: name(15),
     sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: (one) => one.interface }),
     network: fc.oneof(name(40), fc.record({ name: name(40) })),
     sensors: fc.uniqueArray(sensor, { maxLength: 4 }),
@@ -208,7 +216,7 @@ const anyFile = fc.record(
     version: fc.constant(1),
     name: name(32),
     interfaces: fc.dictionary(name(15), interfaceEntry, { maxKeys: 3 }),
-    spans: fc.dictionary(name(15), span, { maxKeys: 4 })
+    spans: fc.dictionary(name(20), span, { maxKeys: 4 })
   },
   { requiredKeys: ['version', 'spans'] }
 )
@@ -233,7 +241,7 @@ test('what is printed says the same', () => {
       expect(withoutPlaces(load(printed))).toEqual(withoutPlaces(spec))
       expect(printSpec(load(printed))).toBe(printed)
     }),
-    { numRuns: 500 }
+    { numRuns: 700 }
   )
   expect(compared).toBeGreaterThan(100)
   expect(shared).toBeGreaterThan(50)

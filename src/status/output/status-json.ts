@@ -51,6 +51,7 @@ function watchDocument(watch: WatchState) {
 
 function spanDocument({
   name,
+  bridge,
   description,
   changes,
   waiting,
@@ -62,6 +63,7 @@ function spanDocument({
 }: SpanReport) {
   return {
     name,
+    bridge,
     description,
     healthy: unhealthy.length === 0,
     drift: changes.length > 0,

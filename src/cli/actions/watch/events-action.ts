@@ -5,7 +5,7 @@ import { printable, printableLines } from '../../../printable.ts'
 import { writeDuration } from '../../../spec/values/duration.ts'
 import type { KeptEvent } from '../../../watch/events/event-history.ts'
 import { answerTime, askWatch, watchNames } from '../../../watch/serve/ask-watch.ts'
-import { listedSpans, readLiveSpans } from '../../input/known-spans.ts'
+import { readKnownSpans } from '../../input/known-spans.ts'
 import { choosePaint } from '../../output/colours.ts'
 import { printEvent } from '../../output/progress.ts'
 import { type Session, warn } from '../../session.ts'
@@ -70,7 +70,7 @@ function nobodyAnswers(silent: number): SpanplanError {
 
 /** Of a span that is known, nothing may have happened. */
 async function checkSpan(span: string, told: readonly ToldEvent[]): Promise<void> {
-  const { live } = await readLiveSpans()
-  const known = [...live, ...(await listedSpans({ file: [], insecureFile: false }))]
-  if (!known.includes(span)) throw spanUnknown([span], [...known, ...told.flatMap((event) => event.span ?? [])])
+  const { listed, live, names } = await readKnownSpans({ file: [], insecureFile: false })
+  const known = [...live, ...listed]
+  if (!known.includes(span)) throw spanUnknown([span], [...known, ...told.flatMap((event) => event.span ?? [])], names)
 }
