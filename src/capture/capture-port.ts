@@ -4,7 +4,7 @@ import { smallestIpv6Mtu } from '../resources/settings.ts'
 import { type CaptureRequest, namespaceOf, peerName } from './tcpdump.ts'
 
 /** A port of a span's bridge, for one capture. It is a veth whose peer is in a network namespace of its own. */
-export interface CapturePort extends Pick<CaptureRequest, 'span' | 'isSealed' | 'mtu'> {
+export interface CapturePort extends Pick<CaptureRequest, 'span' | 'bridge' | 'isSealed' | 'mtu'> {
   readonly name: string
   readonly mac: string
   /** A process in that namespace. */
@@ -18,12 +18,12 @@ export interface CapturePort extends Pick<CaptureRequest, 'span' | 'isSealed' | 
  * bridge, and gets what a sensor gets.
  */
 export function createPort(port: CapturePort): Argv[] {
-  const { name, mac, span, isSealed, mtu, pid, ipv6 } = port
+  const { name, mac, bridge, isSealed, mtu, pid, ipv6 } = port
   const setPeer = ['ip', 'link', 'set', 'dev', peerName] as const
   const hasIpv6 = ipv6 && mtu >= smallestIpv6Mtu
   const silent = hasIpv6 ? ['addrgenmode', 'none'] : []
   const peer = ['peer', 'name', peerName, 'mtu', String(mtu), 'netns', String(pid)]
-  const steps = joinSpan(port, span, isSealed).flatMap((step) => ('argv' in step ? [step.argv] : []))
+  const steps = joinSpan(port, bridge, isSealed).flatMap((step) => ('argv' in step ? [step.argv] : []))
   return [
     ['ip', 'link', 'add', 'name', name, 'address', mac, 'mtu', String(mtu), 'type', 'veth', ...peer],
     ...(hasIpv6 ? [['ip', 'link', 'set', 'dev', name, ...silent] as const] : []),

@@ -80,7 +80,7 @@ export async function capture(request: CaptureRequest, sink: Sink, signal: Abort
   } finally {
     // The kernel would remove it too, a moment later. Fails where the port was not created.
     await run(['ip', 'link', 'del', 'dev', port.name])
-    if (request.feed !== null && !(await isHeard(port.span))) for (const argv of request.feed.remove) await run(argv)
+    if (request.feed !== null && !(await isHeard(port.bridge))) for (const argv of request.feed.remove) await run(argv)
     anchor.stdin.end()
     await anchor.status
   }
@@ -115,8 +115,8 @@ async function makePort(port: CapturePort, signal: AbortSignal): Promise<void> {
 }
 
 /** Whether another capture goes on, which needs what feeds the bridge. A watch that runs makes the mirrors, and removes them, by itself. */
-async function isHeard(span: string): Promise<boolean> {
-  const { stdout } = await run(['ip', '-oneline', 'link', 'show', 'master', span])
+async function isHeard(bridge: string): Promise<boolean> {
+  const { stdout } = await run(['ip', '-oneline', 'link', 'show', 'master', bridge])
   return [...stdout.matchAll(/^\d+: ([^@:]+)/gm)].some(([, name = '']) => isCapturePort(name))
 }
 
@@ -130,10 +130,10 @@ function isGone([program]: Argv, { stderr }: Output): boolean {
   return program === 'bridge' && stderr.trim() === 'RTNETLINK answers: No such file or directory'
 }
 
-function choosePort({ span, isSealed, mtu }: CaptureRequest, pid: number): CapturePort {
+function choosePort({ span, bridge, isSealed, mtu }: CaptureRequest, pid: number): CapturePort {
   const number = randomBytes(4).toString('hex')
   const mac = `02:00${number.replace(/../g, ':$&')}`
-  return { name: `capture${number}`, mac, span, isSealed, mtu, pid, ipv6: existsSync('/proc/sys/net/ipv6') }
+  return { name: `capture${number}`, mac, span, bridge, isSealed, mtu, pid, ipv6: existsSync('/proc/sys/net/ipv6') }
 }
 
 async function passFrames(
@@ -197,12 +197,12 @@ async function passMessages(
 }
 
 /** Waits until the port is no longer on the span's bridge. false: the capture is over before. */
-async function waitUntilRemoved({ name, span }: CapturePort, over: AbortSignal): Promise<boolean> {
+async function waitUntilRemoved({ name, bridge }: CapturePort, over: AbortSignal): Promise<boolean> {
   try {
     for (;;) {
       await sleep(checkInterval, null, { signal: over })
       const { stdout } = await run(['ip', '-json', 'link', 'show', 'dev', name])
-      if (!stdout.includes(`"master":"${span}"`)) return !over.aborted
+      if (!stdout.includes(`"master":"${bridge}"`)) return !over.aborted
     }
   } catch {
     // The capture is over, or ip hangs.

@@ -4,8 +4,10 @@ import type { BridgeFeed } from './feed-bridge.ts'
 
 /** What to capture, and in which form. */
 export interface CaptureRequest {
-  /** The bridge's name. */
+  /** The span's name. */
   readonly span: string
+  /** The bridge's name. */
+  readonly bridge: string
   /** The span's sensors receive and cannot send. */
   readonly isSealed: boolean
   /** Its MTU, in bytes. */

@@ -26,7 +26,7 @@ export function discoverBridges(host: HostIndex): string[] {
   const copies = findCopies(host)
   const targets = new Set([
     ...copies.map(({ action }) => action.target),
-    ...findFeeds(copies, host).map(({ span }) => span)
+    ...findFeeds(copies, host).map(({ bridge }) => bridge)
   ])
   const isBridge = (name: string) => host.linkOf(name)?.kind === 'bridge'
   const fed = [...targets].filter(isBridge)
@@ -48,7 +48,7 @@ export function discoverSpans(host: HostIndex, name: string | null, filters: Com
   const copies = all.filter(({ action }) => !fed.has(action))
   const remarks = unreachedRemarks(host)
   const found: OwnedSpan[] = []
-  const targets = [...copies.map(({ action }) => action.target), ...feeds.map(({ span }) => span)]
+  const targets = [...copies.map(({ action }) => action.target), ...feeds.map((feed) => feed.bridge)]
   for (const target of new Set(targets)) {
     const bridge = host.linkOf(target)
     const problem = bridge?.kind === 'bridge' ? problemOf(target) : noBridgeReason(target, bridge)
@@ -57,7 +57,7 @@ export function discoverSpans(host: HostIndex, name: string | null, filters: Com
       remarks.push(...[...new Set(places)].map((place) => `${place}: copies to ${target}: ${problem}`))
       continue
     }
-    const ownFeeds = feeds.filter(({ span }) => span === target)
+    const ownFeeds = feeds.filter((feed) => feed.bridge === target)
     const own = [...copies.filter(({ action }) => action.target === target), ...ownFeeds]
     const owner = ownerOf(bridge, own, host, name)
     const span = discoverSpan(bridge, copies, ownFeeds, host, leftOutProgram(owner, host, filters))

@@ -3,7 +3,7 @@ import type { HostIndex } from '../host/host-index.ts'
 import type { Link, MirrorAction, Program } from '../host/snapshot.ts'
 import { everyFrame } from '../host/tc-conventions.ts'
 import { assignBuckets } from '../resources/feeds/assign-buckets.ts'
-import { servedSpan } from '../resources/feeds/feeds.ts'
+import { servedBridge } from '../resources/feeds/feeds.ts'
 import { limitOf } from '../resources/kinds/mirror.ts'
 import { parseProgram, printProgram } from '../resources/programs/instructions.ts'
 import { joinPrograms } from '../resources/programs/join-programs.ts'
@@ -14,7 +14,7 @@ import type { Copy, DiscoveredBalance } from './discovery.ts'
 
 /** A mirror that leads straight to one receiver of a span. */
 export interface FeedCopy extends Copy {
-  readonly span: string
+  readonly bridge: string
   /** A container, or a link; null: only Docker knows, and was not read. */
   readonly receiver: { readonly kind: 'sensor' | 'output'; readonly name: string } | null
 }
@@ -28,21 +28,21 @@ export function findFeeds(copies: readonly Copy[], host: HostIndex): FeedCopy[] 
   })
 }
 
-function findOutput(link: Link, host: HostIndex): Pick<FeedCopy, 'span' | 'receiver'> | null {
-  const span = servedSpan(host, link)
-  return span === null ? null : { span, receiver: { kind: 'output', name: link.name } }
+function findOutput(link: Link, host: HostIndex): Pick<FeedCopy, 'bridge' | 'receiver'> | null {
+  const bridge = servedBridge(host, link)
+  return bridge === null ? null : { bridge, receiver: { kind: 'output', name: link.name } }
 }
 
-function findSensor(link: Link, host: HostIndex): Pick<FeedCopy, 'span' | 'receiver'> | null {
+function findSensor(link: Link, host: HostIndex): Pick<FeedCopy, 'bridge' | 'receiver'> | null {
   if (host.docker.state !== 'read') {
     const isPort = host.linkOf(link.master)?.kind === 'bridge'
-    return isPort && link.master !== null ? { span: link.master, receiver: null } : null
+    return isPort && link.master !== null ? { bridge: link.master, receiver: null } : null
   }
   const { container, endpoint } = host.attachmentOf(link) ?? {}
   const network = host.networkOf(endpoint?.network ?? '')
   if (container === undefined || network === undefined || link.master === null) return null
   if (dockerBridge(network) !== link.master) return null
-  return { span: link.master, receiver: { kind: 'sensor', name: container.name } }
+  return { bridge: link.master, receiver: { kind: 'sensor', name: container.name } }
 }
 
 /** What is known of a program that spanplan may have joined. */

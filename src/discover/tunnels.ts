@@ -1,6 +1,6 @@
 import type { HostIndex } from '../host/host-index.ts'
 import type { Link } from '../host/snapshot.ts'
-import { servedSpan } from '../resources/feeds/feeds.ts'
+import { servedBridge } from '../resources/feeds/feeds.ts'
 import { tunnelOwner } from '../resources/ownership.ts'
 import { leaveOut } from '../spec/outputs/left-out-packets.ts'
 import type { OutputByKind } from '../spec/outputs/registry.ts'
@@ -17,7 +17,7 @@ export function findSent(host: HostIndex, link: Link | undefined): OutputByKind 
  * has no such tunnel.
  */
 export function findLeftOut(host: HostIndex, owner: string): string | null {
-  const links = host.links.filter((link) => servedSpan(host, link) !== null && tunnelOwner(host, link, '') === owner)
+  const links = host.links.filter((link) => servedBridge(host, link) !== null && tunnelOwner(host, link, '') === owner)
   return leaveOut(links.flatMap((link) => findSent(host, link) ?? [])) || null
 }
 

@@ -85,13 +85,15 @@ export function drawFile(spec: Spec, spans: readonly SpanSpec[] = spec.spans): G
 /** A span without what is at its ends. */
 export function drawSpan({
   name,
+  bridge,
   description,
   network,
   mtu,
   sealed
-}: Pick<SpanSpec, 'name' | 'description' | 'network' | 'mtu' | 'sealed'>) {
+}: Pick<SpanSpec, 'name' | 'bridge' | 'description' | 'network' | 'mtu' | 'sealed'>) {
   return {
     ...drawPart(name, [
+      ...(bridge === name ? [] : [`bridge ${bridge}`]),
       ...(network === null ? [] : [`network ${network.name}`]),
       ...(mtu === 'auto' ? [] : [`mtu ${mtu}`]),
       sealed ? 'sealed' : 'not sealed'

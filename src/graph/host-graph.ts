@@ -253,7 +253,7 @@ function writeLive({ feeds }: DesiredSpan, kind: FeedId['kind'], name: string): 
 
 /** Who else gets the frames: containers on the network, and ports of the bridge that lead into no container. */
 function findOthers(
-  { name, network }: Pick<SpanSpec, 'name' | 'network'>,
+  { bridge, network }: Pick<SpanSpec, 'bridge' | 'network'>,
   host: HostIndex,
   named: readonly Place<End>[]
 ): Place<End>[] {
@@ -271,7 +271,7 @@ function findOthers(
   const isNamed = ({ name: device }: Link) => named.some(({ devices = [] }) => devices.includes(device))
   const isKnown = host.readings.docker === 'read' && endpoints.every(({ endpoint }) => endpoint.port !== 'unknown')
   const ports = isKnown
-    ? host.portsOf(name).filter((link) => host.attachmentOf(link) === undefined && !isNamed(link))
+    ? host.portsOf(bridge).filter((link) => host.attachmentOf(link) === undefined && !isNamed(link))
     : []
   return [
     ...containers,

@@ -12,11 +12,11 @@ import { mirrorSubject } from '../resources/sources/host-source-kind.ts'
 import type { Feeding } from './loops.ts'
 
 /** Warns of foreign filters and programs on the bridge and its ports: they may keep copies from sensors, or bypass the seal. */
-export function warnOfOthers({ name, sealed, outputs }: DesiredSpan, host: HostIndex): Diagnostic[] {
-  const bridge = host.linkOf(name)
-  const links = [...(bridge?.bridge ? [bridge] : []), ...host.portsOf(name), ...fedLinks(host, name)]
+export function warnOfOthers({ name, bridge, sealed, outputs }: DesiredSpan, host: HostIndex): Diagnostic[] {
+  const own = host.linkOf(bridge)
+  const links = [...(own?.bridge ? [own] : []), ...host.portsOf(bridge), ...fedLinks(host, bridge)]
   return [...new Set(links)].flatMap((link) => {
-    const [kind, id] = link.name === name ? ['bridge', []] : ['port', [link.name]]
+    const [kind, id] = link.name === bridge ? ['bridge', []] : ['port', [link.name]]
     const subject = { span: name, kind, id }
     const isOutput = outputs.some(({ device }) => device === link.name)
     const lost = isOutput
@@ -86,12 +86,12 @@ export function warnOfChains(spans: readonly DesiredSpan[], others: readonly Fee
   const sourcesOf = ({ mirrors }: Feeding) =>
     mirrors.flatMap(({ device, tcHook }) => (tcHook === 'egress' ? device.name : []))
   const fedBy = (names: ReadonlySet<string>) => all.filter((span) => sourcesOf(span).some((name) => names.has(name)))
-  let last = new Set(all.map(({ name }) => name))
-  for (let before = 1; before < deepestChain; before++) last = new Set(fedBy(last).map(({ name }) => name))
+  let last = new Set(all.map(({ bridge }) => bridge))
+  for (let before = 1; before < deepestChain; before++) last = new Set(fedBy(last).map(({ bridge }) => bridge))
   const beyond = fedBy(last)
-  const missing = new Set(beyond.flatMap((span) => [span.name, ...sourcesOf(span).filter((name) => last.has(name))]))
-  return spans.flatMap(({ name, origin }) => {
-    if (!missing.has(name)) return []
+  const missing = new Set(beyond.flatMap((span) => [span.bridge, ...sourcesOf(span).filter((name) => last.has(name))]))
+  return spans.flatMap(({ name, bridge, origin }) => {
+    if (!missing.has(bridge)) return []
     const message = `span ${name} misses frames: more than ${deepestChain} spans in a row copy from each other, and the kernel drops what would be copied once more`
     const subject = { span: name, kind: 'bridge', id: [] }
     return [{ ...diagnostic('CHAIN_DEEP', message, 'copy from the first interface of the row', origin), subject }]
@@ -103,7 +103,7 @@ export function warnOfChains(spans: readonly DesiredSpan[], others: readonly Fee
  * bridge where the host sends through it, and leave it by its ports.
  */
 export function warnOfEmptySources(spans: readonly DesiredSpan[]): Diagnostic[] {
-  const bridges = new Set(spans.flatMap(({ name, sealed }) => (sealed ? name : [])))
+  const bridges = new Set(spans.flatMap(({ bridge, sealed }) => (sealed ? bridge : [])))
   return spans.flatMap(({ name: span, mirrors }) => {
     const full = new Set(mirrors.flatMap(({ tcHook, item }) => (tcHook === 'egress' ? item : [])))
     return mirrors.flatMap((point) => {
@@ -118,7 +118,7 @@ export function warnOfEmptySources(spans: readonly DesiredSpan[]): Diagnostic[] 
 
 /** Warns of sources that are bridges which get no frames, because all receivers of that span are fed by mirrors of their own. */
 export function warnOfUnfedSources(spans: readonly DesiredSpan[]): Diagnostic[] {
-  const unfed = new Set(spans.flatMap(({ name, feedsBridge }) => (feedsBridge ? [] : name)))
+  const unfed = new Set(spans.flatMap(({ bridge, feedsBridge }) => (feedsBridge ? [] : bridge)))
   return spans.flatMap(({ name: span, mirrors }) => {
     const fromUnfed = mirrors.filter(({ device }) => unfed.has(device.name))
     // Once for both directions of a source.

@@ -25,7 +25,7 @@ interface Pair {
  *
  * @returns one warning for each bridge whose ports are sources, and one for interfaces above or below others.
  */
-export function warnOfDuplicates({ name, mirrors }: Feeding, host: HostIndex): Diagnostic[] {
+export function warnOfDuplicates({ name, mirrors }: Pick<Feeding, 'name' | 'mirrors'>, host: HostIndex): Diagnostic[] {
   const points = new Map(mirrors.map((point) => [hookKey(placeOf(point)), point]))
   const forwardedAt = memoized((bridge: Link) => forwardedBy(bridge, points, host))
   const pairs = mirrors.flatMap((first) => findSecond(first, points, forwardedAt, host) ?? [])

@@ -40,10 +40,12 @@ export function waitForPerson(
  * A span whose running sensors are on a network of another name: they stay there, and the file's network waits for a person. So
  * it does where nobody can be told that a sensor was created on that network, and could be connected to none without it.
  */
-export function holdNetwork(span: SpanSpec, recreate: boolean, { host, spec, scope, patient }: Context) {
-  const { name, network } = span
+export function holdNetwork(span: SpanSpec, recreate: boolean, { host, spec, scope, names, patient }: Context) {
+  const { name, bridge, network } = span
   if (network === null) return null
-  const live = host.networksOfSpan(name).find((one) => one.name !== network.name && ownsNetwork({ scope }, one))
+  const live = host
+    .networksOfSpan(bridge)
+    .find((one) => one.name !== network.name && ownsNetwork({ scope, names }, one))
   if (live === undefined) return null
   const sensors = recreate ? [] : findListeners(host, live.name)
   const isGoing = spec.spans.every((one) => one.network?.name !== live.name)
@@ -100,7 +102,8 @@ export function holdCopied<Change extends Row>(changes: readonly Change[], { des
 function findJoined({ before, after }: Row, desired: DesiredState) {
   if (after === null || !isOutput(after)) return null
   if (before !== null && isOutput(before) && before.master === after.master) return null
-  const span = desired.spanOf(after.spans[0] ?? '')
+  const [name] = after.spans
+  const span = name === undefined ? undefined : desired.spanOf(name)
   const output = span?.outputs.find(({ device }) => device === after.id)
   return span && output ? { span, output } : null
 }

@@ -8,29 +8,32 @@ import { bridgeMac } from '../resources/marks.ts'
 import { destroyOf, markOf } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
 import { isFileName, namedSpans } from '../spec/scope.ts'
+import type { SpanNames } from '../spec/span-names.ts'
 import { listFew } from '../text-lines.ts'
 import type { Target } from './target.ts'
 
 /** The names of the spans on the host that belong to the owner of this scope, whichever spans the scope selects. */
-export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): string[] {
-  const own = spansOfOwners(host).filter(({ owner }) => scope.name === null || owner === scope.name)
+export function liveSpans({ scope, names }: Pick<Target, 'scope' | 'names'>, host: HostIndex): string[] {
+  const own = spansOfOwners(names, host).filter(({ owner }) => scope.name === null || owner === scope.name)
   return [...new Set(own.map(({ span }) => span))]
 }
 
 /** The spans on the host, of every owner: a span that two owners claim is each's. */
-function spansOfOwners(host: HostIndex) {
-  const bridges = host.links.map((link) => ({ owner: markOf(host, link)?.owner, span: link.name }))
-  const networks = host.networks.map(({ labels }) => ({ owner: labels[label.name], span: labels[label.span] ?? '' }))
-  return [...bridges, ...networks].flatMap(({ owner, span }) => (owner === undefined ? [] : { owner, span }))
+function spansOfOwners({ nameOf }: SpanNames, host: HostIndex) {
+  const bridges = host.links.map((link) => ({ owner: markOf(host, link)?.owner, bridge: link.name }))
+  const networks = host.networks.map(({ labels }) => ({ owner: labels[label.name], bridge: labels[label.span] ?? '' }))
+  return [...bridges, ...networks].flatMap(({ owner, bridge }) =>
+    owner === undefined ? [] : { owner, span: nameOf(bridge) }
+  )
 }
 
 /** The number of names that a message lists, and of spans of each. */
 const listed = 5
 
 /** Says which names have spans on the host, where a destroy finds nothing of its own. */
-export function warnOfOtherOwners({ scope }: Pick<Target, 'scope'>, host: HostIndex): Diagnostic[] {
+export function warnOfOtherOwners({ scope, names }: Pick<Target, 'scope' | 'names'>, host: HostIndex): Diagnostic[] {
   // A label may name an owner and no span.
-  const named = spansOfOwners(host).filter(({ span }) => span !== '')
+  const named = spansOfOwners(names, host).filter(({ span }) => span !== '')
   const owners = groupsOf(named, ({ owner }) => owner)
   const [other] = owners.keys()
   if (scope.name === null || other === undefined || owners.has(scope.name)) return []
@@ -51,34 +54,47 @@ export function warnOfOtherOwners({ scope }: Pick<Target, 'scope'>, host: HostIn
 export function checkSelectedSpans(target: Target, host: HostIndex): void {
   const selected = namedSpans(target.scope.spans)
   const owner = target.scope.name ?? target.spec.name
-  const moved = (target.isDestroy ? selected : []).flatMap((name) =>
-    explainIfMoved({ name, mac: bridgeMac(owner, name) }, host)
-  )
+  const moved = (target.isDestroy ? selected : []).flatMap((name) => {
+    const bridge = target.names.bridgeOf(name)
+    return explainIfMoved({ name: bridge, mac: bridgeMac(owner, bridge) }, host)
+  })
   if (moved.length > 0) throw new SpanplanError(moved)
-  const names = [...target.spec.spans.map(({ name }) => name), ...target.known, ...liveSpans(target, host)]
+  const names = [
+    ...target.spec.spans.map(({ name }) => name),
+    ...target.known.map(({ name }) => name),
+    ...liveSpans(target, host)
+  ]
   const unknown = selected.filter((span) => !names.includes(span))
   if (unknown.length === 0) return
-  const owners = [...groupsOf(spansOfOwners(host), ({ owner }) => owner)]
-  throw spanUnknown(unknown, names, '--span ', (span) => {
+  const owners = [...groupsOf(spansOfOwners(target.names, host), ({ owner }) => owner)]
+  throw spanUnknown(unknown, names, target.names, '--span ', (span) => {
     const owner = owners.find(([, claims]) => claims.some((one) => one.span === span))?.[0]
     if (owner === undefined) return undefined
-    const command = target.isDestroy ? `; to remove that one: ${shellLine(destroyOf(owner, span))}` : ''
+    const command = target.isDestroy
+      ? `; to remove that one: ${shellLine(destroyOf(owner, target.names.bridgeOf(span)))}`
+      : ''
     return `a span ${span} belongs to the name ${owner}${command}`
   })
 }
+
+/** A span is called by its name, also where that of its bridge is another one. */
+export const explainBridge = (word: string, span: string) =>
+  span === word ? undefined : `${word} is the bridge of the span ${span}: write ${span}`
 
 const suggestFile = (span: string) => (isFileName(span) ? `a file is named with -f: -f ${printable(span)}` : undefined)
 
 /**
  * The error for spans that neither the file nor the host knows.
  *
- * @param names of the known spans.
+ * @param known the names of the known spans.
+ * @param names which bridges these have.
  * @param option stands before the name in the message.
  * @param explain what is known of such a span all the same.
  */
 export function spanUnknown(
   spans: readonly string[],
-  names: readonly string[],
+  known: readonly string[],
+  { nameOf }: SpanNames,
   option = '',
   explain: (span: string) => string | undefined = () => undefined
 ): SpanplanError {
@@ -87,10 +103,11 @@ export function spanUnknown(
       code: 'SPAN_UNKNOWN',
       message: `${option}${span}: neither the file nor this host has such a span`,
       hint:
+        explainBridge(span, nameOf(span)) ??
         explain(span) ??
         suggestFile(span) ??
-        suggestHint(span, names) ??
-        `there are: ${[...new Set(names)].join(', ') || 'none'}`
+        suggestHint(span, known) ??
+        `there are: ${[...new Set(known)].join(', ') || 'none'}`
     })),
     Exit.usage
   )

@@ -4,10 +4,9 @@ import { type HookPlace, hookKey, type Link, type TcHook } from '../host/snapsho
 import { type CopyPoint, type DesiredSpan, placeOf } from '../resources/desired-state.ts'
 import { tunnelKinds } from '../resources/interface-use.ts'
 import type { Mirror } from '../resources/mirrors/mirror-resource.ts'
-import { isInScope, isOwnTunnel, markOf } from '../resources/ownership.ts'
+import { isInScope, isOwnTunnel, markOf, type Scoped } from '../resources/ownership.ts'
 import { livePoint } from '../resources/sources/host-source-kind.ts'
 import { identifySource } from '../resources/sources/registry.ts'
-import type { Scope } from '../spec/scope.ts'
 
 /** A source through which a span would feed itself, directly or over other spans. */
 export interface Loop {
@@ -17,21 +16,21 @@ export interface Loop {
 }
 
 /** A span, and what it copies from. */
-export type Feeding = Pick<DesiredSpan, 'name' | 'mirrors'>
+export type Feeding = Pick<DesiredSpan, 'name' | 'bridge' | 'mirrors'>
 
 /** The live spans that a plan leaves as they are, with their live mirrors: of other names, or out of scope. */
-export function findOtherSpans(spans: readonly Feeding[], scope: Scope, host: HostIndex): Feeding[] {
-  const names = new Set(spans.map(({ name }) => name))
+export function findOtherSpans(spans: readonly Feeding[], scoped: Scoped, host: HostIndex): Feeding[] {
+  const bridges = new Set(spans.map(({ bridge }) => bridge))
   const filters = groupBy(host.filters, ({ mirror }) => mirror?.target)
   return host.links.flatMap((link): Feeding[] => {
     const mark = markOf(host, link)
-    if (mark === null || names.has(link.name) || isInScope({ scope }, mark.owner, link.name)) return []
+    if (mark === null || bridges.has(link.name) || isInScope(scoped, mark.owner, link.name)) return []
     // Some of its receivers may be fed by mirrors of their own.
     const targets = [link, ...host.portsOf(link.name)]
     const mirrors = targets
       .flatMap((target) => filters(target.name))
       .map((filter) => livePoint(filter, identifySource(filter, host), host))
-    return [{ name: link.name, mirrors }]
+    return [{ name: scoped.names.nameOf(link.name), bridge: link.name, mirrors }]
   })
 }
 
@@ -45,28 +44,28 @@ export function findOtherSpans(spans: readonly Feeding[], scope: Scope, host: Ho
  * @param others the live spans beside these, which stay as they are.
  */
 export function breakLoops(spans: readonly DesiredSpan[], others: readonly Feeding[], host: HostIndex) {
-  const open = new Map([...spans, ...others].map(({ name, mirrors }) => [name, mirrors]))
+  const open = new Map([...spans, ...others].map(({ bridge, mirrors }) => [bridge, mirrors]))
   const reachers = reachersOf(open.keys(), host)
   const feeds = [...open].flatMap(([target, mirrors]) => mirrors.map((point) => ({ ...placeOf(point), target })))
   const isOnLoop = findCircles(feeds, reachers)
-  const hopsTo = (span: string) =>
-    (open.get(span) ?? []).flatMap((via) =>
+  const hopsTo = (bridge: string) =>
+    (open.get(bridge) ?? []).flatMap((via) =>
       reachers(hookKey(placeOf(via))).flatMap(({ name: from, place }) =>
-        isOnLoop(from, span) ? [{ from, via, nodes: [...wayTo(place, host), from] }] : []
+        isOnLoop(from, bridge) ? [{ from, via, nodes: [...wayTo(place, host), from] }] : []
       )
     )
   const loops: Loop[] = []
-  for (const { name } of spans) {
+  for (const span of spans) {
     for (;;) {
-      const mirrors = open.get(name) ?? []
-      const loop = findLoop(name, mirrors, hopsTo)
+      const mirrors = open.get(span.bridge) ?? []
+      const loop = findLoop({ ...span, mirrors }, hopsTo)
       if (loop === null) break
       loops.push(loop)
       const left = mirrors.filter((mirror) => !loop.mirrors.includes(mirror))
-      open.set(name, left)
+      open.set(span.bridge, left)
     }
   }
-  return { spans: spans.map((span) => ({ ...span, mirrors: open.get(span.name) ?? [] })), loops }
+  return { spans: spans.map((span) => ({ ...span, mirrors: open.get(span.bridge) ?? [] })), loops }
 }
 
 /** Those of some live mirrors that are on a loop while there are also mirrors that a plan makes. */
@@ -86,11 +85,11 @@ export function findOnLoops(live: readonly Mirror[], made: readonly Mirror[], ho
   })
 }
 
-/** The spans whose frames reach a hook, each with the last place on the way there; null: it is a hook of the span's bridge, which is not there yet. */
+/** The bridges of the spans whose frames reach a hook, each with the last place on the way there; null: it is a hook of the span's bridge, which is not there yet. */
 type Reachers = (key: string) => readonly { readonly name: string; readonly place: Place | null }[]
 
-function reachersOf(spans: Iterable<string>, host: HostIndex): Reachers {
-  const reached = [...new Set(spans)].flatMap((name) =>
+function reachersOf(bridges: Iterable<string>, host: HostIndex): Reachers {
+  const reached = [...new Set(bridges)].flatMap((name) =>
     [...followFrom(name, host)].map(([key, place]) => ({ key, name, place }))
   )
   return groupBy(reached, ({ key }) => key)
@@ -102,8 +101,8 @@ interface Feed extends HookPlace {
 }
 
 /**
- * Tells whether one span feeds another in a circle. A circle is a strongly connected component of what feeds what, and is called
- * by its first span: Kosaraju's algorithm finds it in two walks, one each way.
+ * Tells whether one bridge feeds another in a circle. A circle is a strongly connected component of what feeds what, and is called
+ * by its first bridge: Kosaraju's algorithm finds it in two walks, one each way.
  */
 function findCircles(feeds: readonly Feed[], reachers: Reachers): (from: string, to: string) => boolean {
   const edges = feeds.flatMap((feed) => reachers(hookKey(feed)).map(({ name: from }) => ({ from, to: feed.target })))
@@ -120,32 +119,32 @@ function findCircles(feeds: readonly Feed[], reachers: Reachers): (from: string,
   return (from, to) => circles.has(from) && circles.get(from) === circles.get(to)
 }
 
-function findLoop(span: string, mirrors: readonly CopyPoint[], hopsTo: HopsTo): Loop | null {
-  const trail = walk(span, span, hopsTo, new Set())
+function findLoop({ name, bridge, mirrors }: Feeding, hopsTo: HopsTo): Loop | null {
+  const trail = walk(bridge, bridge, hopsTo, new Set())
   const [first] = trail ?? []
   if (trail === null || first === undefined) return null
-  const circle = [span, ...trail.flatMap(({ nodes }) => nodes)].reverse()
+  const circle = [bridge, ...trail.flatMap(({ nodes }) => nodes)].reverse()
   const { item, origin, device } = first.via
   return {
-    span,
+    span: name,
     mirrors: mirrors.filter((mirror) => mirror.item === item && mirror.device.name === device.name),
     diagnostic: diagnostic(
       'LOOP',
-      `span ${span} would copy its own frames in a loop: ${circle.join(' → ')}`,
+      `span ${name} would copy its own frames in a loop: ${circle.join(' → ')}`,
       'remove one of these sources from the file',
       origin
     )
   }
 }
 
-/** A step from a span back to a span that feeds it. */
+/** A step from a bridge back to a bridge that feeds it. */
 interface Hop {
   readonly from: string
   readonly via: CopyPoint
   readonly nodes: readonly string[]
 }
 
-type HopsTo = (span: string) => readonly Hop[]
+type HopsTo = (bridge: string) => readonly Hop[]
 
 function walk(start: string, at: string, hopsTo: HopsTo, seen: Set<string>): Hop[] | null {
   for (const hop of hopsTo(at)) {

@@ -1,15 +1,16 @@
 import { type Diagnostic, diagnostic } from '../errors.ts'
-import type { HostIndex } from '../host/host-index.ts'
+import { groupsOf, type HostIndex } from '../host/host-index.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
 import { shellLine } from '../host/quote-command.ts'
-import { type DesiredState, linksOf, type MarkInventory } from '../resources/desired-state.ts'
+import { type HookPlace, hookKey } from '../host/snapshot.ts'
+import { type DesiredState, linksOf, type MarkInventory, placeOf } from '../resources/desired-state.ts'
 import { warnOfOpaque } from '../resources/foreign/opaque-link.ts'
 import { explainIfRenamed, hasPorts } from '../resources/foreign/renamed-bridge.ts'
 import type { Wait } from '../resources/kind.ts'
 import { warnOfStacks } from '../resources/kinds/stack.ts'
 import { warnOfLateSeal } from '../resources/kinds/table.ts'
 import { warnOfListeners } from '../resources/kinds/xdp.ts'
-import { readMark } from '../resources/marks.ts'
+import { hashOf, readMark } from '../resources/marks.ts'
 import { destroyOf, isInScope, isMarkCopied, markOf, takeMarkOff } from '../resources/ownership.ts'
 import { warnOfStrayPorts } from '../resources/port-role.ts'
 import { readMarks } from '../resources/read-marks.ts'
@@ -51,7 +52,9 @@ export function planTarget(target: Target, reading: HostReading): PlanView {
   ]
   const isNothing = plan.changes.length + plan.waiting.length === 0
   const others = isNothing ? warnOfOtherOwners(target, host) : []
-  const more = target.isDestroy ? others : [...warnOfStacks(resolution), ...warnOfUnlistedSpans(target, host)]
+  const more = target.isDestroy
+    ? others
+    : [...warnOfStacks(resolution), ...warnOfUnlistedSpans(target, host), ...warnOfNewNames(target, resolution)]
   return { ...reading, desired, marks, plan: { ...plan, warnings: [...warnings, ...more] } }
 }
 
@@ -108,8 +111,8 @@ export function warnOfHost({ desired, host, plan }: PlanView): Diagnostic[] {
 }
 
 /** What to do where the file has no spans, and that is meant: the command needs no file. */
-export function ifEmptyIsMeant({ spec: { name }, scope }: Target): string {
-  return `if you want that, apply it with --allow-empty, or: ${shellLine(destroyOf(name, ...namedSpans(scope.spans)))}`
+export function ifEmptyIsMeant({ spec: { name }, scope, names }: Target): string {
+  return `if you want that, apply it with --allow-empty, or: ${shellLine(destroyOf(name, ...namedSpans(scope.spans).map(names.bridgeOf)))}`
 }
 
 /** How many resources a plan removes because the file has no spans: probably by accident. 0 where the file has spans. */
@@ -132,25 +135,52 @@ export function warnOfEmptyFile(target: Target, plan: Plan): Diagnostic[] {
 }
 
 /** Live spans with the file's name that neither the file nor the scope has. */
-function warnOfUnlistedSpans({ spec, scope }: Target, host: HostIndex) {
-  const names = spec.spans.map(({ name }) => name)
+function warnOfUnlistedSpans({ spec, scope, names }: Target, host: HostIndex) {
+  const bridges = spec.spans.map(({ bridge }) => bridge)
   return host.links
     .filter(
       (link) =>
         markOf(host, link)?.owner === spec.name &&
-        !names.includes(link.name) &&
-        !isInScope({ scope }, spec.name, link.name)
+        !bridges.includes(link.name) &&
+        !isInScope({ scope, names }, spec.name, link.name)
     )
     .map(
       (link) =>
         // To destroy it is refused, and may be far from what is wanted.
-        (hasPorts(link, host) ? explainIfRenamed(link, names, host) : null) ??
+        (hasPorts(link, host) ? explainIfRenamed(link, bridges, host) : null) ??
         diagnostic(
           'SPAN_UNLISTED',
-          `span ${link.name} is live, but not in the file: it is left unchanged`,
+          `span ${names.nameOf(link.name)} is live, but not in the file: it is left unchanged`,
           `to remove it: ${shellLine(destroyOf(spec.name, link.name))}`
         )
     )
+}
+
+/**
+ * Warns of a new span that copies from just where a live one does which the file does not have: it may be that one under a new name, and
+ * its sensors need not be disconnected for that.
+ */
+function warnOfNewNames({ spec }: Target, { desired, marks, host }: Resolution) {
+  const listed = new Set(spec.spans.map(({ bridge }) => bridge))
+  const writePlaces = (places: readonly HookPlace[]) => [...new Set(places.map(hookKey))].sort().join('\n')
+  const copying = [...marks.mirrors].flatMap(([{ device, tcHook }, { bridge, owner }]) =>
+    bridge === null || listed.has(bridge) || owner !== hashOf(spec.name) ? [] : { bridge, place: { device, tcHook } }
+  )
+  const unlisted = [...groupsOf(copying, ({ bridge }) => bridge)].filter(([bridge]) => host.linkOf(bridge)?.bridge)
+  return desired.spans.flatMap(({ name, bridge, mirrors, origin }) => {
+    if (mirrors.length === 0 || host.mayExist(bridge)) return []
+    const wanted = writePlaces(mirrors.map(placeOf))
+    const [same] = unlisted.find(([, all]) => writePlaces(all.map(({ place }) => place)) === wanted) ?? []
+    if (same === undefined) return []
+    const message = `span ${name} is new, and copies from where the live span ${desired.names.nameOf(same)} does, which the file does not have`
+    const found = diagnostic(
+      'SPAN_RENAMED',
+      message,
+      `to keep what is live under the new name: "bridge: ${same}"`,
+      origin
+    )
+    return [{ ...found, subject: { span: name, kind: 'bridge', id: [] } }]
+  })
 }
 
 /** Warns of bridges of others that bear a copy of a mark in scope. */

@@ -12,6 +12,7 @@ import type { GoingDown } from '../run-dir/going-down.ts'
 import { filtersOf } from '../spec/filter/filters-of.ts'
 import { copiedOf } from '../spec/outputs/left-out-packets.ts'
 import { everySpan, type Scope, type SpanSelector } from '../spec/scope.ts'
+import { indexNames, type NamedSpan, type SpanNames } from '../spec/span-names.ts'
 import type { Spec } from '../spec/spec.ts'
 
 /** What a command brings the host to: the spans of a file, or none. */
@@ -22,8 +23,10 @@ export interface Target {
   readonly isDestroy: boolean
   /** Live spans in scope that the spec does not have are removed. */
   readonly scope: Scope
-  /** The names of further spans that a mirror without a target may belong to. */
-  readonly known: readonly string[]
+  /** Further spans that a mirror without a target may belong to. */
+  readonly known: readonly NamedSpan[]
+  /** What the spans of the spec are called, and those that are known. */
+  readonly names: SpanNames
   /** Foreign things that can be adopted are adopted. */
   readonly adopt: boolean
   /**
@@ -49,7 +52,9 @@ export function makeTarget(
   spec: Spec,
   rest: Partial<Target> & Pick<Target, 'scope' | 'deferDocker' | 'subnetSeed'>
 ): Target {
-  const usual = { isDestroy: false, known: [], adopt: false, recreate: everySpan, patient: false, goingDown: [] }
+  const { known = [] } = rest
+  const names = indexNames([...spec.spans, ...known])
+  const usual = { isDestroy: false, known, names, adopt: false, recreate: everySpan, patient: false, goingDown: [] }
   return { spec, ...usual, filterPatience: null, resting: nothingRests, ...rest }
 }
 
@@ -93,7 +98,7 @@ function isNamed(names: readonly string[]): (link: Link) => boolean {
 /** What has to be read of the host to plan for a target. */
 export function readRequestOf(target: Target): ReadRequest {
   const { spans } = target.spec
-  const bridges = new Set(spans.map(({ name }) => name))
+  const bridges = new Set(spans.map(({ bridge }) => bridge))
   const needs = spans.flatMap(({ sources }) => sources.map((source) => hostKindOf(source).needs(source, target.spec)))
   const sourced = needs.flatMap(({ containers = [] }) => containers)
   const sent = spans.flatMap((span) => span.outputs)
@@ -120,7 +125,7 @@ export function readRequestOf(target: Target): ReadRequest {
   return {
     programmed: (links) => links.filter(isOurs).map(({ name }) => name),
     routed: (links, filters) => {
-      const marked = routedLinks(links, filters, (name) => spans.some((span) => span.name === name))
+      const marked = routedLinks(links, filters, (name) => bridges.has(name))
       const dedicated = dedicatedInterfaces(target.spec, indexLinks(links))
       const tunnels = routedTunnels(links, target.spec.name, written)
       return [

@@ -72,7 +72,8 @@ const status: Describes<StatusDocument> = {
 }
 
 const span: Describes<SpanDocument> = {
-  name: 'the name of the span and of its bridge',
+  name: 'the name of the span',
+  bridge: 'the name of its bridge',
   description: 'as in the file; null without a description',
   healthy: 'whether nothing is wrong with the span',
   drift: 'whether the span differs from the file',

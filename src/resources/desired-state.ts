@@ -5,6 +5,7 @@ import type { SpanSpec } from '../spec/items/span-item.ts'
 import type { StatsSpec } from '../spec/items/stats-key.ts'
 import type { Scope } from '../spec/scope.ts'
 import type { TunnelSpec, TunnelWay } from '../spec/sources/tunnel-spec.ts'
+import type { SpanNames } from '../spec/span-names.ts'
 import type { Direction } from '../spec/values/direction.ts'
 import type { InterfaceMark } from './marks.ts'
 import type { Share } from './programs/share-program.ts'
@@ -80,7 +81,7 @@ export interface FeedId {
 
 /** A receiver that mirrors of a span feed, or may have fed. */
 export interface SpanReceiver {
-  readonly span: string
+  readonly bridge: string
   readonly feed: FeedId
 }
 
@@ -215,7 +216,9 @@ export interface DesiredSpans {
   readonly owner: string
   readonly scope: Scope
   readonly spans: readonly DesiredSpan[]
-  /** The names of all spans of the file and of the host: a mirror whose target is gone may belong to any of them. */
+  /** What the spans of the file are called, in scope or not. */
+  readonly names: SpanNames
+  /** The bridges of all spans of the file and of the host: a mirror whose target is gone may belong to any of them. */
   readonly known: readonly string[]
   /**
    * The receivers that the spans of the file name or select, in scope or not: a mirror whose target is gone may have led to any of
@@ -236,17 +239,18 @@ export type DesiredState = Readonly<ReturnType<typeof indexDesired>>
 /** Makes the indexes of desired spans. */
 export function indexDesired(desired: DesiredSpans) {
   const spans = new Map(desired.spans.map((span) => [span.name, span]))
+  const bridges = new Map(desired.spans.map((span) => [span.bridge, span]))
   const outputs = new Map(
-    desired.spans.flatMap((span) =>
-      span.outputs.map((output) => [output.device, { ...output, span: span.name }] as const)
-    )
+    desired.spans.flatMap((span) => span.outputs.map((output) => [output.device, { ...output, span }] as const))
   )
   const networks = new Map(desired.spans.flatMap((span) => (span.network ? [[span.network.name, span] as const] : [])))
   return {
     ...desired,
     /** The span of this name. */
     spanOf: (name: string) => spans.get(name),
-    /** The output that has the link of this name, with the name of its span. */
+    /** The span that has the bridge of this name. */
+    spanOn: (bridge: string) => bridges.get(bridge),
+    /** The output that has the link of this name, with its span. */
     outputOf: (device: string) => outputs.get(device),
     /** The span whose Docker network has this name. */
     spanOfNetwork: (network: string) => networks.get(network)
@@ -312,8 +316,8 @@ export interface MirrorMark extends OwnedMark {
 export interface OwnedMark {
   /** What the interface was like before. */
   readonly mark: InterfaceMark
-  /** The span that the mark belongs to; null where neither the target nor the handle of a mirror tells. */
-  readonly span: string | null
+  /** The bridge of the span that the mark belongs to; null where neither the target nor the handle of a mirror tells. */
+  readonly bridge: string | null
   /** The mark belongs to the owner and the spans of this run. */
   readonly inScope: boolean
 }

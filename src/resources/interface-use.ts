@@ -32,12 +32,12 @@ export function isInUse(host: HostIndex, link: Link): boolean {
  * The names of the links whose routes have to be read: links that may be set down, because their marks say that they were
  * down before the first span, or are outputs; and bridges of spans that may be removed.
  *
- * @param stays whether the span of that name is desired.
+ * @param stays whether a span with the bridge of that name is desired.
  */
 export function routedLinks(
   links: readonly Link[],
   filters: readonly Filter[],
-  stays: (span: string) => boolean
+  stays: (bridge: string) => boolean
 ): readonly string[] {
   const aliases = links.flatMap((link) => {
     const mark = readMark(link)

@@ -254,12 +254,13 @@ export function readTableMark({ objects }: NftTable): string | null {
 /** What tells a mirror from all others. */
 export interface MirrorIdentity extends HookPlace {
   readonly owner: string
-  readonly span: string
+  /** The bridge, and the receiver. */
+  readonly name: string
 }
 
 /** The handle of a mirror; never 0, which tc takes as "any". */
-export function mirrorHandle({ owner, span, device, tcHook }: MirrorIdentity): number {
-  return hashOf('mirror', owner, span, device, tcHook) || 1
+export function mirrorHandle({ owner, name, device, tcHook }: MirrorIdentity): number {
+  return hashOf('mirror', owner, name, device, tcHook) || 1
 }
 
 /** The handle of the filter that seals an interface. */
@@ -286,12 +287,12 @@ const lowerHalf = (handle: number) => handle % 0x10000
 const ownerHalf = (owner: string) => lowerHalf(hashOf('output', owner))
 
 /**
- * A bridge's MAC address: locally administered (bit 1 of the first byte, IEEE 802), and made of the owner and the span, so
+ * A bridge's MAC address: locally administered (bit 1 of the first byte, IEEE 802), and made of the owner and the bridge's name, so
  * that the address is a mark as soon as the kernel has made the bridge.
  */
-export function bridgeMac(owner: string, span: string): string {
+export function bridgeMac(owner: string, bridge: string): string {
   const digest = createHash('sha256')
-    .update(JSON.stringify(['bridge', owner, span]))
+    .update(JSON.stringify(['bridge', owner, bridge]))
     .digest('hex')
   return ['02', ...(digest.slice(0, 10).match(/../g) ?? [])].join(':')
 }

@@ -11,11 +11,11 @@ const size = 2 ** (32 - length)
 const poolSize = 2 ** (length - pool.length)
 
 /**
- * A free /26 of the pool: the first after a place that the seed decides. Were that a function of the span's name alone, whoever
+ * A free /26 of the pool: the first after a place that the seed decides. Were that a function of the bridge's name alone, whoever
  * sends on the mirrored wire could aim at the sensors' addresses.
  */
-export function findFreeSubnet(seed: string, span: string, taken: readonly Subnet[]): string {
-  const first = hashOf(seed, span) % poolSize
+export function findFreeSubnet(seed: string, bridge: string, taken: readonly Subnet[]): string {
+  const first = hashOf(seed, bridge) % poolSize
   for (let offset = 0; offset < poolSize; offset++) {
     const subnet = { base: pool.base + ((first + offset) % poolSize) * size, length }
     if (!taken.some((other) => subnetsOverlap(other, subnet))) return writeSubnet(subnet)
@@ -77,9 +77,9 @@ export const chooseSubnet = 'choose another one, or remove the key "subnet": spa
  * Warns where a subnet of the file is also a network of the host: the span's own network gives the host no route, but a sensor
  * gets one. The bridges of Docker's networks have the subnets of these, which are reported as such.
  */
-export function warnOfSubnet({ name, network }: DesiredSpan, host: HostIndex): Diagnostic[] {
+export function warnOfSubnet({ name, bridge, network }: DesiredSpan, host: HostIndex): Diagnostic[] {
   if (network?.subnet == null) return []
-  const links = host.links.filter((link) => link.name !== name && host.networksOn(link.name).length === 0)
+  const links = host.links.filter((link) => link.name !== bridge && host.networksOn(link.name).length === 0)
   const overlap = writeOverlap(name, network.subnet, hostSubnets({ ...host, links }))
   if (overlap === null) return []
   const message = `${overlap}: sensors cannot reach these addresses by their other networks`

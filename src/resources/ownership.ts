@@ -46,7 +46,7 @@ export function isMarkCopied(host: HostIndex, link: Link): boolean {
 /** Whether a filter is a mirror of ours into a bridge, by its cookie or, where that is lost, by its handle. */
 function isMirrorInto(bridge: string, owner: string, { device, tcHook, handle, pref, chain, mirror }: Filter): boolean {
   if (mirror?.target !== bridge || pref !== mirrorPref || chain !== 0) return false
-  return readCookie(mirror.cookie) !== null || handle === mirrorHandle({ owner, span: bridge, device, tcHook })
+  return readCookie(mirror.cookie) !== null || handle === mirrorHandle({ owner, name: bridge, device, tcHook })
 }
 
 /** What tells whose a tunnel is, besides its filters. */
@@ -83,9 +83,13 @@ export function takeMarkOff({ name }: Link): string {
   return shellLine(['ip', 'link', 'set', 'dev', name, 'alias', ''])
 }
 
-/** Whether a thing with the mark of this owner and span may be changed. */
-export function isInScope({ scope }: Pick<DesiredSpans, 'scope'>, owner: string | undefined, span: string): boolean {
-  return owner !== undefined && (scope.name === null || owner === scope.name) && matchesSpan(scope.spans, span)
+/** What a run may change: what tells the marks that are in its scope. */
+export type Scoped = Pick<DesiredSpans, 'scope' | 'names'>
+
+/** Whether a thing with the mark of this owner, and of the span with this bridge, may be changed. */
+export function isInScope({ scope, names }: Scoped, owner: string | undefined, bridge: string): boolean {
+  const isOwn = owner !== undefined && (scope.name === null || owner === scope.name)
+  return isOwn && matchesSpan(scope.spans, names.nameOf(bridge))
 }
 
 /** Whether no span of the owner is out of scope. */
@@ -93,12 +97,12 @@ export function coversEverySpan({ scope }: Pick<DesiredSpans, 'scope'>): boolean
   return 'except' in scope.spans && scope.spans.except.size === 0
 }
 
-/** The command that removes spans of a name; without spans, all of them. It works whatever the file is. */
-export const destroyOf = (owner: string, ...spans: readonly string[]) =>
-  ['spanplan', 'destroy', '--name', owner, ...spans.flatMap((span) => ['--span', span])] as const
+/** The command that removes the spans of a name with these bridges; without bridges, all of them. It works whatever the file is, and reads none. */
+export const destroyOf = (owner: string, ...bridges: readonly string[]) =>
+  ['spanplan', 'destroy', '--name', owner, ...bridges.flatMap((bridge) => ['--span', bridge])] as const
 
 /** Whether a bridge belongs to a span of this owner: by its alias or, until it has an alias, by its MAC address. */
-export function ownsBridge(desired: Pick<DesiredSpans, 'owner' | 'scope'>, host: HostIndex, link: Link): boolean {
+export function ownsBridge(desired: Pick<DesiredSpans, 'owner'> & Scoped, host: HostIndex, link: Link): boolean {
   const owner = desired.scope.name ?? desired.owner
   const mark = markOf(host, link)
   if (mark !== null) return isInScope(desired, mark.owner, link.name)
@@ -106,14 +110,14 @@ export function ownsBridge(desired: Pick<DesiredSpans, 'owner' | 'scope'>, host:
 }
 
 /** Whether a Docker network belongs to a span in scope: by its labels. */
-export function ownsNetwork(desired: Pick<DesiredSpans, 'scope'>, { labels }: DockerNetwork): boolean {
+export function ownsNetwork(desired: Scoped, { labels }: DockerNetwork): boolean {
   return isInScope(desired, labels[label.name], labels[label.span] ?? '')
 }
 
 /** Whether a Docker network is ours, or in the place of one of ours. */
 export function isLiveNetwork(desired: DesiredState, network: DockerNetwork): boolean {
   const bridge = network.options[networkOption.bridge] ?? ''
-  const isPlace = desired.spanOfNetwork(network.name) !== undefined || desired.spanOf(bridge)?.network != null
+  const isPlace = desired.spanOfNetwork(network.name) !== undefined || desired.spanOn(bridge)?.network != null
   const isNote = network.labels[label.note] !== undefined
   return !isNote && (isPlace || ownsNetwork(desired, network))
 }
@@ -122,20 +126,20 @@ export function isLiveNetwork(desired: DesiredState, network: DockerNetwork): bo
 export interface LeftNote {
   /** The name of the Docker network that bears the note as its labels. */
   readonly note: string
-  readonly span: string
+  readonly bridge: string
   readonly place: EndpointNote
 }
 
 /** The notes in scope. An address outside the network's future subnet is left out. */
-export function leftNotes(desired: Pick<DesiredState, 'scope' | 'spans'>, host: HostIndex): LeftNote[] {
+export function leftNotes(desired: Pick<DesiredState, 'spans'> & Scoped, host: HostIndex): LeftNote[] {
   return host.networks.flatMap(({ name, labels }): LeftNote[] => {
     const place = parseNote(labels)
-    const span = labels[label.span] ?? ''
-    if (place === null || !isInScope(desired, labels[label.name], span)) return []
+    const bridge = labels[label.span] ?? ''
+    if (place === null || !isInScope(desired, labels[label.name], bridge)) return []
     const asked = desired.spans.find(({ network }) => network?.name === place.network)?.network?.subnet
     const subnet = readSubnet(asked ?? host.networkOf(place.network)?.pools[0]?.subnet ?? place.subnet ?? '')
     const one = readSubnet(`${place.address}/32`)
     const fits = one !== undefined && subnet !== undefined && subnetsOverlap(one, subnet)
-    return [{ note: name, span, place: fits ? place : { ...place, address: null } }]
+    return [{ note: name, bridge, place: fits ? place : { ...place, address: null } }]
   })
 }

@@ -63,11 +63,11 @@ export function readPortMark(host: HostIndex, { name }: Link): PortOrigin | null
 }
 
 /**
- * Whether spanplan has put a link on the bridge of a span: its mark says so; or its mark is lost, and it has the settings of a sealed
+ * Whether spanplan has put a link on this bridge of a span: its mark says so; or its mark is lost, and it has the settings of a sealed
  * port.
  */
-export function isAttached(host: HostIndex, link: Link, span: string): boolean {
-  if (link.master !== span) return false
+export function isAttached(host: HostIndex, link: Link, bridge: string): boolean {
+  if (link.master !== bridge) return false
   const mark = readPortMark(host, link)
   return mark === null ? link.port?.isolated === true && !link.port.learning : !mark.wasPort
 }
@@ -84,7 +84,7 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
     }
   }
   const mark = readPortMark(host, link)
-  if (mark?.wasPort === false || desired.outputOf(link.name)?.span === link.master)
+  if (mark?.wasPort === false || desired.outputOf(link.name)?.span.bridge === link.master)
     return { kind: 'output', connects: null }
   if (mark !== null && isNobodys(host, link)) {
     if (!mark.connection && isOnOtherNetwork(desired, host, link)) return { kind: 'foreign', connects: null }
@@ -155,16 +155,19 @@ export function warnOfStrayPorts(desired: DesiredState, host: HostIndex): Diagno
     const mark = markOf(host, link)
     return mark?.network === true && isInScope(desired, mark.owner, link.name)
   })
-  return bridges.flatMap(({ name: span }) =>
-    host
-      .portsOf(span)
-      // What has no mark has just come: its container may not be told of yet.
-      .filter((link) => portRole(desired, host, link).kind === 'stray')
-      .map((link) => ({
-        ...explainStray(link, span, host, desired.spanOf(span) === undefined),
-        subject: { span, kind: 'port', id: [link.name] }
-      }))
-  )
+  return bridges.flatMap(({ name: bridge }) => {
+    const span = desired.names.nameOf(bridge)
+    return (
+      host
+        .portsOf(bridge)
+        // What has no mark has just come: its container may not be told of yet.
+        .filter((link) => portRole(desired, host, link).kind === 'stray')
+        .map((link) => ({
+          ...explainStray(link, span, host, desired.spanOn(bridge) === undefined),
+          subject: { span, kind: 'port', id: [link.name] }
+        }))
+    )
+  })
 }
 
 /** @param isGoing the span is removed: nobody hears it any more, and the port stays. */

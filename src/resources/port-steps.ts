@@ -20,7 +20,8 @@ import {
 /** What steps set of a port. */
 export interface PortState extends Readonly<ReturnType<typeof readPort>> {
   readonly id: string
-  readonly spans: readonly string[]
+  /** The bridge that it is a port of, or another link that it belongs to; null: none. */
+  readonly master: string | null
   /** Whether the link is a port of a bridge now. */
   readonly attached: boolean
   readonly mac: string
@@ -51,18 +52,18 @@ export const usualPort: Omit<PortOrigin, 'mtu'> = {
 }
 
 /**
- * The steps that put an interface of our own on a span's bridge, as a plan wants a port to be. Whatever happens to a span's port
+ * The steps that put an interface of our own on the bridge of a span, as a plan wants a port to be. Whatever happens to a span's port
  * happens to this one: no mark tells it from the others. It is isolated, also where the span's sensors are not.
  */
 export function joinSpan(
   { name, mac, mtu }: Pick<Link, 'name' | 'mac' | 'mtu'>,
-  span: string,
+  bridge: string,
   isSealed: boolean
 ): readonly Step[] {
   return joinSteps({
     ...usualPort,
     id: name,
-    spans: [span],
+    master: bridge,
     attached: true,
     mac,
     mtu,
@@ -90,7 +91,7 @@ export function joinSteps(
   after: PortState,
   before: PortState = { ...after, ...usualPort, mtu: 0, seal: 'none' }
 ): Step[] {
-  const joining = step(after.id, ['ip', 'link', 'set', 'dev', after.id, 'master', after.spans[0] ?? ''])
+  const joining = step(after.id, ['ip', 'link', 'set', 'dev', after.id, 'master', after.master ?? ''])
   const changed = (one: PortState) => new Set(keysOf(portSettings).filter((key) => one[key] !== after[key]))
   const quiet = new Set([...changed(before)].filter((key) => !(key in freshPort) && key !== 'up'))
   const fresh = { ...before, ...freshPort, mtu: after.mtu, ipv6: after.ipv6 }

@@ -34,20 +34,20 @@ import {
 
 /** A mirror of a span, at an interface. */
 interface Use extends SpanMirror {
-  readonly span: string
+  readonly bridge: string
 }
 
 /** Reads the marks that the host bears. */
 export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory {
   const bridges = host.links.flatMap((link) => {
     const mark = markOf(host, link)
-    return mark === null ? [] : [{ span: link.name, mark }]
+    return mark === null ? [] : [{ bridge: link.name, mark }]
   })
   const owners = [...new Set([desired.scope.name ?? desired.owner, ...bridges.map(({ mark }) => mark.owner)])]
   const usesOf = groupBy(
     // Whoever takes frames now, a span uses the interfaces of its sources.
     desired.spans.flatMap((span) =>
-      mirrorsOf({ ...span, feedsBridge: true }).map((one): Use => ({ ...one, span: span.name }))
+      mirrorsOf({ ...span, feedsBridge: true }).map((one): Use => ({ ...one, bridge: span.bridge }))
     ),
     ({ point }) => point.device.name
   )
@@ -60,14 +60,15 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
   const entriesOf = groupBy(
     [
       ...[...mirrors].map(([{ device }, entry]) => ({ ...entry, index: host.linkOf(device)?.index })),
-      ...bridges.flatMap(({ span, mark: { owner, interfaces } }) => {
-        const inScope = isInScope(desired, owner, span)
-        return [...interfaces].map(([index, mark]) => ({ mark, span, inScope, index }))
+      ...bridges.flatMap(({ bridge, mark: { owner, interfaces } }) => {
+        const inScope = isInScope(desired, owner, bridge)
+        return [...interfaces].map(([index, mark]) => ({ mark, bridge, inScope, index }))
       })
     ],
     ({ index }) => index
   )
-  const isComplete = coversEverySpan(desired) && bridges.every(({ span, mark }) => isInScope(desired, mark.owner, span))
+  const isComplete =
+    coversEverySpan(desired) && bridges.every(({ bridge, mark }) => isInScope(desired, mark.owner, bridge))
   const live = host.links.flatMap((link) => {
     const marks = entriesOf(link.index)
     const forgotten = isComplete ? readForgotten(desired, host, link, marks) : []
@@ -98,7 +99,7 @@ const allSettings = interfaceBits.map(([setting]) => setting)
 const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
 
 function readMirror(
-  { known, scope }: DesiredSpans,
+  { known, names, scope }: DesiredSpans,
   host: HostIndex,
   findName: NameFinder,
   filter: Filter,
@@ -108,32 +109,34 @@ function readMirror(
   if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
   // Where its target is gone, a mirror is most likely of a span that is to copy from its device: else all are tried.
   const read = readFeed(host, mirror.target)
-  const spans = read === null || read.span === null ? known : [read.span]
-  const feeding = read === null ? [mirror.target] : spans.map((span) => mirrorName(span, read.feed))
+  const bridges = read === null || read.bridge === null ? known : [read.bridge]
+  const feeding = read === null ? [mirror.target] : bridges.map((bridge) => mirrorName(bridge, read.feed))
   const named = findName(filter, [
     ...feeding,
-    ...likely.map(({ span, feed }) => mirrorName(span, feed)),
+    ...likely.map(({ bridge, feed }) => mirrorName(bridge, feed)),
     ...findLeft(host, mirror.target, likely)
   ])
   // A mirror of any owner whose cookie was lost is recognised by its handle.
   const cookie =
     readCookie(mirror.cookie) ?? (named === undefined ? null : { owner: hashOf(named.owner), source: nothing })
   if (cookie === null) return []
-  const name = named === undefined ? null : readMirrorName(named.span)
+  const name = named === undefined ? null : readMirrorName(named.name)
   const lost = named === undefined && read === null ? findUser(mirror.target, likely) : null
-  const span = name?.span ?? read?.span ?? known.find((candidate) => candidate === mirror.target) ?? lost
+  const bridge = name?.bridge ?? read?.bridge ?? known.find((candidate) => candidate === mirror.target) ?? lost
   const owned = scope.name === null || cookie.owner === hashOf(scope.name)
-  const inScope = owned && matchesSpan(scope.spans, span)
+  const inScope = owned && matchesSpan(scope.spans, bridge === null ? null : names.nameOf(bridge))
   const feed = read?.feed ?? name?.feed ?? (lost === null ? null : ({ kind: 'sensor', name: '' } as const))
   const mark = { ...cookie.source, ...readRingClass(filter.classId) }
-  return [[filter, { mark, span, inScope, feed, owner: cookie.owner }]]
+  return [[filter, { mark, bridge, inScope, feed, owner: cookie.owner }]]
 }
 
 /** The names of mirrors to ports that are gone, of containers that get no part any more. */
 function findLeft(host: HostIndex, target: string, uses: readonly Use[]): string[] {
   if (target !== '*') return []
-  const spans = new Set(uses.map(({ span }) => span))
-  return [...spans].flatMap((span) => host.containers.map(({ name }) => mirrorName(span, { kind: 'sensor', name })))
+  const bridges = new Set(uses.map(({ bridge }) => bridge))
+  return [...bridges].flatMap((bridge) =>
+    host.containers.map(({ name }) => mirrorName(bridge, { kind: 'sensor', name }))
+  )
 }
 
 /**
@@ -143,18 +146,20 @@ function findLeft(host: HostIndex, target: string, uses: readonly Use[]): string
 function listNames({ known, receivers }: DesiredSpans, host: HostIndex): string[] {
   const connected = host.containers.flatMap(({ name, endpoints }) =>
     endpoints.flatMap(({ network }): SpanReceiver | [] => {
-      const span = host.networkOf(network)?.labels[label.span]
-      return span === undefined ? [] : { span, feed: { kind: 'sensor', name } }
+      const bridge = host.networkOf(network)?.labels[label.span]
+      return bridge === undefined ? [] : { bridge, feed: { kind: 'sensor', name } }
     })
   )
-  const receiversOf = groupBy([...receivers, ...connected], ({ span }) => span)
-  return known.flatMap((span) => [...new Set([span, ...receiversOf(span).map(({ feed }) => mirrorName(span, feed))])])
+  const receiversOf = groupBy([...receivers, ...connected], ({ bridge }) => bridge)
+  return known.flatMap((bridge) => [
+    ...new Set([bridge, ...receiversOf(bridge).map(({ feed }) => mirrorName(bridge, feed))])
+  ])
 }
 
-/** The span that a mirror to an interface that is gone was of: the only one that copies from there. null: there are several, or none. */
+/** The bridge of the span that a mirror to an interface that is gone was of: the only one that copies from there. null: there are several, or none. */
 function findUser(target: string, uses: readonly Use[]): string | null {
-  const [span, ...others] = new Set(uses.map((use) => use.span))
-  return target === '*' && span !== undefined && others.length === 0 ? span : null
+  const [bridge, ...others] = new Set(uses.map((use) => use.bridge))
+  return target === '*' && bridge !== undefined && others.length === 0 ? bridge : null
 }
 
 type NameFinder = ReturnType<typeof nameFinder>
@@ -166,12 +171,12 @@ type NameFinder = ReturnType<typeof nameFinder>
 function nameFinder(names: readonly string[], owners: readonly string[]) {
   let last = 0
   return ({ device, tcHook, handle }: Filter, likely: readonly string[]) => {
-    const nameOf = (span: string) => {
-      const owner = owners.find((one) => mirrorHandle({ owner: one, span, device, tcHook }) === handle)
-      return owner === undefined ? undefined : { owner, span }
+    const nameOf = (name: string) => {
+      const owner = owners.find((one) => mirrorHandle({ owner: one, name, device, tcHook }) === handle)
+      return owner === undefined ? undefined : { owner, name }
     }
-    for (const span of likely) {
-      const name = nameOf(span)
+    for (const one of likely) {
+      const name = nameOf(one)
       if (name !== undefined) return name
     }
     for (let tried = 0; tried < names.length; tried++) {
@@ -195,7 +200,7 @@ function readClosing(desired: DesiredSpans, host: HostIndex, link: Link, entries
   )
   if (closed.size === 0) return []
   const inScope = entries.length > 0 ? entries.some((entry) => entry.inScope) : coversEverySpan(desired)
-  return [{ mark: { before: closed, managed: closed }, span: null, inScope }]
+  return [{ mark: { before: closed, managed: closed }, bridge: null, inScope }]
 }
 
 /**
@@ -210,33 +215,33 @@ function readForgotten(desired: DesiredState, host: HostIndex, link: Link, entri
       sourceSettings[setting].read(link) && !made.has(setting) && !entries.some(({ mark }) => mark.managed.has(setting))
   )
   const mark = { before: made, managed: new Set(managed) }
-  return managed.length === 0 ? [] : [{ mark, span: link.name, inScope: true }]
+  return managed.length === 0 ? [] : [{ mark, bridge: link.name, inScope: true }]
 }
 
-/** The settings that are on when a tunnel, or a bridge as the span of its name needs it, is made; null: spanplan has not made it. */
-function settingsWhenMade({ owner, spanOf }: DesiredState, host: HostIndex, link: Link) {
+/** The settings that are on when a tunnel, or a bridge as its span needs it, is made; null: spanplan has not made it. */
+function settingsWhenMade({ owner, spanOn }: DesiredState, host: HostIndex, link: Link) {
   const { name } = link
   if (tunnelOwner(host, link, owner) !== null) return plannedTunnel
   const mark = markOf(host, link)
   // The address of a bridge is a mark until the bridge has an alias. One that is adopted has both.
   const isMade = mark ? mark.original === null : link.kind === 'bridge' && link.mac === bridgeMac(owner, name)
-  return isMade ? planBridge(spanOf(name) ?? { sealed: readSeal(host, name) === 'sealed' }) : null
+  return isMade ? planBridge(spanOn(name) ?? { sealed: readSeal(host, name) === 'sealed' }) : null
 }
 
 /** What is known of an interface besides its marks. */
 type Condition = Pick<MarkedInterface, 'device' | 'made' | 'now' | 'needed'>
 
 function readInterface(
-  { goingDown }: DesiredSpans,
+  { goingDown, names }: DesiredSpans,
   condition: Condition,
   entries: readonly OwnedMark[],
   uses: readonly Use[]
 ): MarkedInterface {
   const { device, made, now } = condition
-  const spans =
+  const bridges =
     uses.length > 0
-      ? uses.map(({ span }) => span)
-      : entries.flatMap(({ span, inScope }) => (inScope && span ? [span] : []))
+      ? uses.map(({ bridge }) => bridge)
+      : entries.flatMap(({ bridge, inScope }) => (inScope && bridge ? [bridge] : []))
   // Each mark that manages a setting says how the setting was before.
   const wasBefore = (setting: InterfaceSetting) => {
     if (setting === 'up' && goingDown.has(device.name)) return now.has(setting)
@@ -248,7 +253,7 @@ function readInterface(
   return {
     ...condition,
     points: uses.map(({ point }) => point),
-    spans: [...new Set(spans)],
+    spans: [...new Set(bridges)].map(names.nameOf),
     ours: entries.some(({ inScope }) => inScope),
     before: new Set(allSettings.filter(wasBefore)),
     live: new Set(entries.flatMap(({ mark }) => [...mark.managed])),

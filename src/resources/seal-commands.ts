@@ -17,9 +17,9 @@ interface Obstacle {
   readonly removal: Argv | null
 }
 
-/** Why an interface cannot be sealed, or why a frame that enters it may miss the seal; null if neither is so. */
-export function sealObstacle(desired: DesiredState, host: HostIndex, span: string, device: string): string | null {
-  if (!desired.spanOf(span)?.sealed) return null
+/** Why a bridge of a span, or a port of it, cannot be sealed, or why a frame that enters it may miss the seal; null if neither is so. */
+export function sealObstacle(desired: DesiredState, host: HostIndex, bridge: string, device: string): string | null {
+  if (!desired.spanOn(bridge)?.sealed) return null
   return (findObstacle(host, device) ?? findBefore(host, device))?.words ?? null
 }
 

@@ -17,7 +17,8 @@ export interface SensorEndpoint extends EndpointNote {
   readonly references: { readonly network: string; readonly container: string }
   /** The host's end of the interface, whatever it is taken for: it goes with the interface. */
   readonly end: ConnectedPort | null
-  readonly span: string
+  /** The bridge of the span. */
+  readonly bridge: string
   /** The owner of the notes on the endpoint. */
   readonly noteOwner: string
 }
@@ -110,8 +111,8 @@ export function disconnectSteps({ endpoint, move: { byNone, noted } }: Sensor): 
 const onNone = { network: 'none', options: {}, aliases: [], address: null, subnet: null, end: null } as const
 
 function leaveNote(endpoint: SensorEndpoint): Step {
-  const { container, network, noteOwner, span } = endpoint
-  const labels = { [label.name]: noteOwner, [label.span]: span, ...writeNote(endpoint) }
+  const { container, network, noteOwner, bridge } = endpoint
+  const labels = { [label.name]: noteOwner, [label.span]: bridge, ...writeNote(endpoint) }
   return {
     summary: `note that ${container} belongs on ${network}`,
     docker: { call: 'createNote', network: nameNote(endpoint), labels }

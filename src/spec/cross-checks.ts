@@ -8,7 +8,7 @@ import { type FindInterface, type InterfaceSpec, indexInterfaces, writeMatch } f
 import type { SourceSpec } from './items/source-item.ts'
 import type { SpanSpec } from './items/span-item.ts'
 import { checkOutputs } from './outputs/check-outputs.ts'
-import { checkRepeats, nameOf, placeFrom } from './repeats.ts'
+import { bridgeOf, checkRepeats, nameOf, placeFrom } from './repeats.ts'
 import { sourceSummary } from './sources/registry.ts'
 import type { SourceSummary, TunnelSummary } from './sources/source-syntax.ts'
 import { writeDirection } from './values/direction.ts'
@@ -20,6 +20,7 @@ import { placeWithin } from './yaml/tree.ts'
 export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly SpanSpec[]): Diagnostic[] {
   const find = indexInterfaces(interfaces)
   return [
+    ...checkBridges(spans),
     ...checkMatches(interfaces),
     ...checkDedicated(interfaces, spans),
     ...spans.flatMap((span) => [...checkSources(span, find), ...checkFilters(span), ...checkSensors(span)]),
@@ -33,6 +34,22 @@ export function checkSpans(interfaces: readonly InterfaceSpec[], spans: readonly
   ]
 }
 
+/** A bridge is that of one span. A bridge with the name of another span would be taken for that one's. */
+function checkBridges(spans: readonly SpanSpec[]): Diagnostic[] {
+  const byName = new Map(spans.map((span) => [span.name, span]))
+  const twice = checkRepeats(spans, bridgeOf, ({ name, bridge, origin }, other, place) => {
+    const message = `span ${quote(name)} has the bridge ${quote(bridge)}, which span ${quote(other.name)} has already (${place})`
+    return diagnostic('BRIDGE_TWICE', message, 'give each span a bridge of its own (bridge: NAME)', origin)
+  })
+  const confusing = spans.flatMap(({ name, bridge, origin }) => {
+    const other = byName.get(bridge)
+    if (other === undefined || other.name === name || other.bridge === bridge) return []
+    const message = `the bridge ${quote(bridge)} of span ${quote(name)} has the name of another span, whose bridge is ${quote(other.bridge)}`
+    return [diagnostic('BRIDGE_CONFUSING', message, `give span ${quote(bridge)} another name`, origin)]
+  })
+  return [...twice, ...confusing]
+}
+
 function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
   const identityOf = ({ match }: InterfaceSpec) => writeMatch(match)
   return checkRepeats(interfaces, identityOf, (one, other, place) => {
@@ -43,10 +60,10 @@ function checkMatches(interfaces: readonly InterfaceSpec[]): Diagnostic[] {
 
 /** What closes a dedicated interface to the host would also drop the copies that the bridge of a span hands on. */
 function checkDedicated(interfaces: readonly InterfaceSpec[], spans: readonly SpanSpec[]): Diagnostic[] {
-  const names = new Set(spans.map(nameOf))
+  const bridges = new Set(spans.map(bridgeOf))
   return interfaces.flatMap(({ key, match, dedicated, origin }) => {
-    if (!dedicated || !('name' in match) || !names.has(match.name)) return []
-    const message = `interface ${quote(key)} cannot be dedicated: ${quote(match.name)} is a span, whose bridge hands on what it gets`
+    if (!dedicated || !('name' in match) || !bridges.has(match.name)) return []
+    const message = `interface ${quote(key)} cannot be dedicated: ${quote(match.name)} is the bridge of a span, which hands on what it gets`
     return [diagnostic('VALUE_INVALID', message, 'remove "dedicated" from the file', origin)]
   })
 }
@@ -101,15 +118,17 @@ function checkNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
   })
 }
 
-/** The network of a span has copies only: its bridge is a source by the span's name. */
+/** The network of a span has copies only: its bridge is a source by its own name. */
 function checkSourceNetworks(spans: readonly SpanSpec[]): Diagnostic[] {
-  const owners = new Map(spans.flatMap(({ name, network }) => (network ? [[network.name, name] as const] : [])))
+  const owners = new Map(spans.flatMap((span) => (span.network ? [[span.network.name, span] as const] : [])))
   const sources = spans.flatMap((span) => span.sources.filter((source) => source.kind === 'network'))
   return sources.flatMap(({ network, origin }) => {
     const owner = owners.get(network)
     if (owner === undefined) return []
-    const message = `the network ${quote(network)} hands out the span ${quote(owner)}: its frames are copies`
-    return [diagnostic('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${owner}"`, origin)]
+    const message = `the network ${quote(network)} hands out the span ${quote(owner.name)}: its frames are copies`
+    return [
+      diagnostic('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${owner.bridge}"`, origin)
+    ]
   })
 }
 
@@ -206,7 +225,7 @@ const longestLoop = 12
 
 /** A bridge that is mirrored into itself, also by way of other bridges, multiplies each frame for ever. */
 function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): Diagnostic[] {
-  const byName = new Map(spans.map((span) => [span.name, span]))
+  const byBridge = new Map(spans.map((span) => [span.bridge, span]))
   const done = new Set<string>()
   const diagnostics: Diagnostic[] = []
   for (const first of spans) {
@@ -222,7 +241,7 @@ function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): D
         done.add(step.span.name)
         continue
       }
-      const feeding = byName.get(sourceSummary(source, findInterface).device ?? '')
+      const feeding = byBridge.get(sourceSummary(source, findInterface).device ?? '')
       if (!feeding || done.has(feeding.name)) continue
       const depth = depths.get(feeding.name)
       if (depth === undefined) {
@@ -241,15 +260,26 @@ function checkLoops(spans: readonly SpanSpec[], findInterface: FindInterface): D
   return diagnostics
 }
 
+/** What gives the bridge of a span another name. */
+function anotherName({ name, bridge }: SpanSpec, example?: string): string {
+  const isDefault = bridge === name
+  if (example === undefined) return isDefault ? 'another name' : 'another bridge'
+  return isDefault ? `another name, such as "${example}"` : `another bridge, such as "bridge: ${example}"`
+}
+
 function explainLoop(span: SpanSpec, feeding: SpanSpec, loop: string): [message: string, hint: string] {
   const [name, other] = [quote(span.name), quote(feeding.name)]
   if (span !== feeding) {
-    const hint = `remove this source from the file; if it is an interface, give the span ${other} another name`
+    const hint = `remove this source from the file; if it is an interface, give the span ${other} ${anotherName(feeding)}`
     return [`span ${name} copies its own frames in a loop: ${loop}`, hint]
   }
   // Whoever names a span like its source means the interface.
+  const [whose, why] =
+    span.bridge === span.name
+      ? [`span ${name}`, ", and a span's name is that of its bridge"]
+      : [`the bridge ${quote(span.bridge)} of span ${name}`, '']
   return [
-    `span ${name} has the name of its own source, and a span's name is that of its bridge`,
-    'if an interface is meant, give the span another name, such as "mon0"; else remove this source'
+    `${whose} has the name of its own source${why}`,
+    `if an interface is meant, give the span ${anotherName(span, 'mon0')}; else remove this source`
   ]
 }

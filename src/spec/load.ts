@@ -8,6 +8,7 @@ import { networkName } from './items/network-item.ts'
 import { readSpan, type SpanSpec } from './items/span-item.ts'
 import { checkRepeats, nameOf, placeFrom } from './repeats.ts'
 import { type Entry, type Part, readPart, type Valid } from './schema/file-parts.ts'
+import { longestLinkName } from './schema/rules.ts'
 import type { SourceFile, Spec } from './spec.ts'
 import { decodeFile } from './yaml/decode.ts'
 import { parseYaml } from './yaml/parse.ts'
@@ -75,6 +76,7 @@ function mergeParts(parts: readonly Part[]) {
       ...checkOwners(parts),
       ...checkTwice('SPAN_TWICE', 'span', spanEntries),
       ...checkTwice('INTERFACE_TWICE', 'interface', interfaceEntries),
+      ...spans.flatMap(checkDefaultBridge),
       ...spans.flatMap(checkDefaultNetwork),
       ...checkSpans(interfaces, spans)
     ]
@@ -147,9 +149,17 @@ function checkOwners(parts: readonly Part[]): Diagnostic[] {
   })
 }
 
-/** Not every span's name can name a Docker network: Docker refuses some names, and uses some for its own networks. */
-function checkDefaultNetwork({ name, network, origin }: SpanSpec): Diagnostic[] {
-  if (network?.origin !== origin || networkName.safeParse(name).success) return []
-  const message = `the network of span ${quote(name)} cannot have the span's name: Docker does not accept it`
+/** A span's name may be longer than that of a bridge. */
+function checkDefaultBridge({ name, bridge, origin }: SpanSpec): Diagnostic[] {
+  if (bridge.length <= longestLinkName) return []
+  const message = `the bridge of span ${quote(name)} cannot have the span's name: that of a bridge has at most ${longestLinkName} characters`
+  return [diagnostic('NAME_TOO_LONG', message, 'write "bridge: NAME" in the span, or choose a shorter name', origin)]
+}
+
+/** Not every bridge's name can name a Docker network: Docker refuses some names, and uses some for its own networks. */
+function checkDefaultNetwork({ name, bridge, network, origin }: SpanSpec): Diagnostic[] {
+  if (network?.origin !== origin || networkName.safeParse(bridge).success) return []
+  const whose = bridge === name ? "the span's name" : `the name of its bridge, ${quote(bridge)}`
+  const message = `the network of span ${quote(name)} cannot have ${whose}: Docker does not accept it`
   return [diagnostic('NAME_INVALID', message, 'write "network: NAME" in the span', origin)]
 }

@@ -22,5 +22,8 @@ export function checkRepeats<Item extends { readonly origin: Origin }>(
   })
 }
 
+/** The identity of a span by its bridge. */
+export const bridgeOf = ({ bridge }: { readonly bridge: string }) => bridge
+
 /** The identity of an item by its name. */
 export const nameOf = ({ name }: { readonly name: string }) => name

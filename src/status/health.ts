@@ -64,7 +64,7 @@ export function judgeSpan(
       .filter(({ listed }) => listed)
       .flatMap((sensor) => (isAwaited(sensor) ? [] : judgeSensor(sensor, advise))),
     // First what is lost: a source without a carrier is idle, and the cable is the cause.
-    ...flowReport.hops.flatMap((hop) => findLosses(hop, flowReport, changes)),
+    ...flowReport.hops.flatMap((hop) => findLosses(hop, span.bridge, flowReport, changes)),
     ...findToolDrops(flowReport).map((drops) => ({ diagnostic: drops, isOwn: true })),
     ...sources.filter(isIdle).map((source) => ({
       diagnostic: explainIdleness(source),
@@ -189,9 +189,9 @@ const onTheWay: ReadonlySet<KindName> = new Set(['bridge', 'network', 'port', 's
 /** Whether frames are lost as somebody wants it. */
 export const isMeantLoss = (cause: Cause) => cause === 'no_sensor' || cause === 'refused'
 
-function findLosses(hop: Hop, { span, seconds }: FlowReport, changes: readonly PlannedChange[]): Problem[] {
+function findLosses(hop: Hop, bridge: string, { seconds }: FlowReport, changes: readonly PlannedChange[]): Problem[] {
   const isChanged = (kind: KindName, device: string | null) =>
-    device === hop.device || device === span || (hop.kind !== 'interface' && onTheWay.has(kind))
+    device === hop.device || device === bridge || (hop.kind !== 'interface' && onTheWay.has(kind))
   return hop.losses.flatMap(({ cause, frames }) => {
     const { text, hint } = causes[cause]
     const isOwn = 'isOwn' in causes[cause] || !changes.some(({ kind, device }) => isChanged(kind, device))

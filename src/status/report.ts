@@ -24,6 +24,7 @@ import type { SilentWatch, WatchState } from './watch-state.ts'
 /** The status of one span. */
 export interface SpanReport extends SpanState {
   readonly name: string
+  readonly bridge: string
   readonly description: string | null
   /** ISO 8601; null: the span is not paused. */
   readonly pausedUntil: string | null
@@ -114,7 +115,7 @@ export function makeReport(input: ReportInput): Report {
   const degraded = watch?.degraded ?? []
   const remember = rememberFrom(watch)
   const spans = view.desired.spans.map((span): SpanReport => {
-    const { name, description } = span
+    const { name, bridge, description } = span
     const path = framePathOf(span, view)
     const sensors = judgeSensors(span, view, path, later, now, remember)
     const state = {
@@ -134,7 +135,15 @@ export function makeReport(input: ReportInput): Report {
     const inTheWay = fileErrors.filter(({ subject }) => subject?.span === name)
     const unhealthy = [...inTheWay, ...judgeSpan(span, judged, { warnings, degraded, isRoot }, () => advise(name))]
     const parts = readParts(span, state.flowReport, view)
-    return { name, description, ...state, pausedUntil: lastPause(name, pauses)?.until ?? null, parts, unhealthy }
+    return {
+      name,
+      bridge,
+      description,
+      ...state,
+      pausedUntil: lastPause(name, pauses)?.until ?? null,
+      parts,
+      unhealthy
+    }
   })
   const known = new Set(spans.map(({ name }) => name))
   const others = changes.filter(({ span }) => span === null || !known.has(span))

@@ -171,13 +171,13 @@ function findCause({ span, container, view, port, sample }: Hearing): keyof type
   if (endpoint === undefined) return 'disconnected'
   if (endpoint.port === 'unknown') {
     const veths = (container.veths ?? []).flatMap((veth) => host.linkAt(veth.host) ?? [])
-    return veths.length === 0 || veths.some(({ master }) => master === span.name) ? 'unknown' : 'port_elsewhere'
+    return veths.length === 0 || veths.some(({ master }) => master === span.bridge) ? 'unknown' : 'port_elsewhere'
   }
   if (endpoint.port === 'absent') return 'interface_gone'
   const link = host.linkAt(endpoint.port.host)
   if (link === undefined) return 'unknown'
-  if (link.master !== span.name && !mayBeSensorPort(view, link, span.name)) return 'port_elsewhere'
-  if (!link.up || link.master !== span.name) return 'port_down'
+  if (link.master !== span.bridge && !mayBeSensorPort(view, link, span.bridge)) return 'port_elsewhere'
+  if (!link.up || link.master !== span.bridge) return 'port_down'
   if (findLink(link.index, sample)?.running === false) return 'interface_down'
   const inside = port?.sensor?.inside
   const listener = inside && findListener(inside, sample)
@@ -213,7 +213,7 @@ function causeDiagnostic(
   const message = `the sensor ${name} ${words(container)}${since === null ? '' : `, since ${localTime(since)}`}`
   return {
     ...diagnostic(code, message, hint?.(name, view.host.engine), origin),
-    subject: { span: span.name, kind: 'sensor', id: [span.network?.name ?? span.name, name] }
+    subject: { span: span.name, kind: 'sensor', id: [span.network?.name ?? span.bridge, name] }
   }
 }
 

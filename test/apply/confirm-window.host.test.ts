@@ -206,7 +206,7 @@ test('where somebody renames the bridge meanwhile, no second one is made, and th
   await untilWaiting()
   await ip('link', 'set', 'dev', 'span0', 'name', 'elsewhere')
   const { stderr } = await spanplan(lab, ['rollback'], 4)
-  expect(stderr.match(/somebody has renamed the bridge of the span span0, to elsewhere/g)).toHaveLength(1)
+  expect(stderr.match(/somebody has renamed the bridge span0 of a span, to elsewhere/g)).toHaveLength(1)
   expect((await running).exitCode).toBe(4)
   expect(await ip('-br', 'link', 'show', 'type', 'bridge')).not.toContain('span0')
   await ip('link', 'set', 'dev', 'elsewhere', 'name', 'span0')

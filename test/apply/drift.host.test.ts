@@ -401,8 +401,8 @@ test('a bridge that somebody has renamed stays, with its sensors sealed, until i
     ['destroy', '--yes']
   ]) {
     const said = await expectRefusal(lab, args)
-    expect(said.match(/somebody has renamed the bridge of the span span0, to elsewhere/g)).toHaveLength(1)
-    expect(said).toContain(`give it the name of its span again: ${backAgain}; ip link set dev span0 up`)
+    expect(said.match(/somebody has renamed the bridge span0 of a span, to elsewhere/g)).toHaveLength(1)
+    expect(said).toContain(`give it its name again: ${backAgain}; ip link set dev span0 up`)
   }
   expect((await lab.spanplan(['status', '--for', '10ms'])).stdout).toContain(
     'NOT HEALTHY, somebody has renamed the bridge'
@@ -414,12 +414,10 @@ test('a bridge that somebody has renamed stays, with its sensors sealed, until i
     ['ens224', 'ingress']
   ] as const)
     await tc('filter', 'del', 'dev', card, hook, 'pref', '8')
-  expect(await expectRefusal(lab, ['plan'])).toContain(
-    'somebody has renamed the bridge of the span span0, to elsewhere'
-  )
+  expect(await expectRefusal(lab, ['plan'])).toContain('somebody has renamed the bridge span0 of a span, to elsewhere')
   {
     await using watch = await startWatch(lab)
-    await watch.expectTold(/somebody has renamed the bridge of the span span0/)
+    await watch.expectTold(/somebody has renamed the bridge span0 of a span/)
     // Another takes the name: then there are two in the way.
     await ip('link', 'add', 'span0', 'type', 'veth', 'peer', 'name', 'other')
     await watch.expectTold(/span0 already exists, and is not a bridge/)
@@ -444,8 +442,8 @@ test('two bridges that have changed names are named, and nothing is advised that
   }
   await swap()
   const said = await expectRefusal(lab, ['apply', '--yes'])
-  expect(said).toContain('somebody has renamed the bridge of the span span0, to span1')
-  expect(said).toContain('somebody has renamed the bridge of the span span1, to span0')
+  expect(said).toContain('somebody has renamed the bridge span0 of a span, to span1')
+  expect(said).toContain('somebody has renamed the bridge span1 of a span, to span0')
   expect(said).not.toContain('tc filter del')
   await swap()
   await writeSpans(lab, file)

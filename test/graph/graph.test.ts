@@ -83,6 +83,13 @@ describe('on the host', () => {
 `)
   })
 
+  test('a span that has another name than its bridge', () => {
+    const text = fixture('spans.yaml').replace('  span0:', '  dmz-mirror:\n    bridge: span0')
+    expect(tree(hostGraph(converged, text))).toBe(
+      tree(hostGraph()).replace('span0', 'dmz-mirror').replace('network span', 'bridge span0, network span')
+    )
+  })
+
   test('what a sensor or an output gets, now or once it is there', () => {
     const receiversOf = (name: string) => {
       const path = join(casesFolder, name)

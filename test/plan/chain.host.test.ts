@@ -183,7 +183,9 @@ test('the last span alone waits for the others, and all of it is removed', async
   await writeSpans(lab, chain)
   await spanplan(lab, ['destroy', '--yes'])
   await expectRestored(lab, first)
-  expect(await expectRefusal(lab, ['apply', '--span', 'three'])).toContain('two is a span of the file')
+  expect(await expectRefusal(lab, ['apply', '--span', 'three'])).toContain(
+    'it is the bridge of the span two: apply that too'
+  )
 })
 
 test('an interface of somebody else that has the name of a span is no source of the others, which wait', async () => {

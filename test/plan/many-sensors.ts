@@ -40,7 +40,7 @@ export function hostOfSensors(spans: number, { bridges }: { readonly bridges: bo
         if (device === null || (filter.device === 'span0' && !bridges)) return []
         if (filter.mirror === null) return [{ ...filter, device, handle: sealHandle(device) }]
         const mirror = { ...filter.mirror, target: bridges ? `many${n}` : '*' }
-        const handle = mirrorHandle({ owner: 'default', span: `many${n}`, device, tcHook: filter.tcHook })
+        const handle = mirrorHandle({ owner: 'default', name: `many${n}`, device, tcHook: filter.tcHook })
         return [{ ...filter, device, handle, mirror, copies: [mirror] }]
       })
     ),

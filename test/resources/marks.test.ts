@@ -173,7 +173,7 @@ test('the handle of a mirror is never 0, and differs with each part of its ident
   const handles = ['default', 'lab'].flatMap((name) =>
     ['span0', 'span1'].flatMap((span) =>
       ['ens1', 'ens2'].flatMap((device) =>
-        (['ingress', 'egress'] as const).map((hook) => mirrorHandle({ owner: name, span, device, tcHook: hook }))
+        (['ingress', 'egress'] as const).map((hook) => mirrorHandle({ owner: name, name: span, device, tcHook: hook }))
       )
     )
   )

@@ -42,6 +42,7 @@ describe('a good file', () => {
       spans: [
         {
           name: 'span0',
+          bridge: 'span0',
           description: 'Core switch mirror port',
           sources: [
             {
@@ -111,6 +112,7 @@ describe('a good file', () => {
     const spec = load('version: 1\nspans:\n  span0:\n    sources: [{interface: eth1}]\n    sensors: [zeek]\n')
     expect(spec).toMatchObject({ name: 'default', interfaces: [] })
     expect(spec.spans[0]).toMatchObject({
+      bridge: 'span0',
       description: null,
       sources: [{ directions: ['received', 'sent'], filter: null }],
       network: { name: 'span0', subnet: null, origin: at(3, 3) },
@@ -118,6 +120,15 @@ describe('a good file', () => {
       wire: true,
       sealed: true
     })
+  })
+
+  test('a name that is longer than that of a bridge', () => {
+    const name = 'the-mirror-port-of-the-core-switch-in-the-second-building-12345'
+    expect(name).toHaveLength(63)
+    const [span] = load(
+      `version: 1\nspans: {${name}: {bridge: span0, sources: [{interface: eth1}], sensors: [zeek]}}`
+    ).spans
+    expect(span).toMatchObject({ name, bridge: 'span0', network: { name: 'span0' } })
   })
 
   test('sensors by name, by label, by the service of a Compose project', () => {

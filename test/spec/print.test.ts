@@ -152,6 +152,13 @@ test('the same tool in two spans, for it has one log', () => {
   expect(load(`version: 1\nspans:\n${span('span0')}${span('span1')}`).spans).toHaveLength(2)
 })
 
+test('a bridge only where it has another name than the span', () => {
+  const spans = (bridge: string) =>
+    printSpec(load(`version: 1\nspans: {span0: {bridge: ${bridge}, sources: [{interface: eth1}]}}`))
+  expect(spans('br9')).toContain('  span0:\n    bridge: br9\n    sources:')
+  expect(spans('span0')).toContain('  span0:\n    sources:')
+})
+
 test('no spans', () => {
   expect(printSpec(load('version: 1\nspans: {}\n'))).toBe('version: 1\nname: default\nspans: {}\n')
 })
@@ -219,6 +226,7 @@ const output = fc.oneof(
 const span = fc.record(
   {
     description: text,
+    bridge: name(15),
     sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: (one) => one.interface }),
     network: fc.oneof(name(40), fc.record({ name: name(40) })),
     sensors: fc.uniqueArray(sensor, { maxLength: 4 }),
@@ -245,7 +253,7 @@ const anyFile = fc.record(
     version: fc.constant(1),
     name: name(32),
     interfaces: fc.dictionary(name(15), interfaceEntry, { maxKeys: 3 }),
-    spans: fc.dictionary(name(15), span, { maxKeys: 4 })
+    spans: fc.dictionary(name(20), span, { maxKeys: 4 })
   },
   { requiredKeys: ['version', 'spans'] }
 )
@@ -270,7 +278,7 @@ test('what is printed says the same', () => {
       expect(withoutPlaces(load(printed))).toEqual(withoutPlaces(spec))
       expect(printSpec(load(printed))).toBe(printed)
     }),
-    { numRuns: 500 }
+    { numRuns: 700 }
   )
   expect(compared).toBeGreaterThan(100)
   expect(shared).toBeGreaterThan(50)

@@ -30,6 +30,18 @@ const withMaxIdle = (time: string) =>
 describe('what is healthy', () => {
   test('all as the file says', () => expect(codes(see())).toEqual([]))
 
+  test('also of a span that has another name than its bridge, and lost frames by its name', () => {
+    const text = fixture('spans.yaml').replace('  span0:', '  dmz-mirror:\n    bridge: span0')
+    expect(codes(see(converged, text))).toEqual([])
+    const lossy = report(see(converged, text), { lost: 20 })
+    const [first] = report(see(), { lost: 20 }).spans
+    expect(lossy.spans.map(({ unhealthy }) => unhealthy)).toEqual([first?.unhealthy])
+    const { spans } = statusDocument(lossy, '')
+    expect(spans).toMatchObject([{ name: 'dmz-mirror', bridge: 'span0' }])
+    expect(spans[0]?.hops.find(({ kind }) => kind === 'bridge')?.device).toBe('span0')
+    expect(renderReport(lossy, plain)).toContain('dmz-mirror · Core switch mirror port')
+  })
+
   test('what differs while a change waits for confirmation is no problem', () => {
     const other = fixture('spans.yaml').replace(/\n +filter: not port 22/, '')
     expect(codes(see(converged, other))).toContain('DRIFT')

@@ -29,14 +29,16 @@ function planOwn(target: Target, reading: HostReading): PlanView | null {
 
 /** What is to be closed in the sealed spans that the target does not have, of whichever owner. No file is asked: what is live says that a span is sealed. */
 function planOthers(target: Target, host: HostIndex): readonly PlannedChange[] {
-  const { desired, marks } = viewLive(host)
+  const { desired, marks } = viewLive(host, target.names)
   const own = new Set(target.spec.spans.map(({ name }) => name).filter((name) => matchesSpan(target.scope.spans, name)))
   const { pauses } = readPauses(Date.now())
   const isPaused = (name: string) => pauses.some(({ span }) => span === null || span === name)
   const isOther = (name: string) => !own.has(name) && !isPaused(name) && desired.spanOf(name)?.sealed === true
   const plan = makePlan({ desired, marks, host, waits: [], warnings: [] }, target)
   const changes = 'changes' in plan ? plan.changes : []
-  return changes.filter(({ kind, action, span }) => ofSensor.has(kind) && action === 'update' && isOther(span ?? ''))
+  return changes.filter(
+    ({ kind, action, span }) => ofSensor.has(kind) && action === 'update' && span !== null && isOther(span)
+  )
 }
 
 /**

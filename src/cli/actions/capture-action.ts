@@ -15,7 +15,7 @@ import { refresh } from '../../look/refresh.ts'
 import { spanUnknown } from '../../plan/live-spans.ts'
 import { printable } from '../../printable.ts'
 import { readSeal } from '../../resources/seal-commands.ts'
-import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
+import { readKnownSpans } from '../input/known-spans.ts'
 import { loadSpecTarget, writeApply } from '../input/load-target.ts'
 import type { FileSelection } from '../input/spec-files.ts'
 import { clearActivity, during, readingHost } from '../output/activity.ts'
@@ -45,7 +45,7 @@ export async function captureCommand(session: Session, options: CaptureOptions):
     const hint = 'leave it out to see the frames as text, name a file, or pipe it: | wireshark -k -i -'
     throw new SpanplanError({ code: 'TERMINAL_BINARY', message, hint }, Exit.usage)
   }
-  const { mtu, isSealed, fed } = await during(session, readingHost, findBridge(options))
+  const { bridge, mtu, isSealed, fed } = await during(session, readingHost, findBridge(options))
   const missing = findMissingRights('capturing')
   if (missing !== null) throw new SpanplanError(missing)
   const expression = options.filter.join(' ')
@@ -56,11 +56,11 @@ export async function captureCommand(session: Session, options: CaptureOptions):
   for (const signal of endSignals) process.on(signal, end)
   try {
     const form = write === undefined ? 'text' : 'pcap'
-    const feed = await during(session, readingHost, planFeed(session, options, fed))
+    const feed = await during(session, readingHost, planFeed(session, options, { bridge, fed }))
     if (feed !== null) sink.say(`${span}: all who get frames get a part of them; this shows all that its sources copy`)
     const begun = new AbortController()
     const said = { ...sink, say: (line: string) => sayAfter(begun, sink, line) }
-    const request: CaptureRequest = { span, isSealed, mtu, expression, count, duration, form, feed }
+    const request: CaptureRequest = { span, bridge, isSealed, mtu, expression, count, duration, form, feed }
     const capturing = capture(request, said, controller.signal).finally(() => begun.abort())
     await Promise.all([capturing, during(session, 'Starting to listen', isAborted(begun.signal))])
   } finally {
@@ -87,7 +87,7 @@ function isAborted(signal: AbortSignal): Promise<void> {
 async function planFeed(
   session: Session,
   { span, ...files }: CaptureOptions,
-  fed: FoundBridge['fed']
+  { bridge, fed }: Pick<FoundBridge, 'bridge' | 'fed'>
 ): Promise<BridgeFeed | null> {
   if (fed === 'yes') return null
   const selection = { span: [span], deferDocker: false, prune: false, adopt: false, recreate: false }
@@ -96,14 +96,14 @@ async function planFeed(
     const state = await refresh({ ...target, patient: true })
     const spec = target.spec.spans.find(({ name }) => name === span)
     const isFed = fed === 'unclear' && (spec === undefined || isFedWithoutCaptures(state, spec))
-    return isFed ? null : feedBridge(state, span)
+    return isFed ? null : feedBridge(state, bridge)
   } catch (error) {
     if (fed === 'unclear' && error instanceof SpanplanError) return null
     throw error
   }
 }
 
-interface FoundBridge extends Pick<CaptureRequest, 'isSealed' | 'mtu'> {
+interface FoundBridge extends Pick<CaptureRequest, 'bridge' | 'isSealed' | 'mtu'> {
   /**
    * Whether mirrors feed it, or there are none at all: what is on it hears all that its sensors hear. `unclear`: they may do so for other
    * captures alone.
@@ -113,17 +113,17 @@ interface FoundBridge extends Pick<CaptureRequest, 'isSealed' | 'mtu'> {
 
 /** The bridge of the span, of whatever owner. */
 async function findBridge({ span, ...files }: CaptureOptions): Promise<FoundBridge> {
-  const { host, live } = await readLiveSpans()
-  const bridge = live.includes(span) ? host.linkOf(span) : undefined
-  if (bridge !== undefined) {
-    const fed = !isBridgeFed(host, span) ? 'no' : mayBeFedForCaptures(host, span) ? 'unclear' : 'yes'
-    return { mtu: bridge.mtu, isSealed: readSeal(host, span) === 'sealed', fed }
+  const { host, listed, live, names } = await readKnownSpans(files)
+  const link = live.includes(span) ? host.linkOf(names.bridgeOf(span)) : undefined
+  if (link !== undefined) {
+    const { name: bridge, mtu } = link
+    const fed = !isBridgeFed(host, bridge) ? 'no' : mayBeFedForCaptures(host, bridge) ? 'unclear' : 'yes'
+    return { bridge, mtu, isSealed: readSeal(host, bridge) === 'sealed', fed }
   }
-  const listed = await listedSpans(files)
   if (!listed.includes(span)) {
     const isInterface = host.linkOf(span) !== undefined
     const ownFrames = `it is an interface; to see its own frames: ${shellLine(['tcpdump', '-n', '-i', span])}`
-    throw spanUnknown([span], [...live, ...listed], '', () => (isInterface ? ownFrames : undefined))
+    throw spanUnknown([span], [...live, ...listed], names, '', () => (isInterface ? ownFrames : undefined))
   }
   const message = `${span} is in the file, but not on this host yet: there is nothing to capture`
   throw new SpanplanError({

@@ -5,8 +5,10 @@ import { drawHost, drawLive } from '../../graph/host-graph.ts'
 import { renderMermaid } from '../../graph/mermaid.ts'
 import { renderSvg } from '../../graph/svg.ts'
 import { refresh, refreshAndCheckSpans } from '../../look/refresh.ts'
+import { explainBridge } from '../../plan/live-spans.ts'
 import type { Paint } from '../../printable.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
+import { indexNames } from '../../spec/span-names.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
 import type { Report } from '../../status/report.ts'
@@ -51,9 +53,11 @@ async function readFileGraph(session: Session, { file, span }: GraphOptions): Pr
   const names = spec.spans.map(({ name }) => name)
   const unknown = span.filter((name) => !names.includes(name))
   if (unknown.length > 0) {
-    const errors = unknown.map((name) =>
-      diagnostic('SPAN_UNKNOWN', `--span ${name}: the file has no such span`, suggestHint(name, names))
-    )
+    const { nameOf } = indexNames(spec.spans)
+    const errors = unknown.map((name) => {
+      const hint = explainBridge(name, nameOf(name)) ?? suggestHint(name, names)
+      return diagnostic('SPAN_UNKNOWN', `--span ${name}: the file has no such span`, hint)
+    })
     throw new SpanplanError(errors, Exit.usage)
   }
   return drawFile(spec, selectSpans(spec, span))

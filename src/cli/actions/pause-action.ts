@@ -6,7 +6,7 @@ import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { lastPause, type Pause, readOwnPauses, readPauses, writePauses } from '../../run-dir/pauses.ts'
 import { suggestHint } from '../../spec/schema/did-you-mean.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
-import { listedSpans, readLiveSpans } from '../input/known-spans.ts'
+import { listedSpans, readKnownSpans } from '../input/known-spans.ts'
 import type { FileSelection } from '../input/spec-files.ts'
 import { awaitingLock, during, readingHost } from '../output/activity.ts'
 import { printResult } from '../output/progress.ts'
@@ -111,8 +111,7 @@ async function changePauses(change: (pauses: readonly Pause[]) => readonly Pause
 
 /** Checks that the file or the host knows a span. A file that is broken or missing does not matter. */
 async function checkSpan(span: string, files: FileSelection): Promise<void> {
-  const listed = await listedSpans(files)
-  if (listed.includes(span)) return
-  const { live } = await readLiveSpans()
-  if (!live.includes(span)) throw spanUnknown([span], [...listed, ...live])
+  if ((await listedSpans(files)).some(({ name }) => name === span)) return
+  const { listed, live, names } = await readKnownSpans(files)
+  if (!live.includes(span)) throw spanUnknown([span], [...listed, ...live], names)
 }

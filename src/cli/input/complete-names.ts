@@ -1,12 +1,17 @@
 import { statSync } from 'node:fs'
 import { Exit, type ExitCode } from '../../errors.ts'
 import { isPlainName, listInterfaces, listLiveSpans } from '../../look/kernel-names.ts'
+import { indexNames, type NamedSpan } from '../../spec/span-names.ts'
 import type { Session } from '../session.ts'
 import { listedSpans } from './known-spans.ts'
 
 /** What a shell may ask for: names, by what they are of. */
 const lists = {
-  spans: async (words: readonly string[]) => [...(await listFileSpans(words)), ...listLiveSpans()],
+  spans: async (words: readonly string[]) => {
+    const listed = await listFileSpans(words)
+    const { nameOf } = indexNames(listed)
+    return [...listed.map(({ name }) => name), ...listLiveSpans().map(nameOf)]
+  },
   interfaces: async () => listInterfaces()
 } as const satisfies Readonly<Record<string, (words: readonly string[]) => Promise<readonly string[]>>>
 
@@ -36,7 +41,7 @@ export async function completeCommand(
 }
 
 /** The spans of the files that are named so far, or of the default ones. */
-async function listFileSpans(words: readonly string[]): Promise<readonly string[]> {
+async function listFileSpans(words: readonly string[]): Promise<readonly NamedSpan[]> {
   const file = words.flatMap((word, index) => {
     if (['-f', '--file'].includes(words[index - 1] ?? '')) return word
     return /^(?:-f|--file=)(.+)$/s.exec(word)?.[1] ?? []

@@ -61,7 +61,7 @@ export async function loadDestroyTarget(session: Session, selection: DestroySele
   const spec = all || name !== undefined ? null : await loadNamed(session, selection)
   const owner = all ? null : (name ?? spec?.name ?? null)
   const spans = span.length > 0 ? { only: new Set(span) } : everySpan
-  const known = spec?.spans.map(({ name }) => name) ?? []
+  const known = spec?.spans ?? []
   return makeDestroyTarget(owner, { scope: { name: owner, spans }, known, deferDocker })
 }
 

@@ -148,7 +148,7 @@ async function refreshLive({ span }: StatusSelection, fileErrors: readonly Diagn
   const view = viewLive(host)
   const names = view.desired.spans.map(({ name }) => name)
   const unknown = span.filter((name) => !names.includes(name))
-  if (unknown.length > 0) throw spanUnknown(unknown, names, '--span ')
+  if (unknown.length > 0) throw spanUnknown(unknown, names, view.desired.names, '--span ')
   const spans = view.desired.spans.filter(({ name }) => span.length === 0 || span.includes(name))
   const basis = { spec: null, basis: 'live', fileErrors, advise: adviseNothing, otherFiles: null } as const
   return { ...view, desired: { ...view.desired, spans }, ...basis }

@@ -3,7 +3,7 @@ import { spanUnknown } from '../../plan/live-spans.ts'
 import { explainSilentWatch } from '../../status/health.ts'
 import { answerTime, askWatch, type WatchAnswers, watchNames } from '../../watch/serve/ask-watch.ts'
 import { findWatch } from '../../watch/serve/find-watch.ts'
-import { listedSpans, readLiveSpans } from './known-spans.ts'
+import { readKnownSpans } from './known-spans.ts'
 
 /** What the watches of this host keep. */
 type Kept = 'events' | 'rates'
@@ -58,8 +58,8 @@ function nobodyRuns(request: Kept): Diagnostic {
  */
 export async function checkSpans(spans: readonly string[], told: readonly string[], option = ''): Promise<void> {
   if (spans.every((span) => told.includes(span))) return
-  const { live } = await readLiveSpans()
-  const known = [...live, ...(await listedSpans({ file: [], insecureFile: false }))]
+  const { listed, live, names } = await readKnownSpans({ file: [], insecureFile: false })
+  const known = [...live, ...listed]
   const unknown = spans.filter((span) => !known.includes(span) && !told.includes(span))
-  if (unknown.length > 0) throw spanUnknown(unknown, [...known, ...told], option)
+  if (unknown.length > 0) throw spanUnknown(unknown, [...known, ...told], names, option)
 }

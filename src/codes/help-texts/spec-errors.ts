@@ -121,6 +121,14 @@ export const specErrors = {
     'The subnet of a span overlaps that of another Docker network, which Docker would refuse.',
     'Choose another subnet, or remove the key: spanplan then chooses a free one.'
   ],
+  BRIDGE_TWICE: [
+    'Two spans have the same bridge.',
+    'Give one of them another bridge. Without the key "bridge", it has the name of the span.'
+  ],
+  BRIDGE_CONFUSING: [
+    'The bridge of a span has the name of another span, which has another bridge. Nobody could tell what the name means.',
+    'Give that other span, or the bridge, another name.'
+  ],
   SPAN_TWICE: ['Two spans have the same name.', 'Rename one of them; the message names both places.'],
   SPAN_UNKNOWN: [
     'Neither the file nor the host has a span of this name.',

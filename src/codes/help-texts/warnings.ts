@@ -16,6 +16,10 @@ export const warnings = {
     'A span of this name is live and no longer in the file. It was left as it is because of --no-prune.',
     'Remove it with spanplan destroy --span, or write it into the file again.'
   ],
+  SPAN_RENAMED: [
+    'A span that the file does not have is live, and a new one of the file copies from the same places. Without more, the one is removed, and the other made: no sensor hears anything in between.',
+    'If it is the same span under a new name, add the line that the hint gives. If not, nothing is wrong.'
+  ],
   INTERFACE_NAME_IGNORED: [
     'Docker is older than 28, and cannot set "interface_name". Docker chooses the name itself.',
     'Update Docker, or remove interface_name.'

@@ -112,7 +112,7 @@ export const mtu: Check = (readings) =>
       ...plan.warnings.filter(isAbout('mtu')).map((found) => warning(sentenceOf(found))),
       ...desired.spans.flatMap((span) => findSmall(span, view, spanplanLine(readings, 'apply')))
     ]
-    const bridges = desired.spans.filter(({ name }) => view.host.linkOf(name)?.bridge)
+    const bridges = desired.spans.filter(({ bridge }) => view.host.linkOf(bridge)?.bridge)
     const checked = presentSources(desired).length > 0 ? bridges : []
     const nothing = 'no source is there, or no bridge of a span'
     const isTunnel = presentSources(desired).some(({ tunnel }) => tunnel !== undefined)
@@ -122,8 +122,8 @@ export const mtu: Check = (readings) =>
   })
 
 /** The bridge and the ports that are smaller than the file wants. */
-function findSmall({ name, wantedMtu: mtu }: DesiredSpan, { host }: PlanView, apply: string): Finding[] {
-  return bridgeAndPorts(host, name)
+function findSmall({ bridge, wantedMtu: mtu }: DesiredSpan, { host }: PlanView, apply: string): Finding[] {
+  return bridgeAndPorts(host, bridge)
     .filter((link) => link.mtu < mtu)
     .map((link) => {
       const message = `${link.name} has an MTU of ${link.mtu}: larger frames, of up to ${mtu} bytes, do not reach the sensors`

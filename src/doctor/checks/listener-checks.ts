@@ -15,7 +15,7 @@ export const listeners: Check = (readings) =>
   whenPlanned(readings, ({ view: { desired, host } }) =>
     whenKnown(readings.listeners, (all) => {
       const sealed = desired.spans.filter((span) => span.sealed)
-      const ports = sealed.flatMap(({ name }) => host.portsOf(name))
+      const ports = sealed.flatMap(({ bridge }) => host.portsOf(bridge))
       const { silence } = host
       // The next port may be one that is heard.
       const isNextHeard = sealed.length > 0 && silence?.state !== 'usable' && silence?.state !== 'unread'
@@ -44,7 +44,7 @@ export const xdp: Check = (readings) =>
     if (
       silence?.state === 'unread' &&
       sealed.length > 0 &&
-      !sealed.some(({ name }) => host.portsOf(name).some(isHeard))
+      !sealed.some(({ bridge }) => host.portsOf(bridge).some(isHeard))
     )
       return [unknown(`whether the ports of sealed sensors can have their XDP program is not known: ${silence.reason}`)]
     return orOkOf(

@@ -88,7 +88,7 @@ async function readPlanned(
 
 /** The plan for a target; or what is live, where there is none. */
 function plan(target: Target | null, reading: HostReading): Planned {
-  const live = () => ({ view: viewLive(reading.host), target: null, faults: [] })
+  const live = () => ({ view: viewLive(reading.host, target?.names), target: null, faults: [] })
   if (target === null) return { ...live(), conflicts: [] }
   const faults = findFaultyFilters(target.spec, reading.filters)
   if (faults.length > 0) return { ...live(), conflicts: [], faults }

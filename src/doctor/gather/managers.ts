@@ -20,7 +20,7 @@ const connectionFolders = [
 
 /** Reads who manages the interfaces that are mirrored, and the bridges of the spans with their ports. */
 export function readManagers({ desired, host }: PlanView): Known<readonly ManagerReading[]> {
-  const managed = desired.spans.flatMap(({ name, mirrors }) => [...linksOf(mirrors), ...bridgeAndPorts(host, name)])
+  const managed = desired.spans.flatMap(({ bridge, mirrors }) => [...linksOf(mirrors), ...bridgeAndPorts(host, bridge)])
   const links = [...new Map(managed.map((link) => [link.index, link])).values()]
   // What is in /run is about the network namespace that sysfs shows.
   const isOurs = links.every(({ name, index }) => Number(readText(`/sys/class/net/${name}/ifindex`)) === index)

@@ -32,16 +32,16 @@ export function findReceivers(span: DesiredSpan, spec: SpanSpec, host: HostIndex
 
 /** The sensors and outputs of all spans of the file, as far as the file names them, or the host has what they select. */
 export function listReceivers(spec: Spec, host: HostIndex): SpanReceiver[] {
-  return spec.spans.flatMap(({ name: span, sensors, outputs }) => {
+  return spec.spans.flatMap(({ bridge, sensors, outputs }) => {
     const named = sensors.flatMap((sensor) => ('container' in sensor ? sensor.container : []))
     const selected = sensors.flatMap((sensor) => host.matchContainers(sensor).map(({ name }) => name))
     const containers = [...new Set([...named, ...selected])]
     return [
-      ...containers.map((name): SpanReceiver => ({ span, feed: { kind: 'sensor', name } })),
+      ...containers.map((name): SpanReceiver => ({ bridge, feed: { kind: 'sensor', name } })),
       ...outputs.flatMap((output) =>
         outputKindOf(output)
           .devices(output, spec)
-          .map((name): SpanReceiver => ({ span, feed: { kind: 'tunnel' in output ? 'tunnel' : 'output', name } }))
+          .map((name): SpanReceiver => ({ bridge, feed: { kind: 'tunnel' in output ? 'tunnel' : 'output', name } }))
       )
     ]
   })
@@ -86,7 +86,7 @@ function byPlace(one: Receiver, other: Receiver): number {
 
 /** The port of a container, or why it takes no frames now. */
 function findPort(
-  { name: span, network }: DesiredSpan,
+  { bridge, network }: DesiredSpan,
   container: Container,
   host: HostIndex
 ): Pick<Receiver, 'target' | 'absence' | 'ailment'> {
@@ -97,18 +97,18 @@ function findPort(
   const endpoint = container.endpoints.find((one) => one.network === network?.name)
   if (endpoint === undefined || typeof endpoint.port === 'string') return none('disconnected')
   const link = host.vethTo(endpoint)
-  return link?.master === span && link.carrier ? { target: link.name, absence: null, ailment } : none('no_carrier')
+  return link?.master === bridge && link.carrier ? { target: link.name, absence: null, ailment } : none('no_carrier')
 }
 
 /** The outputs of a span, each with its device, or why it takes no frames now. */
-function findOutputs({ name: span, outputs }: DesiredSpan, { outputs: specs }: SpanSpec, host: HostIndex): Receiver[] {
+function findOutputs({ bridge, outputs }: DesiredSpan, { outputs: specs }: SpanSpec, host: HostIndex): Receiver[] {
   return specs.map(({ id, filter, balance, origin }): Receiver => {
     const found = outputs.find(({ item }) => item === id)
     const link = found?.isPort ? host.linkOf(found.device) : undefined
     // A tunnel has a carrier as soon as this plan has made it.
     // One that is no member stays as it is: a route or a carrier may come again, and nobody else would get its frames.
     const cut = balance === null ? undefined : found?.cut
-    const isToAttach = link !== undefined && !isTaking(link, span, host)
+    const isToAttach = link !== undefined && !isTaking(link, bridge, host)
     const absence = found === undefined ? 'missing' : (cut ?? (link?.carrier === false ? 'no_carrier' : null))
     const target = absence === null ? (found?.device ?? null) : null
     const kind = found?.isPort === false ? 'tunnel' : 'output'
@@ -129,6 +129,6 @@ function findOutputs({ name: span, outputs }: DesiredSpan, { outputs: specs }: S
 }
 
 /** Whether an interface is attached, or frames go to it already, as where somebody has taken it off its bridge. */
-function isTaking(link: Link, span: string, host: HostIndex): boolean {
-  return isAttached(host, link, span) || host.filtersInto(link.name).length > 0
+function isTaking(link: Link, bridge: string, host: HostIndex): boolean {
+  return isAttached(host, link, bridge) || host.filtersInto(link.name).length > 0
 }

@@ -53,7 +53,7 @@ function withLastAnswer(host: HostIndex): HostIndex {
  * that are copied to it would then be lost, and the kernel would log that.
  */
 export function hasListener(span: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
-  const { name, network, feeds } = span
+  const { bridge, network, feeds } = span
   const { sensors, outputs } = spec
   const isWhole = ({ filter, balance }: Pick<SensorSpec, 'filter' | 'balance'>) => filter === null && balance === null
   if (sensors.length + outputs.length === 0 || sensors.some(isWhole)) return true
@@ -62,13 +62,13 @@ export function hasListener(span: DesiredSpan, spec: SpanSpec, host: HostIndex):
     feeds.some((feed) => feed.kind === kind && feed.name === id)
   if (outputs.some((output) => isWhole(output) && !isTunnelOutput(output))) return true
   // Ports that are not in the file: of a container or an interface that somebody has connected, or of a capture.
-  const ports = host.portsOf(name).filter((link) => !isOwnTunnel(host, link) && !isFed('output', link.name))
+  const ports = host.portsOf(bridge).filter((link) => !isOwnTunnel(host, link) && !isFed('output', link.name))
   // Without Docker, it is not known which containers are connected to its network: the bridge is fed if it was.
-  if (network !== null && host.docker.state !== 'read') return host.filtersInto(name).length > 0
+  if (network !== null && host.docker.state !== 'read') return host.filtersInto(bridge).length > 0
   const isListening = (link: Link) => {
     const { container, endpoint } = host.attachmentOf(link) ?? {}
     // A container that starts just now has a port before Docker names it: until then, nothing changes.
-    if (container === undefined) return !mayBeSensors(link, host) || host.filtersInto(name).length > 0
+    if (container === undefined) return !mayBeSensors(link, host) || host.filtersInto(bridge).length > 0
     const connects = endpoint && { container: container.name, network: endpoint.network }
     return !isFed('sensor', container.name) && !isLeaving(host, span, connects ?? null)
   }

@@ -68,7 +68,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
     )
   )
   const feedsAt = groupBy(
-    [...spans, ...others].flatMap(({ name: target, mirrors }) =>
+    [...spans, ...others].flatMap(({ bridge: target, mirrors }) =>
       mirrors.map((point) => ({ key: hookKey(placeOf(point)), target }))
     ),
     ({ key }) => key
@@ -94,7 +94,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
       const hint = `copy there only what comes in (direction: ingress), or send to a host that is reached without ${below?.inside}`
       return diagnostic('LOOP', message, hint, origin)
     }
-    const way = findWayBack(span.name, device, (key) => feedsAt(key).map(({ target }) => target), ports.host)
+    const way = findWayBack(span.bridge, device, (key) => feedsAt(key).map(({ target }) => target), ports.host)
     if (way === null) return undefined
     const message = `${subject} leads back into the span: ${way.join(' → ')}`
     return diagnostic('LOOP', message, 'use an interface that leads to no source of the span', origin)
@@ -104,7 +104,7 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
       const found = find(span, one)
       if (found === undefined) {
         taken.set(one.device, { ...one, span: span.name })
-        ports.attach(one, span.name)
+        ports.attach(one, span.bridge)
         open[at] = { ...span, outputs: [...(open[at]?.outputs ?? []), one] }
       } else {
         refused.push({ diagnostic: found, wait: waitForOutput(span.name, one.name, { id: one.item, ...one }, found) })
@@ -120,8 +120,8 @@ export function refuseOutputs(spans: readonly DesiredSpan[], others: readonly Fe
  */
 function findCopierOf(span: DesiredSpan, inside: string | null, all: readonly Feeding[]): CopyPoint | null {
   if (inside === null) return null
-  const mirrorsOf = new Map(all.map(({ name, mirrors }) => [name, mirrors]))
-  const feeding = new Set([span.name])
+  const mirrorsOf = new Map(all.map(({ bridge, mirrors }) => [bridge, mirrors]))
+  const feeding = new Set([span.bridge])
   for (const name of feeding) {
     for (const point of mirrorsOf.get(name) ?? []) {
       const { device, tcHook, serves } = point
@@ -132,9 +132,9 @@ function findCopierOf(span: DesiredSpan, inside: string | null, all: readonly Fe
   return null
 }
 
-/** The names of what the frames of a span pass from an output back to the span; null: they do not come back. */
+/** The names of what the frames of a span pass from an output back to its bridge; null: they do not come back. */
 function findWayBack(
-  span: string,
+  bridge: string,
   device: string,
   targetsAt: (key: string) => readonly string[],
   host: HostIndex
@@ -143,27 +143,27 @@ function findWayBack(
   if (start === undefined) return null
   type Step = Hook & { readonly way: readonly string[] }
   const seen = new Set<string>()
-  const queue: Step[] = [{ link: start, tcHook: 'egress', way: [span, device] }]
+  const queue: Step[] = [{ link: start, tcHook: 'egress', way: [bridge, device] }]
   const add = (link: Link, tcHook: Hook['tcHook'], way: readonly string[]) =>
     queue.push({ link, tcHook, way: way.at(-1) === link.name ? way : [...way, link.name] })
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
     const key = hookKey({ device: at.link.name, tcHook: at.tcHook })
     if (seen.has(key)) continue
     seen.add(key)
-    if (at.link.name === span) return at.way
+    if (at.link.name === bridge) return at.way
     // Who is on the cable of a source may send back what leaves by it.
     const isSent = at.tcHook === 'egress' && at.link.bridge === null
     const sent = isSent ? targetsAt(hookKey({ device: at.link.name, tcHook: 'ingress' })) : []
     for (const target of [...targetsAt(key), ...sent]) {
-      if (target === span) return [...at.way, span]
-      const bridge = host.linkOf(target)
+      if (target === bridge) return [...at.way, bridge]
+      const link = host.linkOf(target)
       const way = [...at.way, target]
-      if (bridge !== undefined) for (const tcHook of ['egress', 'ingress'] as const) add(bridge, tcHook, way)
+      if (link !== undefined) for (const tcHook of ['egress', 'ingress'] as const) add(link, tcHook, way)
       // Also of a bridge that is not there yet.
       for (const port of host.membersOf(target)) add(port, 'egress', way)
       for (const tcHook of ['egress', 'ingress'] as const) {
         const next = targetsAt(hookKey({ device: target, tcHook }))
-        if (bridge === undefined && next.includes(span)) return [...way, span]
+        if (link === undefined && next.includes(bridge)) return [...way, bridge]
       }
     }
     for (const { link, tcHook } of nextHooks(at, host)) add(link, tcHook, at.way)
@@ -175,7 +175,7 @@ function findWayBack(
 interface PlannedPorts {
   /** The host with what is attached so far. */
   readonly host: HostIndex
-  attach(output: DesiredOutput, span: string): void
+  attach(output: DesiredOutput, bridge: string): void
 }
 
 /**
@@ -184,7 +184,7 @@ interface PlannedPorts {
  * @param others the live spans beside, which keep theirs.
  */
 function planPorts(host: HostIndex, others: readonly Feeding[]): PlannedPorts {
-  const staying = new Set<string | null>(others.map(({ name }) => name))
+  const staying = new Set<string | null>(others.map(({ bridge }) => bridge))
   const leaves = (link: Link) => !staying.has(link.master) && readPortMark(host, link)?.wasPort === false
   const moved = new Map(
     host.links.flatMap((link) =>
@@ -207,12 +207,12 @@ function planPorts(host: HostIndex, others: readonly Feeding[]): PlannedPorts {
       ],
       uppersOf: (link) => host.uppersOf(link).map(find)
     },
-    attach({ isPort, device }, span) {
+    attach({ isPort, device }, bridge) {
       const link = isPort ? host.linkOf(device) : undefined
       if (link === undefined) return
-      const port = { ...link, master: span }
+      const port = { ...link, master: bridge }
       moved.set(link.index, port)
-      attached.set(span, [...(attached.get(span) ?? []), port])
+      attached.set(bridge, [...(attached.get(bridge) ?? []), port])
     }
   }
 }
@@ -224,10 +224,10 @@ function planPorts(host: HostIndex, others: readonly Feeding[]): PlannedPorts {
  */
 export function withOutputs(
   host: HostIndex,
-  spans: readonly Pick<DesiredSpan, 'name' | 'outputs'>[],
+  spans: readonly Pick<DesiredSpan, 'bridge' | 'outputs'>[],
   others: readonly Feeding[]
 ): HostIndex {
   const ports = planPorts(host, others)
-  for (const { name, outputs } of spans) for (const output of outputs) ports.attach(output, name)
+  for (const { bridge, outputs } of spans) for (const output of outputs) ports.attach(output, bridge)
   return ports.host
 }

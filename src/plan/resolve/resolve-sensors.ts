@@ -36,7 +36,7 @@ export function resolveSensors(span: SpanSpec, context: Context): Resolved<Desir
 
 function resolveSensor(span: SpanSpec, sensor: SensorSpec, context: Context): Resolved<DesiredSensor> {
   const { origin, stats } = sensor
-  const network = span.network?.name ?? span.name
+  const network = span.network?.name ?? span.bridge
   const waitWith = (found: Diagnostic, name: string) => waitForSensor(span.name, network, name, sensor.id, found)
   const wait = (code: Code, message: string, name = selectorName(sensor)): Wait =>
     waitWith(diagnostic(code, `waits for ${message}`, undefined, origin), name)
@@ -184,7 +184,7 @@ interface SharedName {
 export function findSharedNames(spans: readonly DesiredSpan[]): SharedName[] {
   const seen = new Map<string, string>()
   const shared: SharedName[] = []
-  for (const { name: span, network, sensors } of spans) {
+  for (const { name: span, bridge, network, sensors } of spans) {
     for (const sensor of sensors) {
       const { container, interfaceName, item, origin } = sensor
       if (interfaceName === null) continue
@@ -193,7 +193,7 @@ export function findSharedNames(spans: readonly DesiredSpan[]): SharedName[] {
         const message = `the container ${container.name} already has an interface ${interfaceName}, in span ${other}`
         const hint = 'give one of the two another interface_name'
         const found = diagnostic('INTERFACE_NAME_TWICE', message, hint, origin)
-        const wait = waitForSensor(span, network?.name ?? span, container.name, item, found)
+        const wait = waitForSensor(span, network?.name ?? bridge, container.name, item, found)
         shared.push({ sensor, diagnostic: { ...found, message: `span ${span}: ${message}` }, wait })
       } else seen.set(`${container.id} ${interfaceName}`, span)
     }

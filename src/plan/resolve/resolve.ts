@@ -61,12 +61,12 @@ export interface Resolution extends ObservedState {
  * not compile, a loop, a container that cannot be connected.
  */
 export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'filters'>): Resolution {
-  const { spec, scope, patient, recreate, known, subnetSeed } = target
+  const { spec, scope, names, patient, recreate, known, subnetSeed } = target
   const { host } = reading
   const goingDown = namesGoingDown(target.goingDown, host.links)
   const specs = spec.spans.filter((span) => matchesSpan(scope.spans, span.name))
-  const made = specs.filter(({ name }) => host.linkOf(name) === undefined && host.findOpaque(name) === undefined)
-  const planned = new Map(made.map((span) => [span.name, planBridge(span)]))
+  const made = specs.filter(({ bridge }) => host.linkOf(bridge) === undefined && host.findOpaque(bridge) === undefined)
+  const planned = new Map(made.map((span) => [span.bridge, planBridge(span)]))
   const context = { ...target, ...reading, planned, goingDown }
   const mtus = new Map<string, number>()
   const parts = new Map<SpanSpec, Resolved<DesiredSpan>>()
@@ -75,10 +75,10 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
     const held = holdNetwork(span, recreates, context)
     const part = resolveSpan(held?.span ?? span, recreates, mtus, context)
     parts.set(span, held === null ? part : { ...part, waits: [...part.waits, held.wait] })
-    for (const { name, mtu } of part.items) mtus.set(name, mtu)
+    for (const { bridge, mtu } of part.items) mtus.set(bridge, mtu)
   }
   const resolved = joinResolved(specs.flatMap((span) => parts.get(span) ?? []))
-  const others = findOtherSpans(resolved.items, scope, host)
+  const others = findOtherSpans(resolved.items, target, host)
   const { spans: beside, refused } = refuseOutputs(resolved.items, others, host)
   const { spans: open, loops } = breakLoops(beside, others, withOutputs(host, beside, others))
   const shared = findSharedNames(open)
@@ -90,9 +90,10 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
     ...(patient ? [] : [...refused, ...loops, ...shared].map(({ diagnostic }) => diagnostic))
   ]
   if (errors.length > 0) throw new SpanplanError(sortByPlace(errors, spec.files))
-  const names = [...spec.spans.map(({ name }) => name), ...namedSpans(scope.spans), ...known]
+  const listed = [...spec.spans, ...known].map(({ bridge }) => bridge)
+  const bridges = [...listed, ...namedSpans(scope.spans).map(names.bridgeOf)]
   const receivers = listReceivers(spec, host)
-  const marked = { known: knownSpans(names, host), receivers, also: new Set<number>(), goingDown }
+  const marked = { names, known: knownBridges(bridges, host), receivers, also: new Set<number>(), goingDown }
   const desired = indexDesired({ owner: spec.name, scope, spans, ...marked, subnetSeed })
   const state = { desired, marks: readMarks(desired, host), host }
   // A watch goes on without the source, and removes its mirror: frames in a closed loop multiply at once.
@@ -119,23 +120,23 @@ export function resolveSpec(target: Target, reading: Pick<Context, 'host' | 'fil
 
 /** The spans that a span copies from, of these. */
 function spanSources(specs: readonly SpanSpec[], spec: Spec, host: HostIndex): (span: SpanSpec) => SpanSpec[] {
-  const byName = new Map(specs.map((span) => [span.name, span]))
+  const byBridge = new Map(specs.map((span) => [span.bridge, span]))
   return ({ sources }) => {
     const devices = sources.flatMap((source) => hostKindOf(source).needs(source, spec).devices ?? [])
     return devices.flatMap((name) => {
       const link = host.findLink(name)
-      return byName.get(name) ?? (link && byName.get(link.name)) ?? []
+      return byBridge.get(name) ?? (link && byBridge.get(link.name)) ?? []
     })
   }
 }
 
-function knownSpans(names: readonly string[], host: HostIndex): string[] {
+function knownBridges(listed: readonly string[], host: HostIndex): string[] {
   const bridges = host.links.filter((link) => markOf(host, link) !== null).map((link) => link.name)
   const networks = host.networks.flatMap((network) => network.labels[label.span] ?? [])
-  return [...new Set([...names, ...bridges, ...networks])]
+  return [...new Set([...listed, ...bridges, ...networks])]
 }
 
-/** By name: the MTU that this plan gives the bridges of the spans that come before. */
+/** By the bridge's name: the MTU that this plan gives the bridges of the spans that come before. */
 type BridgeMtus = ReadonlyMap<string, number>
 
 function resolveSpan(span: SpanSpec, recreate: boolean, mtus: BridgeMtus, context: Context): Resolved<DesiredSpan> {
@@ -239,7 +240,12 @@ const ethernetMtu = 1500
 const bridgeMaximum = 65_535
 
 /** While a source is missing, the bridge keeps its MTU: else its network would be recreated whenever an interface goes. */
-function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], mtus: BridgeMtus, host: HostIndex) {
+function largestMtu(
+  { bridge: name, sources }: SpanSpec,
+  points: readonly CopyPoint[],
+  mtus: BridgeMtus,
+  host: HostIndex
+) {
   const present = points.flatMap(({ device, mtu }) => mtu ?? mtus.get(device.name) ?? linkOf(device)?.mtu ?? [])
   const isComplete = sources.every(({ id }) => points.some(({ item }) => item === id))
   const bridge = isComplete ? undefined : host.linkOf(name)
@@ -248,7 +254,7 @@ function largestMtu({ name, sources }: SpanSpec, points: readonly CopyPoint[], m
 }
 
 /** Bytes: the MTU of the interfaces of a span's running sensors; null: there are none. The kernel alone knows ports, and the bridge. */
-function heldMtu({ name, network }: SpanSpec, host: HostIndex): number | null {
+function heldMtu({ bridge: name, network }: SpanSpec, host: HostIndex): number | null {
   if (network === null) return null
   if (host.docker.state !== 'read') {
     const bridge = host.linkOf(name)
@@ -346,13 +352,13 @@ function isMirrored(span: SpanSpec, hook: Hook, context: Context): boolean {
 
 type Hook = Pick<CopyPoint, 'device' | 'tcHook'>
 
-function findMirrors({ name }: SpanSpec, { device, tcHook }: Hook, { spec, host }: Context): Filter[] {
+function findMirrors({ bridge }: SpanSpec, { device, tcHook }: Hook, { spec, host }: Context): Filter[] {
   return host.filtersAt(device.name, tcHook).filter(({ mirror, handle }) => {
     if (mirror === null) return false
     const read = readFeed(host, mirror.target)
-    const names = read === null ? [name] : [mirrorName(name, read.feed)]
+    const names = read === null ? [bridge] : [mirrorName(bridge, read.feed)]
     return (
-      read?.span === name ||
+      read?.bridge === bridge ||
       names.some((one) => handle === handleOf({ owner: spec.name, name: one }, { device, tcHook }))
     )
   })

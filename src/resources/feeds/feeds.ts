@@ -42,64 +42,64 @@ export function programOf({
   ])
 }
 
-/** The name from which the handle of a mirror is made. It is unique: no span, link or container has a name with a space. */
-export function mirrorName(span: string, feed: FeedId | null): string {
-  return feed === null ? span : `${span} ${feed.kind} ${feed.name}`
+/** The name from which the handle of a mirror is made. It is unique: no link and no container has a name with a space. */
+export function mirrorName(bridge: string, feed: FeedId | null): string {
+  return feed === null ? bridge : `${bridge} ${feed.kind} ${feed.name}`
 }
 
-/** The span and the receiver in a name of {@link mirrorName}. */
-export function readMirrorName(text: string): { readonly span: string; readonly feed: FeedId | null } {
-  const [span = '', kind, name = ''] = text.split(' ')
-  return { span, feed: kind === 'tunnel' || kind === 'sensor' || kind === 'output' ? { kind, name } : null }
+/** The bridge and the receiver in a name of {@link mirrorName}. */
+export function readMirrorName(text: string): { readonly bridge: string; readonly feed: FeedId | null } {
+  const [bridge = '', kind, name = ''] = text.split(' ')
+  return { bridge, feed: kind === 'tunnel' || kind === 'sensor' || kind === 'output' ? { kind, name } : null }
 }
 
-/** The receiver that a live mirror to this link feeds, and its span where that is known; null: the link is a bridge, or no receiver's. */
+/** The receiver that a live mirror to this link feeds, and the bridge of its span where that is known; null: the link is a bridge, or no receiver's. */
 export function readFeed(
   host: HostIndex,
   target: string
-): { readonly span: string | null; readonly feed: FeedId } | null {
+): { readonly bridge: string | null; readonly feed: FeedId } | null {
   const link = host.linkOf(target)
   const owner = link === undefined ? null : tunnelOwner(host, link, '')
   if (link === undefined) return null
-  if (owner !== null) return { span: null, feed: { kind: 'tunnel', name: firstTunnelName(host, link, owner) } }
+  if (owner !== null) return { bridge: null, feed: { kind: 'tunnel', name: firstTunnelName(host, link, owner) } }
   if (link.master === null) return null
   const container = host.attachmentOf(link)?.container.name
-  if (container !== undefined) return { span: link.master, feed: { kind: 'sensor', name: container } }
+  if (container !== undefined) return { bridge: link.master, feed: { kind: 'sensor', name: container } }
   const isOutput = readPortMark(host, link)?.wasPort === false
   // While Docker is not read, the name of the port's container is not known.
-  return { span: link.master, feed: isOutput ? { kind: 'output', name: link.name } : { kind: 'sensor', name: '' } }
+  return { bridge: link.master, feed: isOutput ? { kind: 'output', name: link.name } : { kind: 'sensor', name: '' } }
 }
 
-/** The links of tunnels that mirrors feed, each with the name of the span. */
+/** The links of tunnels that mirrors feed, each with the bridge of the span. */
 const fedTunnels = memoized((host: HostIndex) => {
   const tunnels = host.links.filter((link) => isOwnTunnel(host, link))
   const bridges = tunnels.length === 0 ? [] : host.links.filter(({ bridge }) => bridge !== null)
   return tunnels.flatMap((link) =>
-    bridges.filter(({ name }) => isFed(host, link, name)).map(({ name: span }) => ({ span, link }))
+    bridges.filter(({ name }) => isFed(host, link, name)).map(({ name: bridge }) => ({ bridge, link }))
   )
 })
 
-/** The links of tunnels that mirrors of a span feed. */
-export function fedLinks(host: HostIndex, span: string): Link[] {
-  return fedTunnels(host).flatMap((fed) => (fed.span === span ? fed.link : []))
+/** The links of tunnels that mirrors of the span with this bridge feed. */
+export function fedLinks(host: HostIndex, bridge: string): Link[] {
+  return fedTunnels(host).flatMap((fed) => (fed.bridge === bridge ? fed.link : []))
 }
 
-/** The span whose frames leave by a link, as its mark or the mirrors that feed it tell; null: it is no output. */
-export function servedSpan(host: HostIndex, link: Link): string | null {
+/** The bridge of the span whose frames leave by a link, as its mark or the mirrors that feed it tell; null: it is no output. */
+export function servedBridge(host: HostIndex, link: Link): string | null {
   if (link.master !== null && readPortMark(host, link)?.wasPort === false) return link.master
-  return fedTunnels(host).find((fed) => fed.link.index === link.index)?.span ?? null
+  return fedTunnels(host).find((fed) => fed.link.index === link.index)?.bridge ?? null
 }
 
-/** The links that frames of a span leave by, as their marks and mirrors tell. */
-export function liveOutputs(host: HostIndex, span: string): Link[] {
-  const ports = host.portsOf(span).filter((port) => readPortMark(host, port)?.wasPort === false)
-  return [...new Set([...ports, ...fedLinks(host, span)])]
+/** The links that frames of the span with this bridge leave by, as their marks and mirrors tell. */
+export function liveOutputs(host: HostIndex, bridge: string): Link[] {
+  const ports = host.portsOf(bridge).filter((port) => readPortMark(host, port)?.wasPort === false)
+  return [...new Set([...ports, ...fedLinks(host, bridge)])]
 }
 
-function isFed(host: HostIndex, link: Link, span: string): boolean {
+function isFed(host: HostIndex, link: Link, bridge: string): boolean {
   const owner = tunnelOwner(host, link, '') ?? ''
-  const name = mirrorName(span, { kind: 'tunnel', name: firstTunnelName(host, link, owner) })
+  const name = mirrorName(bridge, { kind: 'tunnel', name: firstTunnelName(host, link, owner) })
   const isFeed = ({ device, tcHook, pref, chain, handle }: Filter) =>
-    pref === mirrorPref && chain === 0 && handle === mirrorHandle({ owner, span: name, device, tcHook })
+    pref === mirrorPref && chain === 0 && handle === mirrorHandle({ owner, name, device, tcHook })
   return host.filtersInto(link.name).some(({ filter }) => !('parent' in filter) && isFeed(filter))
 }

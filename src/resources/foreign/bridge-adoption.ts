@@ -33,7 +33,7 @@ export function wireOffloadsOf({ offloads: { tx, tso, gso } }: Link) {
  * span's bridge has no address, and its ports are isolated from each other.
  */
 export function judgeBridge(desired: DesiredState, host: HostIndex, link: Link): Adoption {
-  const hasNetwork = desired.spanOf(link.name)?.network != null
+  const hasNetwork = desired.spanOn(link.name)?.network != null
   return adoptUnless(findOtherUse(host, link, hasNetwork ? host.networksOn(link.name) : []))
 }
 

@@ -20,8 +20,8 @@ export function findBridgeUsers(bridge: string, now: ObservedState, planned: Obs
   const { desired, host } = now
   const link = host.linkOf(bridge)
   if (link === undefined) return []
-  const spans = desired.spans.map(({ name }) => name)
-  const renamed = hasPorts(link, host) ? explainIfRenamed(link, spans, host) : null
+  const bridges = desired.spans.map((span) => span.bridge)
+  const renamed = hasPorts(link, host) ? explainIfRenamed(link, bridges, host) : null
   if (renamed !== null) return [renamed]
   const networks = host.networksOn(bridge)
   // Ports that were there when the plan was made have rows in the plan, and are given back.
@@ -106,10 +106,16 @@ function findOtherNames(link: Link, now: ObservedState) {
  */
 function findCopiers(bridge: string, now: ObservedState) {
   const { desired, host } = now
-  const isKept = desired.spanOf(bridge) !== undefined
+  const isKept = desired.spanOn(bridge) !== undefined
   const own = (isKept ? [] : desired.spans).flatMap(({ name: span, mirrors }) => {
     const point = mirrors.find(({ device }) => device.name === bridge)
-    return point ? { span, instead: `put the span ${bridge} into the file again`, origin: point.origin } : []
+    return point
+      ? {
+          span,
+          instead: `put the span ${desired.names.nameOf(bridge)} into the file again; or, if it has another name there now, write "bridge: ${bridge}" in it`,
+          origin: point.origin
+        }
+      : []
   })
   const others = host.filtersOf(bridge).flatMap((filter) => otherSpan(now, filter) ?? [])
   const bySpan = new Map(others.map((other) => [other.span, other]))
@@ -119,16 +125,16 @@ function findCopiers(bridge: string, now: ObservedState) {
   ]
 }
 
-function removeSpan({ span, owner }: { readonly span: string; readonly owner: string }): string {
-  return `remove that span: ${shellLine(destroyOf(owner, span))}`
+function removeSpan({ bridge, owner }: { readonly bridge: string; readonly owner: string }): string {
+  return `remove that span: ${shellLine(destroyOf(owner, bridge))}`
 }
 
 /** The live span out of scope that a filter is a mirror of, and its owner; null: the filter is no such mirror. */
-function otherSpan({ marks, host }: ObservedState, filter: Filter) {
+function otherSpan({ desired, marks, host }: ObservedState, filter: Filter) {
   const mark = marks.mirrors.get(filter)
-  if (mark === undefined || mark.inScope || mark.span === null) return null
-  const owner = markOf(host, host.linkOf(mark.span))?.owner
-  return owner === undefined ? null : { span: mark.span, owner }
+  if (mark === undefined || mark.inScope || mark.bridge === null) return null
+  const owner = markOf(host, host.linkOf(mark.bridge))?.owner
+  return owner === undefined ? null : { span: desired.names.nameOf(mark.bridge), bridge: mark.bridge, owner }
 }
 
 function takeOff(port: string): readonly string[] {

@@ -34,34 +34,34 @@ const removals: Readonly<Record<Manager, { readonly words: readonly string[]; re
   NetworkManager: { words: ['nmcli', 'device', 'delete'], place: "NetworkManager's connections" }
 }
 
-/** What a foreign interface with a span's name is, whose it seems to be, and what to do. */
+/** What a foreign interface with the name of a span's bridge is, whose it seems to be, and what to do. */
 export function explainDevice(host: HostIndex, name: string): Diagnostic {
   const link = host.findLink(name)
   if (link && link.name !== name) {
     return diagnostic(
       'LINK_FOREIGN',
       `the interface ${link.name} has ${name} as another name (altname)`,
-      `give the span another name, or take that one off the interface: ${shellLine(['ip', 'link', 'property', 'del', 'dev', link.name, 'altname', name])}`
+      `give the span another bridge (bridge: NAME), or take that name off the interface: ${shellLine(['ip', 'link', 'property', 'del', 'dev', link.name, 'altname', name])}`
     )
   }
   const owner = markOf(host, link)?.owner
   if (owner !== undefined) {
     const message = `the bridge ${name} belongs to another spans.yaml (name: ${owner})`
-    const hint = `give the span another name; or, if the "name" of this file was ${owner} before, remove what has that name first: ${shellLine(destroyOf(owner))}`
+    const hint = `give the span another bridge (bridge: NAME); or, if the "name" of this file was ${owner} before, remove what has that name first: ${shellLine(destroyOf(owner))}`
     return diagnostic('BRIDGE_OTHER_NAME', message, hint)
   }
   if (link?.bridge) {
     return diagnostic(
       'BRIDGE_FOREIGN',
       `a bridge ${name} already exists, and spanplan did not create it${useClause(host, link)}`,
-      `give the span another name, or remove that bridge if nothing needs it: ${removeDevice(host, link)}`
+      `give the span another bridge (bridge: NAME), or remove that one if nothing needs it: ${removeDevice(host, link)}`
     )
   }
   const what = link ? ` but ${kindClause(host, link)}${useClause(host, link)}` : ''
   return diagnostic(
     'LINK_FOREIGN',
     `an interface ${name} already exists, and is not a bridge${what}`,
-    `give the span another name; see that interface with: ${shellLine(['ip', '-details', 'link', 'show', 'dev', name])}`
+    `give the span another bridge (bridge: NAME); see that interface with: ${shellLine(['ip', '-details', 'link', 'show', 'dev', name])}`
   )
 }
 

@@ -30,20 +30,23 @@ const most = 3
  *
  * @returns one warning for each filter; for many of them, one.
  */
-export function warnOfForeignCopies({ name, mirrors, origin }: DesiredSpan, state: ObservedState): Diagnostic[] {
+export function warnOfForeignCopies(
+  { name, bridge, mirrors, origin }: DesiredSpan,
+  state: ObservedState
+): Diagnostic[] {
   const isConflict = (filter: ForeignMirror) =>
-    leadsTo(filter, new Set([name])) &&
+    leadsTo(filter, new Set([bridge])) &&
     mirrors.some(
       ({ device, tcHook }) =>
         device.name === filter.device && tcHook === ('parent' in filter ? 'egress' : filter.tcHook)
     )
-  const targets = new Set([name, ...state.host.portsOf(name).map((port) => port.name)])
+  const targets = new Set([bridge, ...state.host.portsOf(bridge).map((port) => port.name)])
   const filters = findForeignCopies(state, targets).filter((filter) => !isConflict(filter))
   // Of many, the first stands for all.
   const named = filters.length > most ? filters.slice(0, 1) : filters
   const more = filters.length - named.length
   return named.map((filter) => ({
-    ...diagnostic('COPIES_FOREIGN', copiesMessage(name, filter, more), adviseOn(name, filter, more), origin),
+    ...diagnostic('COPIES_FOREIGN', copiesMessage(name, filter, more), adviseOn(bridge, filter, more), origin),
     subject: { span: name, kind: 'bridge', id: [] }
   }))
 }
@@ -58,9 +61,9 @@ function copiesMessage(span: string, first: ForeignMirror, more: number): string
   return `a filter of ${where} that spanplan did not create ${first.redirects ? 'redirects' : 'copies'} into span ${span} (${filterWords(first)}): ${meaning}`
 }
 
-function adviseOn(span: string, first: ForeignMirror, more: number): string {
+function adviseOn(bridge: string, first: ForeignMirror, more: number): string {
   const removal = `if nothing needs ${more === 0 ? 'it' : 'the first'}: ${shellLine(removalOf(first))}`
-  const isAdoptable = leadsTo(first, new Set([span])) && judgeForeignMirrors([first]).possible
+  const isAdoptable = leadsTo(first, new Set([bridge])) && judgeForeignMirrors([first]).possible
   const keep = 'to keep its frames, write the interface as a source'
   return isAdoptable ? `${keep}, and apply with --adopt; ${removal}` : `${removal}; ${keep}`
 }

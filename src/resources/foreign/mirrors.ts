@@ -40,7 +40,9 @@ export function findForeignMirrors(
 function isOtherSpans({ spans }: DesiredState, filter: Filter): boolean {
   if (filter.kind !== 'bpf' || filter.protocol !== 'all') return false
   const meets = ({ device, tcHook }: CopyPoint) => device.name === filter.device && tcHook === filter.tcHook
-  return spans.some(({ name, mirrors }) => mirrors.some(meets) && filter.copies.some(({ target }) => target === name))
+  return spans.some(
+    ({ bridge, mirrors }) => mirrors.some(meets) && filter.copies.some(({ target }) => target === bridge)
+  )
 }
 
 /** The foreign mirrors that a mirror of ours replaces. */
@@ -144,7 +146,7 @@ function foreignMirrorTitle(filter: ForeignMirror): string {
 /** Explains the conflict of a mirror of ours with the foreign filters in its place. */
 export function explainForeignMirrors(
   mirror: ReplacedMirrors & { readonly point: CopyPoint; readonly handle: number },
-  span: string,
+  bridge: string,
   host: HostIndex
 ): Diagnostic {
   const { point, handle, foreignMirrors, removal } = mirror
@@ -153,7 +155,7 @@ export function explainForeignMirrors(
   if (foreignMirrors.length > 0) {
     return diagnostic(
       'MIRROR_TWICE',
-      `the ${tcHook} of ${device} is already mirrored into ${span} by foreign filters (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
+      `the ${tcHook} of ${device} is already mirrored into ${bridge} by foreign filters (${foreignMirrors.join('; ')}): sensors would see each frame twice`,
       `see it with: ${showForeignMirrors(host, device, tcHook)}${alternative(removal)}`
     )
   }

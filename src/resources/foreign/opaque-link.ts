@@ -27,10 +27,14 @@ export function warnOfOpaque(desired: DesiredSpans, host: HostIndex): Diagnostic
     const { name, alias, master } = link
     if (master !== null && desired.known.includes(master)) {
       const found = explainOpaque(link, `it is a port of ${master}, and may be open: what it sends may not be dropped`)
-      return [{ ...found, subject: { span: master, kind: 'port', id: [name ?? String(link.index)] } }]
+      return [
+        { ...found, subject: { span: desired.names.nameOf(master), kind: 'port', id: [name ?? String(link.index)] } }
+      ]
     }
     const isOurs = name !== null && isInScope(desired, readAlias(alias ?? '')?.owner, name)
-    const isDesired = desired.spans.some((span) => span.name === name)
-    return isOurs && !isDesired ? [explainOpaque(link, `it is the bridge of the span ${name}`)] : []
+    const isDesired = desired.spans.some(({ bridge }) => bridge === name)
+    return isOurs && !isDesired
+      ? [explainOpaque(link, `it is the bridge of the span ${desired.names.nameOf(name)}`)]
+      : []
   })
 }

@@ -19,13 +19,13 @@ export const address: Kind<HostAddress> = {
   fields: {},
   desire: () => [],
   observe: ({ desired, host }) =>
-    desired.spans.flatMap(({ name: span, network }) =>
-      host.networksOn(span).flatMap((live): HostAddress[] => {
-        const link = host.linkOf(span)
+    desired.spans.flatMap(({ name, bridge, network }) =>
+      host.networksOn(bridge).flatMap((live): HostAddress[] => {
+        const link = host.linkOf(bridge)
         const found = link && dockerAddress(link, live)
         if (network === null || found === undefined || ownsNetwork(desired, live)) return []
         const address = `${found.address}/${found.prefix}`
-        return [{ kind: 'address', id: `${span} ${address}`, spans: [span], owner: 'ours', bridge: span, address }]
+        return [{ kind: 'address', id: `${bridge} ${address}`, spans: [name], owner: 'ours', bridge, address }]
       })
     ),
   evidence: () => ['docker'],

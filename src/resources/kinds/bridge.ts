@@ -44,18 +44,18 @@ export const bridge: Kind<Bridge> = {
   },
   desire: (state, live) => {
     const liveById = new Map(live.map((one) => [one.id, one]))
-    return state.desired.spans.map((span) => desireBridge(state, span, liveById.get(span.name)))
+    return state.desired.spans.map((span) => desireBridge(state, span, liveById.get(span.bridge)))
   },
   observe: memoized((state) => {
     const { desired, host } = state
     const renamed = findRenamed(host)
     // The kernel makes no link with another's altname.
-    const takerOf = ({ name, owner }: DesiredSpan) =>
+    const takerOf = ({ bridge: name, owner }: DesiredSpan) =>
       host.findLink(name) ?? host.findOpaque(name) ?? renamed({ name, mac: bridgeMac(owner, name) })
     return [
       ...host.links.flatMap((link) => observeBridge(desired, host, link)),
       ...desired.spans
-        .filter((span) => host.linkOf(span.name) === undefined && takerOf(span) !== undefined)
+        .filter((span) => host.linkOf(span.bridge) === undefined && takerOf(span) !== undefined)
         .map((span): Bridge => ({ ...desireBridge(state, span, undefined), owner: 'foreign' }))
     ]
   }),
@@ -95,11 +95,11 @@ function isWireSize(offloads: Bridge['offloads']): boolean {
   return Object.values(offloads).every((isOn) => !isOn)
 }
 
-function explainConflict({ id, obstacle }: Bridge, { mac }: Bridge, host: HostIndex): Diagnostic {
+function explainConflict({ id, obstacle }: Bridge, { mac, spans: [span] }: Bridge, host: HostIndex): Diagnostic {
   const [moved] = host.linkOf(id) === undefined ? explainIfMoved({ name: id, mac }, host) : []
   if (moved !== undefined) return moved
   const opaque = host.findOpaque(id)
-  if (opaque) return explainOpaque(opaque, `the span ${id} needs that name for its bridge`)
+  if (opaque) return explainOpaque(opaque, `the span ${span} needs that name for its bridge`)
   const link = host.linkOf(id)
   if (obstacle !== null) return (link && explainIfRenamed(link, [], host)) ?? sealConflict(host, id)
   return explainDevice(host, id)
@@ -110,7 +110,7 @@ function desireBridge(state: ObservedState, span: DesiredSpan, live: Bridge | un
   const interfaces = rememberedInterfaces(state, span)
   return {
     kind: 'bridge',
-    id: span.name,
+    id: span.bridge,
     spans: [span.name],
     owner: 'ours',
     origin: span.origin,
@@ -123,7 +123,7 @@ function desireBridge(state: ObservedState, span: DesiredSpan, live: Bridge | un
       interfaces
     }),
     remembered: namesOf(host, interfaces),
-    mac: bridgeMac(desired.owner, span.name),
+    mac: bridgeMac(desired.owner, span.bridge),
     mtu: span.mtu,
     up: true,
     ...noOptions,
@@ -161,8 +161,8 @@ function namesOf(host: HostIndex, interfaces: ReadonlyMap<number, unknown>): str
 }
 
 /** The interfaces that feed the span, and those that did before and are not given back yet. */
-function rememberedInterfaces({ marks, host }: ObservedState, { name, mirrors, isUnread }: DesiredSpan) {
-  const old = markOf(host, host.linkOf(name))?.interfaces ?? new Map<number, InterfaceMark>()
+function rememberedInterfaces({ marks, host }: ObservedState, { bridge, mirrors, isUnread }: DesiredSpan) {
+  const old = markOf(host, host.linkOf(bridge))?.interfaces ?? new Map<number, InterfaceMark>()
   const used = new Set(mirrors.map(({ device }) => device.name))
   const candidates = new Set([...used, ...namesOf(host, old)])
   return new Map([
@@ -182,7 +182,7 @@ function rememberedInterfaces({ marks, host }: ObservedState, { name, mirrors, i
 }
 
 function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Bridge | [] {
-  const span = desired.spanOf(link.name)
+  const span = desired.spanOn(link.name)
   const mark = markOf(host, link)
   const label = mark === null ? dockerBridgeMark(desired, host, link.name) : null
   const ours = ownsBridge(desired, host, link) || label !== null
@@ -194,7 +194,7 @@ function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Brid
   return {
     kind: 'bridge',
     id: link.name,
-    spans: [link.name],
+    spans: [desired.names.nameOf(link.name)],
     owner: !usable ? 'foreign' : original === null ? 'ours' : 'adopted',
     ...(!ours && mark === null && { adoption: judgeBridge(desired, host, link) }),
     isBridge: link.bridge !== null,

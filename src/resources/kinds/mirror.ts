@@ -64,11 +64,11 @@ export const mirror: Kind<Mirror> = {
     return [...wanted, ...live.filter((one) => !ids.has(one.id) && isOfUnread(state, one))]
   },
   observe: (state) => [
-    ...[...state.marks.mirrors].flatMap(([filter, { span, inScope }]): Mirror | [] => {
+    ...[...state.marks.mirrors].flatMap(([filter, { bridge, inScope }]): Mirror | [] => {
       if (!inScope) return []
       // Whether the span still needs the mirror on an interface that is not understood is not known.
-      const isKept = span !== null && state.desired.spanOf(span) && state.host.findOpaque(filter.device)
-      const spans = span === null ? [] : [span]
+      const isKept = bridge !== null && state.desired.spanOn(bridge) && state.host.findOpaque(filter.device)
+      const spans = bridge === null ? [] : [state.desired.names.nameOf(bridge)]
       return { ...foreignMirror(state, filter), spans, owner: isKept ? 'shared' : 'ours' }
     }),
     ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
@@ -77,7 +77,7 @@ export const mirror: Kind<Mirror> = {
   finalize: finalizeMirrors,
   // A bridge that Docker has recreated bears no mark: only the label of its network says that it is the span's.
   evidence: ({ owner, spans: [span] }, side, { desired, host }) => {
-    const bridge = span === undefined ? undefined : host.linkOf(span)
+    const bridge = span === undefined ? undefined : host.linkOf(desired.names.bridgeOf(span))
     const isUnknown = bridge?.kind === 'bridge' && markOf(host, bridge) === null && !ownsBridge(desired, host, bridge)
     return side === 'live' && owner === 'ours' && isUnknown ? ['docker'] : []
   },
@@ -120,8 +120,8 @@ export const mirror: Kind<Mirror> = {
 function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
   return mirrorsOf(span).flatMap(({ point, feed }): Mirror | [] => {
     const { device, tcHook, item, origin } = point
-    const target = feed === null ? span.name : feed.target
-    const handle = handleOf({ owner: span.owner, name: mirrorName(span.name, feed) }, point)
+    const target = feed === null ? span.bridge : feed.target
+    const handle = handleOf({ owner: span.owner, name: mirrorName(span.bridge, feed) }, point)
     const id = mirrorId(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
     const program =
@@ -161,7 +161,8 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
  */
 function isOfUnread({ desired, host }: ObservedState, { point, feed, target, spans: [name] }: Mirror): boolean {
   const isUnread = host.docker.state !== 'read' || host.unreadContainers.length > 0
-  const span = isUnread && feed?.kind === 'sensor' && feed.name === '' ? desired.spanOf(name ?? '') : undefined
+  const isOfSome = isUnread && feed?.kind === 'sensor' && feed.name === ''
+  const span = isOfSome && name !== undefined ? desired.spanOf(name) : undefined
   if (span === undefined) return false
   const { device, tcHook } = point
   return target !== '*' && span.mirrors.some((one) => one.device.name === device.name && one.tcHook === tcHook)
@@ -217,18 +218,18 @@ function replacesForeign({ feeds, feedsBridge }: DesiredSpan, feed: FeedId | nul
 function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
   const mirrors = desireMirrors(state, span)
   return mirrorsOf(span).flatMap(({ point: want, feed }: SpanMirror): Mirror[] => {
-    const target = feed === null ? span.name : feed.target
+    const target = feed === null ? span.bridge : feed.target
     if (target === null) return []
-    const targets = new Set(replacesForeign(span, feed) ? [span.name] : [])
+    const targets = new Set(replacesForeign(span, feed) ? [span.bridge] : [])
     const { copying, blocking } = findForeignMirrors(state, targets, want)
     const { device, tcHook } = want
-    const id = mirrorId(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.name, feed) }, want))
+    const id = mirrorId(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.bridge, feed) }, want))
     const meant = mirrors.find((one) => one.id === id)
     if (blocking) return [{ ...foreignMirror(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []
     const adoption = judgeForeignMirrors(copying)
     const replaced = planReplacement(state.host, device.name, copying)
-    return [{ ...meant, owner: 'foreign', target: span.name, adoption, ...replaced }]
+    return [{ ...meant, owner: 'foreign', target: span.bridge, adoption, ...replaced }]
   })
 }
 
@@ -241,7 +242,7 @@ function rollbackMirrors(mirrors: readonly Mirror[], then: ObservedState, now: O
   const live = keepBeside(mirrors, now).filter(({ point }) => host.mayExist(point.device.name))
   return live.flatMap((one): Mirror | [] => {
     if (one.owner === 'foreign') return restoreForeign(one, then, host)
-    const target = findTargetAgain(one, host)
+    const target = findTargetAgain(one, now)
     return target === null ? [] : { ...one, target }
   })
 }
@@ -278,11 +279,12 @@ function restoreForeign(one: Mirror, then: ObservedState, host: HostIndex): Mirr
  * Where the frames of an earlier mirror go now. A container that was restarted has another port. null: nowhere, because its receiver
  * has ended or is not connected yet. A bridge or a tunnel that is gone is created before.
  */
-function findTargetAgain({ target, feed, spans: [span] }: Mirror, host: HostIndex): string | null {
+function findTargetAgain({ target, feed, spans: [span] }: Mirror, { desired, host }: ObservedState): string | null {
   if (feed === null || feed.kind === 'tunnel') return target
   if (feed.kind === 'output') return host.mayExist(target) ? target : null
+  const bridge = span === undefined ? undefined : desired.names.bridgeOf(span)
   // Somebody else's interface may have the name of a port that is gone.
-  if (host.docker.state !== 'read') return host.linkOf(target)?.master === span ? target : null
+  if (host.docker.state !== 'read') return host.linkOf(target)?.master === bridge ? target : null
   const links = host.containerOf(feed.name)?.endpoints.flatMap((endpoint) => host.vethTo(endpoint) ?? []) ?? []
-  return links.find(({ master }) => master === span)?.name ?? null
+  return links.find(({ master }) => master === bridge)?.name ?? null
 }

@@ -15,7 +15,7 @@ import type { DesiredState } from '../desired-state.ts'
 import { adoptUnless, type Kind, type Resource } from '../kind.ts'
 import { ownMark } from '../marks.ts'
 import { chooseSubnet, findFreeSubnet, readSubnets, takenSubnets, writeOverlap } from '../network-subnets.ts'
-import { isInScope, isLiveNetwork, leftNotes, markOf, ownsBridge, ownsNetwork } from '../ownership.ts'
+import { isInScope, isLiveNetwork, leftNotes, markOf, ownsBridge, ownsNetwork, type Scoped } from '../ownership.ts'
 import { yesNo } from '../settings.ts'
 
 /** The Docker network that hands a span out. Docker cannot change a network: any difference recreates it. */
@@ -79,7 +79,7 @@ export const network: Kind<Network> = {
 }
 
 function explainConflict(live: Network, desired: Network, host: HostIndex): Diagnostic {
-  const { name, reference, bridge, labels } = live
+  const { name, reference, bridge, labels, spans } = live
   const project = labels[composeLabel.project]
   const use = useOf(live, host)
   const away = project === undefined ? 'remove' : `take it out of the Compose project ${project} and remove`
@@ -87,7 +87,7 @@ function explainConflict(live: Network, desired: Network, host: HostIndex): Diag
   if (labels[label.name] !== undefined) {
     return diagnostic(
       'NETWORK_OTHER_SPAN',
-      `the Docker network ${name} belongs to the span ${labels[label.span]} (name: ${labels[label.name]})`,
+      `the Docker network ${name} belongs to the span ${spans[0]} (name: ${labels[label.name]})`,
       'give the network another name, or destroy that span first'
     )
   }
@@ -100,7 +100,7 @@ function explainConflict(live: Network, desired: Network, host: HostIndex): Diag
     : diagnostic(
         'NETWORK_BRIDGE_TAKEN',
         `the Docker network ${name} already uses the bridge ${bridge}, and spanplan did not create it; ${use}`,
-        `give the span another name, or ${away} that network: ${removal}`
+        `give the span another bridge (bridge: NAME), or ${away} that network: ${removal}`
       )
 }
 
@@ -113,14 +113,15 @@ function findSubnetsTaken(desired: DesiredState, host: HostIndex): Diagnostic[] 
     pools.map(({ subnet }) => ({ subnet, user: `the Docker network ${name}` }))
   )
   const networks = desireNetworks(desired, host)
-  return networks.flatMap(({ name, subnet, spans: [span = ''], origin }) => {
-    if (desired.spanOf(span)?.network?.subnet == null) return []
+  return networks.flatMap(({ name, bridge, subnet, origin }) => {
+    const span = desired.spanOn(bridge)
+    if (span?.network?.subnet == null) return []
     const kept = networks
       .filter((other) => other.name !== name)
       .map((other) => ({ subnet: other.subnet, user: `the Docker network ${other.name} of span ${other.spans[0]}` }))
-    const overlap = writeOverlap(span, subnet, [...foreign, ...kept])
+    const overlap = writeOverlap(span.name, subnet, [...foreign, ...kept])
     if (overlap === null) return []
-    const subject = { span, kind: 'network', id: [name] }
+    const subject = { span: span.name, kind: 'network', id: [name] }
     return [{ ...diagnostic('SUBNET_TAKEN', overlap, chooseSubnet, origin), subject }]
   })
 }
@@ -139,7 +140,7 @@ function useOf({ name, subnet, labels }: Network, host: HostIndex): string {
 }
 
 /** How the labels of our network describe the bridge below it: a bridge that Docker has recreated bears no mark itself. */
-export function dockerBridgeMark(desired: Pick<DesiredState, 'scope'>, host: HostIndex, bridge: string): string | null {
+export function dockerBridgeMark(desired: Scoped, host: HostIndex, bridge: string): string | null {
   const ours = host.networksOn(bridge).find(({ labels, options }) => {
     // Else the bridge is one of Docker's own, which goes with its network.
     return options[networkOption.bridge] === bridge && isInScope(desired, labels[label.name], bridge)
@@ -178,7 +179,7 @@ function readLabels(labels: Network['labels']): string {
 
 function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
   const bridge = live.options[networkOption.bridge] ?? ''
-  const user = desired.spanOfNetwork(live.name) ?? desired.spanOf(bridge)
+  const user = desired.spanOfNetwork(live.name) ?? desired.spanOn(bridge)
   const ours = ownsNetwork(desired, live)
   return {
     kind: 'network',
@@ -186,9 +187,9 @@ function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
     id: !ours && user?.network ? user.network.name : live.name,
     name: live.name,
     reference: referTo(live),
-    spans: [live.labels[label.span] ?? user?.name ?? ''],
+    spans: [desired.names.nameOf(live.labels[label.span] ?? user?.bridge ?? '')],
     owner: ours ? 'ours' : 'foreign',
-    ...(!ours && user?.network && { adoption: adoptUnless(findObjection(live, user.network.name, user.name)) }),
+    ...(!ours && user?.network && { adoption: adoptUnless(findObjection(live, user.network.name, user.bridge)) }),
     bridge,
     driver: live.driver,
     internal: live.internal,
@@ -213,16 +214,16 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
   return desired.spans.flatMap((span): Network | [] => {
     if (span.network === null) return []
     const live = host.networkOf(span.network.name)
-    const ours = live && isInScope(desired, live.labels[label.name], span.name)
-    const kept = live && (ours || findMismatches(live, span.name).length === 0) ? live : undefined
+    const ours = live && isInScope(desired, live.labels[label.name], span.bridge)
+    const kept = live && (ours || findMismatches(live, span.bridge).length === 0) ? live : undefined
     const subnet =
       span.network.subnet ??
       kept?.pools[0]?.subnet ??
       noted(span.network.name) ??
-      findFreeSubnet(desired.subnetSeed, span.name, taken)
+      findFreeSubnet(desired.subnetSeed, span.bridge, taken)
     taken.push(...readSubnets([subnet]))
-    const how = (ours && live.labels[label.bridge]) || (isAdopted(desired, host, span.name) ? 'adopted' : 'owned')
-    const labels = { [label.name]: desired.owner, [label.span]: span.name, [label.bridge]: how }
+    const how = (ours && live.labels[label.bridge]) || (isAdopted(desired, host, span.bridge) ? 'adopted' : 'owned')
+    const labels = { [label.name]: desired.owner, [label.span]: span.bridge, [label.bridge]: how }
     return {
       kind: 'network',
       id: span.network.name,
@@ -231,7 +232,7 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
       spans: [span.name],
       owner: 'ours',
       origin: span.network.origin,
-      bridge: span.name,
+      bridge: span.bridge,
       driver: 'bridge',
       internal: true,
       ipv6: false,
@@ -245,7 +246,7 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
       pools: [kept?.pools.find((one) => one.subnet === subnet) ?? { subnet, gateway: null, range: null, reserved: {} }],
       options: {
         ...kept?.options,
-        [networkOption.bridge]: span.name,
+        [networkOption.bridge]: span.bridge,
         [networkOption.noAddress]: 'true',
         [networkOption.mtu]: String(span.wantedMtu),
         // No field of its own: a network that lacks this option is not recreated for it.
@@ -256,31 +257,31 @@ function desireNetworks(desired: DesiredState, host: HostIndex): Network[] {
 }
 
 /** Whether the bridge was adopted, or is being adopted. */
-function isAdopted(desired: DesiredState, host: HostIndex, span: string): boolean {
-  const link = host.linkOf(span)
+function isAdopted(desired: DesiredState, host: HostIndex, bridge: string): boolean {
+  const link = host.linkOf(bridge)
   if (link === undefined) return false
   const mark = markOf(host, link)
   return mark === null ? !ownsBridge(desired, host, link) : mark.original !== null
 }
 
 /** Why a network may not be adopted as the network of a span: all that has to be changed before. */
-function findObjection(live: DockerNetwork, name: string, span: string): string | undefined {
+function findObjection(live: DockerNetwork, name: string, bridge: string): string | undefined {
   if (live.labels[label.name] !== undefined) return "it is another span's"
   // Its users know the network by its name.
   const rename = live.name === name ? [] : [`its name is ${live.name}: write that in the file (network: ${live.name})`]
-  const reasons = [...rename, ...findMismatches(live, span)]
+  const reasons = [...rename, ...findMismatches(live, bridge)]
   return reasons.length === 0 ? undefined : reasons.join('; ')
 }
 
-/** Why a network is none that a span could have: only a network on that span's bridge is. */
-export function findMismatches({ driver, internal, options, pools }: DockerNetwork, span: string): string[] {
-  const bridge = options[networkOption.bridge]
+/** Why a network is none that the span with this bridge could have: only a network on that bridge is. */
+export function findMismatches({ driver, internal, options, pools }: DockerNetwork, bridge: string): string[] {
+  const its = options[networkOption.bridge]
   if (driver !== 'bridge') return [`its driver is ${driver}`]
   return [
     ...(options[networkOption.ownBridge] === undefined
       ? []
       : ['Podman manages its bridge, and removes the bridge with the last container (mode=unmanaged leaves it alone)']),
-    ...(bridge === span ? [] : [`it is on ${bridge ? `the bridge ${bridge}` : "a bridge of Docker's own"}`]),
+    ...(its === bridge ? [] : [`it is on ${its ? `the bridge ${its}` : "a bridge of Docker's own"}`]),
     ...(internal ? [] : ['it is not internal: its containers would lose their way to other networks']),
     ...(pools.length === 1 ? [] : [pools.length === 0 ? 'it has no subnet' : 'it has more than one subnet'])
   ]

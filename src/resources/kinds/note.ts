@@ -44,8 +44,8 @@ export const note: Kind<Note> = {
 }
 
 function observeNotes({ desired, host }: ObservedState): Note[] {
-  return leftNotes(desired, host).map(({ note, span, place }) => ({
-    ...({ kind: 'note', id: note, spans: [span], owner: 'ours', note, place } as const),
+  return leftNotes(desired, host).map(({ note, bridge, place }) => ({
+    ...({ kind: 'note', id: note, spans: [desired.names.nameOf(bridge)], owner: 'ours', note, place } as const),
     reference: referTo(host.containerOf(place.container) ?? { id: place.container, name: place.container }),
     misses: misses(desired, host, place),
     back: false

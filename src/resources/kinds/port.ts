@@ -28,7 +28,6 @@ import { networkMtu } from './network.ts'
 export interface Port extends Resource, LivePort {
   readonly kind: 'port'
   readonly id: string
-  readonly spans: readonly string[]
   readonly role: PortRole
   /** false: a container is connected by the port, and its mark does not say so, as where it was sealed before Docker was read. */
   readonly known: boolean
@@ -131,7 +130,7 @@ function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => bool
     const master = host.linkOf(link.master)
     const isOfSpan =
       master !== undefined &&
-      (markOf(host, master) !== null || desired.spanOf(master.name) !== undefined || ownsBridge(desired, host, master))
+      (markOf(host, master) !== null || desired.spanOn(master.name) !== undefined || ownsBridge(desired, host, master))
     const stays = treatments[portRole(desired, host, link).kind].end === 'stays' || mayBeSensors(link)
     return !isOfSpan && !stays
   }
@@ -204,21 +203,22 @@ export function portSeal(host: HostIndex, span: DesiredSpan, link: Link, now: Se
   return findObstacle(host, link.name) === null ? 'marked' : now
 }
 
-function observePort({ desired, host }: ObservedState, link: Link, span: string | null, bridgeStays = false): Port {
+function observePort({ desired, host }: ObservedState, link: Link, on: string | null, bridgeStays = false): Port {
   const role = portRole(desired, host, link)
   const { sealed, end } = treatments[role.kind]
-  const obstacle = sealed && span !== null ? sealObstacle(desired, host, span, link.name) : null
+  const obstacle = sealed && on !== null ? sealObstacle(desired, host, on, link.name) : null
   const seal = findSeal(host, link.name)
   // A port that loses its bridge has a row in the plan, whatever else is given back.
-  const changed = bridgeStays ? link.port?.learning === false : span !== null
+  const changed = bridgeStays ? link.port?.learning === false : on !== null
   const givenBack = (changed || seal !== undefined) && end === 'returned'
   const original = originOf(host, link, role)
   return {
     kind: 'port',
     id: link.name,
-    spans: span === null ? [] : [span],
+    spans: on === null ? [] : [desired.names.nameOf(on)],
     owner: role.kind === 'left' ? 'ours' : obstacle !== null ? 'foreign' : givenBack ? 'adopted' : 'shared',
-    attached: span !== null,
+    master: link.master,
+    attached: on !== null,
     role,
     mac: link.mac,
     ...readPort(link),
@@ -239,19 +239,18 @@ function observePort({ desired, host }: ObservedState, link: Link, span: string 
  * set them meanwhile, and a port that others have taken off the bridge stays off.
  */
 function rollbackPorts(ports: readonly Port[], then: ObservedState, now: ObservedState): Port[] {
-  const bridgeOf = ({ host }: ObservedState, [span]: Port['spans']) => host.linkOf(span ?? null)
   const isOrphan = orphansOf(now.desired, now.host)
   return ports.flatMap((one) => {
     const link = findAgain(now.host, one)
     if (link === undefined) return []
-    const [was, is] = [bridgeOf(then, one.spans), bridgeOf(now, one.spans)]
-    if (one.attached && link.master !== one.spans[0]) {
+    const [was, is] = [then.host.linkOf(one.master), now.host.linkOf(one.master)]
+    if (one.attached && link.master !== one.master) {
       // A bridge that is gone is created first. Until then, the port stays as it is.
       if (is === undefined) return isOrphan(link) ? [observePort(now, link, null)] : []
       // The bridge is there, so others have taken the port off it.
       if (is.index === was?.index) return []
     }
-    const { known, role } = observePort(now, link, one.spans[0] ?? null)
+    const { known, role } = observePort(now, link, one.attached ? one.master : null)
     const theirs = treatments[role.kind].sealed ? {} : { mtu: link.mtu, up: link.up, ipv6: link.ipv6 }
     const { name: id, mac } = link
     return [{ ...one, ...theirs, id, mac, known, seal: rollbackSeal(now.host, id, one.seal) }]

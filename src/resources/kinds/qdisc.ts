@@ -91,7 +91,7 @@ function explainConflict({ id, qdisc, block }: Clsact, _: Clsact, host: HostInde
 function judgeQdisc(state: ObservedState, { device, block }: Qdisc): Adoption {
   if (block !== null) return adoptUnless('other interfaces use its filters too')
   const foreignMirrors = state.desired.spans.flatMap((span) =>
-    span.mirrors.flatMap((mirror) => findForeignMirrors(state, new Set([span.name]), mirror).copying)
+    span.mirrors.flatMap((mirror) => findForeignMirrors(state, new Set([span.bridge]), mirror).copying)
   )
   const [other] = state.host.filtersOf(device).filter((filter) => !foreignMirrors.includes(filter))
   return other

@@ -2,6 +2,7 @@ import { interfaceOption, label, referTo } from '../../host/docker/docker-names.
 import type { EndpointNote } from '../../host/docker/endpoint-note.ts'
 import { groupBy, type HostIndex } from '../../host/host-index.ts'
 import type { Container, DockerNetwork, Link } from '../../host/snapshot.ts'
+import type { NamedSpan } from '../../spec/span-names.ts'
 import type { DesiredState } from '../desired-state.ts'
 import { writePart } from '../feeds/part-words.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
@@ -32,9 +33,9 @@ export const sensor: Kind<Sensor> = {
   evidence: () => ['docker'],
   create: connectSteps,
   // The interface in the container stays as it is, so the sensor need not be restarted.
-  update: ({ endpoint: { container, span }, port }) => {
+  update: ({ endpoint: { container, bridge }, port }) => {
     if (port === null) return []
-    const argv = ['ip', 'link', 'set', 'dev', port, 'master', span, 'up'] as const
+    const argv = ['ip', 'link', 'set', 'dev', port, 'master', bridge, 'up'] as const
     return [{ summary: `put ${container} back on the bridge`, argv }]
   },
   remove: disconnectSteps,
@@ -56,10 +57,9 @@ export const sensor: Kind<Sensor> = {
   hangsOn: { kind: 'network', id: ({ endpoint }) => endpoint.network },
   container: ({ endpoint }) => endpoint.container,
   serves: ({ endpoint }) => endpoint.container,
-  document: ({ endpoint: { references, span, ...place }, move: { byNone, noted }, ...rest }, side) => ({
+  document: ({ endpoint: { references, ...place }, move: { byNone, noted }, ...rest }, side) => ({
     ...rest,
     ...place,
-    bridge: span,
     reference: references.network,
     containerReference: references.container,
     barred: side === 'after' && byNone,
@@ -74,7 +74,7 @@ function desireListed(desired: DesiredState, host: HostIndex, live: ReadonlyMap<
     const { network } = span
     if (network === null) return []
     return span.sensors.map(({ container, interfaceName, item, origin }): Sensor => {
-      const fresh = build(container, network.name, span.name, desired.owner)
+      const fresh = build(container, network.name, span, desired.owner)
       // A container that others connected stays theirs, with their aliases and address, also after a run was killed.
       const now = live.get(fresh.id)
       const left = notes.find((one) => one.network === network.name && one.container === container.name)
@@ -148,10 +148,15 @@ function observeNetwork(state: ObservedState, network: DockerNetwork): Sensor[] 
   const { desired, host } = state
   const span = desired.spanOfNetwork(network.name)
   return host.endpointsOn(network.name).map(({ container, endpoint }): Sensor => {
-    const bridge = span?.name ?? network.labels[label.span] ?? ''
+    const bridge = span?.bridge ?? network.labels[label.span] ?? ''
     const end = host.vethTo(endpoint)
     const port = end !== undefined && mayBeSensorPort(state, end, bridge) ? end.name : null
-    const fresh = build(container, network.name, bridge, network.labels[label.name] ?? desired.owner)
+    const fresh = build(
+      container,
+      network.name,
+      { name: desired.names.nameOf(bridge), bridge },
+      network.labels[label.name] ?? desired.owner
+    )
     const one = {
       ...fresh,
       endpoint: {
@@ -184,11 +189,11 @@ export function mayBeSensorPort({ host, marks }: ObservedState, end: Link, bridg
   return !marks.interfaces.has(end.name) && (isBridgeOwn || readPortMark(host, end)?.connection === true)
 }
 
-function build(container: Container, network: string, span: string, noteOwner: string) {
+function build(container: Container, network: string, { name, bridge }: NamedSpan, noteOwner: string) {
   return {
     kind: 'sensor',
     id: `${network}/${container.name}`,
-    spans: [span],
+    spans: [name],
     endpoint: {
       network,
       container: container.name,
@@ -198,7 +203,7 @@ function build(container: Container, network: string, span: string, noteOwner: s
       address: null,
       subnet: null,
       end: null,
-      span,
+      bridge,
       noteOwner
     },
     move: { byNone: false, noted: false },

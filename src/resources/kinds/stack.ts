@@ -61,7 +61,7 @@ export const stack: Kind<Stack> = {
 /** The ends of all that is on the networks of spans: who is there gets what is mirrored, whoever has connected it. */
 function observeStacks({ desired, host }: ObservedState): Stack[] {
   return liveNetworks(desired, host).flatMap(({ name: network, labels }) => {
-    const span = desired.spanOfNetwork(network)?.name ?? labels[label.span]
+    const bridge = desired.spanOfNetwork(network)?.bridge ?? labels[label.span]
     return host.endpointsOn(network).flatMap(({ container, endpoint: { port, inner } }): Stack | [] => {
       if (typeof port === 'string' || container.sandbox === null || inner === undefined || 'unread' in inner) return []
       const [tc, device] = [indexTc(inner), innerDevice(port.inside)]
@@ -69,7 +69,7 @@ function observeStacks({ desired, host }: ObservedState): Stack[] {
       return {
         kind: 'stack',
         id: `${network}/${container.name}`,
-        spans: span === undefined ? [] : [span],
+        spans: bridge === undefined ? [] : [desired.names.nameOf(bridge)],
         network,
         device,
         container: container.name,

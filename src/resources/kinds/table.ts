@@ -49,10 +49,10 @@ function desireTables({ desired, host }: ObservedState, live: readonly Table[]):
     const others = live
       .filter((one) => one.mark === mark)
       .flatMap(({ bridges }) => bridges.filter((bridge) => !isInScope(desired, owner, bridge)))
-    const own = owner === desired.owner ? desired.spans.filter(({ sealed }) => sealed).map(({ name }) => name) : []
+    const own = owner === desired.owner ? desired.spans.filter(({ sealed }) => sealed).map(({ bridge }) => bridge) : []
     const bridges = sortNames([...own, ...others])
     const name = tableName(owner)
-    const spans = own.length > 0 ? own : bridges
+    const spans = (own.length > 0 ? own : bridges).map(desired.names.nameOf)
     if (bridges.length === 0) return []
     return [{ kind: 'table', id: name, name, mark, spans, owner: 'ours', bridges, isIntact: true }]
   })
@@ -82,7 +82,7 @@ function observeTable(desired: DesiredState, live: NftTable): Table | [] {
     kind: 'table',
     id: name,
     ...written,
-    spans: inScope.length > 0 ? inScope : bridges,
+    spans: (inScope.length > 0 ? inScope : bridges).map(desired.names.nameOf),
     owner: ours ? 'ours' : 'foreign',
     isIntact:
       sorted.length === expected.length &&

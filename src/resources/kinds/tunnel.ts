@@ -27,7 +27,7 @@ import {
   writeTableMark,
   writeTunnelMark
 } from '../marks.ts'
-import { findSpan } from '../outputs/output-port.ts'
+import { findBridge } from '../outputs/output-port.ts'
 import { coversEverySpan, firstTunnelName, isInScope, markOf, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
 import { readSeal, type Seal, sealCommands, sealField } from '../seal-commands.ts'
@@ -132,7 +132,7 @@ export const tunnel: Kind<Tunnel> = {
       const tunnel = desireTunnel(desired, uses)
       const link = host.linkOf(tunnel.id)
       // What is on the bridge of a span is taken off it as an output, before any mirror changes.
-      const isPort = tunnel.way === 'out' && link !== undefined && findSpan(desired, host, link) !== null
+      const isPort = tunnel.way === 'out' && link !== undefined && findBridge(desired, host, link) !== null
       const live = liveById.get(tunnel.id)
       const use = live?.use === null ? null : tunnel.way
       return { ...tunnel, ...keepSize(tunnel, live), use, master: isPort ? link.master : null }
@@ -253,10 +253,10 @@ function observeTunnel(
     use,
     spans: [
       ...new Set([
-        ...[...uses, ...feeds].flatMap(({ span }) => span ?? []),
+        ...[...uses, ...feeds].flatMap(({ bridge }) => bridge ?? []),
         ...(ports.length > 0 ? [link.master ?? ''] : [])
       ])
-    ],
+    ].map(desired.names.nameOf),
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
     mark: link.alias ?? '',
     up: link.up,

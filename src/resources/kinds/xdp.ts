@@ -123,7 +123,7 @@ export function warnOfListeners({ spans }: DesiredState, host: HostIndex): Diagn
   const { silence } = host
   const sealed = spans.filter((span) => span.sealed)
   if (silence === null || silence.state === 'usable' || sealed.length === 0) return []
-  const ports = sealed.flatMap(({ name }) => host.portsOf(name))
+  const ports = sealed.flatMap(({ bridge }) => host.portsOf(bridge))
   if (silence.state === 'unread' && ports.length > 0 && !ports.some(isHeard)) return []
   const message = `what sealed sensors send reaches packet sockets of the host (lldpd, dhcpd), because their ports cannot have an XDP program: ${silence.reason}`
   return [diagnostic('SILENCE_UNAVAILABLE', message, 'to see which processes have such sockets: spanplan doctor')]

@@ -13,8 +13,8 @@ import { checkName } from '../sources/check-interface.ts'
 import { isMatch } from '../sources/find-interface.ts'
 import type { Context } from '../sources/host-source-kind.ts'
 
-/** Why an interface cannot be an output of a span; undefined: it can. A port of a bridge serves nothing else. */
-export function checkOutput(link: Link, span: string, context: Context): Diagnostic | undefined {
+/** Why an interface cannot be an output of the span with this bridge; undefined: it can. A port of a bridge serves nothing else. */
+export function checkOutput(link: Link, bridge: string, context: Context): Diagnostic | undefined {
   const { name } = link
   const { spec, host } = context
   const named = checkName(link, true)
@@ -26,7 +26,7 @@ export function checkOutput(link: Link, span: string, context: Context): Diagnos
   if (spec.interfaces.some((one) => one.dedicated && isMatch(one.match, link, host))) {
     return refuse(name, 'is dedicated to capture, so nothing leaves by it', 'remove "dedicated" from the file')
   }
-  const use = findKind(link, host) ?? findMaster(link, span, context) ?? findUse(link, host)
+  const use = findKind(link, host) ?? findMaster(link, bridge, context) ?? findUse(link, host)
   return use && refuse(name, use.words, use.remedy)
 }
 
@@ -52,21 +52,22 @@ function findKind({ name, kind, foreignPeer, ...rest }: Link, host: HostIndex): 
 }
 
 /** One that spanplan has put on the bridge of a span of this run may go over to another. */
-function findMaster(link: Link, span: string, { spec, scope, host }: Context): Use | undefined {
+function findMaster(link: Link, bridge: string, { spec, scope, names, host }: Context): Use | undefined {
   const { name, master } = link
   const ours = readPortMark(host, link)?.wasPort === false
   const isOff = ours && markOf(host, host.linkOf(master)) === null
   const other = isOff ? findOwner(link, spec.name, host) : undefined
   if (other !== undefined) return other
-  if (master === null || isAttached(host, link, span)) return undefined
+  if (master === null || isAttached(host, link, bridge)) return undefined
   const owner = markOf(host, host.linkOf(master))?.owner
   if (owner !== undefined && ours) {
     if (owner !== spec.name) {
       const words = `is an output of span ${master} already, of the name ${owner}`
       return { words, remedy: 'take it out of the file of that name' }
     }
-    if (isInScope({ scope }, owner, master)) return undefined
-    return { words: `is an output of span ${master} already`, remedy: `apply ${master} too, without that output` }
+    if (isInScope({ scope, names }, owner, master)) return undefined
+    const span = names.nameOf(master)
+    return { words: `is an output of span ${span} already`, remedy: `apply ${span} too, without that output` }
   }
   const remedy = `take it off: ${shellLine(['ip', 'link', 'set', 'dev', name, 'nomaster'])}`
   return { words: `belongs to ${master} already`, remedy }

@@ -58,9 +58,9 @@ function resolveOutput(output: InterfaceOutput, span: SpanSpec, context: Context
     return { ...nothingResolved, waits: waitFor(name, explainGoingDown(name, spec)), untouched: [name] }
   }
   const items = [{ isPort: true, device: name, name, item, origin }]
-  const problem = checkOutput(link, span.name, context)
+  const problem = checkOutput(link, span.bridge, context)
   if (problem === undefined) return { ...nothingResolved, items }
   if (!patient) return { ...nothingResolved, errors: [{ ...problem, origin }] }
   // What somebody does to an interface that is an output already does not open it.
-  return { ...nothingResolved, items: isAttached(host, link, span.name) ? items : [], waits: waitFor(name, problem) }
+  return { ...nothingResolved, items: isAttached(host, link, span.bridge) ? items : [], waits: waitFor(name, problem) }
 }

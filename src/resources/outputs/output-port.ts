@@ -29,13 +29,10 @@ import { explainLost, writeOutputTitle } from './host-output-kind.ts'
 export interface Output extends Resource, LivePort {
   readonly kind: 'output'
   readonly id: string
-  readonly spans: readonly string[]
   /** spanplan has made the link, which is that of a tunnel. */
   readonly isMade: boolean
   /** What the output is called. */
   readonly name: string
-  /** The bridge that it is a port of, or another link that it belongs to; null: none. */
-  readonly master: string | null
   /** What it gets of the span's frames, in words. */
   readonly gets: string
   /** Mirrors lead its share to it only when it is attached. */
@@ -129,7 +126,7 @@ function desireOutput(
     name,
     item,
     origin,
-    master: span.name,
+    master: span.bridge,
     gets: writePart(feed?.part ?? null),
     isToShare: feed?.absence === 'detached',
     attached: true,
@@ -184,31 +181,31 @@ function observeOutput({ desired, host }: ObservedState, link: Link): Output | [
   const mark = readPortMark(host, link)
   const wanted = desired.outputOf(link.name)
   const isMarked = mark?.wasPort === false
-  const on = findSpan(desired, host, link)
+  const on = findBridge(desired, host, link)
   const isMade = isOwnTunnel(host, link)
   if (isMade && on === null) return []
-  const isOurs = isMarked || (wanted !== undefined && (isMade || isAttached(host, link, wanted.span)))
-  const obstacle = wanted === undefined || isMade ? null : sealObstacle(desired, host, wanted.span, link.name)
+  const isOurs = isMarked || (wanted !== undefined && (isMade || isAttached(host, link, wanted.span.bridge)))
+  const obstacle = wanted === undefined || isMade ? null : sealObstacle(desired, host, wanted.span.bridge, link.name)
   if (!isOurs && obstacle === null) return []
-  const span = on ?? wanted?.span
+  const bridge = on ?? wanted?.span.bridge
   // As the kernel makes a port, where the mark is lost.
   const original = isMarked ? mark : { ...usualPort, mtu: link.mtu, wasPort: false }
   const isRemovable = on !== null || wanted !== undefined || isStray(desired, host, link)
   return {
     ...readOutput(desired, host, link, original),
     name: wanted?.name ?? outputName(host, link),
-    spans: span === undefined ? [] : [span],
+    spans: bridge === undefined ? [] : [desired.names.nameOf(bridge)],
     owner: obstacle !== null ? 'foreign' : isRemovable ? 'adopted' : 'shared',
     attached: on !== null,
     inUse: isInUse(host, on === null ? link : { ...link, master: null })
   }
 }
 
-/** The span of this run on whose bridge a link is; null: it is on none. */
-export function findSpan(desired: DesiredState, host: HostIndex, { master }: Link): string | null {
+/** The bridge of a span of this run that a link is on; null: it is on none. */
+export function findBridge(desired: DesiredState, host: HostIndex, { master }: Link): string | null {
   if (master === null) return null
   const owner = markOf(host, host.linkOf(master))?.owner
-  return desired.spanOf(master) !== undefined || isInScope(desired, owner, master) ? master : null
+  return desired.spanOn(master) !== undefined || isInScope(desired, owner, master) ? master : null
 }
 
 /** Whether a link that bears a mark of this owner is on no span's bridge any more, so that it is given back. */

@@ -55,12 +55,15 @@ export function checkDedicated(link: Link, { spans }: Spec, host: HostIndex): Di
     const message = `${link.name} is to be dedicated to capture, but ${why}`
     return diagnostic(code, message, `remove "dedicated" from the file${remedy}`)
   }
-  if (markOf(host, link) !== null || spans.some(({ name }) => name === link.name)) {
+  if (markOf(host, link) !== null || spans.some(({ bridge }) => bridge === link.name)) {
     return refuse('DEDICATED_SPAN', 'is the bridge of a span, which hands on what it gets')
   }
   const bridge = host.linkOf(link.master)
   if (link.foreignPeer && markOf(host, bridge) !== null) {
-    return refuse('DEDICATED_SPAN', `is the port of span ${link.master} by which a container hears it`)
+    return refuse(
+      'DEDICATED_SPAN',
+      `is a port of ${link.master}, the bridge of a span, by which a container hears that`
+    )
   }
   const address = link.addresses.find(({ automatic }) => !automatic)
   if (address !== undefined) {

@@ -144,13 +144,13 @@ function resolveContainer(
   span: SpanSpec,
   { spec, host }: Context
 ): Resolved<SourceHook> {
-  const spans = new Set(spec.spans.map(({ name }) => name))
+  const bridges = new Set(spec.spans.map(({ bridge }) => bridge))
   const veths = container.veths ?? []
   const ends = veths.flatMap((pair) => {
     const link = host.linkAt(pair.host)
     return link?.foreignPeer && link.peer === pair.inside ? [link] : []
   })
-  const links = ends.filter((link) => !isSpansPort(host, spans, link))
+  const links = ends.filter((link) => !isSpansPort(host, bridges, link))
   if (links.length === 0 && veths.some((pair) => host.isOpaque(pair.host))) return nothingResolved
   if (links.length === 0) {
     const waits = waitForMirrors(span, source, [container.name], explainAbsence(container, ends, host))
@@ -194,13 +194,13 @@ function explainAbsence(container: Container, ends: readonly Link[], { networks,
 }
 
 /** Whether a link is a port of the bridge of a span of any owner; or was, until somebody took it off, or removed the bridge. */
-function isSpansPort(host: HostIndex, spans: ReadonlySet<string>, link: Link): boolean {
+function isSpansPort(host: HostIndex, own: ReadonlySet<string>, link: Link): boolean {
   const endpoint = host.attachmentOf(link)?.endpoint
   const network = endpoint && host.networkOf(endpoint.network)
   const bridges = [link.master, network ? dockerBridge(network) : null].filter((name) => name !== null)
   return bridges.some(
     (name) =>
-      spans.has(name) ||
+      own.has(name) ||
       markOf(host, host.linkOf(name)) !== null ||
       host.networksOn(name).some(({ labels }) => labels[label.span] !== undefined)
   )

@@ -57,7 +57,7 @@ interface NetworkBridge {
 function findBridge(
   source: SourceOf<'network'>,
   span: SpanSpec,
-  { spec, host, patient }: Context
+  { spec, names, host, patient }: Context
 ): ResolvedSource | NetworkBridge {
   const { network: name, origin } = source
   const wait = (found: Diagnostic, isUnread = false): ResolvedSource => ({
@@ -82,9 +82,9 @@ function findBridge(
     const message = `the network ${name} has the driver ${network.driver}, and no bridge on this host`
     return refuse('SOURCE_NETWORK_DRIVER', message, 'mirror the interface of the host that its frames pass')
   }
-  const owner = spanOf(network, bridge, host) ?? spec.spans.find((one) => one.name === bridge)?.name
-  if (owner !== undefined) {
-    const message = `the network ${name} hands out the span ${owner}: its frames are copies`
+  const own = spanBridge(network, bridge, host) ?? spec.spans.find((one) => one.bridge === bridge)?.bridge
+  if (own !== undefined) {
+    const message = `the network ${name} hands out the span ${names.nameOf(own)}: its frames are copies`
     return refuse('SOURCE_NETWORK_OF_SPAN', message, `to copy them again, write "interface: ${bridge}"`)
   }
   const opaque = host.findOpaque(bridge)
@@ -134,8 +134,8 @@ function suggestNetwork(name: string, { spans }: Spec, { networks }: HostIndex):
   return names.length === 0 ? '' : ` (${hint ?? `there are: ${listNames(names)}`})`
 }
 
-/** The live span that a network hands out. */
-function spanOf({ labels }: DockerNetwork, bridge: string, host: HostIndex): string | undefined {
+/** The bridge of the live span that a network hands out. */
+function spanBridge({ labels }: DockerNetwork, bridge: string, host: HostIndex): string | undefined {
   return labels[label.span] ?? (markOf(host, host.linkOf(bridge)) === null ? undefined : bridge)
 }
 

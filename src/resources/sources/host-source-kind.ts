@@ -13,19 +13,21 @@ import { suggestNames } from '../../spec/schema/did-you-mean.ts'
 import type { Scope } from '../../spec/scope.ts'
 import { endOf } from '../../spec/sources/registry.ts'
 import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
+import type { SpanNames } from '../../spec/span-names.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { ContainerSelector } from '../../spec/values/container-selector.ts'
 import { type Direction, writeDirection } from '../../spec/values/direction.ts'
-import type { CopyPoint, DesiredSpan, DesiredTunnel, SourceId } from '../desired-state.ts'
+import type { CopyPoint, DesiredTunnel, SourceId } from '../desired-state.ts'
 import { mirrorName, readFeed } from '../feeds/feeds.ts'
 import { type Wait, waitFor } from '../kind.ts'
-import { hashOf, mirrorHandle, readCookie } from '../marks.ts'
+import { hashOf, type MirrorIdentity, mirrorHandle, readCookie } from '../marks.ts'
 import type { InterfaceSetting } from '../settings.ts'
 
 /** What a file's names are resolved with. */
 export interface Context {
   readonly spec: Spec
   readonly scope: Scope
+  readonly names: SpanNames
   readonly host: HostIndex
   readonly filters: CompiledFilters
   /** What is missing is a wait; else it is an error. */
@@ -154,9 +156,10 @@ export function recallMirrors(
     if (mirror === null) return false
     const read = readFeed(host, mirror.target)
     // Which container it is of, nobody knows.
-    if (read?.feed.name === '') return read.span === span.name && readCookie(mirror.cookie)?.owner === hashOf(spec.name)
+    if (read?.feed.name === '')
+      return read.bridge === span.bridge && readCookie(mirror.cookie)?.owner === hashOf(spec.name)
     return (
-      handle === mirrorHandle({ owner: spec.name, span: mirrorName(span.name, read?.feed ?? null), device, tcHook })
+      handle === mirrorHandle({ owner: spec.name, name: mirrorName(span.bridge, read?.feed ?? null), device, tcHook })
     )
   }
   const isFeed = ({ mirror }: Filter) => readFeed(host, mirror?.target ?? '') !== null
@@ -194,12 +197,12 @@ export function waitForMirror(span: string, point: MirrorId, diagnostic: Diagnos
   return waitFor(mirrorSubject(span, point), writeMirrorTitle(point, span), diagnostic)
 }
 
-/** The handle of the mirror of a span at one hook. */
+/** The handle of a mirror at one hook. */
 export function handleOf(
-  { owner, name: span }: Pick<DesiredSpan, 'owner' | 'name'>,
+  { owner, name }: Pick<MirrorIdentity, 'owner' | 'name'>,
   { device, tcHook }: Pick<CopyPoint, 'device' | 'tcHook'>
 ): number {
-  return mirrorHandle({ owner, span, device: device.name, tcHook })
+  return mirrorHandle({ owner, name, device: device.name, tcHook })
 }
 
 /** What tells a mirror from the others of its span. */

@@ -25,15 +25,15 @@ export function findInterfaceSpans(spec: Spec, name: string, host: LinkIndex<IpL
   const isOf = (source: SourceSpec) => hostKindOf(source).isDevice(source, name, spec, host)
   const devices = spec.spans.flatMap((span) =>
     span.sources.flatMap((source) =>
-      (hostKindOf(source).needs(source, spec).devices ?? []).map((device) => ({ device, span: span.name }))
+      (hostKindOf(source).needs(source, spec).devices ?? []).map((device) => ({ device, bridge: span.bridge }))
     )
   )
   const copiersOf = groupBy(devices, ({ device }) => device)
   const isBy = (output: OutputSpec) => outputKindOf(output).isDevice(output, name, spec, host)
   const isAt = ({ sources, outputs }: SpanSpec) => sources.some(isOf) || outputs.some(isBy)
-  const reached = new Set(spec.spans.flatMap((span) => (isAt(span) ? span.name : [])))
+  const reached = new Set(spec.spans.flatMap((span) => (isAt(span) ? span.bridge : [])))
   // The loop also comes to what is added meanwhile.
-  for (const bridge of reached) for (const { span } of copiersOf(bridge)) reached.add(span)
-  const spans = spec.spans.filter((span) => reached.has(span.name))
+  for (const bridge of reached) for (const copier of copiersOf(bridge)) reached.add(copier.bridge)
+  const spans = spec.spans.filter((span) => reached.has(span.bridge))
   return { device: host.findLink(name)?.name ?? name, spans: spans.map((span) => span.name) }
 }

@@ -8,7 +8,7 @@ import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { everySpan, matchesSpan } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { CopyPoint, Device } from '../desired-state.ts'
-import { servedSpan } from '../feeds/feeds.ts'
+import { servedBridge } from '../feeds/feeds.ts'
 import { explainDevice } from '../foreign/device-origin.ts'
 import { isInScope, markOf, ownsBridge, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
@@ -73,7 +73,8 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
   if ('code' in link) {
     const named = 'name' in match && link.code === 'INTERFACE_MISSING' ? match.name : null
     const renamed = named === null ? undefined : findRenamedLink(named, span, context)
-    const back = named === null || renamed === undefined ? {} : { hint: sayRenamed(renamed, named) }
+    const back =
+      named === null || renamed === undefined ? explainSpan(named, spec) : { hint: sayRenamed(renamed, named) }
     if (!patient) {
       return {
         ...nothingResolved,
@@ -104,7 +105,7 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
     return { ...nothingResolved, waits: waitForMirrors(span, source, [name], explainGoingDown(name, spec)) }
   }
   const output = explainOutput(link, context)
-  if (output === undefined && (readPortMark(host, link)?.wasPort === false || servedSpan(host, link) !== null)) {
+  if (output === undefined && (readPortMark(host, link)?.wasPort === false || servedBridge(host, link) !== null)) {
     const message = 'waits until it is no output any more: it is given back first'
     const waits = waitForMirrors(
       span,
@@ -130,19 +131,28 @@ function resolveInterface(source: SourceOf<'interface'>, span: SpanSpec, context
 }
 
 /**
- * The link of a source. The name of a span is that of its bridge, and means nothing else: no interface that has it as an altname, and
+ * The link of a source. The name of a span's bridge means nothing else: no interface that has it as an altname, and
  * none of somebody else, but one that the plan of that span adopts, or is refused for.
  */
-function findSource(match: InterfaceMatch, { spec, scope, host }: Context): Link | Diagnostic {
+function findSource(match: InterfaceMatch, { spec, scope, names, host }: Context): Link | Diagnostic {
   const link = findInterface(match, host)
-  if (!('name' in match) || spec.spans.every(({ name }) => name !== match.name)) return link
+  const span = 'name' in match ? spec.spans.find(({ bridge }) => bridge === match.name) : undefined
+  if (!('name' in match) || span === undefined) return link
   if ('code' in link || link.name !== match.name) {
-    const hint = `${match.name} is a span of the file: apply that too`
+    const hint = `it is the bridge of the span ${span.name}: apply that too`
     return diagnostic('INTERFACE_MISSING', `there is no interface ${match.name} on this host`, hint)
   }
-  const everyOne = { owner: spec.name, scope: { name: spec.name, spans: everySpan } }
-  const isMeant = matchesSpan(scope.spans, link.name) || ownsBridge(everyOne, host, link)
+  const everyOne = { owner: spec.name, scope: { name: spec.name, spans: everySpan }, names }
+  const isMeant = matchesSpan(scope.spans, span.name) || ownsBridge(everyOne, host, link)
   return isMeant ? link : explainDevice(host, link.name)
+}
+
+/** What to write where somebody has written the name of a span for that of its bridge. */
+function explainSpan(name: string | null, { spans }: Spec): { readonly hint?: string } {
+  const span = spans.find((one) => one.name === name && one.bridge !== name)
+  return span === undefined
+    ? {}
+    : { hint: `${name} is a span; to copy what is on its bridge: "interface: ${span.bridge}"` }
 }
 
 /** What a span manages on an interface, and warnings of what it cannot. */
@@ -174,12 +184,12 @@ function explainOwnTunnel(link: Link, { name }: Spec, host: HostIndex): Diagnost
 }
 
 /** What the tool at an output sends goes nowhere, and what leaves by it comes from sources: of a span that this run leaves as it is. */
-function explainOutput(link: Link, { scope, host }: Context): Diagnostic | undefined {
+function explainOutput(link: Link, { scope, names, host }: Context): Diagnostic | undefined {
   const { name } = link
-  const span = servedSpan(host, link)
-  const owner = markOf(host, host.linkOf(span))?.owner
-  if (span === null || owner === undefined || isInScope({ scope }, owner, span)) return undefined
-  const message = `${name} is an output of span ${span}, which this run leaves as it is`
+  const bridge = servedBridge(host, link)
+  const owner = markOf(host, host.linkOf(bridge))?.owner
+  if (bridge === null || owner === undefined || isInScope({ scope, names }, owner, bridge)) return undefined
+  const message = `${name} is an output of span ${names.nameOf(bridge)}, which this run leaves as it is`
   return diagnostic('OUTPUT_SOURCE', message, 'use another interface for one of the two')
 }
 

@@ -11,11 +11,11 @@ interface Known {
 }
 
 /** The handle that the mirror of a span has on a device of this name. */
-const handleFor = (device: string, { name: span }: Pick<SpanSpec, 'name'>, { spec }: Known, { tcHook }: Filter) =>
-  mirrorHandle({ owner: spec.name, span, device, tcHook })
+const handleFor = (device: string, { bridge: name }: Pick<SpanSpec, 'bridge'>, { spec }: Known, { tcHook }: Filter) =>
+  mirrorHandle({ owner: spec.name, name, device, tcHook })
 
 /** The link that somebody has renamed since a mirror of the span was made on it; undefined: there is none that had this name. */
-export function findRenamedLink(name: string, span: Pick<SpanSpec, 'name'>, known: Known): Link | undefined {
+export function findRenamedLink(name: string, span: Pick<SpanSpec, 'bridge'>, known: Known): Link | undefined {
   const { host } = known
   const isMadeThere = (filter: Filter) =>
     filter.device !== name && filter.mirror !== null && filter.handle === handleFor(name, span, known, filter)
@@ -23,10 +23,10 @@ export function findRenamedLink(name: string, span: Pick<SpanSpec, 'name'>, know
 }
 
 /** The links that somebody has renamed since mirrors of the span were made on them, whichever names they had. */
-export function findRenamedLinks(span: Pick<SpanSpec, 'name'>, known: Known): string[] {
+export function findRenamedLinks(span: Pick<SpanSpec, 'bridge'>, known: Known): string[] {
   const { spec, host } = known
   const isOwn = (filter: Filter) =>
-    filter.mirror?.target === span.name &&
+    filter.mirror?.target === span.bridge &&
     readCookie(filter.mirror.cookie)?.owner === hashOf(spec.name) &&
     filter.handle !== handleFor(filter.device, span, known, filter)
   return host.filters.filter(isOwn).map(({ device }) => device)

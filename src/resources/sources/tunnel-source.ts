@@ -12,7 +12,7 @@ import { isUnicast, type TunnelSpec, tunnelFamily } from '../../spec/sources/tun
 import type { Spec } from '../../spec/spec.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
-import { servedSpan } from '../feeds/feeds.ts'
+import { servedBridge } from '../feeds/feeds.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
 import { readTableMark, tunnelName } from '../marks.ts'
 import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
@@ -177,7 +177,7 @@ export function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIn
   if (owner === name) {
     return taken(', which spanplan has made, and somebody has renamed', giveNameBack(other, tunnel.name))
   }
-  const isOutput = servedSpan(host, other) !== null
+  const isOutput = servedBridge(host, other) !== null
   const copy =
     tunnel.way === 'out'
       ? 'have the output use another id, key or session'

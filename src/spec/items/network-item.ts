@@ -43,7 +43,7 @@ export const networkMapping = mapping(shapeOf(keys))
 export const network = z
   .union([keys.name.schema, networkMapping], { error: 'must be the name of a Docker network, or {name: …, subnet: …}' })
   .describe(
-    'The Docker network that hands out the span: a name, or name and subnet. Default: the name of the span, if there are sensors'
+    'The Docker network that hands out the span: a name, or name and subnet. Default: the name of the bridge, if there are sensors'
   )
 
 export function readNetwork(data: z.output<typeof network>, origin: Origin): NetworkSpec {

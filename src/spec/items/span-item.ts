@@ -1,9 +1,10 @@
 import * as z from 'zod'
 import type { Origin } from '../../errors.ts'
 import type { FindInterface } from '../interfaces.ts'
-import { flag, mapping, noControls, text } from '../schema/rules.ts'
+import { flag, lengthRule, longestLinkName, mapping, noControls, spanRules, text } from '../schema/rules.ts'
+import type { NamedSpan } from '../span-names.ts'
 import { findTree, findValuePlace, type Tree } from '../yaml/tree.ts'
-import { itemKeys, plainKey, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
+import { itemKeys, optionalKey, plainKey, printKeys, readKeys, shapeOf, type ValuesOf } from './item-key.ts'
 import { type NetworkSpec, network, printNetwork, readNetwork } from './network-item.ts'
 import { output, printOutputItem, readOutput } from './output-item.ts'
 import { hasContainers, printSensors, readSensors, type SensorList, sensors } from './sensor-list.ts'
@@ -14,11 +15,20 @@ const smallestMtu = 68
 const largestMtu = 65535
 const mtuError = { error: `must be auto or a number from ${smallestMtu} to ${largestMtu}` }
 
-/** A span as the file has it: its name and the place of that, and the tree of what it says. */
+const bridgeName = text('the name of a bridge', [
+  ...spanRules,
+  lengthRule(longestLinkName, `the name of a bridge has at most ${longestLinkName} characters`)
+]).meta({
+  description: `The name of its bridge on the host: 1 to ${longestLinkName} of A-Z a-z 0-9 _ . -. Default: the name of the span. It stays when a span is renamed`,
+  pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[A-Za-z0-9_.-]{1,${longestLinkName}}$`
+})
+
+/** A span as the file has it: its name and the place of that, its bridge, and the tree of what it says. */
 interface SpanContext {
   readonly name: string
   readonly origin: Origin
   readonly tree: Tree
+  readonly bridge: string
   readonly hasSensors: boolean
   readonly findInterface: FindInterface
 }
@@ -32,6 +42,7 @@ const keys = {
     read: (words) => words?.trim() || null,
     print: (words) => words ?? undefined
   }),
+  bridge: optionalKey('bridge', bridgeName),
   sources: key({
     key: 'sources',
     schema: z
@@ -48,9 +59,9 @@ const keys = {
   network: key({
     key: 'network',
     schema: network.optional(),
-    read: (data, { name, origin, tree, hasSensors }): NetworkSpec | null => {
+    read: (data, { bridge, origin, tree, hasSensors }): NetworkSpec | null => {
       if (data !== undefined) return readNetwork(data, findValuePlace(tree, ['network']))
-      return hasSensors ? { name, subnet: null, origin } : null
+      return hasSensors ? { name: bridge, subnet: null, origin } : null
     },
     print: (found) => (found ? printNetwork(found) : undefined)
   }),
@@ -96,23 +107,30 @@ const keys = {
   )
 }
 
-/** One span, with its defaults filled in. Its name is also that of the bridge. */
-export type SpanSpec = Omit<ValuesOf<typeof keys>, keyof SensorList> &
+/** One span, with its defaults filled in. */
+export type SpanSpec = Omit<ValuesOf<typeof keys>, 'bridge' | keyof SensorList> &
   /** Each sensor and output, whether it is a member of a balance or not: of outputs, members come first. */
-  SensorList & { readonly name: string; readonly origin: Origin }
+  SensorList &
+  NamedSpan & { readonly origin: Origin }
 
 /** An entry of `spans`. */
 export const span = mapping(shapeOf(keys)).describe(
   'A bridge, the mirrors that feed it, and the Docker network that hands out what they copy'
 )
 
-export function readSpan(data: z.output<typeof span>, context: Omit<SpanContext, 'hasSensors'>): SpanSpec {
+export function readSpan(data: z.output<typeof span>, context: Omit<SpanContext, 'bridge' | 'hasSensors'>): SpanSpec {
   const { name, origin } = context
+  const bridge = data.bridge ?? name
   const hasSensors = data.sensors.some(hasContainers)
-  const { sensors: list, outputs, ...values } = readKeys(keys, data, { ...context, hasSensors })
-  return { name, origin, ...values, ...list, outputs: [...list.outputs, ...outputs] }
+  const { sensors: list, outputs, ...values } = readKeys(keys, data, { ...context, bridge, hasSensors })
+  return { name, origin, ...values, bridge, ...list, outputs: [...list.outputs, ...outputs] }
 }
 
 /** As the file has it, with its defaults. */
 export const printSpan = (item: SpanSpec) =>
-  printKeys(keys, { ...item, sensors: item, outputs: item.outputs.filter(({ balance }) => balance === null) })
+  printKeys(keys, {
+    ...item,
+    bridge: item.bridge === item.name ? null : item.bridge,
+    sensors: item,
+    outputs: item.outputs.filter(({ balance }) => balance === null)
+  })

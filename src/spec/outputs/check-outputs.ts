@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import { quote } from '../../printable.ts'
 import type { FindInterface } from '../interfaces.ts'
 import type { SpanSpec } from '../items/span-item.ts'
-import { checkRepeats, nameOf, placeFrom } from '../repeats.ts'
+import { bridgeOf, checkRepeats, placeFrom } from '../repeats.ts'
 import { sourceSummary } from '../sources/registry.ts'
 import { outputSummary, takesPackets } from './registry.ts'
 
@@ -11,7 +11,7 @@ export function checkOutputs(spans: readonly SpanSpec[], findInterface: FindInte
   const outputs = spans.flatMap((span) =>
     span.outputs.map((output) => ({ ...outputSummary(output, findInterface), output, span, origin: output.origin }))
   )
-  const names = new Set(spans.map(nameOf))
+  const bridges = new Set(spans.map(bridgeOf))
   const all = spans.flatMap(({ name: span, sources }) =>
     sources.map((source) => ({ ...sourceSummary(source, findInterface), source, span, origin: source.origin }))
   )
@@ -43,8 +43,8 @@ export function checkOutputs(spans: readonly SpanSpec[], findInterface: FindInte
         const hint = `use another ${apart} for one of the two, or, where another host sends to the source, name that as its "remote"`
         return [diagnostic('OUTPUT_SOURCE', message, hint, origin)]
       }
-      if (device !== null && names.has(device)) {
-        const message = refuse(title, 'is a span, and the bridge of a span cannot be a port of another')
+      if (device !== null && bridges.has(device)) {
+        const message = refuse(title, 'is the bridge of a span, which cannot be a port of another')
         return [
           diagnostic('VALUE_INVALID', message, `to copy this span into it, make this span a source there`, origin)
         ]

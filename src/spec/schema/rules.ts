@@ -95,6 +95,12 @@ export const linkRules: readonly Rule[] = [
   nameRule('must not be "all" or "default": the kernel means every link by it', oneOf(['all', 'default']))
 ]
 
+/** Rules for the name of a span, which is that of its bridge by default, and for that of a bridge. */
+export const spanRules: readonly Rule[] = [
+  ...linkRules,
+  nameRule('must have only A-Z a-z 0-9 _ . -', (value) => !/^[A-Za-z0-9_.-]+$/.test(value))
+]
+
 /** The characters of a link's name: dev_valid_name() in net/core/dev.c. */
 export const linkCharacters = nameRule(
   'must have no "/", no ":" and no spaces',

@@ -137,6 +137,7 @@ function suggestItems(tree: MapTree): string {
 
 /** A hint for a list where one text is expected. */
 function suggestOne(key: PropertyKey | undefined, { items }: ListTree): string {
+  if (key === 'bridge') return 'write one name: a span has one bridge'
   const [first] = items
   const text = first?.kind === 'scalar' ? shorten(first) : '…'
   return key === 'filter'

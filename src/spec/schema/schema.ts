@@ -14,11 +14,11 @@ import {
   dockerPattern,
   interfaceName,
   lengthRule,
-  linkRules,
   longestLinkName,
   mapping,
   nameRule,
   oneOf,
+  spanRules,
   text
 } from './rules.ts'
 
@@ -27,13 +27,15 @@ import {
  * number from 68 to 65535".
  */
 
+/** Characters: as many as a label has in a host's name. */
+const longestSpanName = 63
+
 const spanName = text('a name', [
-  ...linkRules,
-  nameRule('must have only A-Z a-z 0-9 _ . -', (value) => !/^[A-Za-z0-9_.-]+$/.test(value)),
-  lengthRule(longestLinkName, `it becomes the name of a bridge, which has at most ${longestLinkName} characters`)
+  ...spanRules,
+  lengthRule(longestSpanName, `it has at most ${longestSpanName} characters`)
 ]).meta({
-  description: `The span's name, and that of its bridge: 1 to ${longestLinkName} of A-Z a-z 0-9 _ . -`,
-  pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[A-Za-z0-9_.-]{1,${longestLinkName}}$`
+  description: `The span's name: 1 to ${longestSpanName} of A-Z a-z 0-9 _ . -. One of more than ${longestLinkName} needs "bridge"`,
+  pattern: `^(?!-)(?!(?:all|default|\\.{1,2})$)[A-Za-z0-9_.-]{1,${longestSpanName}}$`
 })
 
 const longestOwner = 32

@@ -292,7 +292,7 @@ function causeOfRefusal({ ports, outputs, feedsBridge }: FramePath, { target }: 
 }
 
 function bridgeHop(path: FramePath, interval: Interval): Hop {
-  const hop = { kind: 'bridge', device: path.span } as const
+  const hop = { kind: 'bridge', device: path.device } as const
   const pair = pairLinks(path.bridge, ...interval)
   if (pair === undefined) return { ...hop, ...absent }
   const sent = frameDelta(pair, 'tx', interval)

@@ -73,6 +73,8 @@ export interface FramePath {
   /** A merged frame (GRO) is split before the bridge counts it. */
   readonly wire: boolean
   readonly mirrors: readonly PathMirror[]
+  /** The bridge's name. */
+  readonly device: string
   /** The bridge's index; null: there is no bridge. */
   readonly bridge: number | null
   /** Mirrors feed the bridge. Else they feed each port alone. */
@@ -90,12 +92,13 @@ export function framePathsOf(view: PlanView): FramePath[] {
 export function framePathOf(span: DesiredSpan, { host, marks }: PlanView): FramePath {
   const live = liveFeeds(span, { host, marks })
   const unknown = unknownFeeds(span, live)
-  const bridge = host.linkOf(span.name)
+  const bridge = host.linkOf(span.bridge)
   const isOutput = ({ name }: Link) => span.outputs.some(({ device }) => device === name)
-  const ports = host.portsOf(span.name).filter((link) => !isOutput(link))
-  const served = [...host.portsOf(span.name), ...fedLinks(host, span.name)]
+  const ports = host.portsOf(span.bridge).filter((link) => !isOutput(link))
+  const served = [...host.portsOf(span.bridge), ...fedLinks(host, span.bridge)]
   return {
     span: span.name,
+    device: span.bridge,
     wire: span.wire,
     mirrors: span.mirrors.map((point) => {
       const others = unknown.filter((one) => one.point === point)

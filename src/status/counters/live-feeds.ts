@@ -34,15 +34,15 @@ export function liveFeeds(span: DesiredSpan, { host, marks }: Pick<PlanView, 'ho
     return host.filtersAt(device, tcHook).flatMap((filter): LiveFeed | [] => {
       const { handle, mirror, program } = filter
       const mark = marks.mirrors.get(filter)
-      if (mark?.span !== span.name || mark.feed === null || handle === null || mirror === null) return []
+      if (mark?.bridge !== span.bridge || mark.feed === null || handle === null || mirror === null) return []
       return { point, handle, target: mirror.target, program: program ?? '', share: readShare(program ?? '') }
     })
   })
 }
 
 /** The handle of the mirror at a hook that feeds a receiver; null: the span's bridge. */
-export function handleTo({ owner, name }: DesiredSpan, point: CopyPoint, feed: FeedId | null): number {
-  return handleOf({ owner, name: mirrorName(name, feed) }, point)
+export function handleTo({ owner, bridge }: DesiredSpan, point: CopyPoint, feed: FeedId | null): number {
+  return handleOf({ owner, name: mirrorName(bridge, feed) }, point)
 }
 
 /** Those of a receiver. */

@@ -64,6 +64,7 @@ function watchDocument(watch: WatchState) {
 
 function spanDocument({
   name,
+  bridge,
   description,
   changes,
   waiting,
@@ -75,6 +76,7 @@ function spanDocument({
 }: SpanReport) {
   return {
     name,
+    bridge,
     description,
     healthy: unhealthy.length === 0,
     drift: changes.length > 0,

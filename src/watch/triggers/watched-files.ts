@@ -100,9 +100,10 @@ export function openFiles(read: () => readonly SourceFile[], check: (next: Spec,
   }
 }
 
+/** A span that only has another name is not lost. */
 function losesSpans(next: Spec, before: Spec): boolean {
-  const kept = new Set(next.spans.map(({ name }) => name))
-  return before.spans.some(({ name }) => !kept.has(name))
+  const kept = new Set(next.spans.map(({ bridge }) => bridge))
+  return before.spans.some(({ bridge }) => !kept.has(bridge))
 }
 
 function fingerprint(files: readonly SourceFile[]): string {

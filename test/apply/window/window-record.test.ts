@@ -42,7 +42,10 @@ test('what is read again is what was written, for root alone', () => {
   expect(read).toMatchObject({ id: '0a1b2c3d', phase: 'applying', milliseconds: 1000 })
   expect({ ...read.install, bytes: [...(read.install?.bytes ?? [])] }).toEqual({ ...install, bytes: [0, 255] })
   const restored = restoreWindow(read)
-  expect(restored.target).toEqual(target)
+  const { names, ...data } = restored.target
+  const { names: before, ...written } = target
+  expect(data).toEqual(written)
+  expect(['span0', 'span1', 'span2'].map(names.nameOf)).toEqual(['span0', 'span1', 'span2'].map(before.nameOf))
   expect(restored.first.plan.changes.length).toBeGreaterThan(0)
   expect(restored.first.plan).toEqual(first.plan)
   // The way back from what the plan would have made.

@@ -22,6 +22,10 @@ beforeAll(async () => {
   const span = '{sources: [interface: ens192], sensors: [suricata]}'
   await writeFile(join(folder, 'spans.yaml'), `{version: 1, spans: {core: ${span}, dmz: ${span}}}\n`)
   await writeFile(join(folder, 'other.yaml'), `{version: 1, spans: {other: ${span}}}\n`)
+  await writeFile(
+    join(folder, 'named.yaml'),
+    `{version: 1, spans: {named: {bridge: live0, sources: [interface: ens192]}}}\n`
+  )
   await writeFile(join(folder, 'host.sh'), host)
   await writeFile(join(folder, 'ask.bash'), askBash)
   await writeFile(join(folder, 'ask.zsh'), askZsh)
@@ -113,6 +117,7 @@ const rows: readonly (readonly [line: string, offered: readonly string[]])[] = [
   ['spanplan plan --span ', ['core', 'dmz', 'live0']],
   ['spanplan plan -f other.yaml --span ', ['live0', 'other']],
   ['spanplan plan -f missing.yaml --span ', ['live0']],
+  ['spanplan plan -f named.yaml --span ', ['named']],
   ['spanplan capture d', ['dmz']],
   ['spanplan pause l', ['live0']],
   ['spanplan resume c', ['core']],

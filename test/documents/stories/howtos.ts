@@ -303,6 +303,20 @@ export const howtos: Stories<Reader> = {
     }
   },
 
+  'docs/howto/rename.md': {
+    'Keep the bridge': async (reader, block = '') => {
+      const [renamed] = blocks.filter(({ document }) => document === 'docs/howto/rename.md').map(({ text }) => text)
+      for (const name of ['suricata', 'zeek']) await reader.lab.startListener(name)
+      await reader.run('spanplan apply')
+      const before = await reader.lab.snapshotText()
+      await writeFile(join(reader.clone, 'spans.yaml'), renamed ?? '')
+      const shown = await reader.run(block)
+      expect(shown).toContain('No changes. 1 span matches spans.yaml.')
+      expect(shown).toMatch(/^healthy +core-switch-mirror-port /m)
+      expect(await reader.lab.snapshotText()).toBe(before)
+    }
+  },
+
   'docs/howto/wireshark.md': {
     'On the terminal': showsFrames,
 

@@ -9,6 +9,7 @@ const origin = { file: 'spans.yaml', line: 1, column: 1 }
 /** An interface of which every frame is mirrored to a bridge with two ports, and a sensor behind each port. */
 export const path: FramePath = {
   span: 'span0',
+  device: 'span0',
   wire: true,
   mirrors: converged.links
     .filter(({ name }) => name === 'ens192')

@@ -34,6 +34,12 @@ test('what is added or changed is in force at once', () => {
   expect(files.settlesAt()).toBe(Infinity)
 })
 
+test('a span that is renamed, and keeps its bridge, is not missing', () => {
+  texts = { ...texts, 'a.yaml': spans('dmz-mirror').replace('{', '{bridge: span0, ') }
+  expect(files.reload(1)).toBe('accepted')
+  expect(inForce()).toEqual(['dmz-mirror', 'span1'])
+})
+
 test('a file that is missing is accepted after a second', () => {
   texts = { 'a.yaml': spans('span0') }
   expect(files.reload(100)).toBe('same')

@@ -11,7 +11,7 @@ import { resolveExpression } from '../../../plan/resolve/resolve-filter.ts'
 import { printable } from '../../../printable.ts'
 import { suggestHint } from '../../../spec/schema/did-you-mean.ts'
 import { writeDuration } from '../../../spec/values/duration.ts'
-import { readLiveSpans } from '../../input/known-spans.ts'
+import { type KnownSpans, readKnownSpans } from '../../input/known-spans.ts'
 import { during, readingHost } from '../../output/activity.ts'
 import { choosePaint } from '../../output/colours.ts'
 import { type Session, warn } from '../../session.ts'
@@ -35,7 +35,10 @@ export async function filterCommand(session: Session, options: FilterOptions): P
   if (missing !== null) throw new SpanplanError(missing)
   const expression = options.filter.join(' ').trim()
   const program = await compile(session, expression)
-  const place = findPlace(await during(session, readingHost, readLiveSpans()), options)
+  const place = findPlace(
+    await during(session, readingHost, readKnownSpans({ file: [], insecureFile: false })),
+    options
+  )
   const controller = new AbortController()
   const end = () => controller.abort()
   for (const signal of endSignals) process.on(signal, end)
@@ -65,11 +68,8 @@ async function compile(session: Session, expression: string): Promise<string> {
   return resolved.program
 }
 
-function findPlace(
-  { host, live }: { readonly host: HostIndex; readonly live: readonly string[] },
-  { on, filter }: FilterOptions
-): Omit<FilterTest, 'program'> {
-  const link = host.findLink(on)
+function findPlace({ host, live, names }: KnownSpans, { on, filter }: FilterOptions): Omit<FilterTest, 'program'> {
+  const link = host.findLink(live.includes(on) ? names.bridgeOf(on) : on)
   if (link === undefined) {
     const hint = suggestHint(on, [...host.links.map(({ name }) => name)]) ?? 'see which there are: spanplan init --list'
     const message = `there is no interface and no live span ${printable(on)} on this host`
@@ -78,7 +78,7 @@ function findPlace(
   const { name, up } = link
   if (!up) throw new SpanplanError(unheard(on, 'it is down', 'an apply of a file with this source sets it up'))
   if (!canBeHeard(name)) throw new SpanplanError(unheard(on, 'tcpdump takes its name for something else'))
-  const isBridge = live.includes(name)
+  const isBridge = live.includes(names.nameOf(name))
   const silence = isBridge ? whySilent(host, name) : null
   if (silence !== null) {
     const { filters } = silence
@@ -90,15 +90,15 @@ function findPlace(
   return { name, isBridge }
 }
 
-/** Why no frame comes to the bridge of a span, and the filters of its mirrors; null: frames may come. */
-function whySilent(host: HostIndex, span: string) {
-  const ports = host.portsOf(span)
-  if (!isBridgeFed(host, span)) {
+/** Why no frame comes to this bridge of a span, and the filters of its mirrors; null: frames may come. */
+function whySilent(host: HostIndex, bridge: string) {
+  const ports = host.portsOf(bridge)
+  if (!isBridgeFed(host, bridge)) {
     const reason = 'all who get frames of it get a part of them, and none come to its bridge'
     return { reason, filters: ports.flatMap((port) => host.filtersInto(port.name)) }
   }
   const reason = 'nobody gets frames of it: its bridge has no port with a carrier'
-  return ports.some(({ carrier }) => carrier) ? null : { reason, filters: host.filtersInto(span) }
+  return ports.some(({ carrier }) => carrier) ? null : { reason, filters: host.filtersInto(bridge) }
 }
 
 function unheard(on: string, why: string, hint?: string): Diagnostic {
