@@ -198,6 +198,11 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   idle_over: 'frames come again: `span`, `device`, `diagnostic`',
   carrier_lost: 'the interface of a source or of an output has no carrier: `span`, `device`, `diagnostic`',
   carrier_back: 'the interface has a carrier again: `span`, `device`, `diagnostic`',
+  probe_missed:
+    'a port does not get the frames of the probes (`--probe-interval`): `span`, `kind` and `name` of the receiver, `interface`, `diagnostic`',
+  probe_received: 'the port gets them again: the same keys',
+  probe_failed: 'no probe can be sent: `diagnostic`',
+  probe_works: 'probes can be sent again: `diagnostic`',
   sensor_unhealthy: 'a sensor hears nothing of its span: `sensor`, as in `status --json`, with its `span`',
   sensor_healthy: 'the sensor hears its span again: `sensor` likewise, as it was before'
 }
