@@ -5,7 +5,7 @@ import type { SeenFrame } from '../resources/programs/run-program.ts'
  * The addresses of a probe's frames: unicast, locally administered, and nobody's. They are always the same, so that a switch behind an
  * output learns one address and not one for each probe.
  */
-export const probeAddresses = { destination: '06:73:70:61:6e:02', source: '06:73:70:61:6e:01' } as const
+const probeAddresses = { destination: '06:73:70:61:6e:02', source: '06:73:70:61:6e:01' } as const
 
 /** Bytes of a MAC header, which no MTU counts. */
 export const macHeader = 14

@@ -134,7 +134,7 @@ describe('a port that does not get it', () => {
     })
     const { stdout } = await spanplan(lab, ['probe'], 2)
     expect(stdout).toMatch(/^span0: 1 of 2 ports did not get every frame\.\n/)
-    expect(stdout).toContain('MISSED  sensor  zeek')
+    expect(stdout).toContain('missed  sensor  zeek')
   })
 
   test('where something drops frames as they leave', async () => {
@@ -197,7 +197,7 @@ describe('a sensor that is not as it should be', () => {
     expect(result.one('snort')).toMatchObject({ state: 'absent', reason: 'has no port', interface: null })
     expect(brief(result.one('suricata'))).toEqual(['received', all])
     const { stdout } = await spanplan(lab, ['probe'], 2)
-    expect(stdout).toMatch(/\n {2}ABSENT {2}sensor {2}snort +has no port\n {10}! .*snort/)
+    expect(stdout).toMatch(/\n {2}absent {2}sensor {2}snort +has no port\n {10}! .*snort/)
     await zeek.start()
   })
 

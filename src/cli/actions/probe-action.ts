@@ -5,6 +5,7 @@ import { hasPassed, probeDocument } from '../../probe/output/probe-json.ts'
 import { renderProbe } from '../../probe/output/probe-text.ts'
 import { probeSpans } from '../../probe/probe-spans.ts'
 import { framePathsOf, takeSample } from '../../status/counters/frame-path.ts'
+import { writeApply } from '../input/load-target.ts'
 import type { FileSelection } from '../input/spec-files.ts'
 import { refreshStatus, report } from '../input/status-view.ts'
 import { during, readingHost } from '../output/activity.ts'
@@ -26,7 +27,10 @@ export async function probeCommand(session: Session, options: ProbeOptions): Pro
   const probing = probeSpans({ view, spans, mirrors: true })
   const results = await during(session, 'Sending frames', probing)
   const [only] = results
-  if (options.span !== undefined && only?.problem) throw new SpanplanError(only.problem)
+  if (options.span !== undefined && only?.problem) {
+    const hint = `create it first: ${writeApply({ ...options, span: [] })(null)}`
+    throw new SpanplanError({ ...only.problem, hint })
+  }
   if (!session.json) printDiagnostics(session, 'error', view.fileErrors)
   warn(session, unread)
   const text = session.json

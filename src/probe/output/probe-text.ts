@@ -10,8 +10,8 @@ const width = 80
 /** The word for each state, with its tone. */
 const states: Readonly<Record<ReceiverState, readonly [word: string, tone: Tone]>> = {
   received: ['got', 'create'],
-  missed: ['MISSED', 'remove'],
-  absent: ['ABSENT', 'remove'],
+  missed: ['missed', 'remove'],
+  absent: ['absent', 'remove'],
   resting: ['...', 'wait']
 }
 
@@ -43,7 +43,10 @@ function renderSpan({ span, description, problem, pausedUntil, changes, receiver
   const room = Math.max(0, ...titles.map(widthOf).filter((one) => one <= 30))
   const notes = [
     ...(pausedUntil === null ? [] : [`the span is paused until ${localTime(pausedUntil)}: it was probed as it is`]),
-    ...(changes === 0 || problem !== null ? [] : [`the span differs from the file by ${counted(changes, 'change')}`]),
+    // The hint of what was missed says it.
+    ...(changes === 0 || problem !== null || receivers.some(({ state }) => state === 'missed')
+      ? []
+      : [`the span differs from the file by ${counted(changes, 'change')}`]),
     ...unasked.map(({ source, reason }) => `not sent through the mirror of ${source}: ${reason}`)
   ]
   return [
