@@ -395,6 +395,32 @@ describe('where a probe shows nothing, that is said', () => {
   })
 })
 
+test('of more ports than one process looks at, each gets it once', async () => {
+  await apply()
+  const ports = Array.from({ length: 205 }, (_, index) => `more${index}`)
+  const commands = ports.flatMap((name, index) => [
+    `link add ${name} mtu 9000 type veth peer name peer${index} mtu 9000`,
+    `link set dev peer${index} addrgenmode none up`,
+    `link set dev ${name} addrgenmode none master span0 up`
+  ])
+  await lab.run(['ip', '-batch', '-'], { input: `${commands.join('\n')}\n` })
+  const { receivers } = await probe()
+  const more = receivers.filter(({ name }) => name.startsWith('more'))
+  expect(more).toHaveLength(205)
+  expect(new Set(more.map((one) => brief(one)?.join()))).toEqual(new Set([`received,${all}`]))
+  expect(
+    new Set(receivers.flatMap(({ ways }) => ways.flatMap(({ frames }) => frames.map(({ copies }) => copies))))
+  ).toEqual(new Set([1]))
+  await lab.run(['ip', '-batch', '-'], { input: ports.map((name) => `link del dev ${name}\n`).join('') })
+})
+
+test('a Docker network as a source: what is sent to a container comes as its mirrors have it', async () => {
+  await apply({ sources: 'network: shop' })
+  const result = await probe()
+  expect(result.one('suricata')?.state).toBe('received')
+  expect(result.one('zeek')?.state).toBe('received')
+})
+
 test('the frames of a capture that goes on meanwhile do not count, nor its port', async () => {
   await apply()
   await using capture = await startCapture(lab)

@@ -159,7 +159,6 @@ describe('what is said', () => {
                 ! zeek (veth83191ae) did not get the frames of 1514 and 9014 bytes,
                   sent into span0: the MTU of veth83191ae is 1400
                   the span differs from the file by 1 change: spanplan plan
-        ... the span differs from the file by 1 change
       "
     `)
   })
@@ -230,6 +229,30 @@ describe('what is said', () => {
       state: 'absent',
       reason: 'its port has gone meanwhile'
     })
+  })
+
+  test('of many containers that are sources: not a line for each', () => {
+    const { plan, report } = planOf()
+    const [bridge] = plan.frames
+    const names = Array.from({ length: 40 }, (_, index) => `web-${index}`)
+    const ways = names.map((source) => ({ kind: 'mirror', device: `veth-${source}`, source }) as const)
+    const sent = bridge === undefined ? [] : ways.map((way) => ({ ...bridge, way }))
+    const unasked = names.map((source) => ({ source, reason: 'it takes a sample' }))
+    const many = { ...plan, frames: [...plan.frames, ...sent], unasked }
+    expect(renderProbe([judgeProbe(many, seeAll(many), report)], plain)).toMatchInlineSnapshot(`
+      "span0: both ports got every frame.
+
+      span0 · Core switch mirror port
+        got     sensor  suricata (vethb6fd04f)  60, 1514 and 9014 bytes within 2 µs
+                all that was sent through the mirrors of 40 more interfaces of
+                containers
+        got     sensor  zeek (veth83191ae)      60, 1514 and 9014 bytes within 3 µs
+                all that was sent through the mirrors of 40 more interfaces of
+                containers
+        ... not sent through the mirrors of web-0, web-1, web-2 and 37 more: it takes
+            a sample
+      "
+    `)
   })
 
   test('of no spans', () => {

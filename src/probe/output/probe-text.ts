@@ -1,7 +1,8 @@
 import type { Diagnostic } from '../../errors.ts'
+import { groupsOf } from '../../host/host-index.ts'
 import { localTime } from '../../local-time.ts'
 import { oneLine, type Paint, printable, printableLines, type Tone } from '../../printable.ts'
-import { counted, listAll, padTo, widthOf, wrap, wrapHint } from '../../text-lines.ts'
+import { counted, listAll, listFew, padTo, widthOf, wrap, wrapHint } from '../../text-lines.ts'
 import type { FrameResult, ReceiverResult, ReceiverState, SpanProbe, WayResult } from '../probe-result.ts'
 
 /** Of the terminal, in characters. */
@@ -47,7 +48,10 @@ function renderSpan({ span, description, problem, pausedUntil, changes, receiver
     ...(changes === 0 || problem !== null || receivers.some(({ state }) => state === 'missed')
       ? []
       : [`the span differs from the file by ${counted(changes, 'change')}`]),
-    ...unasked.map(({ source, reason }) => `not sent through the mirror of ${source}: ${reason}`)
+    ...[...groupsOf(unasked, ({ reason }) => reason)].map(([reason, some]) => {
+      const names = some.map(({ source }) => source)
+      return `not sent through the ${names.length === 1 ? 'mirror' : 'mirrors'} of ${listFew(names, fewNames)}: ${reason}`
+    })
   ]
   return [
     paint('title', oneLine(description === null ? span : `${span} · ${description}`)),
@@ -64,7 +68,7 @@ function renderReceiver(receiver: ReceiverResult, room: number, paint: Paint): s
   const { kind, state, ways, reason, health } = receiver
   const [word, tone] = states[state]
   const title = titleOf(receiver)
-  const texts = reason === null ? ways.map(writeWay) : [printable(reason)]
+  const texts = reason === null ? writeWays(ways) : [printable(reason)]
   const head = `  ${word.padEnd(stateWidth)}${kind.padEnd(kindWidth)}${padTo(room, title)}`
   const [first = '', ...others] = texts
   const fits = widthOf(head) + 2 + widthOf(first) <= width
@@ -77,6 +81,17 @@ function renderReceiver(receiver: ReceiverResult, room: number, paint: Paint): s
     ...problems.flatMap((problem) => renderDiagnostic(problem, paint, indent)),
     ...(health === null ? [] : renderDiagnostic(health, paint, indent))
   ]
+}
+
+/** Names that a line has. */
+const fewNames = 3
+
+/** What came on each way. Where all came through many mirrors, one line says so of all of them. */
+function writeWays(ways: readonly WayResult[]): string[] {
+  const mirrors = ways.filter(({ way, problem }) => way.kind === 'mirror' && problem === null)
+  if (mirrors.length <= fewNames) return ways.map(writeWay)
+  const all = `all that was sent through the mirrors of ${mirrors.length} more interfaces of containers`
+  return [...ways.filter((way) => !mirrors.includes(way)).map(writeWay), all]
 }
 
 /** What came, and on which way. */
