@@ -244,11 +244,9 @@ describe('what is said', () => {
 
       span0 · Core switch mirror port
         got     sensor  suricata (vethb6fd04f)  60, 1514 and 9014 bytes within 2 µs
-                all that was sent through the mirrors of 40 more interfaces of
-                containers
+                all that was sent through the mirrors of 40 interfaces of containers
         got     sensor  zeek (veth83191ae)      60, 1514 and 9014 bytes within 3 µs
-                all that was sent through the mirrors of 40 more interfaces of
-                containers
+                all that was sent through the mirrors of 40 interfaces of containers
         ... not sent through the mirrors of web-0, web-1, web-2 and 37 more: it takes
             a sample
       "

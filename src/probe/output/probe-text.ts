@@ -90,7 +90,7 @@ const fewNames = 3
 function writeWays(ways: readonly WayResult[]): string[] {
   const mirrors = ways.filter(({ way, problem }) => way.kind === 'mirror' && problem === null)
   if (mirrors.length <= fewNames) return ways.map(writeWay)
-  const all = `all that was sent through the mirrors of ${mirrors.length} more interfaces of containers`
+  const all = `all that was sent through the mirrors of ${mirrors.length} interfaces of containers`
   return [...ways.filter((way) => !mirrors.includes(way)).map(writeWay), all]
 }
 
