@@ -177,6 +177,11 @@ program
       .argParser(shared.parseListenAddress)
       .default(undefined, 'nowhere')
   )
+  .addOption(
+    new Option('--probe-interval <duration>', 'send a frame through each span this often, as in 1m')
+      .argParser(shared.parseInterval)
+      .default(undefined, 'never')
+  )
   .option('--dry-run', 'only report what differs; changes nothing', false)
   .addOption(
     new Option('--log-level <level>', 'print only events of this level and above')
@@ -243,6 +248,16 @@ program
   .addOption(shared.insecureOption())
   .addOption(shared.colorOption())
   .action((span, filter, options) => run('capture', { ...options, span, filter }))
+
+program
+  .command('probe')
+  .description('send a frame through a span, and tell which ports got it; changes nothing')
+  .argument('[span]', 'which span; all without it')
+  .addOption(shared.fileOption())
+  .addOption(shared.jsonOption())
+  .addOption(shared.insecureOption())
+  .addOption(shared.colorOption())
+  .action((span, options) => run('probe', { ...options, span }))
 
 program
   .command('filter')

@@ -20,6 +20,7 @@ const commands = {
   status: async () => (await import('./actions/status-action.ts')).statusCommand,
   history: async () => (await import('./actions/watch/history-action.ts')).historyCommand,
   capture: async () => (await import('./actions/capture-action.ts')).captureCommand,
+  probe: async () => (await import('./actions/probe-action.ts')).probeCommand,
   filter: async () => (await import('./actions/filter/filter-action.ts')).filterCommand,
   validate: async () => (await import('./actions/validate-action.ts')).validateCommand,
   doctor: async () => (await import('./actions/doctor-action.ts')).doctorCommand,
@@ -45,7 +46,7 @@ const loaders: {
 } = commands
 
 /** The commands that read the host without a lock, whatever the file says. */
-const readsAhead: ReadonlySet<CommandName> = new Set(['plan', 'status', 'doctor'])
+const readsAhead: ReadonlySet<CommandName> = new Set(['plan', 'status', 'doctor', 'probe'])
 
 /** Whether a file may come late, as through a pipe: the host is read after that, for it may change meanwhile. */
 function comesLate(path: string): boolean {

@@ -26,6 +26,7 @@ export const packageOf: Readonly<Record<string, string>> = {
   bridge: 'iproute2',
   ethtool: 'ethtool',
   tcpdump: 'tcpdump',
+  perl: 'perl-base',
   nft: 'nftables',
   bpftool: 'bpftool',
   sysctl: 'procps',

@@ -22,6 +22,8 @@ export const optionDetails: Readonly<Record<string, string>> = {
   '--adopt': 'The plan shows what is taken over with `=`.',
   '--lock-timeout': 'Only one spanplan at a time changes a host.',
   '--interval': 'The interval varies by a tenth. The shortest is 1s.',
+  '--probe-interval':
+    'As `spanplan probe` does it, but nothing is sent to containers that are sources. An event says when a port begins to miss the frames. The shortest is 1s.',
   '--listen':
     'Use an address of this host alone, unless others are to read the metrics. `/metrics`, `/healthz` and `/readyz` are served, to requests that name this address, the host name or localhost.',
   '--wait':
@@ -60,6 +62,8 @@ export const commandDetails: Readonly<Record<string, string | readonly string[]>
     'status counts frames along their way: at the interface, the mirrors, the bridge, each port and each sensor, and says how many were lost where, and why. Then it shows what differs from the file, what waits, and what is paused. It needs no root, but says what it could not read without.',
   capture:
     'capture puts a port of its own on the span, sealed like that of a sensor, and runs tcpdump at it as nobody. It shows what a sensor that starts now and gets every frame would get; where all get a part, its first line says that it shows more than anybody gets. It needs root, and holds the lock only while it makes the port. `^C` ends it, with exit status 0. The filter takes addresses and no host names; quote what the shell would take for its own.',
+  probe:
+    'probe sends frames of 60, of 1514 and of the MTU + 14 bytes into the bridge of the span, with the experimental EtherType 0x88B5 and random bytes, and looks at the host’s end of each port whether they leave there, unchanged. Where mirrors feed a port alone, they are sent on that port. Where a source is a container, they are sent to it too, so that they pass its mirror. The exit status is 2 if a port did not get all, or is missing. It needs root, and perl.',
   filter:
     'filter test listens on an interface with tcpdump as nobody, in promiscuous mode and in both directions, and judges each frame by the program that tc would get for a source with this filter: VLAN tags count as they do there, but for a tag that a program of this host has put into a frame itself. It looks at the first 256 bytes of a frame; a frame that the kernel has merged of several counts as one. On a live span, it listens at the bridge, to what the sources copy there. It needs root. `^C` ends it before its time, with what was counted until then.',
   pause: 'apply and destroy, which a person runs, do not mind a pause. status shows until when it lasts.',

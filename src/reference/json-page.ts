@@ -2,6 +2,7 @@ import type { interfacesDocument } from '../discover/interface-list.ts'
 import { trafficKinds } from '../discover/judge-traffic.ts'
 import type { doctorDocument } from '../doctor/output.ts'
 import type { PlanDocument } from '../plan/output/plan-json.ts'
+import type { probeDocument } from '../probe/output/probe-json.ts'
 import { causes } from '../status/counters/causes.ts'
 import type { statusDocument } from '../status/output/status-json.ts'
 import { absences } from '../status/parts.ts'
@@ -12,6 +13,10 @@ import { type Block, code, codeList, list } from './document.ts'
 import { writeMarkdown } from './markdown.ts'
 
 type StatusDocument = ReturnType<typeof statusDocument>
+type ProbeDocument = ReturnType<typeof probeDocument>
+type ProbedSpan = ProbeDocument['spans'][number]
+type ProbedReceiver = ProbedSpan['receivers'][number]
+type ProbeWay = ProbedReceiver['ways'][number]
 type DoctorDocument = ReturnType<typeof doctorDocument>
 type InterfacesDocument = ReturnType<typeof interfacesDocument>
 type SpanDocument = StatusDocument['spans'][number]
@@ -244,8 +249,58 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   idle_over: 'frames come again: `span`, `device`, `diagnostic`',
   carrier_lost: 'the interface of a source or of an output has no carrier: `span`, `device`, `diagnostic`',
   carrier_back: 'the interface has a carrier again: `span`, `device`, `diagnostic`',
+  probe_missed:
+    'a port does not get the frames of the probes (`--probe-interval`): `span`, `kind` and `name` of the receiver, `interface`, `diagnostic`',
+  probe_received: 'the port gets them again: the same keys',
+  probe_failed: 'no probe can be sent: `diagnostic`',
+  probe_works: 'probes can be sent again: `diagnostic`',
   sensor_unhealthy: 'a sensor hears nothing of its span: `sensor`, as in `status --json`, with its `span`',
   sensor_healthy: 'the sensor hears its span again: `sensor` likewise, as it was before'
+}
+
+const probe: Describes<ProbeDocument> = {
+  format_version: 'the version of this document; within a major version, keys are only added',
+  spanplan_version: 'the version of spanplan',
+  created: 'when, as ISO 8601',
+  passed: 'whether every port that must get the frames got them; the exit status says the same',
+  spans: 'what came of the frames in each span'
+}
+
+const probedSpan: Describes<ProbedSpan> = {
+  name: 'the name of the span and of its bridge',
+  description: 'as in the file; null without a description',
+  passed: 'whether every port of the span that must get the frames got them; null: nothing was sent',
+  problem: 'a [diagnostic](#diagnostics): why nothing was sent; null: something was',
+  paused_until: 'when its pause ends, as ISO 8601; null: it is not paused',
+  changes: 'by how many changes it differs from the file',
+  receivers: 'what each sensor, output and other port got',
+  unasked: 'the mirrors of containers that no frame was sent through: `source`, and the `reason`'
+}
+
+const receiver: Describes<ProbedReceiver> = {
+  kind: '`sensor`, `output`, or `port` where no container is known behind it',
+  name: 'the name of the container or of the output; that of the port, where neither is known',
+  interface: 'the host’s end of its interface, or the output; null: there is none now',
+  state:
+    '`received`: it got every frame; `missed`: it did not; `absent`: it has no port that could take one; `resting`: it is to get nothing now, or may not be ready',
+  reason: 'why nothing was sent for it, in a clause; null: something was',
+  health: 'a [diagnostic](#diagnostics) of the sensor, as `status` has it; null: nothing is known to be wrong with it',
+  ways: 'where frames were sent for it, and what came'
+}
+
+const way: Describes<ProbeWay> = {
+  sent: '`bridge`, `port` (straight to it), or `mirror` (to a container that is a source)',
+  interface: 'the interface on which the frames were sent',
+  source: 'with `mirror`: the container; else null',
+  frames: 'each frame',
+  problem: 'a [diagnostic](#diagnostics): what did not come; null: everything came, as it was sent'
+}
+
+const probeFrame: Describes<ProbeWay['frames'][number]> = {
+  size: 'bytes, without a checksum',
+  state: '`received`, `changed` (not as it was sent), or `missed`',
+  microseconds: 'from the bridge to the port; null: it did not come, or not over the bridge',
+  copies: 'how often it came'
 }
 
 const triggers: Readonly<Record<Trigger, string>> = {
@@ -339,6 +394,10 @@ export function writeJsonReference(): string {
       '`counted_by` says how the number is known: `kernel`, by a counter of the kernel; `difference`, as what is missing at the next place; `none`: nobody can know how many frames were lost.',
       causesOfLoss
     ],
+    'probe --json': ['One object:', keyList(probe)],
+    'A span of probe': [keyList(probedSpan)],
+    'A receiver of probe': [keyList(receiver)],
+    'A way of probe': ['Where frames were sent for a receiver:', keyList(way), 'A frame:', keyList(probeFrame)],
     'init --json': ['One object; nothing is asked, and nothing written:', keyList(interfaces)],
     'An interface of init': [keyList(listedInterface)],
     'doctor --json': ['One object:', keyList(doctor)],

@@ -68,6 +68,31 @@ export interface WatchState {
   readonly durations: Histogram
   /** How many changes were needed in runs after the first one of each file. */
   readonly drift: number
+  /** Missing: the watch does not probe the spans, or is of an earlier version. */
+  readonly probes?: ProbeState
+}
+
+/** What the probes of a watch have found. */
+export interface ProbeState {
+  /** Why the last probe could not be sent; null: it was, or there was none yet. */
+  readonly failure: Diagnostic | null
+  /** The ports, as the last probe of their span has found them. */
+  readonly ports: readonly ProbedPort[]
+}
+
+/** A port that frames were sent for. */
+export interface ProbedPort {
+  readonly span: string
+  readonly kind: 'sensor' | 'output' | 'port'
+  /** What the container or the output is called; or the name of the port. */
+  readonly name: string
+  readonly device: string
+  /** Its span was probed then, as ISO 8601. */
+  readonly at: string
+  /** What did not come; null: every frame came, as it was sent. */
+  readonly problem: Diagnostic | null
+  /** The longest time from the bridge to the port; null: nothing came over the bridge. */
+  readonly microseconds: number | null
 }
 
 /** A watch that does not answer: it hangs, it was killed, or only another user may ask it. */

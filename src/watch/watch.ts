@@ -2,10 +2,11 @@ import { followFilters } from '../host/compile-filters.ts'
 import { serveRequests } from '../run-dir/socket.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import type { HistoryRequest } from '../status/history/flow-history.ts'
-import type { Trigger } from '../status/watch-state.ts'
+import type { ProbeState, Trigger, WatchState } from '../status/watch-state.ts'
 import type { EmitEvent } from './events/event.ts'
 import type { KeptEvents } from './events/event-history.ts'
 import { openRunQueue } from './loop/run-queue.ts'
+import { openProbing } from './probing.ts'
 import { openReconciler, type ReconcilerConfig } from './reconciler.ts'
 import { type WatchAnswers, watchSocket } from './serve/ask-watch.ts'
 import { claimName } from './serve/claim-name.ts'
@@ -21,6 +22,8 @@ import { takeHookEvent } from './triggers/take-hook-event.ts'
 export interface WatchConfig extends ReconcilerConfig {
   /** Where metrics and probes are served; null: nowhere. */
   readonly listen: ListenAddress | null
+  /** Milliseconds from one probe of the spans to the next; null: there is none. */
+  readonly probeInterval: number | null
   /** Gives the events since a time, in milliseconds since 1970. */
   readonly history: (start: number) => KeptEvents
 }
@@ -47,7 +50,12 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   await reconciler.check()
   const { name } = reconciler
   const monitors = trackFailedMonitors(emit)
-  const state = () => ({ ...reconciler.state(), failedMonitors: monitors.failed() })
+  let probes: (() => ProbeState) | null = null
+  const state = (): WatchState => ({
+    ...reconciler.state(),
+    failedMonitors: monitors.failed(),
+    ...(probes && { probes: probes() })
+  })
   const claim = await claimName(name)
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_, reject) => {
@@ -113,6 +121,10 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   wake('start')
   followHost(wake, monitors, reconciler.remotes, stop.signal)
   followFilters(() => wake('retry'), stop.signal)
+  if (config.probeInterval !== null) {
+    const probed = { ...watched, busySince: runQueue.busySince, lastEnd: runQueue.lastEnd }
+    probes = openProbing(config.probeInterval, probed, emit, fail, stop.signal).state
+  }
   return {
     wake,
     /** Rejects when the watch cannot go on. */

@@ -16,7 +16,8 @@ const stages = [
     ['look'],
     ['apply'],
     ['capture'],
-    ['status']
+    ['status'],
+    ['probe']
   ],
   ...[['watch', 'graph'], ['doctor'], ['cli'], ['reference']]
 ]

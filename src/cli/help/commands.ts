@@ -81,6 +81,7 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
     examples: [
       ['Apply /etc/spanplan, and keep the host in sync with it:', 'sudo spanplan watch -f /etc/spanplan'],
       ['The same, with metrics for Prometheus:', 'sudo spanplan watch --listen 127.0.0.1:9477'],
+      ['And probe every minute whether each port gets frames:', 'sudo spanplan watch --probe-interval 1m'],
       ['Only report drift:', 'sudo spanplan watch --dry-run']
     ],
     exits: [invalidFile, locked, missingRight],
@@ -104,6 +105,14 @@ export const commandHelp: Readonly<Record<string, CommandHelp>> = {
     ],
     exits: [],
     environment: ['SPANPLAN_RUN_DIR', ...colours]
+  },
+  probe: {
+    examples: [
+      ['Does every port of every span get what is sent into it?', 'sudo spanplan probe'],
+      ['Of span0 alone, for a program:', 'sudo spanplan probe span0 --json']
+    ],
+    exits: [unhealthy, invalidFile, missingRight],
+    environment: host
   },
   capture: {
     examples: [

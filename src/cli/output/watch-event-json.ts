@@ -58,6 +58,14 @@ export function eventFields(event: WatchEvent): object {
     case 'carrier_lost':
     case 'carrier_back':
       return { span: event.span, device: event.device, diagnostic: diagnosticDocument(event.diagnostic) }
+    case 'probe_missed':
+    case 'probe_received': {
+      const { span, kind, name, device } = event.port
+      return { span, kind, name, interface: device, diagnostic: diagnosticDocument(event.diagnostic) }
+    }
+    case 'probe_failed':
+    case 'probe_works':
+      return { diagnostic: diagnosticDocument(event.diagnostic) }
     case 'sensor_unhealthy':
     case 'sensor_healthy': {
       const { span, sensor, state, cause, since, diagnostic } = event.sensor

@@ -21,6 +21,10 @@ const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
   degraded: 'error',
   sensor_unhealthy: 'error',
   sensor_healthy: 'info',
+  probe_missed: 'error',
+  probe_received: 'info',
+  probe_failed: 'warning',
+  probe_works: 'info',
   drift: 'warning',
   wait: 'warning',
   warning: 'warning',
@@ -191,6 +195,18 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
       const text = `the sensor ${printable(event.sensor.sensor)} hears the span again`
       return row('sensor', event.sensor.span, paint('create', text))
     }
+    case 'probe_missed':
+      return row('probe', event.port.span, paint('remove', `! ${sentence(event.diagnostic)}`))
+    case 'probe_received':
+      return row(
+        'probe',
+        event.port.span,
+        paint('create', `${printable(event.port.name)} gets the frames of the probes again`)
+      )
+    case 'probe_failed':
+      return row('probe', '', paint('wait', `the spans cannot be probed: ${sentence(event.diagnostic)}`))
+    case 'probe_works':
+      return row('probe', '', 'the spans are probed again')
     case 'paused':
       return row('pause', event.pause.span, `is left alone until ${localTime(event.pause.until)}`)
     case 'resumed':

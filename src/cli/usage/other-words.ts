@@ -72,6 +72,7 @@ export const otherCommands: readonly OtherCommand[] = [
   { words: 'accept approve keep commit', type: 'confirm' },
   { words: 'undo revert restore abort cancel', type: 'rollback' },
   { words: 'sniff dump tcpdump tshark wireshark record pcap listen', type: 'capture' },
+  { words: 'ping selftest self-test prove inject', type: 'probe', why: 'to see which ports get a frame' },
   { words: 'unlock force-unlock lock', type: 'help LOCKED', why: 'a lock ends with its process' },
   { words: 'explain schema fields keys syntax-help', type: 'help spans.yaml' },
   { words: 'env vars variables', type: 'help environment' },
@@ -132,7 +133,7 @@ export const otherOptions: readonly OtherOption[] = [
   },
   {
     names: 'dry-run dryrun n check noop what-if preview simulate no-act',
-    of: 'plan validate status graph doctor import',
+    of: 'plan validate status graph doctor import probe',
     type: '',
     why: 'it changes nothing anyway'
   },
@@ -158,7 +159,7 @@ export const otherOptions: readonly OtherOption[] = [
   { names: 'refresh-only detailed', of: 'plan', type: '' },
   { names: 'target only select service only-span spans', type: '--span', hasValue: true },
   { names: 'name', of: 'plan apply status graph', type: '--span', hasValue: true },
-  { names: 'span', of: 'pause resume events', type: '', hasValue: true },
+  { names: 'span', of: 'pause resume events probe', type: '', hasValue: true },
   { names: 'config c filename input spec i files project-file', type: '--file', hasValue: true },
   { names: 'json j', of: 'graph import capture', type: '--json', command: 'status' },
   { names: 'output-json as-json', type: '--json' },
@@ -179,7 +180,7 @@ export const otherOptions: readonly OtherOption[] = [
   },
   {
     names: 'all a A all-namespaces',
-    of: 'plan apply status validate graph watch pause resume events',
+    of: 'plan apply status validate graph watch pause resume events probe',
     type: '',
     why: 'every span is meant without it'
   },

@@ -30,6 +30,10 @@ export const problems = {
     'Frames were lost at one place on their way; the message says why.',
     'See the causes of loss in docs/reference/json.md, each with what to do.'
   ],
+  PROBE_MISSED: [
+    'A frame that spanplan probe, or watch --probe-interval, sent through a span did not come to a port, or came changed; the message says of which size, and where it was sent.',
+    'Run the command of the hint. A port with a smaller MTU than its span drops the largest frames.'
+  ],
   CARRIER_LOST: ['An interface has, or had, no carrier.', 'Check the cable and the port of the switch.'],
   CONTESTED: [
     'Something else undoes the same change again and again, so the watch leaves it alone for a while.',

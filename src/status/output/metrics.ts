@@ -13,7 +13,7 @@ import { lossRatio } from '../counters/tool-report.ts'
 import type { Report } from '../report.ts'
 import { allSensorCauses } from '../sensor-health.ts'
 import { toolWords } from '../tool-words.ts'
-import type { Degraded, WatchState } from '../watch-state.ts'
+import type { Degraded, ProbedPort, WatchState } from '../watch-state.ts'
 import { type Family, histogramPoints, type Labels, type Point } from './exposition.ts'
 
 /** What a scrape measured. */
@@ -54,6 +54,13 @@ export const metrics = {
   spanplan_last_reconcile_timestamp_seconds: gauge('When the last run ended.'),
   spanplan_last_success_timestamp_seconds: gauge('When the last run ended that left everything in sync.'),
   spanplan_drift_changes_total: counter('Changes that runs after the first found necessary: the drift.'),
+  spanplan_probe_working: gauge('Whether the last probe could be sent (--probe-interval).'),
+  spanplan_probe_received: gauge(
+    "Whether the port got every frame of the last probe of its span; the interface is the host's end, or the output.",
+    port
+  ),
+  spanplan_probe_delay_seconds: gauge("From the span's bridge to the port, the longest of the last probe.", port),
+  spanplan_probe_last_timestamp_seconds: gauge('When the span was last probed.', 'span'),
   spanplan_counters_readable: gauge('Whether the counters of the spans could be read.'),
   spanplan_healthy: gauge('Whether the span is healthy.', 'span'),
   spanplan_host_healthy: gauge('Whether the host is healthy: what belongs to no single span, such as Docker.'),
@@ -140,6 +147,7 @@ export function makeMetrics(version: string, state: WatchState, measurement: Mea
   return [
     family('spanplan_build_info', [{ labels: { version }, value: 1 }]),
     ...runFamilies(state),
+    ...probeFamilies(state),
     family('spanplan_counters_readable', [truth(measurement !== null)]),
     ...(measurement === null
       ? []
@@ -166,6 +174,34 @@ function runFamilies({ since, file, last, lastSuccess, runs, drift, durations }:
     family('spanplan_last_reconcile_timestamp_seconds', pointsAt(last?.at ?? null)),
     family('spanplan_last_success_timestamp_seconds', pointsAt(lastSuccess)),
     family('spanplan_drift_changes_total', [{ value: drift }])
+  ]
+}
+
+/** None where the watch does not probe. */
+function probeFamilies({ probes }: WatchState): Family[] {
+  if (probes === undefined) return []
+  const { failure, ports } = probes
+  const labelsOf = ({ span, kind, name, device }: ProbedPort): Labels => ({
+    ...{ span, interface: device },
+    ...sensorLabel(kind === 'sensor' ? name : undefined)
+  })
+  const last = new Map(ports.map(({ span, at }) => [span, at]))
+  return [
+    family('spanplan_probe_working', [truth(failure === null)]),
+    family(
+      'spanplan_probe_received',
+      ports.map((one) => truth(one.problem === null, labelsOf(one)))
+    ),
+    family(
+      'spanplan_probe_delay_seconds',
+      ports.flatMap((one) =>
+        one.microseconds === null ? [] : { labels: labelsOf(one), value: one.microseconds / 1_000_000 }
+      )
+    ),
+    family(
+      'spanplan_probe_last_timestamp_seconds',
+      [...last].flatMap(([span, at]) => pointsAt(at).map((point) => ({ ...point, labels: { span } })))
+    )
   ]
 }
 

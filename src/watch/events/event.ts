@@ -5,7 +5,7 @@ import type { Pause } from '../../run-dir/pauses.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { SourceIdleness } from '../../status/counters/idleness.ts'
 import type { SensorHealth } from '../../status/sensor-health.ts'
-import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
+import type { FailedMonitor, ProbedPort, Trigger } from '../../status/watch-state.ts'
 import type { Rest } from '../degraded/backoff.ts'
 
 /** What happens to a watch. Each event is emitted once. */
@@ -61,6 +61,10 @@ export type WatchEvent =
     }
   /** A listed sensor hears nothing of its span, or hears it again: as it was before, then. */
   | { readonly type: 'sensor_unhealthy' | 'sensor_healthy'; readonly sensor: SensorHealth }
+  /** A port did not get the frames of a probe, as it did before; or it gets them again. */
+  | { readonly type: 'probe_missed' | 'probe_received'; readonly port: ProbedPort; readonly diagnostic: Diagnostic }
+  /** No probe can be sent, or they can be again. */
+  | { readonly type: 'probe_failed' | 'probe_works'; readonly diagnostic: Diagnostic }
 
 /** The span that an event is about; null: none, or all of them. */
 export function spanOfEvent(event: WatchEvent): string | null {
@@ -69,6 +73,7 @@ export function spanOfEvent(event: WatchEvent): string | null {
   if ('degraded' in event) return event.degraded.span
   if ('pause' in event) return event.pause.span
   if ('sensor' in event) return event.sensor.span
+  if ('port' in event) return event.port.span
   if (event.type === 'idle' || event.type === 'idle_over') return event.source.span
   return 'span' in event ? event.span : null
 }

@@ -24,6 +24,7 @@ test('bash completes commands', () => {
     'status',
     'events',
     'capture',
+    'probe',
     'filter',
     'pause',
     'resume',

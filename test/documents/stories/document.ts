@@ -107,6 +107,7 @@ function withoutChance(text: string): string {
     .replace(/\b198\.1[89]\.\d+\.\d+\/26\b/g, 'SUBNET')
     .replace(/\b(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\b/g, 'TIME')
     .replace(/\b(?:\d+[hms])+\b/g, 'TIME')
+    .replace(/\b\d+ µs/g, 'TIME')
     .replace(/[\d,]+ frames?, [\d.]+ [kM]?B in TIME; last (?:TIME ago|just now)/g, 'TOTAL')
     .replace(/last frame (?:TIME ago|just now)/g, 'LAST')
     .replace(/ +([\d,]+) +[\d,]+ +(?:[\d.]+ [kM]?B)? +([\d,]+)$/gm, ' $1 RATE $2')

@@ -329,6 +329,23 @@ export const howtos: Stories<Reader> = {
     }
   },
 
+  'docs/howto/probe.md': {
+    'Prove that each sensor is fed': async (reader, block = '') => {
+      await Promise.all(['suricata', 'zeek'].map((name) => reader.lab.startListener(name)))
+      await reader.run('spanplan apply')
+      await reader.show(block)
+    },
+
+    'Probe all the time': async (reader, watch = '') => {
+      await reader.lab.startListener('suricata')
+      const often = watch.trim().replace('1m', '1s')
+      const got =
+        'until curl --silent http://127.0.0.1:9477/metrics | grep ^spanplan_probe_received; do sleep 0.1; done'
+      const output = await reader.run(`${often} 2>/dev/null &\n${got}\nkill $!\nwait $!`)
+      expect(output).toMatch(/^spanplan_probe_received\{span="span0",interface="veth\w+",sensor="suricata"\} 1$/m)
+    }
+  },
+
   'docs/howto/monitoring.md': {
     'Read the status': async (reader, block = '') => {
       expect(await reader.run(`${block.trim()} || [ $? = 2 ]`)).toContain('span0')

@@ -188,6 +188,16 @@ export const troubleshooting: Stories<Reader> = {
       expect(await reader.run(`${block.trim()} 2>&1 || [ $? = 2 ]`)).toMatch(/iproute2/)
     },
 
+    'Send a frame yourself': async (reader, block = '') => {
+      expect(await reader.run(block)).toMatch(/^span0: its only port got every frame\.\n/)
+      // The interface in the container is down: nothing counts frames, and the probe says it.
+      const { State } = await reader.lab.docker.getContainer('suricata').inspect()
+      const inside = ['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'ip', 'link', 'set', 'dev', 'eth0'] as const
+      await reader.lab.run([...inside, 'down'])
+      expect(await reader.run(`${block.trim()} || [ $? = 2 ]`)).toContain('has no carrier')
+      await reader.lab.run([...inside, 'up'])
+    },
+
     'Have it left alone while you debug': async (reader, pause = '', resume = '') => {
       await reader.lab.run(['ip', 'link', 'set', 'dev', 'ens192', 'promisc', 'off'])
       await reader.run(pause)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Lab, SpanplanOptions } from '../lab.ts'
 import { findProgram, labEnvironment } from '../programs.ts'
 
-const programs = ['ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'tcpdump', 'bpftool', 'nft'] as const
+const programs = ['ip', 'tc', 'bridge', 'ethtool', 'sysctl', 'tcpdump', 'bpftool', 'nft', 'perl'] as const
 
 type Program = (typeof programs)[number]
 
@@ -55,7 +55,9 @@ export function isReading(call: string): boolean {
   const command = call.replace(/^\$ /, '')
   return (
     / --?json /.test(command) ||
-    /^(ethtool (-[kgi] )?[^-]|tcpdump (.*-ddd |--version$)|bpftool -j |nft -j (-t )?list |nft -c |flock )/.test(command)
+    /^(ethtool (-[kgi] )?[^-]|tcpdump (.*-ddd |--version$)|bpftool -j |nft -j (-t )?list |nft -c |flock |perl -(T -)?e )/.test(
+      command
+    )
   )
 }
 

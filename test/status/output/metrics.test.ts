@@ -74,6 +74,25 @@ spanplan_reconcile_duration_seconds_count 3
 `)
   })
 
+  test('of probes: only where the watch sends them, and nothing that is not known', () => {
+    const { probes, ...others } = busyWatch
+    const families = makeMetrics('0.1.0', busyWatch, null)
+    expect(valuesOf(families, 'spanplan_probe_working')).toEqual({ '': 1 })
+    expect(valuesOf(families, 'spanplan_probe_received')).toEqual({ 'span0 veth83191ae zeek': 1 })
+    expect(valuesOf(families, 'spanplan_probe_delay_seconds')).toEqual({ 'span0 veth83191ae zeek': 0.000_012_5 })
+    expect(valuesOf(families, 'spanplan_probe_last_timestamp_seconds')).toEqual({ span0: 1_767_225_660 })
+    const problem = { code: 'PROBE_MISSED', message: 'zeek did not get any frame' } as const
+    const [port] = probes?.ports ?? []
+    const missing = { failure: null, ports: port ? [{ ...port, problem, microseconds: null }] : [] }
+    const missed = makeMetrics('0.1.0', { ...others, probes: missing }, null)
+    expect(valuesOf(missed, 'spanplan_probe_received')).toEqual({ 'span0 veth83191ae zeek': 0 })
+    expect(valuesOf(missed, 'spanplan_probe_delay_seconds')).toEqual({})
+    const broken = makeMetrics('0.1.0', { ...others, probes: { failure: problem, ports: [] } }, null)
+    expect(valuesOf(broken, 'spanplan_probe_working')).toEqual({ '': 0 })
+    const without = makeMetrics('0.1.0', others, null).map(({ name }) => name)
+    expect(without.filter((name) => name.includes('probe'))).toEqual([])
+  })
+
   test('of a healthy span', () => {
     const families = makeMetrics('0.1.0', watch, measure())
     expect(valuesOf(families, 'spanplan_healthy')).toEqual({ span0: 1 })

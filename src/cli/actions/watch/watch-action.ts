@@ -11,9 +11,12 @@ import { keepEvents, openEventPrinter } from '../../output/watch-events.ts'
 import type { Session } from '../../session.ts'
 import { catchSignals } from '../../signals.ts'
 
-interface WatchOptions extends FileSelection, Omit<WatchConfig, 'paths' | 'read' | 'listen' | 'history'> {
+interface WatchOptions
+  extends FileSelection,
+    Omit<WatchConfig, 'paths' | 'read' | 'listen' | 'probeInterval' | 'history'> {
   readonly logLevel: LogLevel
   readonly listen?: ListenAddress
+  readonly probeInterval?: number
 }
 
 /**
@@ -43,7 +46,8 @@ export async function watchCommand(session: Session, options: WatchOptions): Pro
     history.add(keepEvents(events, new Date(now).toISOString()), now, performance.now())
     print(...events)
   }
-  const config = { ...options, ...files, listen: options.listen ?? null, history: history.since }
+  const { listen = null, probeInterval = null } = options
+  const config = { ...options, ...files, listen, probeInterval, history: history.since }
   const watch = await openWatch(config, emit)
   hangUp = () => watch.wake('hangup')
   try {
