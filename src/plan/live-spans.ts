@@ -5,15 +5,15 @@ import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 import { explainIfMoved } from '../resources/foreign/renamed-bridge.ts'
 import { bridgeMac } from '../resources/marks.ts'
-import { destroyOf, markOf } from '../resources/ownership.ts'
+import { destroyOf, markOf, ownNames } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
-import { isFileName, namedSpans } from '../spec/scope.ts'
+import { isFileName, matchesName, namedSpans } from '../spec/scope.ts'
 import { listFew } from '../text-lines.ts'
 import type { Target } from './target.ts'
 
 /** The names of the spans on the host that belong to the owner of this scope, whichever spans the scope selects. */
 export function liveSpans({ scope }: Pick<Target, 'scope'>, host: HostIndex): string[] {
-  const own = spansOfOwners(host).filter(({ owner }) => scope.name === null || owner === scope.name)
+  const own = spansOfOwners(host).filter(({ owner }) => matchesName(scope, owner))
   return [...new Set(own.map(({ span }) => span))]
 }
 
@@ -33,7 +33,7 @@ export function warnOfOtherOwners({ scope }: Pick<Target, 'scope'>, host: HostIn
   const named = spansOfOwners(host).filter(({ span }) => span !== '')
   const owners = groupsOf(named, ({ owner }) => owner)
   const [other] = owners.keys()
-  if (scope.name === null || other === undefined || owners.has(scope.name)) return []
+  if (scope.name === null || other === undefined || [...owners.keys()].some((one) => matchesName(scope, one))) return []
   const all = [...owners].map(([owner, claims]) => {
     const spans = [...new Set(claims.map(({ span }) => span))]
     return `${owner} (${listFew(spans, listed)})`
@@ -50,17 +50,17 @@ export function warnOfOtherOwners({ scope }: Pick<Target, 'scope'>, host: HostIn
  */
 export function checkSelectedSpans(target: Target, host: HostIndex): void {
   const selected = namedSpans(target.scope.spans)
-  const owner = target.scope.name ?? target.spec.name
+  const owners = ownNames({ owner: target.spec.name, scope: target.scope })
   const moved = (target.isDestroy ? selected : []).flatMap((name) =>
-    explainIfMoved({ name, mac: bridgeMac(owner, name) }, host)
+    owners.flatMap((owner) => explainIfMoved({ name, mac: bridgeMac(owner, name) }, host)).slice(0, 1)
   )
   if (moved.length > 0) throw new SpanplanError(moved)
   const names = [...target.spec.spans.map(({ name }) => name), ...target.known, ...liveSpans(target, host)]
   const unknown = selected.filter((span) => !names.includes(span))
   if (unknown.length === 0) return
-  const owners = [...groupsOf(spansOfOwners(host), ({ owner }) => owner)]
+  const others = [...groupsOf(spansOfOwners(host), ({ owner }) => owner)]
   throw spanUnknown(unknown, names, '--span ', (span) => {
-    const owner = owners.find(([, claims]) => claims.some((one) => one.span === span))?.[0]
+    const owner = others.find(([, claims]) => claims.some((one) => one.span === span))?.[0]
     if (owner === undefined) return undefined
     const command = target.isDestroy ? `; to remove that one: ${shellLine(destroyOf(owner, span))}` : ''
     return `a span ${span} belongs to the name ${owner}${command}`

@@ -3,6 +3,7 @@ import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import { type HostIndex, peerHere } from '../host/host-index.ts'
 import { indexName, shellLine } from '../host/quote-command.ts'
 import type { DockerNetwork, Link } from '../host/snapshot.ts'
+import type { Scope } from '../spec/scope.ts'
 import type { DesiredSpan, DesiredState } from './desired-state.ts'
 import { type PortOrigin, readPortClass } from './marks.ts'
 import { isInScope, isLiveNetwork, markOf } from './ownership.ts'
@@ -203,11 +204,12 @@ function explainOtherEnd(link: Link, { linkAt, unreadContainers }: HostIndex): s
 /** Whether a plan disconnects the container of a port, which gets nothing more until then. */
 export function isLeaving(
   host: HostIndex,
-  { owner, network, sensors }: Pick<DesiredSpan, 'owner' | 'network' | 'sensors'>,
+  scope: Scope,
+  { name, network, sensors }: Pick<DesiredSpan, 'name' | 'network' | 'sensors'>,
   connects: Connection | null
 ): boolean {
   const listed = sensors.some(({ container }) => container.name === connects?.container)
   if (connects === null || listed || connects.network !== network?.name) return false
   const endpoint = host.containerOf(connects.container)?.endpoints.find((one) => one.network === network.name)
-  return endpoint?.driverOptions[label.name] === owner
+  return isInScope({ scope }, endpoint?.driverOptions[label.name], name)
 }

@@ -65,7 +65,7 @@ const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
 export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal: AbortSignal) {
   const { dryRun, interval } = config
   const files = openFiles(config.read, (next, before) => checkNextSpec(config, next, before))
-  const { name } = files.spec()
+  const name = () => files.spec().name
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
   const followIdleSources = trackIdleSources(emit, signal)
@@ -166,10 +166,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   }
 
   return {
-    /** The name whose spans it keeps in sync. */
+    /** The name whose spans it keeps in sync. The files may change it. */
     name,
     state: (): Omit<WatchState, 'failedMonitors'> => ({
-      name,
+      name: name(),
       pid: process.pid,
       since,
       dryRun,
@@ -200,7 +200,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     check: () => checkFirstSpec(files.spec()),
     /** Emits the first events. */
     start: () => {
-      emit({ type: 'started', name, dryRun })
+      emit({ type: 'started', name: name(), dryRun })
       emitFiles()
     },
     reload,

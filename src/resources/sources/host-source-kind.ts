@@ -10,7 +10,7 @@ import { printable } from '../../printable.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestNames } from '../../spec/schema/did-you-mean.ts'
-import type { Scope } from '../../spec/scope.ts'
+import { namesOf, type Scope } from '../../spec/scope.ts'
 import { endOf } from '../../spec/sources/registry.ts'
 import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
 import type { Spec } from '../../spec/spec.ts'
@@ -150,14 +150,15 @@ export function recallMirrors(
   { spec, host }: Pick<Context, 'spec' | 'host'>,
   isEnd: (link: Link) => boolean
 ): CopyPoint[] {
+  const names = namesOf(spec)
   const isOwn = ({ mirror, handle, device, tcHook }: Filter) => {
     if (mirror === null) return false
     const read = readFeed(host, mirror.target)
+    const isMarked = names.some((owner) => readCookie(mirror.cookie)?.owner === hashOf(owner))
     // Which container it is of, nobody knows.
-    if (read?.feed.name === '') return read.span === span.name && readCookie(mirror.cookie)?.owner === hashOf(spec.name)
-    return (
-      handle === mirrorHandle({ owner: spec.name, span: mirrorName(span.name, read?.feed ?? null), device, tcHook })
-    )
+    if (read?.feed.name === '') return read.span === span.name && isMarked
+    const name = mirrorName(span.name, read?.feed ?? null)
+    return names.some((owner) => handle === mirrorHandle({ owner, span: name, device, tcHook }))
   }
   const isFeed = ({ mirror }: Filter) => readFeed(host, mirror?.target ?? '') !== null
   return host.links.filter(isEnd).flatMap(({ name }) => {
