@@ -43,7 +43,9 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
     const mark = markOf(host, link)
     return mark === null ? [] : [{ span: link.name, mark }]
   })
-  const labelled = host.networks.flatMap(({ labels }) => labels[label.name] ?? [])
+  // The label of a network may be the only thing that still has a former name.
+  const networks = bridges.flatMap(({ span }) => host.networksOn(span))
+  const labelled = networks.flatMap(({ labels }) => labels[label.name] ?? [])
   const owners = [...new Set([...ownNames(desired), ...bridges.map(({ mark }) => mark.owner), ...labelled])]
   const usesOf = groupBy(
     // Whoever takes frames now, a span uses the interfaces of its sources.

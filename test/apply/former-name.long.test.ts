@@ -78,7 +78,7 @@ test.each(['kill before', 'kill amid', 'kill after', 'fail'] as const)(
       lines.map((_, index) => ({ tool, line: first + index }))
     )
     expect(steps.length).toBeGreaterThan(18)
-    for (const step of sampled(steps, 6)) {
+    for (const step of sampled(steps, 4)) {
       // Back, by the same way.
       await write('name: old\nformerly: new')
       await spanplan(lab, ['apply'])

@@ -40,7 +40,7 @@ export interface RenamedLab {
   write(head: string, rest?: string): Promise<void>
   /** Writes the same into another file. */
   text(head: string): string
-  /** Does something while 2,000 numbered datagrams a second come from each of three sources. */
+  /** Does something while 1,000 numbered datagrams a second come from each of three sources. */
   followFrames(doing: () => Promise<unknown>): Promise<{ readonly fewest: number; readonly fates: readonly Fate[] }>
   /** The names in the marks that the kernel has. */
   namesInKernel(): Promise<ReadonlySet<string>>
@@ -89,9 +89,9 @@ export async function createRenamedLab(): Promise<RenamedLab> {
       ]
       for (const { captures } of receivers) await Promise.all(captures)
       const ends = [
-        await lab.stream(numbered(1), 2000, 'sw0'),
-        await lab.stream(numbered(2), 2000, 'in0', 'switch'),
-        await lab.stream(numbered(3), 2000, await hostEndOf(sensor('web')), 'host')
+        await lab.stream(numbered(1), 1000, 'sw0'),
+        await lab.stream(numbered(2), 1000, 'in0', 'switch'),
+        await lab.stream(numbered(3), 1000, await hostEndOf(sensor('web')), 'host')
       ]
       await doing()
       for (const end of ends) await end()
@@ -142,7 +142,7 @@ export async function createRenamedLab(): Promise<RenamedLab> {
 
 /** Numbered datagrams of many flows: more than are sent until all is done. */
 function numbered(network: number): Buffer[] {
-  return Array.from({ length: 60_000 }, (_, number) => {
+  return Array.from({ length: 150_000 }, (_, number) => {
     const data = Buffer.alloc(64)
     data.writeUInt32BE(number)
     const source = `10.${network}.${(number >> 8) & 255}.${number & 255}`
