@@ -45,5 +45,6 @@ export function mayBeFedForCaptures(host: HostIndex, bridge: string): boolean {
 export function isFedWithoutCaptures({ desired, host }: Pick<ObservedState, 'desired' | 'host'>, spec: SpanSpec) {
   const span = desired.spanOf(spec.name)
   const links = host.links.filter(({ name }) => !isCapturePort(name))
-  return span === undefined || hasListener(span, spec, indexHost({ ...host.snapshot, links }))
+  const without = { scope: desired.scope, host: indexHost({ ...host.snapshot, links }) }
+  return span === undefined || hasListener(span, spec, without)
 }

@@ -1,4 +1,5 @@
 import { Document, type Node, Scalar } from 'yaml'
+import { label } from '../host/docker/docker-names.ts'
 import type { HostIndex } from '../host/host-index.ts'
 import { readSenders, senderTableName } from '../host/nftables/sender-table.ts'
 import type { CompiledFilters } from '../host/parsers/pcap.ts'
@@ -12,6 +13,7 @@ import { writeRate } from '../spec/values/rate.ts'
 import { discoverSpans } from './discover.ts'
 import type { DiscoveredBalance, DiscoveredReceiver, DiscoveredSpan, Discovery } from './discovery.ts'
 import type { DiscoveredSource } from './docker-sources.ts'
+import { refusalOf } from './refusal.ts'
 import { findSent } from './tunnels.ts'
 
 /**
@@ -61,11 +63,20 @@ export function writeImport(
 
   const file = new Map<string | Scalar, unknown>([['version', 1]])
   if (discovery.owner !== null) file.set('name', discovery.owner)
+  const former = findFormerNames(discovery, host)
+  if (former.length > 0) file.set('formerly', former.length === 1 ? former[0] : former)
   const spans = discovery.spans.map((one) => [key(one.name, one.remarks), span(one)] as const)
   file.set(key('spans', discovery.remarks), new Map(spans))
   document.contents = document.createNode(file)
   document.commentBefore = writeComment(headOf(discovery, host, created))
   return document.toString({ lineWidth: 0 })
+}
+
+/** The names that a file had when the networks of its spans were made: Docker changes no label of a network. */
+function findFormerNames({ owner, spans }: Discovery, host: HostIndex): string[] {
+  if (owner === null) return []
+  const labelled = spans.flatMap(({ network }) => host.networkOf(network?.name ?? '')?.labels[label.name] ?? [])
+  return [...new Set(labelled)].filter((name) => name !== owner && refusalOf({ name, spans: {} }) === null)
 }
 
 /** The keys of a source that spanplan has made this interface for; null: it has not made it. */

@@ -12,6 +12,7 @@ import { readRequestOf, type Target } from '../plan/target.ts'
 import { routedLinks, routedTunnels } from '../resources/interface-use.ts'
 import type { ObservedState } from '../resources/kind.ts'
 import { readMarks } from '../resources/read-marks.ts'
+import { namesOf } from '../spec/scope.ts'
 import { keepNames } from './listening.ts'
 import { readHostFor, readKernelFor, withDocker } from './read-host.ts'
 
@@ -78,7 +79,7 @@ export async function refreshForRollback(target: Target, first: PlanView): Promi
   // The rollback removes the bridges and tunnels that this apply has created.
   const routed: ReadRequest['routed'] = (links, filters) => [
     ...routedLinks(links, filters, () => false),
-    ...routedTunnels(links, target.spec.name, [])
+    ...routedTunnels(links, namesOf(target.spec), [])
   ]
   return planRollback(first, indexHost(await readSnapshot({ ...request, containers, routed })))
 }

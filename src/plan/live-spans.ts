@@ -5,16 +5,16 @@ import { shellLine } from '../host/quote-command.ts'
 import { printable } from '../printable.ts'
 import { explainIfMoved } from '../resources/foreign/renamed-bridge.ts'
 import { bridgeMac } from '../resources/marks.ts'
-import { destroyOf, markOf } from '../resources/ownership.ts'
+import { destroyOf, markOf, ownNames } from '../resources/ownership.ts'
 import { suggestHint } from '../spec/schema/did-you-mean.ts'
-import { isFileName, namedSpans } from '../spec/scope.ts'
+import { isFileName, matchesName, namedSpans } from '../spec/scope.ts'
 import type { SpanNames } from '../spec/span-names.ts'
 import { listFew } from '../text-lines.ts'
 import type { Target } from './target.ts'
 
 /** The names of the spans on the host that belong to the owner of this scope, whichever spans the scope selects. */
 export function liveSpans({ scope, names }: Pick<Target, 'scope' | 'names'>, host: HostIndex): string[] {
-  const own = spansOfOwners(names, host).filter(({ owner }) => scope.name === null || owner === scope.name)
+  const own = spansOfOwners(names, host).filter(({ owner }) => matchesName(scope, owner))
   return [...new Set(own.map(({ span }) => span))]
 }
 
@@ -36,7 +36,7 @@ export function warnOfOtherOwners({ scope, names }: Pick<Target, 'scope' | 'name
   const named = spansOfOwners(names, host).filter(({ span }) => span !== '')
   const owners = groupsOf(named, ({ owner }) => owner)
   const [other] = owners.keys()
-  if (scope.name === null || other === undefined || owners.has(scope.name)) return []
+  if (scope.name === null || other === undefined || [...owners.keys()].some((one) => matchesName(scope, one))) return []
   const all = [...owners].map(([owner, claims]) => {
     const spans = [...new Set(claims.map(({ span }) => span))]
     return `${owner} (${listFew(spans, listed)})`
@@ -53,10 +53,10 @@ export function warnOfOtherOwners({ scope, names }: Pick<Target, 'scope' | 'name
  */
 export function checkSelectedSpans(target: Target, host: HostIndex): void {
   const selected = namedSpans(target.scope.spans)
-  const owner = target.scope.name ?? target.spec.name
-  const moved = (target.isDestroy ? selected : []).flatMap((name) => {
-    const bridge = target.names.bridgeOf(name)
-    return explainIfMoved({ name: bridge, mac: bridgeMac(owner, bridge) }, host)
+  const owners = ownNames({ owner: target.spec.name, scope: target.scope })
+  const moved = (target.isDestroy ? selected : []).flatMap((span) => {
+    const name = target.names.bridgeOf(span)
+    return owners.flatMap((owner) => explainIfMoved({ name, mac: bridgeMac(owner, name) }, host)).slice(0, 1)
   })
   if (moved.length > 0) throw new SpanplanError(moved)
   const names = [
@@ -66,9 +66,9 @@ export function checkSelectedSpans(target: Target, host: HostIndex): void {
   ]
   const unknown = selected.filter((span) => !names.includes(span))
   if (unknown.length === 0) return
-  const owners = [...groupsOf(spansOfOwners(target.names, host), ({ owner }) => owner)]
+  const others = [...groupsOf(spansOfOwners(target.names, host), ({ owner }) => owner)]
   throw spanUnknown(unknown, names, target.names, '--span ', (span) => {
-    const owner = owners.find(([, claims]) => claims.some((one) => one.span === span))?.[0]
+    const owner = others.find(([, claims]) => claims.some((one) => one.span === span))?.[0]
     if (owner === undefined) return undefined
     const command = target.isDestroy
       ? `; to remove that one: ${shellLine(destroyOf(owner, target.names.bridgeOf(span)))}`

@@ -14,7 +14,7 @@ import { hashOf, readMark } from '../resources/marks.ts'
 import { destroyOf, isInScope, isMarkCopied, markOf, takeMarkOff } from '../resources/ownership.ts'
 import { warnOfStrayPorts } from '../resources/port-role.ts'
 import { readMarks } from '../resources/read-marks.ts'
-import { exceptSpans, namedSpans } from '../spec/scope.ts'
+import { exceptSpans, namedSpans, namesOf } from '../spec/scope.ts'
 import { listNames } from '../text-lines.ts'
 import { warnOfOtherOwners } from './live-spans.ts'
 import { makePlan, makeRollback, type Plan } from './plan.ts'
@@ -137,21 +137,23 @@ export function warnOfEmptyFile(target: Target, plan: Plan): Diagnostic[] {
 /** Live spans with the file's name that neither the file nor the scope has. */
 function warnOfUnlistedSpans({ spec, scope, names }: Target, host: HostIndex) {
   const bridges = spec.spans.map(({ bridge }) => bridge)
-  return host.links
+  const marked = host.links.flatMap((link) => {
+    const owner = markOf(host, link)?.owner
+    return owner === undefined ? [] : { link, owner }
+  })
+  return marked
     .filter(
-      (link) =>
-        markOf(host, link)?.owner === spec.name &&
-        !bridges.includes(link.name) &&
-        !isInScope({ scope, names }, spec.name, link.name)
+      ({ link, owner }) =>
+        namesOf(spec).includes(owner) && !bridges.includes(link.name) && !isInScope({ scope, names }, owner, link.name)
     )
     .map(
-      (link) =>
+      ({ link, owner }) =>
         // To destroy it is refused, and may be far from what is wanted.
         (hasPorts(link, host) ? explainIfRenamed(link, bridges, host) : null) ??
         diagnostic(
           'SPAN_UNLISTED',
           `span ${names.nameOf(link.name)} is live, but not in the file: it is left unchanged`,
-          `to remove it: ${shellLine(destroyOf(spec.name, link.name))}`
+          `to remove it: ${shellLine(destroyOf(owner, link.name))}`
         )
     )
 }

@@ -13,6 +13,7 @@ import {
   waitFor,
   writeAddress
 } from '../resources/kind.ts'
+import { ownMark } from '../resources/marks.ts'
 import { isMirror } from '../resources/mirrors/mirror-resource.ts'
 import { isOutput } from '../resources/outputs/output-port.ts'
 import { type KindName, kindOf, kinds, type RegisteredKind, turnOf } from '../resources/registry.ts'
@@ -503,7 +504,10 @@ function factsOf<R extends Resource>(kind: Kind<R>, change: Change<R>): Fact[] {
     const field = kind.fields[key]
     if (field === undefined) return []
     const say = (resource: R | null) => resource && field.words(resource[key], resource)
-    return [{ key, label: field.label, from: say(before), to: say(after), changed: changed.includes(key) }]
+    const [from, to] = [say(before), say(after)]
+    const isRenamed = from === ownMark && to === ownMark && before?.markedBy !== after?.markedBy
+    const words = isRenamed ? { from: `name ${before?.markedBy}`, to: String(after?.markedBy) } : { from, to }
+    return [{ key, label: field.label, ...words, changed: changed.includes(key) }]
   })
 }
 

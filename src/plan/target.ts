@@ -3,7 +3,7 @@ import type { ReadRequest } from '../host/read-request.ts'
 import type { Filter, Link, Remote } from '../host/snapshot.ts'
 import { limitModule, type OptionalModule } from '../host/tunnels/kernel-modules.ts'
 import { ringedLinks, routedLinks, routedTunnels } from '../resources/interface-use.ts'
-import { mayBeTunnel } from '../resources/marks.ts'
+import { mayBeTunnel, readTunnelMark } from '../resources/marks.ts'
 import { outputKindOf } from '../resources/outputs/registry.ts'
 import { ownsNetwork } from '../resources/ownership.ts'
 import { dedicatedInterfaces, ringedInterfaces } from '../resources/sources/find-interface.ts'
@@ -11,7 +11,7 @@ import { hostKindOf } from '../resources/sources/registry.ts'
 import type { GoingDown } from '../run-dir/going-down.ts'
 import { filtersOf } from '../spec/filter/filters-of.ts'
 import { copiedOf } from '../spec/outputs/left-out-packets.ts'
-import { everySpan, type Scope, type SpanSelector } from '../spec/scope.ts'
+import { everySpan, namesOf, type Scope, type SpanSelector } from '../spec/scope.ts'
 import { indexNames, type NamedSpan, type SpanNames } from '../spec/span-names.ts'
 import type { Spec } from '../spec/spec.ts'
 
@@ -60,7 +60,8 @@ export function makeTarget(
 
 /** The target without any span of an owner: null is every owner. */
 export function makeDestroyTarget(owner: string | null, rest: Partial<Target> & Pick<Target, 'deferDocker'>): Target {
-  const spec = { name: owner ?? 'default', files: [], digest: '', interfaces: [], spans: [] }
+  const { formerly = [] } = rest.scope ?? {}
+  const spec = { name: owner ?? 'default', formerly, files: [], digest: '', interfaces: [], spans: [] }
   return makeTarget(spec, { isDestroy: true, scope: { name: owner, spans: everySpan }, subnetSeed: '', ...rest })
 }
 
@@ -95,6 +96,12 @@ function isNamed(names: readonly string[]): (link: Link) => boolean {
   return ({ name, altnames, permanentMac }) => [name, ...altnames, permanentMac].some((one) => all.has(one))
 }
 
+/** Whether the alias of a link says that one of these names has made the link for a tunnel. */
+function isTunnelOf(names: readonly string[], { alias, tunnel }: Link): boolean {
+  const owner = tunnel === undefined ? null : readTunnelMark(alias, tunnel)
+  return owner !== null && names.includes(owner)
+}
+
 /** What has to be read of the host to plan for a target. */
 export function readRequestOf(target: Target): ReadRequest {
   const { spans } = target.spec
@@ -108,7 +115,9 @@ export function readRequestOf(target: Target): ReadRequest {
   })
   const outputs = sending.flatMap(({ devices }) => devices)
   const devices = [...needs.flatMap((one) => one.devices ?? []), ...outputs]
-  const isDevice = isNamed(devices)
+  const isNeeded = isNamed(devices)
+  // The link of a tunnel keeps the name that it was made with, whatever the file is called since.
+  const isDevice = (link: Link) => isNeeded(link) || isTunnelOf(namesOf(target.spec), link)
   const written = [
     ...needs.flatMap(({ tunnels = [] }) => tunnels),
     ...sent.flatMap((one) => ('tunnel' in one ? one.tunnel : []))
@@ -127,7 +136,7 @@ export function readRequestOf(target: Target): ReadRequest {
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => bridges.has(name))
       const dedicated = dedicatedInterfaces(target.spec, indexLinks(links))
-      const tunnels = routedTunnels(links, target.spec.name, written)
+      const tunnels = routedTunnels(links, namesOf(target.spec), written)
       return [
         ...new Set([...marked, ...dedicated, ...tunnels, ...links.filter(isNamed(outputs)).map(({ name }) => name)])
       ]
@@ -143,7 +152,7 @@ export function readRequestOf(target: Target): ReadRequest {
     containers: [...spans.flatMap(({ sensors }) => sensors), ...sourced],
     tables: true,
     senders: (links) =>
-      target.isDestroy || choosesSenders(target.spec) || links.some((link) => mayBeTunnel(link, target.spec.name)),
+      target.isDestroy || choosesSenders(target.spec) || links.some((link) => mayBeTunnel(link, namesOf(target.spec))),
     modules: (links, filters) => {
       if (target.isDestroy) return []
       const there = new Set(links.map(({ name }) => name))

@@ -4,7 +4,8 @@ import type { Sections } from './document.ts'
 export const specNotes: Sections = {
   'The file': [
     'Several files, or a folder of `*.yaml` and `*.yml`, are put together. The same span or interface in two of them, or another `name`, is an error. Top-level keys that begin with `x-` are your own, for anchors; `<<` merges. Every other unknown key is an error. All errors are reported at once, each with its line.',
-    'An empty file is an error. `spans: {}` says that there are no spans; removing every live span then needs `--allow-empty`.'
+    'An empty file is an error. `spans: {}` says that there are no spans; removing every live span then needs `--allow-empty`.',
+    'Where `name` changes, `formerly` says what it was before, one name or a list: what bears that name stays, and gets the new one. A Docker network keeps its label, so that the key has to stay for as long as the network does.'
   ],
   'Containers as sources': [
     'A source can be a container, whatever network the container is on. What it sends and receives on each of its interfaces is mirrored, at the host’s ends of its veth pairs. Its ports on spans are left out, so a sensor may be a source. Nothing changes in the container.',

@@ -308,6 +308,8 @@ export interface MarkedInterface {
 export interface MirrorMark extends OwnedMark {
   /** The hash of the owner. */
   readonly owner: number
+  /** The handle that it would be made with now: which mirror it is, whatever the name of its file was when it was made. */
+  readonly identity: number
   /** What it feeds; null: the bridge of a span. */
   readonly feed: FeedId | null
 }

@@ -84,13 +84,15 @@ export function ringedLinks(links: readonly Link[], filters: readonly Filter[]):
  */
 export function routedTunnels(
   links: readonly Link[],
-  owner: string,
+  owners: readonly string[],
   written: readonly TunnelSpec[]
 ): readonly string[] {
   const ends = new Map(
-    written.map((one): [string, TunnelEnd] => [tunnelName(owner, one), { ...one, external: false, options: [] }])
+    owners.flatMap((owner) =>
+      written.map((one): [string, TunnelEnd] => [tunnelName(owner, one), { ...one, external: false, options: [] }])
+    )
   )
   return links
-    .filter((link) => mayBeTunnel(link, owner) && !isDeepStrictEqual(link.tunnel, ends.get(link.name)))
+    .filter((link) => mayBeTunnel(link, owners) && !isDeepStrictEqual(link.tunnel, ends.get(link.name)))
     .map(({ name }) => name)
 }

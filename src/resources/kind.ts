@@ -24,6 +24,8 @@ export interface Resource {
   /** The spans that the resource belongs to; none where its mark does not tell any more. */
   readonly spans: readonly string[]
   readonly owner: Owner
+  /** The name in its mark, of a file that had other names before. */
+  readonly markedBy?: string
   /** The place in the file that asks for the resource. */
   readonly origin?: Origin
   /** The item there. */

@@ -231,8 +231,12 @@ export function readTunnelMark(alias: string | null, { protocol }: Pick<TunnelSp
 }
 
 /** Whether a link may be one that spanplan has made for a tunnel, as the link alone tells: a copy of an alias may be on it. */
-export function mayBeTunnel({ name, alias, tunnel }: Pick<Link, 'name' | 'alias' | 'tunnel'>, owner: string): boolean {
-  return tunnel !== undefined && (readTunnelMark(alias, tunnel) !== null || name === tunnelName(owner, tunnel))
+export function mayBeTunnel(
+  { name, alias, tunnel }: Pick<Link, 'name' | 'alias' | 'tunnel'>,
+  owners: readonly string[]
+): boolean {
+  if (tunnel === undefined) return false
+  return readTunnelMark(alias, tunnel) !== null || owners.some((owner) => name === tunnelName(owner, tunnel))
 }
 
 /** The name of an owner's table of nftables. */
@@ -270,7 +274,12 @@ export function sealHandle(device: string): number {
 
 /** The handle of the filter that seals an output: its upper half says whose the output is, and its lower half is that of any seal. */
 export function outputHandle(owner: string, device: string): number {
-  return ownerHalf(owner) * 0x10000 + lowerHalf(sealHandle(device)) || 1
+  return changeOwner(sealHandle(device), owner)
+}
+
+/** The handle of the same seal, for another owner. */
+export function changeOwner(handle: number, owner: string): number {
+  return ownerHalf(owner) * 0x10000 + lowerHalf(handle) || 1
 }
 
 /** Whether a filter that seals an output was made for this owner. */

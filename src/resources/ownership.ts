@@ -4,7 +4,7 @@ import type { HostIndex, TcIndex } from '../host/host-index.ts'
 import { shellLine } from '../host/quote-command.ts'
 import type { DockerNetwork, Filter, Link } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
-import { matchesSpan } from '../spec/scope.ts'
+import { matchesName, matchesSpan, namesOf } from '../spec/scope.ts'
 import { readSubnet, subnetsOverlap } from '../spec/values/subnet.ts'
 import type { DesiredSpans, DesiredState } from './desired-state.ts'
 import {
@@ -49,6 +49,16 @@ function isMirrorInto(bridge: string, owner: string, { device, tcHook, handle, p
   return readCookie(mirror.cookie) !== null || handle === mirrorHandle({ owner, name: bridge, device, tcHook })
 }
 
+/** The name in a mark, of a file that has former ones: a plan says which it was. */
+export function markedBy({ scope }: Pick<DesiredSpans, 'scope'>, owner: string | null): { readonly markedBy?: string } {
+  return owner === null || (scope.formerly ?? []).length === 0 ? {} : { markedBy: owner }
+}
+
+/** The names by which what bears no mark any more is recognised as an owner's: of every owner, only that of the marks. */
+export function ownNames({ owner, scope }: Pick<DesiredSpans, 'owner' | 'scope'>): readonly string[] {
+  return namesOf({ name: scope.name ?? owner, formerly: scope.formerly ?? [] })
+}
+
 /** What tells whose a tunnel is, besides its filters. */
 type TunnelLink = Pick<Link, 'name' | 'alias' | 'tunnel'>
 
@@ -57,13 +67,13 @@ type TunnelLink = Pick<Link, 'name' | 'alias' | 'tunnel'>
  * link, and for one with a copy of an alias. What the link ends need not be what it was made for: `ip link change` may have given it
  * another key.
  *
- * @param owner who may have made a link whose alias does not say it: yet, or since somebody has written another.
+ * @param owners who may have made a link whose alias does not say it: yet, or since somebody has written another.
  */
-export function tunnelOwner(host: TcIndex, link: TunnelLink, owner: string): string | null {
+export function tunnelOwner(host: TcIndex, link: TunnelLink, ...owners: readonly string[]): string | null {
   const { name, alias, tunnel } = link
   if (tunnel === undefined || tunnel.external) return null
   const marked = readTunnelMark(alias, tunnel)
-  if (marked === null) return name === tunnelName(owner, tunnel) ? owner : null
+  if (marked === null) return owners.find((owner) => name === tunnelName(owner, tunnel)) ?? null
   return isTunnelName(name, tunnel) || firstTunnelName(host, link, marked) !== name ? marked : null
 }
 
@@ -88,8 +98,7 @@ export type Scoped = Pick<DesiredSpans, 'scope' | 'names'>
 
 /** Whether a thing with the mark of this owner, and of the span with this bridge, may be changed. */
 export function isInScope({ scope, names }: Scoped, owner: string | undefined, bridge: string): boolean {
-  const isOwn = owner !== undefined && (scope.name === null || owner === scope.name)
-  return isOwn && matchesSpan(scope.spans, names.nameOf(bridge))
+  return owner !== undefined && matchesName(scope, owner) && matchesSpan(scope.spans, names.nameOf(bridge))
 }
 
 /** Whether no span of the owner is out of scope. */
@@ -103,10 +112,10 @@ export const destroyOf = (owner: string, ...bridges: readonly string[]) =>
 
 /** Whether a bridge belongs to a span of this owner: by its alias or, until it has an alias, by its MAC address. */
 export function ownsBridge(desired: Pick<DesiredSpans, 'owner'> & Scoped, host: HostIndex, link: Link): boolean {
-  const owner = desired.scope.name ?? desired.owner
   const mark = markOf(host, link)
   if (mark !== null) return isInScope(desired, mark.owner, link.name)
-  return link.kind === 'bridge' && link.mac === bridgeMac(owner, link.name) && isInScope(desired, owner, link.name)
+  const made = ownNames(desired).find((owner) => link.mac === bridgeMac(owner, link.name))
+  return link.kind === 'bridge' && isInScope(desired, made, link.name)
 }
 
 /** Whether a Docker network belongs to a span in scope: by its labels. */

@@ -3,6 +3,7 @@ import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import { type HostIndex, peerHere } from '../host/host-index.ts'
 import { indexName, shellLine } from '../host/quote-command.ts'
 import type { DockerNetwork, Link } from '../host/snapshot.ts'
+import { matchesName, type Scope } from '../spec/scope.ts'
 import type { DesiredSpan, DesiredState } from './desired-state.ts'
 import { type PortOrigin, readPortClass } from './marks.ts'
 import { isInScope, isLiveNetwork, markOf } from './ownership.ts'
@@ -206,11 +207,13 @@ function explainOtherEnd(link: Link, { linkAt, unreadContainers }: HostIndex): s
 /** Whether a plan disconnects the container of a port, which gets nothing more until then. */
 export function isLeaving(
   host: HostIndex,
-  { owner, network, sensors }: Pick<DesiredSpan, 'owner' | 'network' | 'sensors'>,
+  scope: Scope,
+  { network, sensors }: Pick<DesiredSpan, 'network' | 'sensors'>,
   connects: Connection | null
 ): boolean {
   const listed = sensors.some(({ container }) => container.name === connects?.container)
   if (connects === null || listed || connects.network !== network?.name) return false
   const endpoint = host.containerOf(connects.container)?.endpoints.find((one) => one.network === network.name)
-  return endpoint?.driverOptions[label.name] === owner
+  const owner = endpoint?.driverOptions[label.name]
+  return owner !== undefined && matchesName(scope, owner)
 }

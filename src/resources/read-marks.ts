@@ -1,6 +1,6 @@
 import { label } from '../host/docker/docker-names.ts'
 import { groupBy, type HostIndex } from '../host/host-index.ts'
-import type { Filter, Link } from '../host/snapshot.ts'
+import type { Filter, Link, TcHook } from '../host/snapshot.ts'
 import { mirrorPref } from '../host/tc-conventions.ts'
 import { matchesSpan } from '../spec/scope.ts'
 import {
@@ -14,12 +14,12 @@ import {
   type OwnedMark,
   type SpanReceiver
 } from './desired-state.ts'
-import { mirrorName, mirrorsOf, readFeed, readMirrorName, type SpanMirror } from './feeds/feeds.ts'
+import { bridgeFedAt, mirrorName, mirrorsOf, readFeed, readMirrorName, type SpanMirror } from './feeds/feeds.ts'
 import { isInUse } from './interface-use.ts'
 import { planBridge } from './kinds/bridge-steps.ts'
 import { plannedTunnel } from './kinds/tunnel.ts'
 import { bridgeMac, hashOf, type InterfaceMark, mirrorHandle, readCookie, readRingClass } from './marks.ts'
-import { coversEverySpan, isInScope, markOf, ownsBridge, tunnelOwner } from './ownership.ts'
+import { coversEverySpan, isInScope, markOf, ownNames, ownsBridge, tunnelOwner } from './ownership.ts'
 import { ringOf } from './ring/ring-setting.ts'
 import { readSeal } from './seal-commands.ts'
 import {
@@ -43,7 +43,10 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
     const mark = markOf(host, link)
     return mark === null ? [] : [{ bridge: link.name, mark }]
   })
-  const owners = [...new Set([desired.scope.name ?? desired.owner, ...bridges.map(({ mark }) => mark.owner)])]
+  // The label of a network may be the only thing that still has a former name.
+  const networks = bridges.flatMap(({ bridge }) => host.networksOn(bridge))
+  const labelled = networks.flatMap(({ labels }) => labels[label.name] ?? [])
+  const owners = [...new Set([...ownNames(desired), ...bridges.map(({ mark }) => mark.owner), ...labelled])]
   const usesOf = groupBy(
     // Whoever takes frames now, a span uses the interfaces of its sources.
     desired.spans.flatMap((span) =>
@@ -54,7 +57,7 @@ export function readMarks(desired: DesiredState, host: HostIndex): MarkInventory
   const findName = nameFinder(listNames(desired, host), owners)
   const mirrors = new Map(
     host.filters.flatMap((filter) => {
-      return readMirror(desired, host, findName, filter, usesOf(filter.device))
+      return readMirror(desired, host, { owners, findName }, filter, usesOf(filter.device))
     })
   )
   const entriesOf = groupBy(
@@ -98,13 +101,20 @@ const allSettings = interfaceBits.map(([setting]) => setting)
 
 const nothing: InterfaceMark = { before: new Set(), managed: new Set() }
 
+/** Who may have made mirrors, and whose one is by its handle. */
+interface Makers {
+  readonly owners: readonly string[]
+  readonly findName: NameFinder
+}
+
 function readMirror(
-  { known, names, scope }: DesiredSpans,
+  desired: DesiredSpans,
   host: HostIndex,
-  findName: NameFinder,
+  { owners, findName }: Makers,
   filter: Filter,
   likely: readonly Use[]
 ): (readonly [Filter, MirrorMark])[] {
+  const { known, scope } = desired
   const { mirror, handle, pref, chain } = filter
   if (mirror === null || handle === null || pref !== mirrorPref || chain !== 0) return []
   // Where its target is gone, a mirror is most likely of a span that is to copy from its device: else all are tried.
@@ -122,12 +132,26 @@ function readMirror(
   if (cookie === null) return []
   const name = named === undefined ? null : readMirrorName(named.name)
   const lost = named === undefined && read === null ? findUser(mirror.target, likely) : null
-  const bridge = name?.bridge ?? read?.bridge ?? known.find((candidate) => candidate === mirror.target) ?? lost
-  const owned = scope.name === null || cookie.owner === hashOf(scope.name)
-  const inScope = owned && matchesSpan(scope.spans, bridge === null ? null : names.nameOf(bridge))
+  const bridge =
+    name?.bridge ??
+    read?.bridge ??
+    known.find((candidate) => candidate === mirror.target) ??
+    (read?.feed.kind === 'tunnel' ? bridgeFedAt(host, filter) : null) ??
+    lost
+  const owned = scope.name === null || ownNames(desired).some((one) => cookie.owner === hashOf(one))
+  const inScope = owned && matchesSpan(scope.spans, bridge === null ? null : desired.names.nameOf(bridge))
   const feed = read?.feed ?? name?.feed ?? (lost === null ? null : ({ kind: 'sensor', name: '' } as const))
   const mark = { ...cookie.source, ...readRingClass(filter.classId) }
-  return [[filter, { mark, bridge, inScope, feed, owner: cookie.owner }]]
+  const maker = named?.owner ?? owners.find((one) => cookie.owner === hashOf(one))
+  const made = named?.name ?? (bridge === null || feed?.name === '' ? null : mirrorName(bridge, feed))
+  const owner = maker !== undefined && scope.formerly?.includes(maker) ? desired.owner : maker
+  const { device, tcHook } = filter
+  const handleAt = (hook: TcHook) =>
+    made === null || owner === undefined ? handle : mirrorHandle({ owner, name: made, device, tcHook: hook })
+  // While clsact goes, tc may print what is at one hook for the other, too.
+  const isOther = handle === handleAt(tcHook === 'ingress' ? 'egress' : 'ingress')
+  const identity = isOther ? handle : handleAt(tcHook)
+  return [[filter, { mark, bridge, inScope, feed, owner: cookie.owner, identity }]]
 }
 
 /** The names of mirrors to ports that are gone, of containers that get no part any more. */
@@ -219,12 +243,16 @@ function readForgotten(desired: DesiredState, host: HostIndex, link: Link, entri
 }
 
 /** The settings that are on when a tunnel, or a bridge as its span needs it, is made; null: spanplan has not made it. */
-function settingsWhenMade({ owner, spanOn }: DesiredState, host: HostIndex, link: Link) {
+function settingsWhenMade(desired: DesiredState, host: HostIndex, link: Link) {
+  const { owner, scope, spanOn } = desired
+  const names = [owner, ...(scope.formerly ?? [])]
   const { name } = link
-  if (tunnelOwner(host, link, owner) !== null) return plannedTunnel
+  if (tunnelOwner(host, link, ...names) !== null) return plannedTunnel
   const mark = markOf(host, link)
   // The address of a bridge is a mark until the bridge has an alias. One that is adopted has both.
-  const isMade = mark ? mark.original === null : link.kind === 'bridge' && link.mac === bridgeMac(owner, name)
+  const isMade = mark
+    ? mark.original === null
+    : link.kind === 'bridge' && names.some((one) => link.mac === bridgeMac(one, name))
   return isMade ? planBridge(spanOn(name) ?? { sealed: readSeal(host, name) === 'sealed' }) : null
 }
 

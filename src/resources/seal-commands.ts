@@ -162,6 +162,10 @@ export function findBridgeSeal(host: TcIndex, bridge: string): Filter | undefine
   return host.filtersAt(bridge, 'ingress').find(isOurs)
 }
 
+/** Whether a filter is a seal that was made for an interface of this name. */
+export const isSealOf = (filter: Filter, device: string) =>
+  isInPlace(filter) && sealsInterface(filter.handle ?? 0, device)
+
 const isInPlace = ({ tcHook, pref, chain, kind }: Filter) =>
   tcHook === 'ingress' && pref === sealPref && chain === 0 && kind === 'bpf'
 

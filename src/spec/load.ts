@@ -68,12 +68,15 @@ function mergeParts(parts: readonly Part[]) {
   const interfaces = takeFirst(interfaceEntries).map(({ name, data, origin }) => readInterface(data, name, origin))
   const findInterface = indexInterfaces(interfaces)
   const spans = takeFirst(spanEntries).map(({ data, ...entry }) => readSpan(data, { ...entry, findInterface }))
+  const name = parts.find(({ owner }) => owner)?.owner?.data ?? 'default'
   return {
-    name: parts.find(({ owner }) => owner)?.owner?.data ?? 'default',
+    name,
+    formerly: [...new Set(parts.flatMap(({ formerly }) => formerly?.data ?? []))],
     interfaces,
     spans,
     diagnostics: [
       ...checkOwners(parts),
+      ...checkFormerly(parts, name),
       ...checkTwice('SPAN_TWICE', 'span', spanEntries),
       ...checkTwice('INTERFACE_TWICE', 'interface', interfaceEntries),
       ...spans.flatMap(checkDefaultBridge),
@@ -146,6 +149,28 @@ function checkOwners(parts: readonly Part[]): Diagnostic[] {
       'files that are read together share one name: write it in only one of them',
       at
     )
+  })
+}
+
+/** Former names are those of one `name`: they stand beside it. */
+function checkFormerly(parts: readonly Part[], name: string): Diagnostic[] {
+  const own = parts.find(({ owner }) => owner) ?? parts.find(({ formerly }) => formerly)
+  return parts.flatMap((part) => {
+    if (part.formerly === undefined) return []
+    const { data, tree } = part.formerly
+    if (part !== own && part.owner === undefined) {
+      const [place] = [own?.owner, own?.formerly].flatMap((one) => (one ? placeFrom(one.tree.at, tree.at) : []))
+      const message = `formerly is here, and what it belongs to elsewhere (${place})`
+      return diagnostic(
+        'FORMERLY_APART',
+        message,
+        'write "formerly" in the file that has "name", and only there',
+        tree.at
+      )
+    }
+    if (!data.includes(name)) return []
+    const message = `formerly has ${quote(name)}, which is the name now`
+    return diagnostic('FORMERLY_NOW', message, 'take it out: "formerly" has the names from before', tree.at)
   })
 }
 

@@ -9,6 +9,7 @@ export function printSpec(spec: Spec): string {
     ['version', 1],
     ['name', spec.name]
   ])
+  if (spec.formerly.length > 0) file.set('formerly', spec.formerly)
   if (spec.interfaces.length > 0)
     file.set('interfaces', new Map(spec.interfaces.map((one) => [one.key, printInterface(one)])))
   file.set('spans', new Map(spec.spans.map((span) => [span.name, printSpan(span)])))

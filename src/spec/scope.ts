@@ -2,7 +2,30 @@
 export interface Scope {
   /** The owner's name; null: every owner. */
   readonly name: string | null
+  /** The names that the owner had before: what bears their marks is the owner's, too. Missing: none. */
+  readonly formerly?: readonly string[]
   readonly spans: SpanSelector
+}
+
+/** Whose spans a file has. */
+export interface Owner {
+  readonly name: string
+  readonly formerly: readonly string[]
+}
+
+/** The scope of the spans of an owner. */
+export function scopeOf({ name, formerly }: Owner, spans: SpanSelector): Scope {
+  return { name, formerly, spans }
+}
+
+/** All names of an owner, whose marks count as the owner's: the one that marks get comes first. */
+export function namesOf({ name, formerly }: Owner): readonly string[] {
+  return [name, ...formerly]
+}
+
+/** Whether what bears the mark of a name is the owner's, whichever spans are selected. */
+export function matchesName({ name, formerly = [] }: Omit<Scope, 'spans'>, marked: string): boolean {
+  return name === null || marked === name || formerly.includes(marked)
 }
 
 /** Spans by name: only these, or all but these. */

@@ -13,6 +13,8 @@ export interface SourceFile {
 export interface Spec {
   /** The owner's name. */
   readonly name: string
+  /** The names that the owner had before. What bears their marks is the file's. */
+  readonly formerly: readonly string[]
   readonly files: readonly string[]
   /** `sha256:` and 64 hex digits, over the files' bytes in order. */
   readonly digest: string

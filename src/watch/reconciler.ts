@@ -66,7 +66,7 @@ const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
 export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal: AbortSignal) {
   const { dryRun, interval } = config
   const files = openFiles(config.read, (next, before) => checkNextSpec(config, next, before))
-  const { name } = files.spec()
+  const name = () => files.spec().name
   const since = new Date().toISOString()
   const [statistics, degradation, recorder] = [openRunStatistics(), openDegradation(), openEventRecorder(emit)]
   const followIdleSources = trackIdleSources(emit, signal)
@@ -175,10 +175,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   }
 
   return {
-    /** The name whose spans it keeps in sync. */
+    /** The name whose spans it keeps in sync. The files may change it. */
     name,
     state: (): Omit<WatchState, 'failedMonitors'> => ({
-      name,
+      name: name(),
       pid: process.pid,
       since,
       dryRun,
@@ -209,7 +209,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     check: () => checkFirstSpec(files.spec()),
     /** Emits the first events. */
     start: () => {
-      emit({ type: 'started', name, dryRun })
+      emit({ type: 'started', name: name(), dryRun })
       emitFiles()
     },
     reload,

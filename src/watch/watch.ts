@@ -1,4 +1,5 @@
 import { followFilters } from '../host/compile-filters.ts'
+import type { Lock } from '../run-dir/lock.ts'
 import { serveRequests } from '../run-dir/socket.ts'
 import type { SourceFile } from '../spec/spec.ts'
 import type { HistoryRequest } from '../status/history/flow-history.ts'
@@ -48,7 +49,6 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   const stop = new AbortController()
   const reconciler = openReconciler(config, emit, stop.signal)
   await reconciler.check()
-  const { name } = reconciler
   const monitors = trackFailedMonitors(emit)
   let probes: (() => ProbeState) | null = null
   const state = (): WatchState => ({
@@ -56,7 +56,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     failedMonitors: monitors.failed(),
     ...(probes && { probes: probes() })
   })
-  const claim = await claimName(name)
+  const claim = await claimName(reconciler.name())
   let fail: (error: unknown) => void = () => undefined
   const failed = new Promise<never>((_, reject) => {
     fail = reject
@@ -64,10 +64,19 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   // No unhandled rejection before the caller awaits it.
   failed.catch(() => undefined)
 
+  /** The files may have another name now: whoever asks for the watch of that finds this one, and no other takes it. */
+  const followName = async () => {
+    const name = reconciler.name()
+    if (name === served.name) return
+    const next = await serve(name, await claimName(name))
+    unserve()
+    served = next
+  }
   const run = async (triggers: readonly Trigger[]) => {
     if (triggers.includes('hangup')) await serviceManager.reloading()
     if (triggers.some((trigger) => reloading.has(trigger))) {
       await reconciler.reload()
+      await followName()
       files.follow(reconciler.paths())
     }
     const deadlines = await reconciler.run(triggers, runQueue.nextWake)
@@ -105,13 +114,21 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
       return { ...others, files: files.map(encode) }
     }
   }
-  const socket = await serveRequests(watchSocket(name), answers)
+  const serve = async (name: string, claim: Lock) => ({
+    name,
+    claim,
+    socket: await serveRequests(watchSocket(name), answers)
+  })
+  let served = await serve(reconciler.name(), claim)
+  const unserve = () => {
+    served.socket.close()
+    served.claim.release()
+  }
   const idle = () => performance.now() - runQueue.lastEnd()
   const watched = { interval: config.interval, state, idle, refresh: reconciler.refresh }
   const listener = await servePages(config.listen, watched, emit).catch((error) => {
     stop.abort()
-    socket.close()
-    claim.release()
+    unserve()
     throw error
   })
   reconciler.start()
@@ -132,12 +149,12 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     /** Finishes the run under way, and leaves the host as it is. */
     close: async () => {
       stop.abort()
-      socket.close()
+      served.socket.close()
       files.close()
       onFileEvent.close()
       listener?.close()
       await Promise.all([serviceManager.stopping(), runQueue.close()])
-      claim.release()
+      served.claim.release()
       emit({ type: 'stopped' })
     }
   }

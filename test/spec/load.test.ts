@@ -33,6 +33,7 @@ describe('a good file', () => {
   test('every value with its place', () => {
     expect(load(full)).toEqual({
       name: 'sensor-7',
+      formerly: [],
       files: ['spans.yaml'],
       digest: `sha256:${createHash('sha256').update(full).digest('hex')}`,
       interfaces: [

@@ -141,7 +141,12 @@ describe('until an apply has moved the flows of a member that takes nothing', ()
     const [span] = view.desired.spans
     if (span === undefined) throw new Error('there is no span')
     const live = liveFeeds(span, view)
-    const strangers = live.map((feed) => ({ ...feed, handle: feed.handle + 1, share: null }))
+    const strangers = live.map((feed) => ({
+      ...feed,
+      handle: feed.handle + 1,
+      identity: feed.identity + 1,
+      share: null
+    }))
     expect(coveredBalances(span, [...live, ...strangers]).size).toBe(0)
   })
 

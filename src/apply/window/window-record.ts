@@ -9,7 +9,7 @@ import { makeTarget, type Target } from '../../plan/target.ts'
 import { printable } from '../../printable.ts'
 import { namespaceId, readRunFile, runFile, runFolder, writeRunFile } from '../../run-dir/folder.ts'
 import { loadSpec } from '../../spec/load.ts'
-import { everySpan, noSpan } from '../../spec/scope.ts'
+import { everySpan, noSpan, scopeOf } from '../../spec/scope.ts'
 import type { SourceFile } from '../../spec/spec.ts'
 import type { Installation } from '../install-file.ts'
 import { endSchema, next, openPhases, type WindowEvent } from './window-transitions.ts'
@@ -92,7 +92,7 @@ export function restoreWindow({ id, files, only, adopt, recreate, deferDocker, s
   try {
     const spec = loadSpec(files)
     const spans = only === null ? { except: new Set<string>() } : { only: new Set(only) }
-    const selected = { name: spec.name, spans }
+    const selected = scopeOf(spec, spans)
     const target = makeTarget(spec, {
       scope: selected,
       adopt,

@@ -10,6 +10,7 @@ import { type PlanView, usedInterfaces, warnOfHost } from '../../plan/plan-view.
 import type { Target } from '../../plan/target.ts'
 import { forgetGoingDown } from '../../run-dir/hook-records.ts'
 import { type Lock, takeLock } from '../../run-dir/lock.ts'
+import { matchesName, type Scope } from '../../spec/scope.ts'
 import { askWatch, watchNames } from '../../watch/serve/ask-watch.ts'
 import { findWatchPid } from '../../watch/serve/claim-name.ts'
 import { endWatch } from '../../watch/serve/other-files.ts'
@@ -92,13 +93,13 @@ export async function destroyCommand(
   selection: DestroySelection & Omit<ApplyOptions, 'allowEmpty'>
 ): Promise<ExitCode> {
   const load = async () => asLoaded(await loadDestroyTarget(session, selection))
-  const warnings = ({ scope }: Target) => findRebuilders(scope.name)
+  const warnings = ({ scope }: Target) => findRebuilders(scope)
   return applyAndWait(session, { load, options: { ...selection, allowEmpty: true }, warnings })
 }
 
-/** Warns of the watches that make again what a destroy removes. @param owner null: of every name. */
-async function findRebuilders(owner: string | null): Promise<Diagnostic[]> {
-  const names = watchNames().filter((name) => owner === null || name === owner)
+/** Warns of the watches that make again what a destroy removes. */
+async function findRebuilders(scope: Scope): Promise<Diagnostic[]> {
+  const names = watchNames().filter((name) => matchesName(scope, name))
   const watches = await Promise.all(names.map(async (name) => ({ name, state: await askWatch(name, 'state') })))
   return watches.flatMap(({ name, state }) => {
     // One that does not answer now may go on.

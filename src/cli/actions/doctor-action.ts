@@ -7,6 +7,7 @@ import { Exit, type ExitCode, nullIfForeseen, SpanplanError } from '../../errors
 import { DistrustError } from '../../host/files/trust.ts'
 import { printableJson } from '../../printable.ts'
 import { readPauses } from '../../run-dir/pauses.ts'
+import { namesOf } from '../../spec/scope.ts'
 import { serviceFolder } from '../input/hook-event.ts'
 import { loadSpecTarget } from '../input/load-target.ts'
 import { type FileSelection, loadFiles } from '../input/spec-files.ts'
@@ -37,7 +38,7 @@ async function readRequest(session: Session, options: FileSelection): Promise<Do
       ...options.file.flatMap((path) => ['-f', path]),
       ...(options.insecureFile ? ['--insecure-file'] : [])
     ],
-    otherNames: service === null ? [] : [service.name],
+    otherNames: service === null ? [] : namesOf(service),
     // The bundles are in the folder dist.
     unitFolder: join(dirname(__dirname), 'examples/systemd')
   }

@@ -16,7 +16,7 @@ import { recordHook } from '../../run-dir/hook-records.ts'
 import { takeLock } from '../../run-dir/lock.ts'
 import { lastPause, type Pause, readPauses } from '../../run-dir/pauses.ts'
 import { readWindowTime } from '../../run-dir/window-time.ts'
-import { noSpan } from '../../spec/scope.ts'
+import { noSpan, scopeOf } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { askWatch } from '../../watch/serve/ask-watch.ts'
 import {
@@ -92,7 +92,7 @@ async function runHook(
     const spec = file.some((path) => descriptorOf(path) !== null) ? early : await load()
     if (await wakeWatch(spec)) return
     const active = leavePaused(findSpansOf(spec, name, links).spans, pauses, say)
-    const scope = { name: spec.name, spans: { only: new Set(active) } }
+    const scope = scopeOf(spec, { only: new Set(active) })
     const how = { deferDocker: true, recreate: noSpan, patient: true }
     const target = makeTarget(spec, { scope, ...how, goingDown, subnetSeed })
     if (active.length > 0) await repair(session, target, signal, say)

@@ -4,7 +4,7 @@ import { subnetSeed } from '../../host/docker/subnet-seed.ts'
 import { hasCapability } from '../../host/process/process-rights.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { makeDestroyTarget, makeTarget, type Target } from '../../plan/target.ts'
-import { everySpan, noSpan } from '../../spec/scope.ts'
+import { everySpan, noSpan, scopeOf } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Session } from '../session.ts'
 import { type FileSelection, loadFiles } from './spec-files.ts'
@@ -48,7 +48,7 @@ export function targetOf(spec: Spec, selection: Omit<SpecSelection, keyof FileSe
   const selected = span.length > 0 ? span : prune ? null : listed
   const spans = selected ? { only: new Set(selected) } : everySpan
   const rest = { deferDocker, adopt, recreate: recreate ? everySpan : noSpan, subnetSeed }
-  return makeTarget(spec, { scope: { name: spec.name, spans }, ...rest })
+  return makeTarget(spec, { scope: scopeOf(spec, spans), ...rest })
 }
 
 /**
@@ -62,7 +62,9 @@ export async function loadDestroyTarget(session: Session, selection: DestroySele
   const owner = all ? null : (name ?? spec?.name ?? null)
   const spans = span.length > 0 ? { only: new Set(span) } : everySpan
   const known = spec?.spans ?? []
-  return makeDestroyTarget(owner, { scope: { name: owner, spans }, known, deferDocker })
+  // A name alone has no former ones.
+  const scope = spec === null ? { name: owner, spans } : scopeOf(spec, spans)
+  return makeDestroyTarget(owner, { scope, known, deferDocker })
 }
 
 /** A destroy needs the name alone, which can be given without a file. */

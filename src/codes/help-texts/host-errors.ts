@@ -139,7 +139,7 @@ export const hostErrors = {
   ],
   BRIDGE_OTHER_NAME: [
     'The bridge belongs to a span of another "name".',
-    'Rename the span, or destroy the span of the other name.'
+    'If the file had that name before, write it under "formerly". Else rename the span, or destroy the span of the other name.'
   ],
   BRIDGE_RENAMED: [
     'Somebody has given the bridge of a span another name. Its sensors stay on it, sealed, and get nothing new.',
@@ -185,6 +185,10 @@ export const hostErrors = {
   NETWORK_FOREIGN: [
     'A Docker network of this name exists that spanplan did not create.',
     'Write another name under "network", or use --adopt if the network is on the bridge of the span.'
+  ],
+  NETWORK_OTHER_NAME: [
+    'The Docker network of the span bears another name than the file has. Docker changes no label of a network.',
+    'Write the other name under "formerly" if it is one that the file had. Else remove that span.'
   ],
   NETWORK_OTHER_SPAN: ['The Docker network belongs to another span.', 'Write another name under "network".'],
   NETWORK_BRIDGE_TAKEN: [

@@ -105,9 +105,17 @@ export const specErrors = {
     'Several files are read together, and have different values of "name".',
     'Give the files one name, or apply them one by one.'
   ],
+  FORMERLY_APART: [
+    'Several files are read together, and "formerly" is not in the one that has "name".',
+    'Write "formerly" beside "name".'
+  ],
+  FORMERLY_NOW: [
+    'A name is under "formerly" that is the "name" of the file now.',
+    'Take it out of "formerly", or change "name".'
+  ],
   NAME_CHANGED: [
-    'The watched file has a "name" other than the one with which the watch began.',
-    'Restore the name, or destroy the spans of the old name and start the watch again.'
+    'The watched file has a "name" other than the one with which the watch began, and does not say that it had that before.',
+    'Write the name from before under "formerly", or restore it.'
   ],
   SUBNET_INVALID: [
     'The value is not an IPv4 prefix from /8 to /29 that a network can use.',

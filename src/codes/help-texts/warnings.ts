@@ -160,6 +160,10 @@ export const warnings = {
     'A destroy removes spans while a watch of the same name runs, which makes again those that are in its files.',
     'End the watch before the destroy.'
   ],
+  WATCH_FORMER_NAME: [
+    'A watch of a name that is under "formerly" runs, and follows other files. What bears the new name is not its any more: it keeps nothing of that in sync.',
+    'End that watch, and start one with the file that has the new name. If another file has the old name, take it out of one of the two.'
+  ],
   WATCH_OTHER_FILES: [
     'A watch of the same name keeps the spans as other files say, or as its files said before. It undoes within seconds what an apply of these files changes, and does not see a change in them.',
     'Change the files of the watch, which the message names. Or end the watch, and start it again with these files.'

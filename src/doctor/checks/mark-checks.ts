@@ -3,6 +3,7 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { readTableMark } from '../../resources/marks.ts'
 import { destroyOf, markOf, tunnelOwner } from '../../resources/ownership.ts'
+import { namesOf } from '../../spec/scope.ts'
 import { type Check, orOkOf, unknown, warning, whenKnown } from '../finding.ts'
 import type { DoctorReadings } from '../readings.ts'
 
@@ -31,7 +32,7 @@ export const marks: Check = (readings) =>
 /** The names of the file, of the other files, and of the watches that run. */
 function knownNames({ file, otherNames, watches }: DoctorReadings): ReadonlySet<string> {
   return new Set([
-    ...(file.state === 'valid' ? [file.target.spec.name] : []),
+    ...(file.state === 'valid' ? namesOf(file.target.spec) : []),
     ...otherNames,
     ...watches.filter(({ state }) => state !== null).map(({ name }) => name)
   ])

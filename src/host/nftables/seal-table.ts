@@ -41,9 +41,13 @@ export function tableObjects({ name, mark, bridges }: SealTable): object[] {
   ]
 }
 
-/** The command that creates or recreates the table, in one transaction: no frame passes in between. */
-export function writeTable(table: SealTable): Argv {
-  return transaction([...removal(table.name), ...additions(table)])
+/**
+ * The command that creates or recreates the table, in one transaction: no frame passes in between.
+ *
+ * @param replaced the names of tables in whose place it comes. They may be gone.
+ */
+export function writeTable(table: SealTable, ...replaced: readonly string[]): Argv {
+  return transaction([...[...new Set([...replaced, table.name])].flatMap(removal), ...additions(table)])
 }
 
 /** The command that removes a table, which may be gone. */

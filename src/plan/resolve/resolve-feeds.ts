@@ -28,7 +28,7 @@ export function resolveFeeds(spans: readonly DesiredSpan[], specs: readonly Span
     const spec = byName.get(span.name)
     const parts = spec === undefined ? [] : resolveParts(span, spec, known)
     const feeds = parts.map(({ feed }) => feed)
-    const feedsBridge = spec === undefined || hasListener({ ...span, feeds }, spec, context.host)
+    const feedsBridge = spec === undefined || hasListener({ ...span, feeds }, spec, context)
     return { span: { ...span, feeds, feedsBridge }, parts }
   })
   const all = resolved.flatMap(({ parts }) => parts)
@@ -52,7 +52,11 @@ function withLastAnswer(host: HostIndex): HostIndex {
  * Whether the bridge has to be fed: some port gets, or may get, its frames. If mirrors feed all ports, the bridge has no carrier. Frames
  * that are copied to it would then be lost, and the kernel would log that.
  */
-export function hasListener(span: DesiredSpan, spec: SpanSpec, host: HostIndex): boolean {
+export function hasListener(
+  span: DesiredSpan,
+  spec: SpanSpec,
+  { scope, host }: Pick<Context, 'scope' | 'host'>
+): boolean {
   const { bridge, network, feeds } = span
   const { sensors, outputs } = spec
   const isWhole = ({ filter, balance }: Pick<SensorSpec, 'filter' | 'balance'>) => filter === null && balance === null
@@ -70,7 +74,7 @@ export function hasListener(span: DesiredSpan, spec: SpanSpec, host: HostIndex):
     // A container that starts just now has a port before Docker names it: until then, nothing changes.
     if (container === undefined) return !mayBeSensors(link, host) || host.filtersInto(bridge).length > 0
     const connects = endpoint && { container: container.name, network: endpoint.network }
-    return !isFed('sensor', container.name) && !isLeaving(host, span, connects ?? null)
+    return !isFed('sensor', container.name) && !isLeaving(host, scope, span, connects ?? null)
   }
   return ports.some(isListening)
 }

@@ -33,7 +33,7 @@ import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { copiedOf, wordsOfCopied } from '../../spec/outputs/left-out-packets.ts'
 import { placeFrom } from '../../spec/repeats.ts'
-import { matchesSpan, namedSpans } from '../../spec/scope.ts'
+import { matchesSpan, namedSpans, namesOf } from '../../spec/scope.ts'
 import { endOf } from '../../spec/sources/registry.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { warnOfChains, warnOfEmptySources, warnOfOthers, warnOfSource, warnOfUnfedSources } from '../copy-warnings.ts'
@@ -356,11 +356,9 @@ function findMirrors({ bridge }: SpanSpec, { device, tcHook }: Hook, { spec, hos
   return host.filtersAt(device.name, tcHook).filter(({ mirror, handle }) => {
     if (mirror === null) return false
     const read = readFeed(host, mirror.target)
-    const names = read === null ? [bridge] : [mirrorName(bridge, read.feed)]
-    return (
-      read?.bridge === bridge ||
-      names.some((one) => handle === handleOf({ owner: spec.name, name: one }, { device, tcHook }))
-    )
+    if (read?.bridge === bridge) return true
+    const named = mirrorName(bridge, read?.feed ?? null)
+    return namesOf(spec).some((owner) => handle === handleOf({ owner, name: named }, { device, tcHook }))
   })
 }
 

@@ -3,8 +3,8 @@ import type { Filter, Link, Program } from '../../host/snapshot.ts'
 import { everyFrame, mirrorPref } from '../../host/tc-conventions.ts'
 import type { CopyPoint, DesiredFeed, DesiredSpan, FeedId } from '../desired-state.ts'
 import { memoized } from '../kind.ts'
-import { mirrorHandle } from '../marks.ts'
-import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
+import { hashOf, mirrorHandle, readCookie } from '../marks.ts'
+import { firstTunnelName, isOwnTunnel, markOf, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
 import { joinPrograms } from '../programs/join-programs.ts'
 import { writeSample } from '../programs/sample-program.ts'
@@ -74,9 +74,13 @@ export function readFeed(
 const fedTunnels = memoized((host: HostIndex) => {
   const tunnels = host.links.filter((link) => isOwnTunnel(host, link))
   const bridges = tunnels.length === 0 ? [] : host.links.filter(({ bridge }) => bridge !== null)
-  return tunnels.flatMap((link) =>
-    bridges.filter(({ name }) => isFed(host, link, name)).map(({ name: bridge }) => ({ bridge, link }))
-  )
+  return tunnels.flatMap((link) => {
+    const fed = host.filtersInto(link.name).flatMap(({ filter }) => {
+      if ('parent' in filter || filter.pref !== mirrorPref || filter.chain !== 0) return []
+      return bridges.find(({ name }) => isFed(host, link, name, filter))?.name ?? bridgeFedAt(host, filter) ?? []
+    })
+    return [...new Set(fed)].map((bridge) => ({ bridge, link }))
+  })
 })
 
 /** The links of tunnels that mirrors of the span with this bridge feed. */
@@ -96,10 +100,26 @@ export function liveOutputs(host: HostIndex, bridge: string): Link[] {
   return [...new Set([...ports, ...fedLinks(host, bridge)])]
 }
 
-function isFed(host: HostIndex, link: Link, bridge: string): boolean {
+function isFed(host: HostIndex, link: Link, bridge: string, { device, tcHook, handle }: Filter): boolean {
   const owner = tunnelOwner(host, link, '') ?? ''
   const name = mirrorName(bridge, { kind: 'tunnel', name: firstTunnelName(host, link, owner) })
-  const isFeed = ({ device, tcHook, pref, chain, handle }: Filter) =>
-    pref === mirrorPref && chain === 0 && handle === mirrorHandle({ owner, name, device, tcHook })
-  return host.filtersInto(link.name).some(({ filter }) => !('parent' in filter) && isFeed(filter))
+  return handle === mirrorHandle({ owner, name, device, tcHook })
+}
+
+/**
+ * The bridge of the span whose frames a mirror hands to the link of a tunnel, where its handle does not tell, as of one that was made under
+ * another name of its file: the only bridge with the name in its mark that takes frames from the same hook, or remembers the interface.
+ * null: several do, or none.
+ */
+export function bridgeFedAt(host: HostIndex, { device, tcHook, mirror }: Filter): string | null {
+  const owner = readCookie(mirror?.cookie ?? null)?.owner
+  const index = host.linkOf(device)?.index ?? 0
+  const bridges = host.links.filter((link) => {
+    const mark = markOf(host, link)
+    if (mark === null || hashOf(mark.owner) !== owner) return false
+    return (
+      mark.interfaces.has(index) || host.filtersAt(device, tcHook).some((other) => other.mirror?.target === link.name)
+    )
+  })
+  return bridges.length === 1 ? (bridges[0]?.name ?? null) : null
 }

@@ -1,12 +1,12 @@
 import { type Diagnostic, diagnostic, type Origin } from '../../errors.ts'
 import { callCommand, type DockerCall } from '../../host/docker/docker-calls.ts'
-import { referTo } from '../../host/docker/docker-names.ts'
+import { label, referTo } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, DockerNetwork, Filter, Link, Route } from '../../host/snapshot.ts'
 import type { ObservedState } from '../kind.ts'
 import { hashOf } from '../marks.ts'
-import { destroyOf, isOwnTunnel, markOf, ownsNetwork, tunnelOwner } from '../ownership.ts'
+import { destroyOf, isOwnTunnel, markOf, ownNames, ownsNetwork, tunnelOwner } from '../ownership.ts'
 import { isAttached } from '../port-role.ts'
 import { findBridgeSeal } from '../seal-commands.ts'
 import { isClosing } from '../settings.ts'
@@ -86,10 +86,10 @@ export function findTunnelUsers(tunnel: string, now: ObservedState): Diagnostic[
 
 /** What copies from a tunnel with another name than the tunnel's, in words, and what helps. */
 function findOtherNames(link: Link, now: ObservedState) {
-  const owner = tunnelOwner(now.host, link, now.desired.scope.name ?? now.desired.owner)
+  const owner = tunnelOwner(now.host, link, ...ownNames(now.desired))
   const users = now.host.filtersOf(link.name).flatMap((filter) => {
     const mark = now.marks.mirrors.get(filter)
-    if (mark === undefined || mark.inScope || owner === null || mark.owner === hashOf(owner)) return []
+    if (mark === undefined || mark.inScope || owner === null || isOfOwner(mark.owner, owner, now)) return []
     const other = otherSpan(now, filter)
     if (other === null) {
       const words = `a mirror of another name copies from it, at ${placeOf(filter)} and preference ${filter.pref}`
@@ -98,6 +98,12 @@ function findOtherNames(link: Link, now: ObservedState) {
     return { words: `span ${other.span} copies from it`, hint: `take the source off, or ${removeSpan(other)}` }
   })
   return [...new Map(users.map((user) => [user.words, user])).values()]
+}
+
+/** Whether a mark has the hash of a name, or of another of the same file. */
+function isOfOwner(hash: number, owner: string, { desired }: ObservedState): boolean {
+  const names = ownNames(desired)
+  return [owner, ...(names.includes(owner) ? names : [])].some((one) => hash === hashOf(one))
 }
 
 /**
@@ -164,6 +170,12 @@ function upperUser({ name, kind, addresses }: Link) {
 
 function networkUser(host: HostIndex, network: DockerNetwork) {
   const members = host.endpointsOn(network.name).map(({ container }) => container.name)
+  const { [label.name]: owner, [label.span]: span } = network.labels
+  // A name alone does not say which names its file had before.
+  if (owner !== undefined && span !== undefined) {
+    const words = `the Docker network ${network.name} is on it, and bears the name ${owner}`
+    return { words, removal: [destroyOf(owner, span)] }
+  }
   const command = (call: DockerCall) => callCommand(call, host.engine)
   const use = members.length === 0 ? '' : `, with the ${members.length === 1 ? 'container' : 'containers'} `
   return {

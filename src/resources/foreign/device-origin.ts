@@ -47,7 +47,7 @@ export function explainDevice(host: HostIndex, name: string): Diagnostic {
   const owner = markOf(host, link)?.owner
   if (owner !== undefined) {
     const message = `the bridge ${name} belongs to another spans.yaml (name: ${owner})`
-    const hint = `give the span another bridge (bridge: NAME); or, if the "name" of this file was ${owner} before, remove what has that name first: ${shellLine(destroyOf(owner))}`
+    const hint = `if the "name" of this file was ${owner} before, write "formerly: ${owner}" beside "name": then the span stays as it is, with the new name; else give the span another bridge (bridge: NAME), or remove the other: ${shellLine(destroyOf(owner))}`
     return diagnostic('BRIDGE_OTHER_NAME', message, hint)
   }
   if (link?.bridge) {

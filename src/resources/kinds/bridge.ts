@@ -10,7 +10,7 @@ import { explainIfMoved, explainIfRenamed, findRenamed } from '../foreign/rename
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState } from '../kind.ts'
 import { bridgeMac, type InterfaceMark, ownMark, readAlias, writeAlias } from '../marks.ts'
-import { markOf, ownsBridge } from '../ownership.ts'
+import { markedBy, markOf, ownNames, ownsBridge } from '../ownership.ts'
 import { interfaceMark, isAnyOwed } from '../read-marks.ts'
 import {
   desiredSeal,
@@ -50,8 +50,9 @@ export const bridge: Kind<Bridge> = {
     const { desired, host } = state
     const renamed = findRenamed(host)
     // The kernel makes no link with another's altname.
-    const takerOf = ({ bridge: name, owner }: DesiredSpan) =>
-      host.findLink(name) ?? host.findOpaque(name) ?? renamed({ name, mac: bridgeMac(owner, name) })
+    const moved = ({ bridge: name }: DesiredSpan) =>
+      ownNames(desired).flatMap((owner) => renamed({ name, mac: bridgeMac(owner, name) }) ?? [])[0]
+    const takerOf = (span: DesiredSpan) => host.findLink(span.bridge) ?? host.findOpaque(span.bridge) ?? moved(span)
     return [
       ...host.links.flatMap((link) => observeBridge(desired, host, link)),
       ...desired.spans
@@ -113,6 +114,7 @@ function desireBridge(state: ObservedState, span: DesiredSpan, live: Bridge | un
     id: span.bridge,
     spans: [span.name],
     owner: 'ours',
+    ...markedBy(desired, desired.owner),
     origin: span.origin,
     isBridge: true,
     hasNetwork: span.network !== null,
@@ -196,6 +198,7 @@ function observeBridge(desired: DesiredState, host: HostIndex, link: Link): Brid
     id: link.name,
     spans: [desired.names.nameOf(link.name)],
     owner: !usable ? 'foreign' : original === null ? 'ours' : 'adopted',
+    ...markedBy(desired, mark?.owner ?? null),
     ...(!ours && mark === null && { adoption: judgeBridge(desired, host, link) }),
     isBridge: link.bridge !== null,
     hasNetwork: mark === null ? link.kind === 'bridge' && span?.network != null : mark.network,

@@ -4,7 +4,7 @@ import type { HostIndex } from '../../host/host-index.ts'
 import type { Filter } from '../../host/snapshot.ts'
 import { writeDirection } from '../../spec/values/direction.ts'
 import type { CopyPoint, DesiredSpan, FeedId } from '../desired-state.ts'
-import { mirrorName, mirrorsOf, programOf, type SpanMirror } from '../feeds/feeds.ts'
+import { mirrorsOf, programOf, type SpanMirror } from '../feeds/feeds.ts'
 import {
   explainForeignMirrors,
   findForeignMirrors,
@@ -13,17 +13,18 @@ import {
   replacesNone
 } from '../foreign/mirrors.ts'
 import type { Kind, ObservedState } from '../kind.ts'
-import { ownMark, readCookie, readRingClass, writeCookie, writeRingClass } from '../marks.ts'
+import { hashOf, ownMark, readCookie, readRingClass, writeCookie, writeRingClass } from '../marks.ts'
 import { finalizeMirrors } from '../mirrors/mirror-changes.ts'
+import { findHandle } from '../mirrors/mirror-handle.ts'
 import { filterId, type Mirror, mirrorId } from '../mirrors/mirror-resource.ts'
 import { makeSteps, removeSteps, updateSteps } from '../mirrors/mirror-steps.ts'
 import { nameMirror, nameTarget, programClause, writeLimit } from '../mirrors/mirror-words.ts'
 import { explainLost } from '../outputs/host-output-kind.ts'
-import { markOf, ownsBridge } from '../ownership.ts'
+import { markedBy, markOf, ownNames, ownsBridge } from '../ownership.ts'
 import { bucketCount, type Share } from '../programs/share-program.ts'
 import { interfaceMark } from '../read-marks.ts'
 import { onOff } from '../settings.ts'
-import { handleOf, livePoint } from '../sources/host-source-kind.ts'
+import { livePoint } from '../sources/host-source-kind.ts'
 import { identifySource } from '../sources/registry.ts'
 
 /** How mirrors are desired, observed and changed. */
@@ -64,12 +65,14 @@ export const mirror: Kind<Mirror> = {
     return [...wanted, ...live.filter((one) => !ids.has(one.id) && isOfUnread(state, one))]
   },
   observe: (state) => [
-    ...[...state.marks.mirrors].flatMap(([filter, { bridge, inScope }]): Mirror | [] => {
+    ...[...state.marks.mirrors].flatMap(([filter, { bridge, inScope, owner }]): Mirror | [] => {
       if (!inScope) return []
       // Whether the span still needs the mirror on an interface that is not understood is not known.
       const isKept = bridge !== null && state.desired.spanOn(bridge) && state.host.findOpaque(filter.device)
       const spans = bridge === null ? [] : [state.desired.names.nameOf(bridge)]
-      return { ...foreignMirror(state, filter), spans, owner: isKept ? 'shared' : 'ours' }
+      const name = ownNames(state.desired).find((one) => hashOf(one) === owner) ?? null
+      const found = { ...foreignMirror(state, filter), ...markedBy(state.desired, name) }
+      return { ...found, spans, owner: isKept ? 'shared' : 'ours' }
     }),
     ...state.desired.spans.flatMap((span) => standingInTheWay(state, span))
   ],
@@ -117,11 +120,12 @@ export const mirror: Kind<Mirror> = {
   adoptNote: 'a later destroy removes it'
 }
 
-function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpan): Mirror[] {
+function desireMirrors(state: ObservedState, span: DesiredSpan): Mirror[] {
+  const { desired, marks, host } = state
   return mirrorsOf(span).flatMap(({ point, feed }): Mirror | [] => {
     const { device, tcHook, item, origin } = point
     const target = feed === null ? span.bridge : feed.target
-    const handle = handleOf({ owner: span.owner, name: mirrorName(span.bridge, feed) }, point)
+    const handle = findHandle(state, span, point, feed)
     const id = mirrorId(device.name, tcHook, handle)
     // While the desired program is not known, a live one stays. Without either, there is no mirror.
     const program =
@@ -135,6 +139,7 @@ function desireMirrors({ desired, marks, host }: ObservedState, span: DesiredSpa
       id,
       spans: [span.name],
       owner: 'ours',
+      ...markedBy(desired, desired.owner),
       point,
       handle,
       item,
@@ -223,7 +228,7 @@ function standingInTheWay(state: ObservedState, span: DesiredSpan): Mirror[] {
     const targets = new Set(replacesForeign(span, feed) ? [span.bridge] : [])
     const { copying, blocking } = findForeignMirrors(state, targets, want)
     const { device, tcHook } = want
-    const id = mirrorId(device.name, tcHook, handleOf({ owner: span.owner, name: mirrorName(span.bridge, feed) }, want))
+    const id = mirrorId(device.name, tcHook, findHandle(state, span, want, feed))
     const meant = mirrors.find((one) => one.id === id)
     if (blocking) return [{ ...foreignMirror(state, blocking), id, spans: [span.name] }]
     if (copying.length === 0 || meant === undefined) return []

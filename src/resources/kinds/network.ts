@@ -15,7 +15,16 @@ import type { DesiredState } from '../desired-state.ts'
 import { adoptUnless, type Kind, type Resource } from '../kind.ts'
 import { ownMark } from '../marks.ts'
 import { chooseSubnet, findFreeSubnet, readSubnets, takenSubnets, writeOverlap } from '../network-subnets.ts'
-import { isInScope, isLiveNetwork, leftNotes, markOf, ownsBridge, ownsNetwork, type Scoped } from '../ownership.ts'
+import {
+  destroyOf,
+  isInScope,
+  isLiveNetwork,
+  leftNotes,
+  markOf,
+  ownsBridge,
+  ownsNetwork,
+  type Scoped
+} from '../ownership.ts'
 import { yesNo } from '../settings.ts'
 
 /** The Docker network that hands a span out. Docker cannot change a network: any difference recreates it. */
@@ -84,10 +93,18 @@ function explainConflict(live: Network, desired: Network, host: HostIndex): Diag
   const use = useOf(live, host)
   const away = project === undefined ? 'remove' : `take it out of the Compose project ${project} and remove`
   const removal = shellLine([host.engine, 'network', 'rm', reference])
-  if (labels[label.name] !== undefined) {
+  const owner = labels[label.name]
+  if (owner !== undefined && labels[label.span] === desired.bridge && bridge === desired.bridge) {
+    return diagnostic(
+      'NETWORK_OTHER_NAME',
+      `the Docker network ${name} bears the name ${owner}, and Docker changes no label of a network`,
+      `if the "name" of this file was ${owner} before, have "formerly: ${owner}" beside "name" for as long as the network is there; else remove the other span: ${shellLine(destroyOf(owner, desired.bridge))}`
+    )
+  }
+  if (owner !== undefined) {
     return diagnostic(
       'NETWORK_OTHER_SPAN',
-      `the Docker network ${name} belongs to the span ${spans[0]} (name: ${labels[label.name]})`,
+      `the Docker network ${name} belongs to the span ${spans[0]} (name: ${owner})`,
       'give the network another name, or destroy that span first'
     )
   }
@@ -177,6 +194,9 @@ function readLabels(labels: Network['labels']): string {
     .trim()
 }
 
+/** Docker changes no label of a network: one with that of a former name is as good as one with that of the name now. */
+const ownLabel = ({ owner, scope }: DesiredState) => (scope.name === null ? {} : { [label.name]: owner })
+
 function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
   const bridge = live.options[networkOption.bridge] ?? ''
   const user = desired.spanOfNetwork(live.name) ?? desired.spanOn(bridge)
@@ -197,7 +217,7 @@ function observeNetwork(desired: DesiredState, live: DockerNetwork): Network {
     hostAddress: live.options[networkOption.noAddress] !== 'true',
     mtu: networkMtu(live),
     subnet: live.pools.map(({ subnet }) => subnet).join(' '),
-    mark: readLabels(live.labels),
+    mark: readLabels(ours ? { ...live.labels, ...ownLabel(desired) } : live.labels),
     labels: live.labels,
     attachable: live.attachable,
     pools: live.pools,

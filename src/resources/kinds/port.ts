@@ -5,7 +5,7 @@ import type { DesiredSpan, DesiredState } from '../desired-state.ts'
 import { isInUse } from '../interface-use.ts'
 import { deleteLink, type Kind, memoized, type ObservedState, type Resource } from '../kind.ts'
 import { type PortOrigin, readPortClass, sealHandle } from '../marks.ts'
-import { isOwnTunnel, markOf, ownsBridge, tunnelOwner } from '../ownership.ts'
+import { isOwnTunnel, markOf, ownNames, ownsBridge, tunnelOwner } from '../ownership.ts'
 import { isLeaving, type PortRole, portRole, sensorPorts, treatments } from '../port-role.ts'
 import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
 import {
@@ -45,7 +45,7 @@ export const port: Kind<Port> = {
   },
   desire: (state, live) =>
     liveOnPorts(state, live).flatMap(({ span, link, one }) =>
-      one.role.kind === 'left' ? [] : [desirePort(state.host, span, link, one)]
+      one.role.kind === 'left' ? [] : [desirePort(state, span, link, one)]
     ),
   observe: memoized((state) => {
     const { desired, host } = state
@@ -126,7 +126,7 @@ function orphansOf(desired: DesiredState, host: HostIndex): (link: Link) => bool
   const mayBeSensors = sensorPorts(desired, host)
   return (link) => {
     const isMarked = findSeal(host, link.name) !== undefined || (link.xdp !== null && isSealProgram(link.xdp))
-    if (!isMarked || link.bridge !== null || tunnelOwner(host, link, desired.owner) !== null) return false
+    if (!isMarked || link.bridge !== null || tunnelOwner(host, link, ...ownNames(desired)) !== null) return false
     const master = host.linkOf(link.master)
     const isOfSpan =
       master !== undefined &&
@@ -153,7 +153,8 @@ function originOf(host: HostIndex, link: Link, { kind, connects }: PortRole): Po
 }
 
 /** A link that others put on the bridge, and that does not lead to another namespace, may have another use. */
-function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port): Port {
+function desirePort(state: ObservedState, span: DesiredSpan, link: Link, live: Port): Port {
+  const { host } = state
   const { sealed } = treatments[live.role.kind]
   // A container's port as Docker makes it. With another MTU, the network is recreated, and its ports with it.
   const network = sealed && span.network ? host.networkOf(span.network.name) : undefined
@@ -165,10 +166,10 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
     mtu: network && networkMtu(network) === span.mtu ? span.mtu : link.mtu,
     isolated: span.sealed || (sealed && live.original.isolated),
     learning: false,
-    flooding: !isFed(host, span, live),
-    forwarding: !isFed(host, span, live) && (live.forwarding || (live.flooding !== true && link.carrier)),
+    flooding: !isFed(state, span, live),
+    forwarding: !isFed(state, span, live) && (live.forwarding || (live.flooding !== true && link.carrier)),
     // As of the bridge: without `wire`, what it sets of a sensor's port does not stay.
-    wireSize: span.wire ? live.wireSize || isFed(host, span, live) : live.wireSize && !isOfSensor(span, live),
+    wireSize: span.wire ? live.wireSize || isFed(state, span, live) : live.wireSize && !isOfSensor(span, live),
     // Set down, the link would lose a foreign address for good.
     ipv6: link.ipv6 && (!sealed || hasAddress),
     ownMacEntry: false,
@@ -183,10 +184,10 @@ function desirePort(host: HostIndex, span: DesiredSpan, link: Link, live: Port):
  * Whether mirrors feed a port, and the bridge is to hand it nothing. Without Docker, it is not known whose a port is: one that gets nothing
  * of the bridge may be such a port. A span without a network has none.
  */
-function isFed(host: HostIndex, span: DesiredSpan, { role, flooding }: Port): boolean {
+function isFed({ desired, host }: ObservedState, span: DesiredSpan, { role, flooding }: Port): boolean {
   const { connects } = role
   if (span.network === null) return false
-  if (host.docker.state !== 'read' || isLeaving(host, span, connects)) return flooding !== true
+  if (host.docker.state !== 'read' || isLeaving(host, desired.scope, span, connects)) return flooding !== true
   return (
     isOfSensor(span, { role }) && span.feeds.some(({ kind, name }) => kind === 'sensor' && name === connects?.container)
   )

@@ -4,11 +4,12 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { bridgeSet, removeTable, type SealTable, tableObjects, writeTable } from '../../host/nftables/seal-table.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { NftTable } from '../../host/snapshot.ts'
+import { matchesName, matchesSpan } from '../../spec/scope.ts'
 import { listFew } from '../../text-lines.ts'
 import type { DesiredState } from '../desired-state.ts'
 import type { Kind, ObservedState, Resource, Step } from '../kind.ts'
-import { readTableMark, tableName, writeTableMark } from '../marks.ts'
-import { isInScope } from '../ownership.ts'
+import { ownMark, readTableMark, tableName, writeTableMark } from '../marks.ts'
+import { isInScope, markedBy } from '../ownership.ts'
 
 /**
  * The table of nftables that drops what the ports of an owner's sealed spans send. A port that Docker adds is closed by it
@@ -24,12 +25,14 @@ export interface Table extends Resource, SealTable {
 export const table: Kind<Table> = {
   kind: 'table',
   fields: {
+    mark: { label: 'mark', words: () => ownMark },
     bridges: { label: 'closes', words: (bridges) => listBridges(bridges) },
     isIntact: { label: 'rules', words: (isIntact) => (isIntact ? 'as spanplan writes them' : 'changed') }
   },
   desire: desireTables,
   observe: ({ desired, host: { tables } }) => tables.flatMap((one) => observeTable(desired, one)),
   evidence: () => ['nftables'],
+  title: ({ name }) => name,
   create: (after) => writeSteps(null, after),
   update: (before, after) => writeSteps(before, joinBridges(before, after)),
   // A bridge is let go when it forwards no link-local groups any more, or is gone: its ports may not be sealed yet.
@@ -43,6 +46,7 @@ export const table: Kind<Table> = {
 /** Where the kernel cannot have the tables, none is desired. */
 function desireTables({ desired, host }: ObservedState, live: readonly Table[]): Table[] {
   if (host.nftables === null || host.nftables.state === 'unusable') return []
+  const former = findFormer(desired, live)
   const owners = new Set([desired.owner, ...host.tables.flatMap((one) => readTableMark(one) ?? [])])
   return [...owners].flatMap((owner): Table[] => {
     const mark = writeTableMark(owner)
@@ -54,8 +58,23 @@ function desireTables({ desired, host }: ObservedState, live: readonly Table[]):
     const name = tableName(owner)
     const spans = (own.length > 0 ? own : bridges).map(desired.names.nameOf)
     if (bridges.length === 0) return []
-    return [{ kind: 'table', id: name, name, mark, spans, owner: 'ours', bridges, isIntact: true }]
+    const id = owner === desired.owner ? (former?.id ?? name) : name
+    const made = { kind: 'table', id, name, mark, spans, owner: 'ours', bridges, isIntact: true } as const
+    return [{ ...made, ...markedBy(desired, owner) }]
   })
+}
+
+/** The table of a former name that becomes the owner's: there is none of the owner's yet, and it closes no bridge out of scope. */
+function findFormer(desired: DesiredState, live: readonly Table[]): Table | undefined {
+  const { scope } = desired
+  const names = scope.formerly ?? []
+  if (live.some(({ name }) => name === tableName(desired.owner))) return undefined
+  return live.find(
+    ({ name, owner, bridges }) =>
+      owner === 'ours' &&
+      names.some((one) => name === tableName(one)) &&
+      bridges.every((bridge) => matchesSpan(scope.spans, bridge))
+  )
 }
 
 /** Whether nothing of others has the place of the owner's table. */
@@ -65,7 +84,7 @@ export function isTableFree(desired: DesiredState, { tables }: HostIndex): boole
 
 function isOurs({ scope }: DesiredState, live: NftTable): boolean {
   const owner = readTableMark(live)
-  return owner !== null && (scope.name === null || owner === scope.name)
+  return owner !== null && matchesName(scope, owner)
 }
 
 function observeTable(desired: DesiredState, live: NftTable): Table | [] {
@@ -84,6 +103,7 @@ function observeTable(desired: DesiredState, live: NftTable): Table | [] {
     ...written,
     spans: (inScope.length > 0 ? inScope : bridges).map(desired.names.nameOf),
     owner: ours ? 'ours' : 'foreign',
+    ...markedBy(desired, owner),
     isIntact:
       sorted.length === expected.length &&
       expected.every((one) => sorted.some((other) => isDeepStrictEqual(one, other)))
@@ -133,6 +153,7 @@ function joinBridges(before: Table, after: Table): Table {
 }
 
 function writeSteps(before: Table | null, { name, mark, bridges, isIntact }: Table): Step[] {
-  if (before?.isIntact === isIntact && isDeepStrictEqual(before.bridges, bridges)) return []
-  return [{ summary: `write the table ${name}`, argv: writeTable({ name, mark, bridges }) }]
+  if (before?.isIntact === isIntact && before.name === name && isDeepStrictEqual(before.bridges, bridges)) return []
+  const argv = writeTable({ name, mark, bridges }, ...(before === null ? [] : [before.name]))
+  return [{ summary: `write the table ${name}`, argv }]
 }

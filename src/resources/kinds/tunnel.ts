@@ -11,6 +11,7 @@ import {
 import { shellLine } from '../../host/quote-command.ts'
 import type { Link, NftTable, TunnelEnd } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
+import { matchesName } from '../../spec/scope.ts'
 import { plainTunnel, type TunnelWay } from '../../spec/sources/tunnel-spec.ts'
 import type { DesiredState, DesiredTunnel } from '../desired-state.ts'
 import { findTunnelUsers } from '../foreign/bridge-users.ts'
@@ -28,7 +29,7 @@ import {
   writeTunnelMark
 } from '../marks.ts'
 import { findBridge } from '../outputs/output-port.ts'
-import { coversEverySpan, firstTunnelName, isInScope, markOf, tunnelOwner } from '../ownership.ts'
+import { coversEverySpan, firstTunnelName, isInScope, markedBy, markOf, ownNames, tunnelOwner } from '../ownership.ts'
 import { readPortMark } from '../port-role.ts'
 import { readSeal, type Seal, sealCommands, sealField } from '../seal-commands.ts'
 import {
@@ -135,7 +136,7 @@ export const tunnel: Kind<Tunnel> = {
       const isPort = tunnel.way === 'out' && link !== undefined && findBridge(desired, host, link) !== null
       const live = liveById.get(tunnel.id)
       const use = live?.use === null ? null : tunnel.way
-      return { ...tunnel, ...keepSize(tunnel, live), use, master: isPort ? link.master : null }
+      return { ...tunnel, ...keepSize(tunnel, live), ...keepMark(live), use, master: isPort ? link.master : null }
     })
   },
   observe: memoized((state) => {
@@ -192,7 +193,8 @@ function firstNameOf(tunnel: Tunnel): string {
   return tunnel.isGone || isTunnelName(tunnel.id, tunnel) ? tunnel.id : tunnelName(ownerOf(tunnel) ?? '', tunnel)
 }
 
-function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, ...Use[]]): Tunnel {
+function desireTunnel(desired: DesiredState, [first, ...more]: readonly [Use, ...Use[]]): Tunnel {
+  const { owner } = desired
   const { name, span: _, spanMtu, ...tunnel } = first
   const isOut = tunnel.way === 'out'
   return {
@@ -201,6 +203,7 @@ function desireTunnel({ owner }: DesiredState, [first, ...more]: readonly [Use, 
     id: name,
     spans: [...new Set([first, ...more].map(({ span }) => span))],
     owner: 'ours',
+    ...markedBy(desired, owner),
     use: tunnel.way,
     external: false,
     options: [],
@@ -220,9 +223,9 @@ function observeTunnel(
   wanted: ReadonlyMap<string, DesiredTunnel>,
   link: Link
 ): Tunnel | [] {
-  const { scope } = desired
-  const owner = tunnelOwner(host, link, scope.name ?? desired.owner)
-  const isOurs = owner !== null && (scope.name === null || owner === scope.name)
+  const names = ownNames(desired)
+  const owner = tunnelOwner(host, link, ...names)
+  const isOurs = owner !== null && matchesName(desired.scope, owner)
   if (!isOurs && !wanted.has(link.name)) return []
   const firstName = owner === null ? link.name : firstTunnelName(host, link, owner)
   const uses = host.filtersOf(link.name).flatMap((filter) => marks.mirrors.get(filter) ?? [])
@@ -234,7 +237,8 @@ function observeTunnel(
   // A span whose frames leave by it needs it, too: also one of an earlier version, of which it is a port.
   const ports = feeding === undefined || bridge === undefined ? [] : [isInScope(desired, feeding, bridge.name)]
   // What copies from it with another name has no say: that is in the way of a removal.
-  const own = [...uses, ...feeds].filter((use) => owner === null || use.owner === hashOf(owner))
+  const makers = new Set([...(owner === null ? [] : [owner]), ...(isOurs ? names : [])].map((one) => hashOf(one)))
+  const own = [...uses, ...feeds].filter((use) => owner === null || makers.has(use.owner))
   const needs = [...own.map(({ inScope }) => inScope), ...ports]
   // Spans out of scope need it. Where none of its name copies from it, it may be of any: then it is of those that want it now.
   const isRemovable =
@@ -258,16 +262,24 @@ function observeTunnel(
       ])
     ].map(desired.names.nameOf),
     owner: !isOurs ? 'foreign' : isRemovable ? 'ours' : 'shared',
+    ...markedBy(desired, owner),
     mark: link.alias ?? '',
     up: link.up,
     master: link.master,
     arp: link.arp,
     ipv6: link.addresses.some(({ family }) => family === 'inet6') || (link.ipv6 && link.generatesAddress),
-    from: observeSenders(host, link, owner, firstName, wanted.get(link.name)?.from ?? []),
+    from: observeSenders(desired, host, { link, owner, firstName }, wanted.get(link.name)?.from ?? []),
     mtu: link.mtu,
     isWireSize: isWireSize(link),
     seal: readSeal(host, link.name, firstName)
   }
+}
+
+/** Of a link that somebody has renamed, its seal tells whose it is, by the name in its mark: it gets another when it has its name back. */
+function keepMark(live: Tunnel | undefined): Partial<Pick<Tunnel, 'mark' | 'markedBy'>> {
+  const isKept =
+    live !== undefined && live.owner !== 'foreign' && ownerOf(live) !== null && !isTunnelName(live.id, live)
+  return isKept ? { mark: live.mark, ...(live.markedBy !== undefined && { markedBy: live.markedBy }) } : {}
 }
 
 /** What comes out of a tunnel is as large as it is: whatever the link has of that stays, and a link that is made has what the kernel gives it. */
@@ -276,23 +288,27 @@ function keepSize({ way }: Tunnel, live: Tunnel | undefined): Partial<Pick<Tunne
 }
 
 /**
- * Who may send into a tunnel, as its table says. A table without the owner's mark says nothing of that, and stays.
+ * Who may send into a tunnel, as its table says. A table without the owner's mark says nothing of that, and stays. One with the mark of a
+ * former name does, until the link has that of the name now: then it is written again.
  *
- * @param link the name that the link was made with.
+ * @param firstName the name that the link was made with.
  * @param unread what they are taken for where nobody has read them, so that they stay.
  */
 function observeSenders(
+  desired: DesiredState,
   host: HostIndex,
-  { tunnel }: Link,
-  owner: string | null,
-  link: string,
+  made: { readonly link: Link; readonly owner: string | null; readonly firstName: string },
   unread: readonly string[]
 ): Tunnel['from'] {
+  const { owner, firstName: link } = made
+  const { tunnel } = made.link
   if (host.senderTables?.state !== 'usable' || tunnel === undefined || tunnel.external) return unread
   const table = findTable(host, link)
-  if (table === undefined || owner === null || readTableMark(table) !== owner) return []
+  const marked = table && readTableMark(table)
+  if (table === undefined || marked == null || owner === null) return []
+  if (marked !== owner && !(matchesName(desired.scope, owner) && matchesName(desired.scope, marked))) return []
   const senders = readSenders(table)
-  const mark = writeTableMark(owner)
+  const mark = writeTableMark(owner === desired.owner ? owner : marked)
   const packets = tunnelKindOf(tunnel).packets(tunnel)
   return isSenderTable(table, { link, mark, packets, senders }) ? senders : null
 }
@@ -309,7 +325,7 @@ function leftTables(desired: DesiredState, host: HostIndex): string[] {
   return senderTables.tables.flatMap((table) => {
     const [, link] = /^spanplan_([a-z]+-[0-9a-f]{8})$/.exec(table.name) ?? []
     const owner = readTableMark(table)
-    const isOurs = owner !== null && (desired.scope.name === null || owner === desired.scope.name)
+    const isOurs = owner !== null && matchesName(desired.scope, owner)
     return link !== undefined && isOurs && !needed.has(link) && !mayExist(link) ? [link] : []
   })
 }
@@ -379,8 +395,10 @@ function updateTunnel(before: Tunnel, after: Tunnel): Step[] {
     ...(differs('arp') ? ['arp', onOff(after.arp)] : [])
   ]
   const flush = ['ip', '-6', 'addr', 'flush', 'dev', id] as const
+  // The table bears the name, too, and gets it first: it says nothing against the link's.
+  const movesTable = differs('mark') && before.from !== null && before.from.length > 0
   return [
-    ...(isDeepStrictEqual(before.from, after.from) ? [] : setSenders(after)),
+    ...(isDeepStrictEqual(before.from, after.from) && !movesTable ? [] : setSenders(after)),
     ...(differs('master') && after.master === null
       ? [step(after, 'take off its master', ['ip', 'link', 'set', 'dev', id, 'nomaster'])]
       : []),

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic } from '../../errors.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Address, Link } from '../../host/snapshot.ts'
+import { namesOf } from '../../spec/scope.ts'
 import { tunnelKinds } from '../interface-use.ts'
 import { sysctlCommand } from '../kind.ts'
 import { isOutputOf } from '../marks.ts'
@@ -56,12 +57,12 @@ function findMaster(link: Link, bridge: string, { spec, scope, names, host }: Co
   const { name, master } = link
   const ours = readPortMark(host, link)?.wasPort === false
   const isOff = ours && markOf(host, host.linkOf(master)) === null
-  const other = isOff ? findOwner(link, spec.name, host) : undefined
+  const other = isOff ? findOwner(link, namesOf(spec), host) : undefined
   if (other !== undefined) return other
   if (master === null || isAttached(host, link, bridge)) return undefined
   const owner = markOf(host, host.linkOf(master))?.owner
   if (owner !== undefined && ours) {
-    if (owner !== spec.name) {
+    if (!namesOf(spec).includes(owner)) {
       const words = `is an output of span ${master} already, of the name ${owner}`
       return { words, remedy: 'take it out of the file of that name' }
     }
@@ -74,9 +75,9 @@ function findMaster(link: Link, bridge: string, { spec, scope, names, host }: Co
 }
 
 /** Whose output an interface is that somebody has taken off the bridge: its seal says so. */
-function findOwner({ name }: Link, own: string, host: HostIndex): Use | undefined {
+function findOwner({ name }: Link, own: readonly string[], host: HostIndex): Use | undefined {
   const handle = findSeal(host, name)?.handle
-  if (handle == null || isOutputOf(own, handle)) return undefined
+  if (handle == null || own.some((one) => isOutputOf(one, handle))) return undefined
   const owner = host.links.flatMap((link) => markOf(host, link)?.owner ?? []).find((one) => isOutputOf(one, handle))
   const whose = owner === undefined ? 'another name' : `the name ${owner}`
   const remedy = 'take it out of the file of that name, and apply that'

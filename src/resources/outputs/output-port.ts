@@ -1,19 +1,23 @@
 import type { HostIndex } from '../../host/host-index.ts'
 import type { Link } from '../../host/snapshot.ts'
+import { sealPref } from '../../host/tc-conventions.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
+import { deleteFilter } from '../../host/write-filters.ts'
 import type { DesiredOutput, DesiredSpan, DesiredState } from '../desired-state.ts'
 import { writePart } from '../feeds/part-words.ts'
 import { isInUse } from '../interface-use.ts'
 import { type Kind, memoized, type ObservedState, type Resource, type Step } from '../kind.ts'
-import { isOutputOf, outputHandle, type PortOrigin } from '../marks.ts'
-import { coversEverySpan, isInScope, isOwnTunnel, markOf } from '../ownership.ts'
+import { changeOwner, isOutputOf, outputHandle, ownMark, type PortOrigin, writePortClass } from '../marks.ts'
+import { coversEverySpan, isInScope, isOwnTunnel, markedBy, markOf, ownNames } from '../ownership.ts'
 import { isAttached, readPortMark } from '../port-role.ts'
 import { giveBackSteps, joinSteps, type LivePort, updateSteps, usualPort } from '../port-steps.ts'
 import {
   findSeal,
   hasOtherFilters,
+  isSealOf,
   readSeal,
   rollbackSeal,
+  sealCommands,
   sealConflict,
   sealField,
   sealObstacle
@@ -47,7 +51,13 @@ export function isOutput(resource: Resource): resource is Output {
 /** How outputs are attached, observed and given back. */
 export const output: Kind<Output> = {
   kind: 'output',
-  fields: { master: { label: 'bridge', words: (master) => master ?? 'none' }, ...portSettings, seal: sealField },
+  fields: {
+    master: { label: 'bridge', words: (master) => master ?? 'none' },
+    ...portSettings,
+    seal: sealField,
+    // The handle of its seal says whose it is.
+    handle: { label: 'mark', words: () => ownMark }
+  },
   desire: (state, live) => {
     const { desired, host } = state
     const liveById = new Map(live.map((one) => [one.id, one]))
@@ -123,6 +133,8 @@ function desireOutput(
     ),
     spans: [span.name],
     owner: 'ours',
+    ...markedBy(desired, desired.owner),
+    handle: ownHandle(desired, findMark(desired, host, link.name) ?? outputHandle(desired.owner, link.name)),
     name,
     item,
     origin,
@@ -151,7 +163,7 @@ export function outputName(host: HostIndex, link: Link): string {
   return tunnel !== undefined && isOwnTunnel(host, link) ? tunnelKindOf(tunnel).name(tunnel, 'out') : name
 }
 
-function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link, original: PortOrigin): Output {
+function readOutput(desired: DesiredState, host: HostIndex, link: Link, original: PortOrigin): Output {
   const { name: id, mac, master } = link
   return {
     kind: 'output',
@@ -167,7 +179,7 @@ function readOutput({ owner, scope }: DesiredState, host: HostIndex, link: Link,
     mac,
     ...readPort(link),
     seal: readSeal(host, id),
-    handle: findSeal(host, id)?.handle ?? outputHandle(scope.name ?? owner, id),
+    handle: findMark(desired, host, id) ?? outputHandle(desired.scope.name ?? desired.owner, id),
     original,
     inUse: false,
     carrier: link.carrier,
@@ -196,6 +208,7 @@ function observeOutput({ desired, host }: ObservedState, link: Link): Output | [
     name: wanted?.name ?? outputName(host, link),
     spans: bridge === undefined ? [] : [desired.names.nameOf(bridge)],
     owner: obstacle !== null ? 'foreign' : isRemovable ? 'adopted' : 'shared',
+    ...markedBy(desired, findFormer(desired, findMark(desired, host, link.name) ?? 0) ?? desired.owner),
     attached: on !== null,
     inUse: isInUse(host, on === null ? link : { ...link, master: null })
   }
@@ -208,14 +221,41 @@ export function findBridge(desired: DesiredState, host: HostIndex, { master }: L
   return desired.spanOn(master) !== undefined || isInScope(desired, owner, master) ? master : null
 }
 
+/** The former name that the handle of a seal was made of; undefined: of none. */
+function findFormer({ scope }: DesiredState, handle: number): string | undefined {
+  return scope.formerly?.find((name) => isOutputOf(name, handle))
+}
+
+/** The handle of an output's seal; undefined: it has none. The seal of a former name is in the way, whatever other is there. */
+function findMark(desired: DesiredState, host: HostIndex, device: string): number | undefined {
+  const handles = host.filtersAt(device, 'ingress').flatMap((filter) => (isSealOf(filter, device) ? filter.handle : []))
+  const former = handles.find((handle) => handle !== null && findFormer(desired, handle) !== undefined)
+  return former ?? findSeal(host, device)?.handle ?? undefined
+}
+
+/** The handle with the name that marks get, where that of a seal was made of a former one. */
+function ownHandle(desired: DesiredState, handle: number): number {
+  return findFormer(desired, handle) === undefined ? handle : changeOwner(handle, desired.owner)
+}
+
 /** Whether a link that bears a mark of this owner is on no span's bridge any more, so that it is given back. */
 function isStray(desired: DesiredState, host: HostIndex, { name, master }: Link): boolean {
-  const owner = desired.scope.name
-  const isOwn = owner === null || isOutputOf(owner, findSeal(host, name)?.handle ?? 0)
+  const handle = findSeal(host, name)?.handle ?? 0
+  const isOwn = desired.scope.name === null || ownNames(desired).some((owner) => isOutputOf(owner, handle))
   return isOwn && coversEverySpan(desired) && markOf(host, host.linkOf(master)) === null
 }
 
-function updateOutput(before: Output, after: Output, fields: readonly string[]): Step[] {
+function updateOutput(live: Output, after: Output, fields: readonly string[]): Step[] {
+  if (live.handle === after.handle) return updateMarked(live, after, fields)
+  const place = { handle: after.handle, classId: writePortClass(live.original) }
+  const seal = sealCommands(live.id, 'sealed', 'sealed', place)
+  const unseal = ['tc', ...deleteFilter(live.id, 'ingress', sealPref, live.handle)] as const
+  // The kernel changes no handle. With both, nothing comes in either.
+  const steps = [...seal, unseal].map((argv): Step => ({ summary: `mark the output ${live.id}`, argv }))
+  return [...steps, ...updateMarked({ ...live, handle: after.handle }, after, fields)]
+}
+
+function updateMarked(before: Output, after: Output, fields: readonly string[]): Step[] {
   if (before.master === after.master) return updateSteps(before, after, new Set(fields))
   if (after.attached) return joinSteps(after, before)
   return [...(before.attached ? [leave(before)] : []), ...updateSteps(before, after, new Set(fields))]

@@ -5,6 +5,7 @@ import type { Link, Way } from '../../host/snapshot.ts'
 import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { OutputSpec } from '../../spec/items/output-item.ts'
 import { outputSummary, takesPackets } from '../../spec/outputs/registry.ts'
+import { namesOf } from '../../spec/scope.ts'
 import { type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { DesiredTunnel } from '../desired-state.ts'
@@ -12,7 +13,7 @@ import { tunnelKinds } from '../interface-use.ts'
 import { tunnelName } from '../marks.ts'
 import { isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { nothingResolved } from '../sources/host-source-kind.ts'
-import { explainLacking, explainLocal, explainTaken } from '../sources/tunnel-source.ts'
+import { explainLacking, explainLocal, explainTaken, findTunnelLink } from '../sources/tunnel-source.ts'
 import { waitForDocker } from '../unread.ts'
 import { explainUse } from './check-output.ts'
 import { type HostOutputKind, waitForOutput } from './host-output-kind.ts'
@@ -22,7 +23,7 @@ type TunnelOutputSpec = Extract<OutputSpec, { readonly tunnel: TunnelSpec }>
 
 /** A tunnel to another host, in a link which spanplan makes. */
 export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
-  devices: ({ tunnel }, { name }) => [tunnelName(name, tunnel)],
+  devices: ({ tunnel }, spec) => namesOf(spec).map((name) => tunnelName(name, tunnel)),
   modules: ({ tunnel }) => tunnelKindOf(tunnel).modules,
   remotes: ({ tunnel: { remote, local } }) => [{ remote, local }],
   datagrams: ({ tunnel }) => [
@@ -39,7 +40,8 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
     const { tunnel: written, id: item, origin } = output
     const { remote } = written
     const kind = tunnelKindOf(written)
-    const [device, name] = [tunnelName(spec.name, written), kind.name(written, 'out')]
+    const device = findTunnelLink(written, spec, host)?.name ?? tunnelName(spec.name, written)
+    const name = kind.name(written, 'out')
     const tunnel: DesiredTunnel = { ...written, name: device, way: 'out', from: [], item, origin }
     const wait = (found: Diagnostic) => [waitForOutput(span.name, name, output, found)]
     const lacking = host.linkOf(device) === undefined ? explainLacking(written, host) : undefined
@@ -99,8 +101,8 @@ export const tunnelOutput: HostOutputKind<TunnelOutputSpec> = {
 function explainRobbed(output: TunnelOutputSpec, spec: Spec, host: HostIndex): Diagnostic | undefined {
   const { tunnel } = output
   const robbed = host.links.find((link) => {
-    const [end, owner] = [link.tunnel, tunnelOwner(host, link, spec.name)]
-    if (end === undefined || !link.up || owner === spec.name) return false
+    const [end, owner] = [link.tunnel, tunnelOwner(host, link, ...namesOf(spec))]
+    if (end === undefined || !link.up || (owner !== null && namesOf(spec).includes(owner))) return false
     // Outputs get nothing, so another name's lose nothing.
     if (owner !== null && end.remote !== null) return false
     return takesPackets(output, end.external ? { ...end, identifier: tunnel.identifier } : end)

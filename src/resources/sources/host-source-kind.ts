@@ -10,7 +10,7 @@ import { printable } from '../../printable.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
 import { suggestNames } from '../../spec/schema/did-you-mean.ts'
-import type { Scope } from '../../spec/scope.ts'
+import { namesOf, type Scope } from '../../spec/scope.ts'
 import { endOf } from '../../spec/sources/registry.ts'
 import type { TunnelSpec } from '../../spec/sources/tunnel-spec.ts'
 import type { SpanNames } from '../../spec/span-names.ts'
@@ -152,15 +152,15 @@ export function recallMirrors(
   { spec, host }: Pick<Context, 'spec' | 'host'>,
   isEnd: (link: Link) => boolean
 ): CopyPoint[] {
+  const names = namesOf(spec)
   const isOwn = ({ mirror, handle, device, tcHook }: Filter) => {
     if (mirror === null) return false
     const read = readFeed(host, mirror.target)
+    const isMarked = names.some((owner) => readCookie(mirror.cookie)?.owner === hashOf(owner))
     // Which container it is of, nobody knows.
-    if (read?.feed.name === '')
-      return read.bridge === span.bridge && readCookie(mirror.cookie)?.owner === hashOf(spec.name)
-    return (
-      handle === mirrorHandle({ owner: spec.name, name: mirrorName(span.bridge, read?.feed ?? null), device, tcHook })
-    )
+    if (read?.feed.name === '') return read.bridge === span.bridge && isMarked
+    const name = mirrorName(span.bridge, read?.feed ?? null)
+    return names.some((owner) => handle === mirrorHandle({ owner, name, device, tcHook }))
   }
   const isFeed = ({ mirror }: Filter) => readFeed(host, mirror?.target ?? '') !== null
   return host.links.filter(isEnd).flatMap(({ name }) => {

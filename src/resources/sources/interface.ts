@@ -5,7 +5,7 @@ import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import type { SourceOf } from '../../spec/items/source-item.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
-import { everySpan, matchesSpan } from '../../spec/scope.ts'
+import { everySpan, matchesSpan, namesOf, scopeOf } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { CopyPoint, Device } from '../desired-state.ts'
 import { servedBridge } from '../feeds/feeds.ts'
@@ -142,7 +142,7 @@ function findSource(match: InterfaceMatch, { spec, scope, names, host }: Context
     const hint = `it is the bridge of the span ${span.name}: apply that too`
     return diagnostic('INTERFACE_MISSING', `there is no interface ${match.name} on this host`, hint)
   }
-  const everyOne = { owner: spec.name, scope: { name: spec.name, spans: everySpan }, names }
+  const everyOne = { owner: spec.name, scope: scopeOf(spec, everySpan), names }
   const isMeant = matchesSpan(scope.spans, span.name) || ownsBridge(everyOne, host, link)
   return isMeant ? link : explainDevice(host, link.name)
 }
@@ -173,8 +173,9 @@ function settingsOf(link: Link, spec: Spec, host: HostIndex) {
 }
 
 /** An interface that this file's tunnel ends in goes with that source, and all that copies from the interface with it. */
-function explainOwnTunnel(link: Link, { name }: Spec, host: HostIndex): Diagnostic | undefined {
-  if (link.tunnel === undefined || tunnelOwner(host, link, '') !== name) return undefined
+function explainOwnTunnel(link: Link, spec: Spec, host: HostIndex): Diagnostic | undefined {
+  const owner = link.tunnel === undefined ? null : tunnelOwner(host, link)
+  if (link.tunnel === undefined || owner === null || !namesOf(spec).includes(owner)) return undefined
   const tunnel = tunnelKindOf(link.tunnel).name(link.tunnel, 'in')
   return diagnostic(
     'INTERFACE_OF_TUNNEL',

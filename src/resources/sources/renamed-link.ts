@@ -2,23 +2,31 @@ import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import type { Filter, Link } from '../../host/snapshot.ts'
 import type { SpanSpec } from '../../spec/items/span-item.ts'
+import { namesOf } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { hashOf, mirrorHandle, readCookie } from '../marks.ts'
 
 interface Known {
-  readonly spec: Pick<Spec, 'name'>
+  readonly spec: Pick<Spec, 'name' | 'formerly'>
   readonly host: HostIndex
 }
 
-/** The handle that the mirror of a span has on a device of this name. */
-const handleFor = (device: string, { bridge: name }: Pick<SpanSpec, 'bridge'>, { spec }: Known, { tcHook }: Filter) =>
-  mirrorHandle({ owner: spec.name, name, device, tcHook })
+/** Whether a filter has the handle that the mirror of a span has on a device of this name. */
+function isMadeFor(
+  device: string,
+  { bridge: name }: Pick<SpanSpec, 'bridge'>,
+  { spec }: Known,
+  filter: Filter
+): boolean {
+  const { tcHook, handle } = filter
+  return namesOf(spec).some((owner) => handle === mirrorHandle({ owner, name, device, tcHook }))
+}
 
 /** The link that somebody has renamed since a mirror of the span was made on it; undefined: there is none that had this name. */
 export function findRenamedLink(name: string, span: Pick<SpanSpec, 'bridge'>, known: Known): Link | undefined {
   const { host } = known
   const isMadeThere = (filter: Filter) =>
-    filter.device !== name && filter.mirror !== null && filter.handle === handleFor(name, span, known, filter)
+    filter.device !== name && filter.mirror !== null && isMadeFor(name, span, known, filter)
   return host.linkOf(host.filters.find(isMadeThere)?.device ?? null)
 }
 
@@ -27,8 +35,8 @@ export function findRenamedLinks(span: Pick<SpanSpec, 'bridge'>, known: Known): 
   const { spec, host } = known
   const isOwn = (filter: Filter) =>
     filter.mirror?.target === span.bridge &&
-    readCookie(filter.mirror.cookie)?.owner === hashOf(spec.name) &&
-    filter.handle !== handleFor(filter.device, span, known, filter)
+    namesOf(spec).some((owner) => readCookie(filter.mirror?.cookie ?? null)?.owner === hashOf(owner)) &&
+    !isMadeFor(filter.device, span, known, filter)
   return host.filters.filter(isOwn).map(({ device }) => device)
 }
 

@@ -8,13 +8,14 @@ import { tunnelKindOf } from '../../host/tunnels/registry.ts'
 import type { InterfaceMatch } from '../../spec/interfaces.ts'
 import type { SourceSpec } from '../../spec/items/source-item.ts'
 import { suggestSlips } from '../../spec/schema/did-you-mean.ts'
+import { namesOf } from '../../spec/scope.ts'
 import { isUnicast, type TunnelSpec, tunnelFamily } from '../../spec/sources/tunnel-spec.ts'
 import type { Spec } from '../../spec/spec.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { DesiredTunnel, SourceId } from '../desired-state.ts'
 import { servedBridge } from '../feeds/feeds.ts'
 import { plannedTunnel } from '../kinds/tunnel.ts'
-import { readTableMark, tunnelName } from '../marks.ts'
+import { isTunnelName, readTableMark, tunnelName } from '../marks.ts'
 import { firstTunnelName, isOwnTunnel, tunnelOwner } from '../ownership.ts'
 import { findInterface, isMeant, matchOf } from './find-interface.ts'
 import {
@@ -32,8 +33,8 @@ type TunnelSourceSpec = Extract<SourceSpec, { readonly tunnel: TunnelSpec }>
 
 /** What comes out of a tunnel that ends on this host, in a link which spanplan makes. */
 export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
-  needs: ({ tunnel, from }, { name }) => ({
-    devices: [tunnelName(name, tunnel)],
+  needs: ({ tunnel, from }, spec) => ({
+    devices: namesOf(spec).map((name) => tunnelName(name, tunnel)),
     tunnels: [tunnel],
     datagrams: [
       {
@@ -55,8 +56,9 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
     const { tunnel: written, origin } = source
     const id: SourceId = [tunnelKindOf(written).name(written, 'in')]
     const inSpan = (found: Diagnostic) => ({ ...found, message: `span ${span.name}: ${found.message}`, origin })
-    const name = tunnelName(spec.name, written)
-    const link = host.linkOf(name) ?? findRenamed(name, spec, host)
+    const made = findTunnelLink(written, spec, host)
+    const name = made?.name ?? tunnelName(spec.name, written)
+    const link = made ?? findRenamed(written, spec, host)
     const lacking = link === undefined ? explainLacking(written, host) : undefined
     if (lacking !== undefined) return { ...nothingResolved, waits: waitForMirrors(span, source, id, lacking) }
     const match = written.interface === null ? null : matchOf(spec, written.interface)
@@ -124,9 +126,31 @@ export const tunnelSource: HostSourceKind<TunnelSourceSpec> = {
   }
 }
 
-/** The link that was made for a tunnel of this name, and that somebody has renamed. */
-function findRenamed(name: string, { name: owner }: Spec, host: HostIndex): Link | undefined {
-  return host.links.find((link) => tunnelOwner(host, link, '') === owner && firstTunnelName(host, link, owner) === name)
+/**
+ * The link of a tunnel: of the name that it is made with; or one that was made under a former name of the file, and keeps the name that it
+ * has of that: before Linux 6.2, no link is renamed while it is up. When that name is forgotten, what the link ends tells.
+ */
+export function findTunnelLink(tunnel: TunnelSpec, spec: Spec, host: HostIndex): Link | undefined {
+  const [own, ...former] = namesOf(spec).map((name) => host.linkOf(tunnelName(name, tunnel)))
+  const isOurs = (link: Link) => namesOf(spec).some((name) => tunnelOwner(host, link, name) === name)
+  const isMade = (link: Link) =>
+    isTunnelName(link.name, tunnel) && isSameTunnel(link.tunnel, tunnel) && tunnelOwner(host, link) === spec.name
+  return own ?? former.find((link) => link !== undefined && isOurs(link)) ?? host.links.find(isMade)
+}
+
+/** The link that was made for a tunnel, and that somebody has renamed. */
+function findRenamed(tunnel: TunnelSpec, spec: Spec, host: HostIndex): Link | undefined {
+  return host.links.find((link) =>
+    namesOf(spec).some(
+      (name) => tunnelOwner(host, link) === name && firstTunnelName(host, link, name) === tunnelName(name, tunnel)
+    )
+  )
+}
+
+/** Whether the kernel has one link for both. */
+function isSameTunnel(end: TunnelEnd | undefined, tunnel: TunnelSpec): boolean {
+  const identityOf = (one: TunnelSpec) => [one.protocol, tunnelFamily(one), ...tunnelKindOf(tunnel).identity(one)]
+  return end !== undefined && !end.external && isDeepStrictEqual(identityOf(end), identityOf(tunnel))
 }
 
 /** Why an interface is missing: the one that the tunnel was made with may have another name now. */
@@ -157,13 +181,9 @@ export function explainLacking(tunnel: TunnelSpec, { lacking }: HostIndex): Diag
 }
 
 /** Why the kernel does not make the link. */
-export function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIndex): Diagnostic | undefined {
+export function explainTaken(tunnel: DesiredTunnel, spec: Spec, host: HostIndex): Diagnostic | undefined {
   const kind = tunnelKindOf(tunnel)
-  const identityOf = (one: TunnelSpec) => [one.protocol, tunnelFamily(one), ...kind.identity(one)]
-  const other = host.links.find(
-    ({ name, tunnel: end }) =>
-      name !== tunnel.name && end && !end.external && isDeepStrictEqual(identityOf(end), identityOf(tunnel))
-  )
+  const other = host.links.find((one) => one.name !== tunnel.name && isSameTunnel(one.tunnel, tunnel))
   if (other === undefined) return undefined
   const taken = (whose: string, hint: string) => {
     const where = `the interface ${other.name}${whose}`
@@ -174,7 +194,7 @@ export function explainTaken(tunnel: DesiredTunnel, { name }: Spec, host: HostIn
     )
   }
   const owner = tunnelOwner(host, other, '')
-  if (owner === name) {
+  if (owner !== null && namesOf(spec).includes(owner)) {
     return taken(', which spanplan has made, and somebody has renamed', giveNameBack(other, tunnel.name))
   }
   const isOutput = servedBridge(host, other) !== null
@@ -211,10 +231,10 @@ function explainSenders(tunnel: DesiredTunnel, { senderTables }: HostIndex): Dia
 }
 
 /** The table of somebody else has the name of the one that chooses the senders. */
-function explainTable({ name, from }: DesiredTunnel, { name: owner }: Spec, { senderTables }: HostIndex) {
+function explainTable({ name, from }: DesiredTunnel, spec: Spec, { senderTables }: HostIndex) {
   const tables = senderTables?.state === 'usable' && from.length > 0 ? senderTables.tables : []
   const table = tables.find((one) => one.name === senderTableName(name))
-  if (table === undefined || readTableMark(table) === owner) return undefined
+  if (table === undefined || namesOf(spec).includes(readTableMark(table) ?? '')) return undefined
   const command = (verb: string) => shellLine(['nft', verb, 'table', 'inet', table.name])
   return diagnostic(
     'TABLE_FOREIGN',

@@ -24,6 +24,7 @@ export interface Entry<Data> {
 /** What is valid in one file. */
 export interface Part {
   readonly owner: Valid<string> | undefined
+  readonly formerly: Valid<readonly string[]> | undefined
   readonly interfaces: readonly Entry<z.output<typeof schemas.interface>>[]
   readonly spans: readonly Entry<z.output<typeof schemas.span>>[]
 }
@@ -34,7 +35,8 @@ export interface Part {
  */
 export function readPart(file: Tree): { readonly part: Part; readonly diagnostics: readonly Diagnostic[] } {
   const foreign = file.kind === 'map' ? explainForeign(file) : undefined
-  if (foreign) return { part: { owner: undefined, interfaces: [], spans: [] }, diagnostics: [foreign] }
+  if (foreign)
+    return { part: { owner: undefined, formerly: undefined, interfaces: [], spans: [] }, diagnostics: [foreign] }
   const strange: Diagnostic[] = []
   // Keys with x- are the user's own.
   const isOurs = ([key]: readonly [string, unknown]) => !key.startsWith('x-')
@@ -43,6 +45,7 @@ export function readPart(file: Tree): { readonly part: Part; readonly diagnostic
   const { error } = schemas.file.safeParse(toData(tree))
   const part = {
     owner: keepValid(schemas.owner, findTree(tree, ['name'])),
+    formerly: keepValid(schemas.formerly, findTree(tree, ['formerly'])),
     interfaces: listEntries(findTree(tree, ['interfaces']), schemas.interfaceName, schemas.interface),
     spans: listEntries(findTree(tree, ['spans']), schemas.spanName, schemas.span)
   }

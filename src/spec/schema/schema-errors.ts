@@ -59,11 +59,11 @@ const itemNames: Readonly<Partial<Record<Level, string>>> = {
 /** `mtu in span "span0"`, `a sensor in span "span0"`. */
 function subjectOf(path: Path): string {
   if (path.length === 0) return 'the file'
-  if (path.length === 2) return ownerOf(path)
-  const kind = levelOf(path)
   const last = path.at(-1)
+  if (path.length === 2 && typeof last !== 'number') return ownerOf(path)
+  const kind = levelOf(path)
   const item = typeof last === 'number' ? `an item of ${String(path.at(-2))}` : String(last)
-  return `${(kind && itemNames[kind]) ?? item}${inOwner(path)}`
+  return `${(kind && itemNames[kind]) ?? item}${path.length === 2 ? '' : inOwner(path)}`
 }
 
 function valueText(tree: Tree, issue: Issue): string {

@@ -40,19 +40,33 @@ const spanName = text('a name', [
 
 const longestOwner = 32
 
-const owner = text('text', [
+const ownerRules = [
   nameRule('must begin with a letter or digit, and have only A-Z a-z 0-9 _ . -', (value) => !dockerPattern.test(value)),
   lengthRule(longestOwner, `it has at most ${longestOwner} characters`),
   nameRule('must not be "all"', oneOf(['all']))
-]).meta({
+]
+
+const owner = text('text', ownerRules).meta({
   description: 'Whose these spans are. apply and destroy touch nothing of another name',
   default: 'default',
   pattern: `^(?!all$)[A-Za-z0-9][A-Za-z0-9_.-]{0,${longestOwner - 1}}$`
 })
 
+const formerName = text('text', ownerRules)
+
+const formerly = z
+  .union([formerName, z.array(formerName).min(1, { error: 'must have one name or more' })], {
+    error: 'must be a name, or a list of names'
+  })
+  .transform((names) => [names].flat())
+  .meta({
+    description: 'The names that this file had before: what they have marked is its own, and gets the mark of "name"'
+  })
+
 const file = mapping({
   version: z.literal(1, { error: 'must be 1' }).describe('The version of this format'),
   name: owner.optional(),
+  formerly: formerly.optional(),
   interfaces: z
     .record(interfaceName, interfaceEntry, { error: 'must be a mapping of names to interfaces' })
     .default({})
@@ -63,7 +77,7 @@ const file = mapping({
 })
 
 /** The schema of a file, and of the parts that are checked by themselves if the file has errors. */
-export const schemas = { file, owner, interfaceName, interface: interfaceEntry, spanName, span }
+export const schemas = { file, owner, formerly, interfaceName, interface: interfaceEntry, spanName, span }
 
 /** The keys of each kind of mapping in a file. */
 export const levelKeys = {

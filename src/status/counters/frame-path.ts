@@ -13,8 +13,9 @@ import {
   placeOf
 } from '../../resources/desired-state.ts'
 import { fedLinks } from '../../resources/feeds/feeds.ts'
+import { findHandle } from '../../resources/mirrors/mirror-handle.ts'
 import type { StatsSpec } from '../../spec/items/stats-key.ts'
-import { feedsOf, handleTo, type LiveFeed, liveFeeds, livePart, mayOverlap, unknownFeeds } from './live-feeds.ts'
+import { feedsOf, type LiveFeed, liveFeeds, livePart, mayOverlap, unknownFeeds } from './live-feeds.ts'
 
 /** What a hook hands out: one filter, or several that each feed a part. Whether they are there or not. */
 export interface PathMirror {
@@ -89,7 +90,8 @@ export function framePathsOf(view: PlanView): FramePath[] {
 }
 
 /** The frame path of one span of a plan. */
-export function framePathOf(span: DesiredSpan, { host, marks }: PlanView): FramePath {
+export function framePathOf(span: DesiredSpan, view: PlanView): FramePath {
+  const { host, marks } = view
   const live = liveFeeds(span, { host, marks })
   const unknown = unknownFeeds(span, live)
   const bridge = host.linkOf(span.bridge)
@@ -102,12 +104,15 @@ export function framePathOf(span: DesiredSpan, { host, marks }: PlanView): Frame
     wire: span.wire,
     mirrors: span.mirrors.map((point) => {
       const others = unknown.filter((one) => one.point === point)
-      const feeding = [...span.feeds.map((feed) => handleTo(span, point, feed)), ...others.map(({ handle }) => handle)]
+      const feeding = [
+        ...span.feeds.map((feed) => findHandle(view, span, point, feed)),
+        ...others.map(({ handle }) => handle)
+      ]
       const isTwice =
         others.length === 0 ? takesTwice(span.feeds) : mayOverlap(live.filter((one) => one.point === point))
       return {
         point,
-        handles: span.feedsBridge ? [handleTo(span, point, null)] : feeding,
+        handles: span.feedsBridge ? [findHandle(view, span, point, null)] : feeding,
         beside: span.feedsBridge ? feeding : [],
         countsCopies: !span.feedsBridge && isTwice,
         underlay: findUnderlay(point, host) ?? null,
@@ -118,7 +123,7 @@ export function framePathOf(span: DesiredSpan, { host, marks }: PlanView): Frame
     feedsBridge: span.feedsBridge,
     ports: ports.map((link) => {
       const sensor = findSensor(host, span, link)
-      const fed = fedBy(span, 'sensor', sensor?.container, live) ?? fedInto(link, sensor === null, live)
+      const fed = fedBy(view, span, 'sensor', sensor?.container, live) ?? fedInto(link, sensor === null, live)
       return { device: link.name, index: link.index, sensor, ...fed }
     }),
     outputs: span.outputs.map(({ isPort, device, name, below }) => ({
@@ -127,7 +132,7 @@ export function framePathOf(span: DesiredSpan, { host, marks }: PlanView): Frame
       device,
       index: served.find((link) => link.name === device)?.index ?? null,
       underlay: host.linkOf(below?.device ?? null) ?? null,
-      ...(fedBy(span, isPort ? 'output' : 'tunnel', device, live) ?? fedByBridge)
+      ...(fedBy(view, span, isPort ? 'output' : 'tunnel', device, live) ?? fedByBridge)
     }))
   }
 }
@@ -144,6 +149,7 @@ const fedByBridge: Fed = { feeds: null, part: null }
 
 /** The mirrors that feed a receiver of the file, and its part; undefined: mirrors are not to feed it. */
 function fedBy(
+  view: PlanView,
   span: DesiredSpan,
   kind: FeedId['kind'],
   name: string | undefined,
@@ -154,7 +160,7 @@ function fedBy(
   const part = livePart(span, feed, live)
   // Nobody has to feed what takes nothing now. Until an apply, a mirror may.
   if (feed.target === null) return { feeds: asFeeds(feedsOf(span, feed, live)), part }
-  return { feeds: span.mirrors.map((point) => ({ point, handles: [handleTo(span, point, feed)] })), part }
+  return { feeds: span.mirrors.map((point) => ({ point, handles: [findHandle(view, span, point, feed)] })), part }
 }
 
 /** What feeds a port that is of no receiver which mirrors are to feed, as without Docker: the mirrors that lead to it, or the bridge. */

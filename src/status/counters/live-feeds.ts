@@ -9,14 +9,15 @@ import {
   type Part,
   placeOf
 } from '../../resources/desired-state.ts'
-import { mirrorName } from '../../resources/feeds/feeds.ts'
+import { identityOf } from '../../resources/mirrors/mirror-handle.ts'
 import { bucketCount, readShare, type Share } from '../../resources/programs/share-program.ts'
-import { handleOf } from '../../resources/sources/host-source-kind.ts'
 
 /** A mirror on the host that feeds a receiver of a span, and not its bridge. */
 export interface LiveFeed {
   readonly point: CopyPoint
   readonly handle: number
+  /** The handle that it would be made with now. */
+  readonly identity: number
   /** The link that gets the copies; `*`: that link is gone. */
   readonly target: string
   readonly program: Program
@@ -35,24 +36,20 @@ export function liveFeeds(span: DesiredSpan, { host, marks }: Pick<PlanView, 'ho
       const { handle, mirror, program } = filter
       const mark = marks.mirrors.get(filter)
       if (mark?.bridge !== span.bridge || mark.feed === null || handle === null || mirror === null) return []
-      return { point, handle, target: mirror.target, program: program ?? '', share: readShare(program ?? '') }
+      const { identity } = mark
+      return { point, handle, identity, target: mirror.target, program: program ?? '', share: readShare(program ?? '') }
     })
   })
 }
 
-/** The handle of the mirror at a hook that feeds a receiver; null: the span's bridge. */
-export function handleTo({ owner, bridge }: DesiredSpan, point: CopyPoint, feed: FeedId | null): number {
-  return handleOf({ owner, name: mirrorName(bridge, feed) }, point)
-}
-
 /** Those of a receiver. */
 export function feedsOf(span: DesiredSpan, feed: FeedId, live: readonly LiveFeed[]): LiveFeed[] {
-  return live.filter(({ point, handle }) => handle === handleTo(span, point, feed))
+  return live.filter(({ point, identity }) => identity === identityOf(span, point, feed))
 }
 
 /** Those of nobody whom the file is known to feed. */
 export function unknownFeeds(span: DesiredSpan, live: readonly LiveFeed[]): LiveFeed[] {
-  return live.filter(({ point, handle }) => span.feeds.every((feed) => handle !== handleTo(span, point, feed)))
+  return live.filter(({ point, identity }) => span.feeds.every((feed) => identity !== identityOf(span, point, feed)))
 }
 
 /** What a receiver gets, with the share that its mirrors hand to it now: that is another one until an apply has moved its flows. */

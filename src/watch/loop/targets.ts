@@ -7,7 +7,7 @@ import { findFaultyFilters } from '../../plan/resolve/filter-errors.ts'
 import { expressionsOf, makeTarget, nothingRests, type Resting, type Target } from '../../plan/target.ts'
 import { destroyOf } from '../../resources/ownership.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
-import { everySpan, exceptSpans, matchesSpan, noSpan } from '../../spec/scope.ts'
+import { everySpan, exceptSpans, matchesSpan, noSpan, scopeOf } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Refusals } from '../triggers/watched-files.ts'
 
@@ -57,7 +57,7 @@ const filterPatience = 2000
 /** All that the file says, paused or not. */
 export function makeFileTarget({ prune, recreate }: RemovalPolicy, spec: Spec, goingDown: Pauses['goingDown']): Target {
   const spans = prune ? everySpan : { only: new Set(spec.spans.map(({ name }) => name)) }
-  const scope = { name: spec.name, spans }
+  const scope = scopeOf(spec, spans)
   const how = { recreate: recreate ? everySpan : noSpan, patient: true, deferDocker: false, filterPatience }
   return makeTarget(spec, { scope, ...how, goingDown, subnetSeed })
 }
@@ -103,11 +103,11 @@ export function awaitFilters(spec: Spec): Promise<CompiledFilters> {
 }
 
 function checkSpecChange({ prune, allowEmpty }: RemovalPolicy, next: Spec, before: Spec): Diagnostic | null {
-  if (next.name !== before.name) {
+  if (next.name !== before.name && !next.formerly.includes(before.name)) {
     return {
       code: 'NAME_CHANGED',
       message: `the name in the file is now ${next.name}, but this watch was started for the name ${before.name}`,
-      hint: `end the watch; then, to remove the old spans: ${shellLine(destroyOf(before.name))}; and start the watch again`
+      hint: `write "formerly: ${before.name}" beside "name": then the spans get the new name, and the watch goes on; else end the watch, and remove the old spans: ${shellLine(destroyOf(before.name))}`
     }
   }
   if (next.spans.length > 0 || before.spans.length === 0 || !prune || allowEmpty) return null

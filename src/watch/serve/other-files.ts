@@ -24,8 +24,35 @@ export const endWatch = 'end the watch first: systemctl stop spanplan.service, o
  * @returns null: it keeps the same, or no watch runs that this user may ask and that changes the host.
  */
 export async function findOtherFiles(
+  target: Pick<Target, 'spec' | 'scope'>,
+  files = target.spec.files
+): Promise<OtherFiles | null> {
+  const former = target.spec.formerly.map((name) => findFormerWatch(name, target, files))
+  const all = await Promise.all([findWatchOfOthers(target, files), ...former])
+  return all.find((one) => one !== null) ?? null
+}
+
+/** A watch of a name from before, of other files. One of these files gets their name with them. */
+async function findFormerWatch(
+  name: string,
   { spec, scope }: Pick<Target, 'spec' | 'scope'>,
-  files = spec.files
+  files: readonly string[]
+): Promise<OtherFiles | null> {
+  const [state, kept] = await Promise.all([askWatch(name, 'state'), askWatch(name, 'files-in-force')])
+  if (state === null || kept === null || state.dryRun || areRead(files, kept)) return null
+  const places = listNames(kept.paths)
+  const message = `a watch of the name ${name} (pid ${state.pid}) runs, which this file had before: it follows ${places}, and keeps nothing in sync that bears the name ${spec.name}`
+  return {
+    diagnostic: diagnostic('WATCH_FORMER_NAME', message, `${endWatch}; then start one with this file`),
+    undone: spec.spans.flatMap((span) => (matchesSpan(scope.spans, span.name) ? span.name : [])),
+    clause: `the watch of the name ${name}, which follows ${places}, is to be ended first`,
+    isLost: false
+  }
+}
+
+async function findWatchOfOthers(
+  { spec, scope }: Pick<Target, 'spec' | 'scope'>,
+  files: readonly string[]
 ): Promise<OtherFiles | null> {
   const [state, kept] = await Promise.all([askWatch(spec.name, 'state'), askWatch(spec.name, 'files-in-force')])
   if (state === null || kept === null || state.dryRun) return null

@@ -7,6 +7,7 @@ import { planRollback, planTarget } from '../../../src/plan/plan-view.ts'
 import { makeTarget } from '../../../src/plan/target.ts'
 import { runFile } from '../../../src/run-dir/folder.ts'
 import { loadSpec } from '../../../src/spec/load.ts'
+import { scopeOf } from '../../../src/spec/scope.ts'
 import { converged, see } from '../../lab/fixtures/converged.ts'
 import { readingOf } from '../../lab/fixtures/host-file.ts'
 import { useOwnRunFolder } from '../../lab/fixtures/own-run-dir.ts'
@@ -24,7 +25,7 @@ const install = { path: '/etc/spanplan/spans.yaml', bytes: new Uint8Array([0, 25
 function makeOne() {
   const spec = loadSpec(files)
   const target = makeTarget(spec, {
-    scope: { name: spec.name, spans: { only: new Set(['span0', 'span1']) } },
+    scope: scopeOf(spec, { only: new Set(['span0', 'span1']) }),
     deferDocker: false,
     adopt: true,
     subnetSeed: ''

@@ -26,6 +26,8 @@ async function makeShop({ lab }: Reader): Promise<void> {
   await lab.docker.createNetwork({ Name: 'shop_default', Labels: labels })
 }
 
+const newName = 'docs/howto/new-name.md'
+
 export const howtos: Stories<Reader> = {
   ...moveToSpanplan,
   ...shareASpan,
@@ -132,6 +134,26 @@ export const howtos: Stories<Reader> = {
       await dispatch('pre-down.d/spanplan', 'pre-down')
       expect(await reader.run(plan)).toContain('+   mirror     ens192')
       await dispatch('spanplan', 'up')
+    }
+  },
+
+  'docs/howto/new-name.md': {
+    'Change the name': async (reader, commands = '') => {
+      await reader.lab.startListener('suricata')
+      const file = blocks.find(({ document, language }) => document === newName && language === 'yaml')?.text ?? ''
+      await reader.write('spans.yaml', file.replace(/^(name|formerly): .*\n/gm, ''))
+      await reader.run('spanplan apply')
+      await reader.write('spans.yaml', file)
+      const said = await reader.run(commands)
+      expect(said).toContain('mark: name default → sensor-7')
+      expect(said).toMatch(/Plan: 0 to create, \d to change, 0 to replace, 0 to remove\./)
+      expect(await reader.run('spanplan plan')).toContain('No changes')
+    },
+
+    'How long "formerly" is needed': async (reader, list = '') => {
+      await reader.write('spans.yaml', 'version: 1\nspans: {span0: {sources: [{interface: ens192}], network: span0}}\n')
+      await reader.run('spanplan apply')
+      expect(await reader.run(list)).toBe('span0 default')
     }
   },
 
