@@ -99,7 +99,7 @@ function add<Vlan>(counts: Map<Vlan, VlanCount>, vlan: Vlan, isTaken: boolean): 
 }
 
 /** Tells the frames that an interface of this MAC address sends, and those that are for it. */
-export function isOf(mac: string): (frame: Buffer) => boolean {
+function isOf(mac: string): (frame: Buffer) => boolean {
   const address = Buffer.from(mac.replaceAll(':', ''), 'hex')
   return (frame) => address.equals(frame.subarray(0, 6)) || address.equals(frame.subarray(6, 12))
 }
