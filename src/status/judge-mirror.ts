@@ -22,9 +22,17 @@ export interface HeardSource {
 const [fewestFrames, fewestConversations] = [20, 3]
 
 /** Parts of all frames from which on a finding is none of chance. */
-const limits = { oneSided: 0.2, repeated: 0.1, repeatedOfAll: 0.05, cut: 0.02, unicast: 0.01, chatter: 0.9 } as const
+const limits = {
+  oneSided: 0.2,
+  repeated: 0.1,
+  repeatedOfAll: 0.05,
+  cut: 0.02,
+  unicast: 0.05,
+  chatter: 0.9,
+  stray: 0.01
+} as const
 
-/** Frames for single hosts that come to any port at times, while a switch learns where a host is. */
+/** Frames for single hosts that come to any port at times: a switch floods what is for a host that it does not know. */
 const fewStray = 20
 
 /** What a sentence names of VLANs, and of sources. */
@@ -128,17 +136,19 @@ function findCut({ tally: { ip, cut } }: HeardSource): Finding {
 const list = (numbers: readonly number[]) => listFew(numbers.map(String), fewVlans)
 
 /** What a filter says of VLANs, and what comes. */
-function findVlans({ filter, tally: { outer, inner, taken, wanted } }: HeardSource): Finding {
+function findVlans({ filter, tally: { frames, outer, inner, taken, wanted } }: HeardSource): Finding {
   const named = askedVlans(filter ?? '')
   const refused = findRefused(filter ?? '', named, [...outer, ...inner])
   if (refused !== null) return refused
   const asked = named.filter((vlan) => vlan !== null)
   const missing = asked.filter((vlan) => !outer.has(vlan))
   const tagged = [...outer.keys()].filter((vlan) => vlan !== null)
-  if (tagged.length === 0 && wanted.size > 0 && taken === 0) {
+  // Somebody may send a frame with a tag of their own through the port of a switch that takes tags off.
+  const isUntagged = frames - (outer.get(null)?.frames ?? 0) <= limits.stray * frames
+  if (isUntagged && wanted.size > 0 && taken <= limits.stray * frames) {
     const what = asked.length === 0 ? 'tags of VLANs' : `VLAN ${list(asked)}`
     return [
-      `the filter asks for ${what}, and no frame has the tag of one`,
+      `the filter asks for ${what}, and ${tagged.length === 0 ? 'no' : 'hardly a'} frame has the tag of one`,
       'have the session keep the tags (Cisco: monitor session 1 destination … encapsulation replicate), or leave vlan out of the filter'
     ]
   }
@@ -168,7 +178,7 @@ function findRefused(
   if (inside === null) return null
   const refused = [
     ...new Set(vlans.flatMap(([vlan, { taken }]) => (named.includes(vlan) && taken === 0 ? (vlan ?? []) : [])))
-  ]
+  ].sort((one, other) => one - other)
   if (refused.length === 0) return null
   return [
     `frames of VLAN ${list(refused)} come, and the filter takes none of these: what stands right of "${inside.wrapper}" is looked for ${inside.where}`,

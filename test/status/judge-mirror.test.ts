@@ -144,6 +144,9 @@ describe('what is no more than part of it', () => {
     )
     expect(judge([...storm, ...numbered(talk(9))])).toEqual([])
     expect(codesOf([...storm, ...numbered(talk(2))])).toEqual(['TRAFFIC_FLOODED'])
+    // What a switch floods, for it does not know the host, is at each port.
+    expect(codesOf([...chatter(400), ...numbered(talk(2))])).toEqual(['TRAFFIC_FLOODED'])
+    expect(judge([...chatter(90), ...numbered(talk(2))])).toEqual([])
   })
 })
 
@@ -155,7 +158,7 @@ test('what was heard and is no warning is said in a line', () => {
   ]
   expect(verdicts.map(({ isWhole }) => isWhole)).toEqual([true, null, false])
   expect(writeVerdicts(verdicts)).toBe(
-    '\nspan span0: 160 frames of ens192 were looked at: the traffic is whole, as far as\nframes tell.\nspan span0: 5 frames of ens193: too few to tell whether the traffic is whole.\n'
+    '\nspan span0: 160 frames of ens192 were looked at: before filters, the traffic is\nwhole, as far as frames tell.\nspan span0: 5 frames of ens193: too few to tell whether the traffic is whole.\n'
   )
   expect(writeVerdicts(verdicts.slice(2))).toBe('')
 })
@@ -195,6 +198,11 @@ describe('VLANs that a filter asks for', () => {
     // What has a priority alone is in no VLAN.
     expect(codesOf(talk(10, { wrap: (packet) => vlan(0, packet, 5) }), 'vlan 20')).toEqual(['TRAFFIC_VLANS'])
     expect(judge(talk(10), 'tcp or vlan 20')).toEqual([])
+    // One that somebody has sent with a tag of their own hides nothing.
+    const [forged = Buffer.alloc(0)] = tagged(20)
+    expect(textOf([...talk(30), forged], 'vlan 20')).toContain(
+      'asks for VLAN 20, and hardly a frame has the tag of one'
+    )
   })
 
   test('one of which does not come', () => {

@@ -129,7 +129,7 @@ const replies = whole.filter((frame) => !isFromClient(frame))
 test('a tap, which has a cable for each direction, is whole, and that is said', async () => {
   const { stdout, stderr } = await lookAtTwo(whole.filter(isFromClient), replies)
   expect(stderr).not.toContain('warning')
-  expect(stdout).toMatch(/^span span0: [\d,]+ frames of ens192, ens193 were looked at: the traffic is whole/m)
+  expect(stdout).toMatch(/^span span0: [\d,]+ frames of ens192, ens193 were looked at: before filters, the/m)
 })
 
 test('where tcpdump cannot listen, nothing is said to be whole', async () => {

@@ -12,7 +12,7 @@ export function writeVerdicts(verdicts: readonly TrafficVerdict[]): string {
     const names = listFew([...new Set(sources.map(({ name }) => printable(name)))], fewSources)
     const told = `span ${span}: ${writeCount(frames)} ${frames === 1 ? 'frame' : 'frames'} of ${names}`
     if (isWhole === null) return `${told}: too few to tell whether the traffic is whole.`
-    return isWhole ? `${told} were looked at: the traffic is whole, as far as frames tell.` : []
+    return isWhole ? `${told} were looked at: before filters, the traffic is whole, as far as frames tell.` : []
   })
   return sentences.length === 0 ? '' : `\n${sentences.flatMap((sentence) => wrap(sentence, width)).join('\n')}\n`
 }
