@@ -137,6 +137,23 @@ describe('a port that does not get it', () => {
     expect(stdout).toContain('missed  sensor  zeek')
   })
 
+  test('of a smaller MTU in its container: it is told that frames were dropped there', async () => {
+    await apply()
+    const { name, port } = await findTap(lab, zeek)
+    const { State } = await zeek.inspect()
+    const setMtu = (mtu: number) => onHost(`nsenter --net=/proc/${State.Pid}/ns/net ip link set dev ${name} mtu ${mtu}`)
+    await setMtu(1400)
+    const result = await probe()
+    expect(brief(result.one('zeek'))).toEqual(['received', all])
+    expect(result.one('zeek')?.health).toMatchObject({
+      code: 'FRAMES_LOST',
+      message: `meanwhile 2 frames came to the other end of ${port}, and zeek dropped them there`
+    })
+    expect(result.one('suricata')?.health).toBe(null)
+    await setMtu(9000)
+    expect((await probe()).one('zeek')?.health).toBe(null)
+  })
+
   test('where something drops frames as they leave', async () => {
     await apply()
     const port = await portOf(lab, zeek)
@@ -367,7 +384,7 @@ describe('where a probe shows nothing, that is said', () => {
     const capture = await lab.captureLink('span0', { expression: 'ether proto 0x88b5' })
     const { stdout, stderr } = await spanplan(lab, ['probe', '-f', file], 65)
     expect(stdout).toBe('')
-    expect(stderr).toMatch(/^error: /)
+    expect(stderr).toContain('error: ')
     expect((await capture.stop({ seconds: 0 })).frames).toEqual([])
     await rm(file, { force: true })
   })
@@ -378,7 +395,9 @@ describe('where a probe shows nothing, that is said', () => {
     const detached = await probe()
     expect(detached.one('ens224')).toMatchObject({ state: 'absent', reason: 'is no port of the bridge' })
     await onHost('ip link set dev ens224 master span0')
-    await apply({ outputs: '{vxlan: {id: 42, remote: 203.0.113.9}}, {interface: ens999}' })
+    await apply({ outputs: '{vxlan: {id: 42, remote: 203.0.113.9}}' })
+    const outputs = '{vxlan: {id: 42, remote: 203.0.113.9}}, {interface: ens999}'
+    await writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], sensors: [${both}], outputs: [${outputs}]}}`)
     const waiting = (await probe()).receivers.filter(({ kind }) => kind === 'output')
     expect(waiting.map(({ state, health }) => [state, health?.message])).toEqual([
       ['absent', expect.stringMatching(/ waits for a route to 203\.0\.113\.9$/)],

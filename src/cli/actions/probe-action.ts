@@ -5,6 +5,7 @@ import { spanUnknown } from '../../plan/live-spans.ts'
 import { viewLive } from '../../plan/live-view.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printableJson } from '../../printable.ts'
+import { noteInnerDrops } from '../../probe/inner-drops.ts'
 import { hasPassed, probeDocument } from '../../probe/output/probe-json.ts'
 import { renderProbe } from '../../probe/output/probe-text.ts'
 import { notPlanned } from '../../probe/probe-result.ts'
@@ -34,7 +35,8 @@ export async function probeCommand(session: Session, options: ProbeOptions): Pro
   const { spans, unread } = await report(view, sample, sample)
   const write = writeCommand(options)
   const probing = probeSpans({ view, spans: spans.filter(isMeant), mirrors: true, write })
-  const probed = await during(session, 'Sending frames', probing)
+  const sent = await during(session, 'Sending frames', probing)
+  const probed = noteInnerDrops(sent, sample, await takeSample(framePathsOf(view)))
   const waiting = view.spec.spans.filter((one) => isMeant(one) && !spans.some(({ name }) => name === one.name))
   const results = [
     ...probed,
