@@ -273,7 +273,7 @@ function notStarted(file: string, { code = '', shortMessage: reason = 'it does n
   const message = `the program ${file} cannot be run: ${reasons[code] ?? reason}`
   const hint =
     code === 'EACCES'
-      ? `see who may run it: ls -lL $(type -P ${file})`
+      ? `see who may run it: ls -lL "$(command -v ${file})"`
       : debianPackage && `install it: apt-get install ${debianPackage}`
   return new SpanplanError(diagnostic('PROGRAM_MISSING', message, hint))
 }

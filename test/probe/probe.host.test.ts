@@ -453,7 +453,7 @@ describe('where a probe shows nothing, that is said', () => {
     const through = ['unshare', '--mount', 'sh', '-c', `${hide}; exec "$@"`, 'sh']
     const { stderr } = await spanplan(lab, ['probe'], 1, { through })
     expect(stderr).toMatch(
-      /^error: the program perl cannot be run: permission denied\n {2}see who may run it: ls -lL \$\(type -P perl\)\n$/
+      /^error: the program perl cannot be run: permission denied\n {2}see who may run it: ls -lL "\$\(command -v perl\)"\n$/
     )
   })
 
