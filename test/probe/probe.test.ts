@@ -245,6 +245,19 @@ describe('what is said', () => {
     `)
   })
 
+  test('of an output whose module the kernel does not have', () => {
+    const message = 'the kernel has no module ip_gre'
+    const lacking = [{ name: 'ip_gre', message, command: 'install a kernel that has it' }] as const
+    const outputs = '[{gretap: {remote: 10.60.0.1}}]'
+    const { plan, report } = planOf({ ...converged, lacking }, `${fixture('spans.yaml')}\n    outputs: ${outputs}\n`)
+    const { passed, receivers } = judgeProbe(plan, seeAll(plan), report)
+    expect(passed).toBe(false)
+    expect(receivers.find(({ kind }) => kind === 'output')).toMatchObject({
+      state: 'absent',
+      health: { message: expect.stringContaining(message) }
+    })
+  })
+
   test('of a port with a filter of somebody else: the plan knows it', () => {
     const { plan, report } = planOf()
     const message = 'veth83191ae egress has a filter at preference 1: bpf'
