@@ -271,7 +271,10 @@ function notStarted(file: string, { code = '', shortMessage: reason = 'it does n
   const debianPackage = packageOf[file]
   const reasons: Readonly<Record<string, string>> = { ENOENT: 'it is not installed', EACCES: 'permission denied' }
   const message = `the program ${file} cannot be run: ${reasons[code] ?? reason}`
-  const hint = debianPackage && `install it: apt-get install ${debianPackage}`
+  const hint =
+    code === 'EACCES'
+      ? `see who may run it: ls -lL "$(command -v ${file})"`
+      : debianPackage && `install it: apt-get install ${debianPackage}`
   return new SpanplanError(diagnostic('PROGRAM_MISSING', message, hint))
 }
 

@@ -1,15 +1,18 @@
 import { isCapturePort } from '../capture/feed-bridge.ts'
+import type { Code } from '../codes/explained-codes.ts'
 import type { Diagnostic } from '../errors.ts'
 import type { Link } from '../host/snapshot.ts'
 import type { Exchange, OutgoingFrame } from '../host/traffic/exchange-frames.ts'
 import type { PlanView } from '../plan/plan-view.ts'
 import { type Absence, type CopyPoint, type DesiredSpan, linkOf } from '../resources/desired-state.ts'
 import { programOf } from '../resources/feeds/feeds.ts'
+import { type Wait, writeWait } from '../resources/kind.ts'
 import { judgeBy } from '../resources/programs/run-program.ts'
 import { writeSourceName } from '../resources/sources/host-source-kind.ts'
 import { type FramePath, framePathOf } from '../status/counters/frame-path.ts'
 import type { SpanReport } from '../status/report.ts'
 import type { SensorHealth } from '../status/sensor-health.ts'
+import { explainOthers, listDownstream } from './other-spans.ts'
 import { asSeen, makeHead, probeSizes } from './probe-frame.ts'
 
 /** Who is to get the frames of a span. */
@@ -26,6 +29,12 @@ export interface Receiver {
   readonly absence: Absence | null
   /** null: it is no sensor. */
   readonly health: SensorHealth | null
+  /** Of an output that cannot be had now: what it waits for. */
+  readonly wait?: Diagnostic
+  /** Of an output: its interface is there, and is no port of the bridge. */
+  readonly isDetached?: true
+  /** What the plan warns of on the way to it: a filter, or a program, that may drop frames. */
+  readonly suspects: readonly Diagnostic[]
 }
 
 /** Where frames are sent: on the bridge, straight on the port of a receiver, or out of a container's interface, for its mirror. */
@@ -57,6 +66,10 @@ export interface ProbePlan {
   readonly receivers: readonly Receiver[]
   readonly unasked: readonly UnaskedMirror[]
   readonly frames: readonly ProbeFrame[]
+  /** The other spans that get what is sent into the bridge, since this is their source. */
+  readonly downstream: readonly string[]
+  /** Why Docker was not read; null: it was. */
+  readonly docker: Diagnostic | null
 }
 
 /** How far a probe goes. */
@@ -74,11 +87,11 @@ export function planProbe(span: DesiredSpan, view: PlanView, report: SpanReport,
   const { host } = view
   const bridge = host.linkOf(span.bridge)
   if (bridge?.bridge == null) return null
-  const receivers = listReceivers(framePathOf(span, view), report, view)
+  const receivers = listReceivers(framePathOf(span, view), report, view, span)
   const reachable = receivers.filter(canTake)
   const fedByBridge = reachable.filter(({ isFedAlone }) => !isFedAlone)
   const found = scope.mirrors ? span.mirrors.filter((point) => leadsToContainer(point, view)) : []
-  const judged = found.map((point) => ({ point, reason: whyUnasked(point) }))
+  const judged = found.map((point) => ({ point, reason: whyUnasked(point) ?? explainOthers(span, point, view) }))
   const drafts: Omit<ProbeFrame, 'head'>[] = []
   const add = (
     way: Way,
@@ -115,7 +128,12 @@ export function planProbe(span: DesiredSpan, view: PlanView, report: SpanReport,
     reason === null ? [] : [{ source: writeSourceName(point.source), reason }]
   )
   const frames = drafts.map((frame, number) => ({ ...frame, head: makeHead(scope.mark, number) }))
-  return { span: span.name, bridge: bridge.index, receivers, unasked: [...unasked, ...refusing], frames }
+  const entersBridge = frames.some(({ isForBridge }) => isForBridge)
+  return {
+    ...{ span: span.name, bridge: bridge.index, receivers, unasked: [...unasked, ...refusing], frames },
+    downstream: entersBridge ? listDownstream(span, view).map(({ name }) => name) : [],
+    docker: host.docker.state === 'unreachable' ? host.docker.reason : null
+  }
 }
 
 /** The exchange of a plan for some of its receivers: those that one process can look at. */
@@ -128,31 +146,59 @@ export function makeExchange({ bridge, frames }: ProbePlan, mark: Buffer, some: 
 }
 
 /** All that get frames of the span, or should. A capture has a port of its own, for a moment. */
-function listReceivers({ ports, outputs }: FramePath, { sensors, parts }: SpanReport, { host }: PlanView): Receiver[] {
+function listReceivers(
+  { ports, outputs }: FramePath,
+  { sensors, parts }: SpanReport,
+  { host, plan }: PlanView,
+  span: DesiredSpan
+): Receiver[] {
   const absenceOf = (kind: 'sensor' | 'output', name: string) =>
     parts.find((one) => one.kind === kind && one.name === name)?.absence ?? null
   const healthOf = (container: string) => sensors.find(({ sensor }) => sensor === container) ?? null
+  const suspectsOf = (...devices: readonly string[]) =>
+    plan.warnings.filter(
+      ({ code, message }) => hiding.has(code) && devices.some((device) => message.startsWith(`${device} egress `))
+    )
   const behind = ports.flatMap(({ device, index, sensor, feeds }): Receiver | [] => {
     if (isCapturePort(device)) return []
-    const link = host.linkAt(index) ?? null
     const isFedAlone = feeds !== null
-    if (sensor === null) return { kind: 'port', name: device, link, isFedAlone, absence: null, health: null }
+    const suspects = suspectsOf(device, ...(isFedAlone ? [] : [span.bridge]))
+    const way = { link: host.linkAt(index) ?? null, isFedAlone, suspects }
+    if (sensor === null) return { kind: 'port', name: device, absence: null, health: null, ...way }
     const name = sensor.container
-    return { kind: 'sensor', name, link, isFedAlone, absence: absenceOf('sensor', name), health: healthOf(name) }
+    return { kind: 'sensor', name, absence: absenceOf('sensor', name), health: healthOf(name), ...way }
   })
   const known = new Set(behind.map(({ name }) => name))
+  const nowhere = { link: null, isFedAlone: false, absence: null, suspects: [] } as const
   const missing = sensors.flatMap((health): Receiver | [] =>
-    health.listed && !known.has(health.sensor)
-      ? { kind: 'sensor', name: health.sensor, link: null, isFedAlone: false, absence: null, health }
-      : []
+    health.listed && !known.has(health.sensor) ? { kind: 'sensor', name: health.sensor, health, ...nowhere } : []
   )
-  const leaving = outputs.map(({ name, device, index, feeds }): Receiver => {
+  const waits = plan.waiting.filter(({ kind, span: of }) => kind === 'output' && of === span.name)
+  const leaving = outputs.map(({ name, device, index, feeds, isDetached }): Receiver => {
     const isFedAlone = feeds !== null
-    const link = host.linkAt(index) ?? null
-    return { kind: 'output', name, link, isFedAlone, absence: absenceOf('output', device), health: null }
+    const found = waits.find(({ diagnostic: { subject } }) => subject.id.includes(name) || subject.id.includes(device))
+    return {
+      ...{ kind: 'output', name, link: host.linkAt(index) ?? null, isFedAlone },
+      ...{ absence: absenceOf('output', device), health: null, ...(isDetached && { isDetached }) },
+      ...(found && { wait: explainWait(found) }),
+      suspects: suspectsOf(device, ...(isFedAlone ? [] : [span.bridge]))
+    }
   })
-  return [...behind, ...missing, ...leaving]
+  const had = new Set(outputs.flatMap(({ device, name }) => [device, name]))
+  const awaited = waits.flatMap((wait): Receiver | [] => {
+    const [name = wait.title] = wait.diagnostic.subject.id
+    return had.has(name) ? [] : { kind: 'output', name, health: null, wait: explainWait(wait), ...nowhere }
+  })
+  return [...behind, ...missing, ...leaving, ...awaited]
 }
+
+/** What waits, and for what. */
+function explainWait({ title, diagnostic }: Wait): Diagnostic {
+  return { ...diagnostic, message: writeWait([diagnostic.subject.id[0] ?? title], diagnostic) }
+}
+
+/** What the plan warns of, where frames leave by a port or by the bridge. */
+const hiding: ReadonlySet<Code> = new Set(['COPIES_HIDDEN', 'PROGRAM_BEFORE'])
 
 /** Whether frames are sent for a receiver: one that is down or has no carrier gets none, and what is sent on it shows nothing. */
 export function canTake({ link, absence }: Receiver): boolean {
@@ -197,6 +243,6 @@ function judgeTakers(span: DesiredSpan, point: CopyPoint, receivers: readonly Re
 }
 
 /** What is wrong with a receiver by itself, whatever the probe shows; null: nothing that is known. */
-export function ownTrouble({ health }: Receiver): Diagnostic | null {
-  return health?.state === 'unhealthy' ? health.diagnostic : null
+export function ownTrouble({ health, wait }: Receiver): Diagnostic | null {
+  return health?.state === 'unhealthy' ? health.diagnostic : (wait ?? null)
 }

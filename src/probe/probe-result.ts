@@ -52,7 +52,7 @@ export interface ReceiverResult {
   readonly ways: readonly WayResult[]
   /** Why nothing was sent for it, in a clause; null: something was. */
   readonly reason: string | null
-  /** What is wrong with the sensor by itself, as status has it; null: nothing that is known. */
+  /** What is wrong with the sensor by itself, as status has it, or what the output waits for; null: nothing that is known. */
   readonly health: Diagnostic | null
 }
 
@@ -70,22 +70,45 @@ export interface SpanProbe {
   readonly changes: number
   readonly receivers: readonly ReceiverResult[]
   readonly unasked: readonly UnaskedMirror[]
+  /** The other spans that got the frames, too. */
+  readonly downstream: readonly string[]
+  /** The command that shows what differs from the file. */
+  readonly planCommand: string
+}
+
+/** Writes a command of spanplan for the files that are probed. */
+export type WriteCommand = (name: 'plan' | 'apply' | 'status', ...flags: readonly string[]) => string
+
+/** The same, where the files are those of a watch. */
+export const writePlain: WriteCommand = (...words) => shellLine(['spanplan', ...words])
+
+/** The result of a span of which nothing can be had now. */
+export function notPlanned(span: string, description: string | null, problem: Diagnostic): SpanProbe {
+  const nothing = { pausedUntil: null, changes: 0, receivers: [], unasked: [], downstream: [], planCommand: '' }
+  return { span, description, passed: null, problem, ...nothing }
 }
 
 /** The result of a span whose bridge is not there. */
-export function notLive({ name, description, pausedUntil, changes }: SpanReport): SpanProbe {
+export function notLive(
+  { name, description, pausedUntil, changes }: SpanReport,
+  write: WriteCommand = writePlain
+): SpanProbe {
   const problem = diagnostic(
     'SPAN_NOT_LIVE',
     `${name} is in the file, but not on this host yet: there is nothing to probe`,
-    'create it first: spanplan apply'
+    `create it first: ${write('apply')}`
   )
-  const span = { span: name, description, pausedUntil, changes: changes.length }
-  return { ...span, passed: null, problem, receivers: [], unasked: [] }
+  return { ...notPlanned(name, description, problem), pausedUntil, changes: changes.length }
 }
 
 /** Tells of each receiver what it got. */
-export function judgeProbe(plan: ProbePlan, exchanged: Exchanged, report: SpanReport): SpanProbe {
-  const judge = openJudge(plan, exchanged, report)
+export function judgeProbe(
+  plan: ProbePlan,
+  exchanged: Exchanged,
+  report: SpanReport,
+  write: WriteCommand = writePlain
+): SpanProbe {
+  const judge = openJudge(plan, exchanged, report, write)
   const receivers = plan.receivers.map(judge)
   return {
     span: plan.span,
@@ -95,17 +118,19 @@ export function judgeProbe(plan: ProbePlan, exchanged: Exchanged, report: SpanRe
     pausedUntil: report.pausedUntil,
     changes: report.changes.length,
     receivers,
-    unasked: plan.unasked
+    unasked: plan.unasked,
+    downstream: plan.downstream,
+    planCommand: write('plan')
   }
 }
 
-/** Sensors for which nothing can be told, or nothing has to be, because they may just not be ready. */
-const isUnready = ({ health }: Receiver) => health?.state === 'starting' || health?.state === 'unknown'
+/** Sensors of which nothing has to be told, because they may just not be ready. */
+const isUnready = ({ health }: Receiver) => health?.state === 'starting'
 
 /** Absences that keep a receiver from frames on purpose: others have its flows meanwhile; or that are not known. */
 const restful: ReadonlySet<Receiver['absence']> = new Set(['starting', 'unhealthy', 'unread'])
 
-function openJudge(plan: ProbePlan, exchanged: Exchanged, report: SpanReport) {
+function openJudge(plan: ProbePlan, exchanged: Exchanged, report: SpanReport, write: WriteCommand) {
   const seen = new Map<string, Sighting[]>()
   for (const sighting of exchanged.sightings) {
     const key = keyOf(sighting.link, sighting.frame)
@@ -128,13 +153,13 @@ function openJudge(plan: ProbePlan, exchanged: Exchanged, report: SpanReport) {
   return (receiver: Receiver): ReceiverResult => {
     const { kind, name, link } = receiver
     const result = { kind, name, interface: link?.name ?? null, health: ownTrouble(receiver) }
-    if (!canTake(receiver)) return { ...result, ways: [], ...whyAbsent(receiver) }
+    if (!canTake(receiver)) return { ...result, ways: [], ...whyAbsent(receiver, plan.docker) }
     const own = plan.frames.flatMap((frame, number) => (frame.receivers.includes(receiver) ? [{ frame, number }] : []))
     const ways = [...new Set(own.map(({ frame }) => frame.way))].map((way): WayResult => {
       const sent = own.filter(({ frame }) => frame.way === way)
       const frames = sent.map(({ frame, number }) => frameResult(frame, number, receiver))
       const causes = sent.flatMap(({ number }) => exchanged.unsent.get(number) ?? [])
-      return { way, frames, problem: explainMisses(way, frames, causes, receiver, plan, report) }
+      return { way, frames, problem: explainMisses({ way, frames, causes, receiver, plan, report, write }) }
     })
     const isDeaf = link !== null && exchanged.deaf.has(link.index)
     if (isDeaf) return { ...result, ways: [], state: 'absent', reason: 'its port has gone meanwhile' }
@@ -149,24 +174,36 @@ const keyOf = (link: number, frame: number) => `${link} ${frame}`
 const isRequired = ({ kind, health }: Receiver) => kind === 'output' || health?.listed === true
 
 /** Why no frame was sent for a receiver, and whether it should have had one. */
-function whyAbsent(receiver: Receiver): Pick<ReceiverResult, 'state' | 'reason'> {
-  const { link, absence, health } = receiver
+function whyAbsent(receiver: Receiver, docker: Diagnostic | null): Pick<ReceiverResult, 'state' | 'reason'> {
+  const { link, absence, health, wait, isDetached } = receiver
   const state = !isRequired(receiver) || restful.has(absence) || isUnready(receiver) ? 'resting' : 'absent'
   if (absence !== null) return { state, reason: `gets nothing ${absences[absence]}` }
-  if (health?.state === 'unknown') return { state, reason: 'which port is its is not known' }
-  if (link === null) return { state, reason: health === null ? 'is not there' : 'has no port' }
+  if (health?.state === 'unknown') {
+    const why = docker === null ? '' : `: ${docker.message}`
+    return { state, reason: `which port is its is not known${why}` }
+  }
+  if (isDetached) return { state, reason: 'is no port of the bridge' }
+  if (link === null) return { state, reason: health === null || wait ? 'is not there' : 'has no port' }
   return { state, reason: link.up ? 'has no carrier' : 'is down' }
 }
 
+/** What is known of the frames of one way, for one receiver. */
+interface Outcome {
+  readonly way: Way
+  readonly frames: readonly FrameResult[]
+  /** Why frames could not be sent. */
+  readonly causes: readonly string[]
+  readonly receiver: Receiver
+  readonly plan: ProbePlan
+  readonly report: SpanReport
+  readonly write: WriteCommand
+}
+
 /** Which frames a receiver missed, or got changed, and why; null: none. */
-function explainMisses(
-  way: Way,
-  frames: readonly FrameResult[],
-  causes: readonly string[],
-  { name, link }: Receiver,
-  { span }: ProbePlan,
-  { changes }: SpanReport
-): Diagnostic | null {
+function explainMisses({ way, frames, causes, receiver, plan, report, write }: Outcome): Diagnostic | null {
+  const { name, link, suspects } = receiver
+  const { span } = plan
+  const { changes } = report
   const missed = frames.filter(({ state }) => state === 'missed')
   const changed = frames.filter(({ state }) => state === 'changed')
   if (missed.length + changed.length === 0) return null
@@ -180,13 +217,15 @@ function explainMisses(
   ]
   const message = `${who} ${listAll(what)}${places[way.kind](way, span)}`
   const tooLarge = link !== null && missed.length > 0 && missed.every(({ size }) => size > link.mtu + macHeader)
-  const why = tooLarge ? `the MTU of ${link.name} is ${link.mtu}` : [...new Set(causes)].join(', ')
+  const [suspect] = causes.length === 0 ? suspects : []
+  const others = suspect === undefined ? causes : [suspect.message]
+  const why = tooLarge ? `the MTU of ${link.name} is ${link.mtu}` : [...new Set(others)].join(', ')
   const hint =
     changes.length > 0
-      ? `the span differs from the file by ${counted(changes.length, 'change')}: spanplan plan`
+      ? `the span differs from the file by ${counted(changes.length, 'change')}: ${write('plan')}`
       : tooLarge
         ? 'give the span, and all that is on it, one mtu in the file'
-        : `see what is lost where: ${shellLine(['spanplan', 'status', '--span', span, '--for', '10s'])}`
+        : (suspect?.hint ?? `see what is lost where: ${write('status', '--span', span, '--for', '10s')}`)
   return diagnostic('PROBE_MISSED', why === '' ? message : `${message}: ${why}`, hint)
 }
 

@@ -5,13 +5,15 @@ import { type Exchanged, exchangeFrames, markSize, mostEars } from '../host/traf
 import type { PlanView } from '../plan/plan-view.ts'
 import type { Report } from '../status/report.ts'
 import { canTake, makeExchange, type ProbePlan, type ProbeScope, planProbe } from './probe-plan.ts'
-import { judgeProbe, notLive, type SpanProbe } from './probe-result.ts'
+import { judgeProbe, notLive, type SpanProbe, type WriteCommand, writePlain } from './probe-result.ts'
 
 /** Which spans are probed, and how far. */
 export interface ProbeRequest extends Pick<ProbeScope, 'mirrors'> {
   readonly view: PlanView
   /** How these spans are. */
   readonly spans: Report['spans']
+  /** Writes the commands of hints. By default, they name no file. */
+  readonly write?: WriteCommand
 }
 
 /**
@@ -19,7 +21,10 @@ export interface ProbeRequest extends Pick<ProbeScope, 'mirrors'> {
  *
  * @throws SpanplanError RIGHT_MISSING, PROGRAM_MISSING, or that perl has failed.
  */
-export async function probeSpans({ view, spans, mirrors }: ProbeRequest, cancel?: AbortSignal): Promise<SpanProbe[]> {
+export async function probeSpans(
+  { view, spans, mirrors, write = writePlain }: ProbeRequest,
+  cancel?: AbortSignal
+): Promise<SpanProbe[]> {
   const missing = findMissingRights('listening')
   if (missing !== null) throw new SpanplanError(missing)
   const results: SpanProbe[] = []
@@ -27,7 +32,9 @@ export async function probeSpans({ view, spans, mirrors }: ProbeRequest, cancel?
     const span = view.desired.spanOf(report.name)
     const mark = randomBytes(markSize)
     const plan = span === undefined ? null : planProbe(span, view, report, { mirrors, mark })
-    results.push(plan === null ? notLive(report) : judgeProbe(plan, await exchangeAll(plan, mark, cancel), report))
+    results.push(
+      plan === null ? notLive(report, write) : judgeProbe(plan, await exchangeAll(plan, mark, cancel), report, write)
+    )
   }
   return results
 }

@@ -274,7 +274,8 @@ const probedSpan: Describes<ProbedSpan> = {
   paused_until: 'when its pause ends, as ISO 8601; null: it is not paused',
   changes: 'by how many changes it differs from the file',
   receivers: 'what each sensor, output and other port got',
-  unasked: 'the mirrors of containers that no frame was sent through: `source`, and the `reason`'
+  unasked: 'the mirrors of containers that no frame was sent through: `source`, and the `reason`',
+  also_in: 'the other spans that got the frames, too, since their source is the bridge of this one'
 }
 
 const receiver: Describes<ProbedReceiver> = {
@@ -284,7 +285,8 @@ const receiver: Describes<ProbedReceiver> = {
   state:
     '`received`: it got every frame; `missed`: it did not; `absent`: it has no port that could take one; `resting`: it is to get nothing now, or may not be ready',
   reason: 'why nothing was sent for it, in a clause; null: something was',
-  health: 'a [diagnostic](#diagnostics) of the sensor, as `status` has it; null: nothing is known to be wrong with it',
+  health:
+    'a [diagnostic](#diagnostics) of the sensor, as `status` has it, or what the output waits for; null: nothing is known to be wrong with it',
   ways: 'where frames were sent for it, and what came'
 }
 

@@ -76,11 +76,13 @@ export interface WatchState {
 export interface ProbeState {
   /** Why the last probe could not be sent; null: it was, or there was none yet. */
   readonly failure: Diagnostic | null
-  /** The ports, as the last probe of their span has found them. */
+  /** The ports of the spans that were probed in the last round, as that has found them. */
   readonly ports: readonly ProbedPort[]
+  /** When each span was last probed, as ISO 8601. */
+  readonly probed: readonly { readonly span: string; readonly at: string }[]
 }
 
-/** A port that frames were sent for. */
+/** A port that frames were sent for, or an output that could take none. */
 export interface ProbedPort {
   readonly span: string
   readonly kind: 'sensor' | 'output' | 'port'

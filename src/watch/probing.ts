@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Diagnostic, diagnosticOf, ifForeseen } from '../errors.ts'
+import { type Diagnostic, diagnostic, diagnosticOf, ifForeseen } from '../errors.ts'
 import type { PlanView } from '../plan/plan-view.ts'
+import { listDownstream } from '../probe/other-spans.ts'
 import type { ReceiverResult, SpanProbe } from '../probe/probe-result.ts'
 import { probeSpans } from '../probe/probe-spans.ts'
 import { readWindowTime } from '../run-dir/window-time.ts'
@@ -29,12 +30,14 @@ interface Round {
   /** The spans of the files. */
   readonly spans: readonly string[]
   readonly ports: readonly ProbedPort[]
+  /** Which spans were probed, and when. */
+  readonly probed: ProbeState['probed']
 }
 
 /**
  * Probes the spans from time to time, between the runs of a watch, which do not wait for that: it takes no lock, and what a run may have
  * changed meanwhile is not judged. A span that is paused, or differs from the file, is left out. What a port missed is told once it has
- * missed it twice. Nothing is sent to the containers that are sources.
+ * missed it twice. Nothing is sent to the containers that are sources, nor into a bridge from which a span copies that has a `max_idle` there.
  *
  * @param fail gets an error that nobody has foreseen.
  * @param signal ends it.
@@ -47,7 +50,7 @@ export function openProbing(
   signal: AbortSignal
 ) {
   const record = openProbeRecorder(emit)
-  let state: ProbeState = { failure: null, ports: [] }
+  let state: ProbeState = { failure: null, ports: [], probed: [] }
 
   /** null: a run began, or has ended, meanwhile. */
   const undisturbed = async <Result>(work: () => Promise<Result>): Promise<Result | null> => {
@@ -62,9 +65,16 @@ export function openProbing(
     const moment = readMoment()
     const report = makeReport({ view, watch: watched.state(), first: sample, later: sample, ...moment })
     const isOpen = readWindowTime() !== null
-    const spans = report.spans.filter((span) => !isOpen && isSettled(span) && (only?.has(span.name) ?? true))
+    const isWanted = (span: Report['spans'][number]) =>
+      isSettled(span) && (only?.has(span.name) ?? true) && !isMinded(span.name, view)
+    const spans = isOpen ? [] : report.spans.filter(isWanted)
     const results = await probeSpans({ view, spans, mirrors: false }, signal)
-    return { spans: report.spans.map(({ name }) => name), ports: results.flatMap((one) => portsOf(one)) }
+    const at = new Date().toISOString()
+    return {
+      spans: report.spans.map(({ name }) => name),
+      ports: results.flatMap((one) => portsOf(one, at)),
+      probed: results.flatMap(({ span, passed }) => (passed === null ? [] : { span, at }))
+    }
   }
   const round = async (): Promise<Round | null> => {
     const first = await undisturbed(() => probe(null))
@@ -72,7 +82,12 @@ export function openProbing(
     if (first === null || doubtful.size === 0) return first
     const second = await undisturbed(() => probe(doubtful))
     if (second === null) return null
-    return { ...second, ports: [...first.ports.filter(({ span }) => !doubtful.has(span)), ...second.ports] }
+    const isCertain = ({ span }: { readonly span: string }) => !doubtful.has(span)
+    return {
+      spans: second.spans,
+      ports: [...first.ports.filter(isCertain), ...second.ports],
+      probed: [...first.probed.filter(isCertain), ...second.probed]
+    }
   }
   const follow = async () => {
     for (;;) {
@@ -81,13 +96,13 @@ export function openProbing(
         const found = await round()
         if (signal.aborted) return
         if (found !== null) {
-          state = { failure: null, ports: [...found.ports, ...stillKnown(state.ports, found)] }
+          state = { failure: null, ports: found.ports, probed: latestOf(state.probed, found) }
           record.round(found)
         }
       } catch (error) {
         if (signal.aborted) return
         const failure = diagnosticOf(ifForeseen(error))
-        state = { failure, ports: [] }
+        state = { failure, ports: [], probed: state.probed }
         record.failed(failure)
       }
     }
@@ -103,18 +118,29 @@ function isSettled({ changes, pausedUntil }: Report['spans'][number]): boolean {
   return changes.length === 0 && pausedUntil === null
 }
 
-/** What was found of spans that were not probed this time. */
-function stillKnown(before: readonly ProbedPort[], { spans, ports }: Round): ProbedPort[] {
-  const probed = new Set(ports.map(({ span }) => span))
-  return before.filter(({ span }) => !probed.has(span) && spans.includes(span))
+/** Whether a span gets what is sent into this one, and would take that for frames of its source. */
+function isMinded(name: string, view: PlanView): boolean {
+  const span = view.desired.spanOf(name)
+  return span !== undefined && listDownstream(span, view).some(({ minds }) => minds)
 }
 
-/** The ports of a span for which frames were sent. */
+/** When each span of the files was last probed. */
+export function latestOf(before: ProbeState['probed'], { spans, probed }: Pick<Round, 'spans' | 'probed'>) {
+  const now = new Set(probed.map(({ span }) => span))
+  return [...before.filter(({ span }) => !now.has(span) && spans.includes(span)), ...probed]
+}
+
+/** The ports of a span for which frames were sent, and its outputs that could take none. */
 export function portsOf({ span, receivers }: SpanProbe, at = new Date().toISOString()): ProbedPort[] {
   return receivers.flatMap((receiver): ProbedPort | [] => {
-    const { kind, name, interface: device, ways } = receiver
-    if (device === null || ways.length === 0) return []
-    return { span, kind, name, device, at, problem: problemOf(receiver), microseconds: longestOf(receiver) }
+    const { kind, name, interface: link, ways, state, reason, health } = receiver
+    const port = { span, kind, name, device: link ?? name, at }
+    if (kind === 'output' && state === 'absent') {
+      const found = diagnostic('PROBE_MISSED', health?.message ?? `${name} ${reason}`, health?.hint)
+      return { ...port, problem: found, microseconds: null }
+    }
+    if (link === null || ways.length === 0) return []
+    return { ...port, problem: problemOf(receiver), microseconds: longestOf(receiver) }
   })
 }
 
@@ -132,7 +158,7 @@ export function openProbeRecorder(emit: EmitEvent) {
   const missed = trackTransitions<ProbedPort>(({ span, kind, name }) => JSON.stringify([span, kind, name]))
   const failures = trackTransitions<Diagnostic>(() => '')
   return {
-    round: ({ spans, ports }: Round): void => {
+    round: ({ spans, ports }: Pick<Round, 'spans' | 'ports'>): void => {
       for (const diagnostic of failures.update([]).ended) emit({ type: 'probe_works', diagnostic })
       const keyed = new Map(ports.map((port) => [JSON.stringify([port.span, port.kind, port.name]), port]))
       const now = (port: ProbedPort) => keyed.get(JSON.stringify([port.span, port.kind, port.name]))

@@ -1,6 +1,6 @@
 /** `spanplan probe` on a real kernel and a real Docker: who gets what is sent into a span, and why somebody does not. */
 import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -137,6 +137,23 @@ describe('a port that does not get it', () => {
     expect(stdout).toContain('missed  sensor  zeek')
   })
 
+  test('of a smaller MTU in its container: it is told that frames were dropped there', async () => {
+    await apply()
+    const { name, port } = await findTap(lab, zeek)
+    const { State } = await zeek.inspect()
+    const setMtu = (mtu: number) => onHost(`nsenter --net=/proc/${State.Pid}/ns/net ip link set dev ${name} mtu ${mtu}`)
+    await setMtu(1400)
+    const result = await probe()
+    expect(brief(result.one('zeek'))).toEqual(['received', all])
+    expect(result.one('zeek')?.health).toMatchObject({
+      code: 'FRAMES_LOST',
+      message: `meanwhile 2 frames came to the other end of ${port}, and zeek dropped them there`
+    })
+    expect(result.one('suricata')?.health).toBe(null)
+    await setMtu(9000)
+    expect((await probe()).one('zeek')?.health).toBe(null)
+  })
+
   test('where something drops frames as they leave', async () => {
     await apply()
     const port = await portOf(lab, zeek)
@@ -144,9 +161,10 @@ describe('a port that does not get it', () => {
     const result = await probe()
     expect(brief(result.one('suricata'))).toEqual(['received', all])
     expect(brief(result.one('zeek'))).toEqual(['missed', 'bridge: 60 missed, 1514 missed, 9014 missed'])
-    expect(result.one('zeek')?.ways[0]?.problem?.message).toBe(
-      `zeek (${port}) did not get any frame of 60, 1514 and 9014 bytes, sent into span0`
-    )
+    expect(result.one('zeek')?.ways[0]?.problem).toMatchObject({
+      message: expect.stringContaining(`bytes, sent into span0: ${port} egress has a filter at preference 1`),
+      hint: `look at it with: tc filter show dev ${port} egress`
+    })
     await onHost(`tc filter del dev ${port} egress pref 1`)
     expect(brief((await probe()).one('zeek'))).toEqual(['received', all])
   })
@@ -344,7 +362,58 @@ describe('where a probe shows nothing, that is said', () => {
 
   test('a span that nobody knows', async () => {
     await apply()
-    expect(await expectRefusal(lab, ['probe', 'span1'], 64)).toMatch(/span1/)
+    expect(await expectRefusal(lab, ['probe', 'span1'], 64)).toMatch(/^error: span1: neither the file nor this host/)
+  })
+
+  test('a span that is live, and not in this file', async () => {
+    await apply()
+    const file = join(lab.files, 'other.yaml')
+    await writeFile(file, 'version: 1\nspans: {span9: {sources: [{interface: ens192}]}}\n')
+    const refused = await expectRefusal(lab, ['probe', '-f', file, 'span0'], 64)
+    expect(refused).toMatch(/^error: span0 is live on this host, but not in the file: /)
+    await rm(file)
+  })
+
+  test.each([
+    ['is invalid', 'spans: {span0: {sorces: []}}'],
+    ['is not there', null]
+  ])('where the file %s, nothing is sent to what is live', async (_, text) => {
+    await apply()
+    const file = join(lab.files, 'broken.yaml')
+    if (text !== null) await writeFile(file, `version: 1\n${text}\n`)
+    const capture = await lab.captureLink('span0', { expression: 'ether proto 0x88b5' })
+    const { stdout, stderr } = await spanplan(lab, ['probe', '-f', file], 65)
+    expect(stdout).toBe('')
+    expect(stderr).toContain('error: ')
+    expect((await capture.stop({ seconds: 0 })).frames).toEqual([])
+    await rm(file, { force: true })
+  })
+
+  test('outputs that wait, and one that somebody has taken off the bridge', async () => {
+    await apply({ outputs: '{interface: ens224}' })
+    await onHost('ip link set dev ens224 nomaster')
+    const detached = await probe()
+    expect(detached.one('ens224')).toMatchObject({ state: 'absent', reason: 'is no port of the bridge' })
+    await onHost('ip link set dev ens224 master span0')
+    await apply({ outputs: '{vxlan: {id: 42, remote: 203.0.113.9}}' })
+    const outputs = '{vxlan: {id: 42, remote: 203.0.113.9}}, {interface: ens999}'
+    await writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], sensors: [${both}], outputs: [${outputs}]}}`)
+    const waiting = (await probe()).receivers.filter(({ kind }) => kind === 'output')
+    expect(waiting.map(({ state, health }) => [state, health?.message])).toEqual([
+      ['absent', expect.stringMatching(/ waits for a route to 203\.0\.113\.9$/)],
+      ['absent', 'ens999 waits for the interface ens999']
+    ])
+    expect((await spanplan(lab, ['probe'], 2)).stdout).toMatch(
+      /\n {2}absent {2}output {2}ens999 .*\n {10}! ens999 waits for/
+    )
+  })
+
+  test('hints name the file', async () => {
+    const file = join(lab.files, 'named.yaml')
+    await writeFile(file, 'version: 1\nspans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}}\n')
+    const { stdout } = await spanplan(lab, ['probe', '-f', file], 2)
+    expect(stdout).toContain(`create it first: spanplan apply -f ${file}\n`)
+    await rm(file)
   })
 
   test('a span that is paused is probed as it is', async () => {
@@ -367,16 +436,25 @@ describe('where a probe shows nothing, that is said', () => {
       ['received', all],
       ['received', all]
     ])
-    expect(spans[0]?.receivers.filter(({ state }) => state === 'missed' || state === 'absent')).toEqual([])
-    expect(exitCode).toBe(0)
+    const sensors = spans[0]?.receivers.filter(({ kind }) => kind === 'sensor') ?? []
+    expect(sensors.map(({ state, reason }) => [state, reason])).toEqual(
+      Array.from({ length: 2 }, () => [
+        'absent',
+        expect.stringMatching(/^which port is its is not known: Docker is not reachable at unix:/)
+      ])
+    )
+    expect(exitCode).toBe(2)
+    expect((await spanplan(lab, ['probe'], 2, { env })).stderr).toMatch(/^warning: Docker is not reachable at /)
   })
 
-  test('without perl, it says what to install', async () => {
+  test('where nobody may run perl, it does not say that perl has to be installed', async () => {
     await apply()
     const hide = ['/usr/bin', '/bin'].map((place) => `mount --bind /dev/null ${place}/perl`).join('; ')
     const through = ['unshare', '--mount', 'sh', '-c', `${hide}; exec "$@"`, 'sh']
     const { stderr } = await spanplan(lab, ['probe'], 1, { through })
-    expect(stderr).toMatch(/^error: the program perl cannot be run: .*\n {2}install it: apt-get install perl-base\n$/)
+    expect(stderr).toMatch(
+      /^error: the program perl cannot be run: permission denied\n {2}see who may run it: ls -lL "\$\(command -v perl\)"\n$/
+    )
   })
 
   test('without the right to raw sockets', async () => {
@@ -393,6 +471,18 @@ describe('where a probe shows nothing, that is said', () => {
     const env = { PERL5OPT: '-MEvil', PERL5LIB: lab.files }
     await spanplan(lab, ['probe'], 0, { env })
   })
+})
+
+test('a container that another span copies from, with a max_idle there', async () => {
+  const other = 'span1: {sources: [{container: web, max_idle: 5m}], sensors: [zeek]}'
+  await writeSpans(lab, `spans: {span0: {sources: [{container: web}], sensors: [suricata]}, ${other}}`)
+  await spanplan(lab, ['apply', '--yes'])
+  const { unasked } = await probe('span0')
+  expect(unasked).toEqual([{ source: 'web (shop)', reason: 'span1 copies from it too, and has a max_idle there' }])
+  // A file that does not have the other one knows its mirrors alone.
+  await writeSpans(lab, 'spans: {span0: {sources: [{container: web}], sensors: [suricata]}}')
+  const reason = 'span1 copies from it too, which is not in this file'
+  expect((await probe()).unasked).toEqual([{ source: 'web (shop)', reason }])
 })
 
 test('of more ports than one process looks at, each gets it once', async () => {

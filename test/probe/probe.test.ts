@@ -1,7 +1,9 @@
 /** What a probe sends, and what it makes of what was seen: of a host that is written down. */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type Exchanged, readExchanged, type Sighting, writeExchange } from '../../src/host/traffic/exchange-frames.ts'
 import { plain } from '../../src/printable.ts'
+import { listDownstream } from '../../src/probe/other-spans.ts'
 import { probeDocument } from '../../src/probe/output/probe-json.ts'
 import { renderProbe } from '../../src/probe/output/probe-text.ts'
 import { asSeen, makeHead, probeSizes } from '../../src/probe/probe-frame.ts'
@@ -9,9 +11,10 @@ import { makeExchange, type ProbePlan, planProbe } from '../../src/probe/probe-p
 import { judgeProbe, notLive } from '../../src/probe/probe-result.ts'
 import { judgeBy } from '../../src/resources/programs/run-program.ts'
 import { makeReport } from '../../src/status/report.ts'
-import { openProbeRecorder, portsOf } from '../../src/watch/probing.ts'
+import { latestOf, openProbeRecorder, portsOf } from '../../src/watch/probing.ts'
 import { converged, fixture, samplesOf, see } from '../lab/fixtures/converged.ts'
 import type { CapturedHost } from '../lab/fixtures/host-file.ts'
+import { casesFolder, readSnapshot } from '../lab/fixtures/plan-case.ts'
 
 const mark = Buffer.from('0123456789abcdef')
 
@@ -210,6 +213,72 @@ describe('what is said', () => {
     `)
   })
 
+  test('of outputs that wait, or are no port of the bridge', () => {
+    const outputs = '[{vxlan: {id: 42, remote: 10.60.0.1}}, {interface: ens999}]'
+    const { plan, report } = planOf(converged, `${fixture('spans.yaml')}\n    outputs: ${outputs}\n`)
+    const result = judgeProbe(plan, seeAll(plan), report)
+    expect(result.passed).toBe(false)
+    expect(renderProbe([result], plain)).toMatchInlineSnapshot(`
+      "span0: 2 of 4 ports did not get every frame.
+
+      span0 · Core switch mirror port
+        got     sensor  suricata (vethb6fd04f)  60, 1514 and 9014 bytes within 2 µs
+        got     sensor  zeek (veth83191ae)      60, 1514 and 9014 bytes within 3 µs
+        absent  output  vxlan 42                is not there
+        absent  output  ens999                  is not there
+                ! ens999 waits for the interface ens999
+        ... the span differs from the file by 1 change: spanplan plan
+      "
+    `)
+    const left = portsOf(result, 'now').filter(({ kind }) => kind === 'output')
+    expect(left.map(({ device, problem }) => [device, problem?.message])).toMatchInlineSnapshot(`
+      [
+        [
+          "vxlan 42",
+          "vxlan 42 is not there",
+        ],
+        [
+          "ens999",
+          "ens999 waits for the interface ens999",
+        ],
+      ]
+    `)
+  })
+
+  test('of an output whose module the kernel does not have', () => {
+    const message = 'the kernel has no module ip_gre'
+    const lacking = [{ name: 'ip_gre', message, command: 'install a kernel that has it' }] as const
+    const outputs = '[{gretap: {remote: 10.60.0.1}}]'
+    const { plan, report } = planOf({ ...converged, lacking }, `${fixture('spans.yaml')}\n    outputs: ${outputs}\n`)
+    const { passed, receivers } = judgeProbe(plan, seeAll(plan), report)
+    expect(passed).toBe(false)
+    expect(receivers.find(({ kind }) => kind === 'output')).toMatchObject({
+      state: 'absent',
+      health: { message: expect.stringContaining(message) }
+    })
+  })
+
+  test('of a port with a filter of somebody else: the plan knows it', () => {
+    const { plan, report } = planOf()
+    const message = 'veth83191ae egress has a filter at preference 1: bpf'
+    const suspects = [{ code: 'COPIES_HIDDEN', message, hint: 'look at it with: tc filter show' }] as const
+    const receivers = plan.receivers.map((one) => ({ ...one, suspects: one.name === 'zeek' ? suspects : [] }))
+    const swap = (some: readonly unknown[]) => receivers.filter((_, index) => some.includes(plan.receivers[index]))
+    const frames = plan.frames.map((frame) => ({ ...frame, receivers: swap(frame.receivers) }))
+    const seen = seeAll(plan, (one, receiver) => (receiver === 'zeek' ? [] : [one]))
+    const result = judgeProbe({ ...plan, receivers, frames }, seen, report)
+    expect(result.receivers[1]?.ways[0]?.problem).toMatchObject({
+      message: expect.stringMatching(/, sent into span0: veth83191ae egress has a filter at preference 1: bpf$/),
+      hint: 'look at it with: tc filter show'
+    })
+  })
+
+  test('of a span that differs, where nobody missed a frame', () => {
+    expect(say(link('ens192', { promiscuous: false }))).toMatch(
+      /differs from the file by \d+ changes?: spanplan plan\n$/
+    )
+  })
+
   test('of a span that is not on the host', () => {
     expect(renderProbe([notLive(planOf().report)], plain)).toMatchInlineSnapshot(`
       "span0: nothing was sent.
@@ -285,6 +354,52 @@ test('names are printed as they may be, and the JSON has no others', () => {
     'created',
     'passed',
     'spans'
+  ])
+})
+
+describe('other spans that would take the frames for their own', () => {
+  const more = (idle: string) =>
+    `${fixture('spans.yaml')}\n  span1: {sources: [{interface: span0${idle}}]}\n  span2: {sources: [{interface: span1}]}\n`
+
+  test('those whose source is the bridge, also through others', () => {
+    const { plan, report } = planOf(converged, more(''))
+    expect(plan.downstream).toEqual(['span1', 'span2'])
+    expect(renderProbe([judgeProbe(plan, seeAll(plan), report)], plain)).toMatch(
+      /\n {2}\.\.\. frames also come to span1, span2, whose source is this bridge\n$/
+    )
+  })
+
+  test.each([
+    ['', [false, false]],
+    [', max_idle: 5m', [true, false]],
+    [', direction: ingress, max_idle: 5m', []]
+  ])('a max_idle there is minded: "%s"', (idle, minds) => {
+    const view = see(converged, more(idle))
+    const [span] = view.desired.spans
+    expect(span && listDownstream(span, view).map((one) => one.minds)).toEqual(minds)
+  })
+
+  const folder = `${casesFolder}container-source-converged`
+  test.each([
+    ['', null],
+    [', max_idle: 5m', 'span1 copies from it too, and has a max_idle there'],
+    [', sample: 1/10', 'span1 copies from it too, and has a sample there']
+  ])('those that copy from the same container: "%s"', (field, reason) => {
+    const text = `${readFileSync(`${folder}/spans.yaml`, 'utf8')}\n  span1: {sources: [{container: web${field}}]}\n`
+    const { plan } = planOf(readSnapshot(folder, 'host.json'), text)
+    expect(plan.unasked.map((one) => one.reason)).toEqual(reason === null ? [] : [reason])
+  })
+})
+
+test('of a span that was left out in a round, only when it was last probed is kept', () => {
+  const before = [
+    { span: 'span0', at: '1' },
+    { span: 'span1', at: '1' },
+    { span: 'gone', at: '1' }
+  ]
+  expect(latestOf(before, { spans: ['span0', 'span1'], probed: [{ span: 'span0', at: '2' }] })).toEqual([
+    { span: 'span1', at: '1' },
+    { span: 'span0', at: '2' }
   ])
 })
 

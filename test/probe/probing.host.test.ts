@@ -111,9 +111,42 @@ test('a span that is paused is left alone', async () => {
   const capture = await lab.captureLink('span0', { expression: 'ether proto 0x88b5' })
   expect((await capture.stop({ seconds: 3 })).frames).toEqual([])
   expect(watch.told).not.toContain('did not get')
+  // What was known of its ports is not true for ever.
+  expect((await watch.state()).probes).toMatchObject({ ports: [], probed: [{ span: 'span0' }] })
   await end()
   await spanplan(lab, ['resume'])
   expect(await nextProbe(watch)).toMatchObject([{ name: 'suricata', problem: null }])
+})
+
+test('a span is left alone from whose bridge another one copies, with a max_idle', async () => {
+  const other = (field: string) => `span1: {sources: [{interface: span0${field}}]}`
+  const both = (field: string) =>
+    writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], sensors: [suricata]}, ${other(field)}}`)
+  await both(', max_idle: 5m')
+  await spanplan(lab, ['apply', '--yes'])
+  await using watch = await startWatch(lab, often)
+  const capture = await lab.captureLink('span0', { expression: 'ether proto 0x88b5' })
+  await until('a round is over', async () => ((await watch.state()).probes?.probed.length ?? 0) > 0)
+  expect((await capture.stop({ seconds: 3 })).frames).toEqual([])
+  expect((await watch.state()).probes?.probed.map(({ span }) => span)).toEqual(['span1'])
+  await both('')
+  expect(await nextProbe(watch)).toMatchObject([{ name: 'suricata', problem: null }])
+})
+
+test('an output that waits is a port that misses the frames', async () => {
+  await writeSpans(
+    lab,
+    'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata], outputs: [{interface: ens999}]}}'
+  )
+  await using watch = await startWatch(lab, [...often, ...listenHere])
+  const labels = { span: 'span0', interface: 'ens999' }
+  await until('it is probed', async () => (await scrape(lab)).value('probe_received', labels) === 0)
+  expect(await nextProbe(watch)).toContainEqual(
+    expect.objectContaining({
+      kind: 'output',
+      problem: expect.objectContaining({ message: 'ens999 waits for the interface ens999' })
+    })
+  )
 })
 
 test('a probe that hangs delays no repair', async () => {

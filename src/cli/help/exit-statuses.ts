@@ -4,7 +4,7 @@ import type { ExitCode } from '../../errors.ts'
 export const exitStatuses: Readonly<Record<ExitCode, string>> = {
   0: 'done, or nothing to do; what only waits is nothing to do',
   1: 'an error; nothing was changed',
-  2: 'with --detailed-exitcode, there are or were changes; in status, something is not healthy; in doctor, there is a problem; in graph, the file is invalid, and what is live is drawn',
+  2: 'with --detailed-exitcode, there are or were changes; in status, something is not healthy; in probe, a port did not get every frame, or a span is not live; in doctor, there is a problem; in graph, the file is invalid, and what is live is drawn',
   3: 'the saved plan no longer fits the host or the file; the message says what has changed',
   4: 'failed or interrupted, and not rolled back or verified completely; or all was done but what a sensor or a source made impossible; the message says what is left',
   5: 'failed, or not confirmed in time, and rolled back completely',

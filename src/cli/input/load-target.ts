@@ -81,14 +81,17 @@ async function loadNamed(session: Session, selection: FileSelection): Promise<Sp
 }
 
 /** Writes the apply of what a command is about, or of one span of it, as this user can run it. */
-export function writeApply({ file, span, insecureFile }: Omit<Selection, 'deferDocker'>) {
+export function writeApply({ span, ...files }: Omit<Selection, 'deferDocker'>) {
   return (only: string | null) => {
     const spans = only === null ? span : [only]
-    const flags = [
-      ...file.flatMap((path) => ['-f', path]),
-      ...spans.flatMap((name) => ['--span', name]),
-      ...(insecureFile ? ['--insecure-file'] : [])
-    ]
-    return shellLine([...(hasCapability('CAP_NET_ADMIN') ? [] : ['sudo']), 'spanplan', 'apply', ...flags])
+    return writeCommand(files)('apply', ...spans.flatMap((name) => ['--span', name]))
+  }
+}
+
+/** Writes a command for the files that another one is about, as this user can run it. */
+export function writeCommand({ file, insecureFile }: FileSelection) {
+  return (name: 'apply' | 'plan' | 'status', ...flags: readonly string[]) => {
+    const words = [...file.flatMap((path) => ['-f', path]), ...flags, ...(insecureFile ? ['--insecure-file'] : [])]
+    return shellLine([...(hasCapability('CAP_NET_ADMIN') ? [] : ['sudo']), 'spanplan', name, ...words])
   }
 }

@@ -71,6 +71,19 @@ export async function refreshStatus(
   }
 }
 
+/**
+ * The same, for the files alone.
+ *
+ * @throws SpanplanError with all that is wrong with the files, or that there is no plan for them.
+ */
+export async function refreshFiles(
+  session: Session,
+  selection: StatusSelection,
+  refresh: Refresh
+): Promise<StatusView & { readonly spec: Spec }> {
+  return refreshFile(selection, refresh, () => loadFiles(selection, session))
+}
+
 /** What a watch of the same files holds to; null: there is no plan for that either. */
 async function refreshHeld(
   selection: StatusSelection,
@@ -111,12 +124,12 @@ async function refreshFile(
   selection: StatusSelection,
   refresh: Refresh,
   load: () => Promise<Spec>
-): Promise<StatusView> {
+): Promise<StatusView & { readonly spec: Spec }> {
   const makeTarget = async (prune: boolean): Promise<Target> => {
     const target = targetOf(await load(), { ...selection, ...asWatch, prune })
     return { ...target, patient: true, goingDown: readPauses(Date.now()).goingDown }
   }
-  const refreshFor = async (prune: boolean): Promise<StatusView> => {
+  const refreshFor = async (prune: boolean): Promise<StatusView & { readonly spec: Spec }> => {
     const target = await makeTarget(prune)
     const view = await refresh(target, viewLimits)
     const faults = findFaultyFilters(target.spec, view.filters)

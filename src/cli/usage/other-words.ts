@@ -55,7 +55,8 @@ export const otherCommands: readonly OtherCommand[] = [
   },
   { words: 'monitor daemon serve agent follow service controller operator', type: 'watch' },
   { words: 'metrics exporter prometheus', type: 'watch --listen 127.0.0.1:9477', why: 'to serve metrics' },
-  { words: 'check lint test syntax parse', type: 'validate' },
+  { words: 'test ping selftest self-test prove inject', type: 'probe', why: 'to see which ports get a frame' },
+  { words: 'check lint syntax parse', type: 'validate' },
   {
     words: 'config fmt format cat render print output',
     type: 'validate --print',
@@ -72,7 +73,6 @@ export const otherCommands: readonly OtherCommand[] = [
   { words: 'accept approve keep commit', type: 'confirm' },
   { words: 'undo revert restore abort cancel', type: 'rollback' },
   { words: 'sniff dump tcpdump tshark wireshark record pcap listen', type: 'capture' },
-  { words: 'ping selftest self-test prove inject', type: 'probe', why: 'to see which ports get a frame' },
   { words: 'unlock force-unlock lock', type: 'help LOCKED', why: 'a lock ends with its process' },
   { words: 'explain schema fields keys syntax-help', type: 'help spans.yaml' },
   { words: 'env vars variables', type: 'help environment' },

@@ -104,8 +104,8 @@ export const runErrors = {
   TERMINAL_BINARY: ['capture --write - would write pcap to a terminal.', 'Pipe it into a program, or name a file.'],
   // Programs.
   PROGRAM_MISSING: [
-    'A program that spanplan needs (ip, tc, ethtool, tcpdump …) is not installed.',
-    'Install the package that the message names.'
+    'A program that spanplan needs (ip, tc, ethtool, tcpdump …) is not installed, or may not be run.',
+    'Install the package that the message names, or let root run the program.'
   ],
   PROGRAM_HANGS: ['A program did not end in time, and was ended.', 'Run its command by hand, and see why it hangs.'],
   OUTPUT_TOO_LONG: [

@@ -20,7 +20,8 @@ export function hasPassed(spans: readonly SpanProbe[]): boolean {
   return spans.every(({ passed }) => passed === true)
 }
 
-function spanDocument({ span, description, passed, problem, pausedUntil, changes, receivers, unasked }: SpanProbe) {
+function spanDocument(probe: SpanProbe) {
+  const { span, description, passed, problem, pausedUntil, changes, receivers, unasked, downstream } = probe
   return {
     name: span,
     description,
@@ -29,7 +30,8 @@ function spanDocument({ span, description, passed, problem, pausedUntil, changes
     paused_until: pausedUntil,
     changes,
     receivers: receivers.map(receiverDocument),
-    unasked: unasked.map(({ source, reason }) => ({ source, reason }))
+    unasked: unasked.map(({ source, reason }) => ({ source, reason })),
+    also_in: downstream
   }
 }
 

@@ -39,7 +39,8 @@ function headlineOf({ span, passed, receivers }: SpanProbe): string {
   return `${span}: ${bad} of ${counted(all, 'port')} did not get every frame.`
 }
 
-function renderSpan({ span, description, problem, pausedUntil, changes, receivers, unasked }: SpanProbe, paint: Paint) {
+function renderSpan(probe: SpanProbe, paint: Paint) {
+  const { span, description, problem, pausedUntil, changes, receivers, unasked, downstream, planCommand } = probe
   const titles = receivers.map(titleOf)
   const room = Math.max(0, ...titles.map(widthOf).filter((one) => one <= 30))
   const notes = [
@@ -47,7 +48,10 @@ function renderSpan({ span, description, problem, pausedUntil, changes, receiver
     // The hint of what was missed says it.
     ...(changes === 0 || problem !== null || receivers.some(({ state }) => state === 'missed')
       ? []
-      : [`the span differs from the file by ${counted(changes, 'change')}`]),
+      : [`the span differs from the file by ${counted(changes, 'change')}: ${planCommand}`]),
+    ...(downstream.length === 0
+      ? []
+      : [`frames also come to ${listFew(downstream, fewNames)}, whose source is this bridge`]),
     ...[...groupsOf(unasked, ({ reason }) => reason)].map(([reason, some]) => {
       const names = some.map(({ source }) => source)
       return `not sent through the ${names.length === 1 ? 'mirror' : 'mirrors'} of ${listFew(names, fewNames)}: ${reason}`

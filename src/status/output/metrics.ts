@@ -56,7 +56,7 @@ export const metrics = {
   spanplan_drift_changes_total: counter('Changes that runs after the first found necessary: the drift.'),
   spanplan_probe_working: gauge('Whether the last probe could be sent (--probe-interval).'),
   spanplan_probe_received: gauge(
-    "Whether the port got every frame of the last probe of its span; the interface is the host's end, or the output.",
+    "Whether the port got every frame of the last round; the interface is the host's end, or the output. A span that was left out has none.",
     port
   ),
   spanplan_probe_delay_seconds: gauge("From the span's bridge to the port, the longest of the last probe.", port),
@@ -180,12 +180,11 @@ function runFamilies({ since, file, last, lastSuccess, runs, drift, durations }:
 /** None where the watch does not probe. */
 function probeFamilies({ probes }: WatchState): Family[] {
   if (probes === undefined) return []
-  const { failure, ports } = probes
+  const { failure, ports, probed } = probes
   const labelsOf = ({ span, kind, name, device }: ProbedPort): Labels => ({
     ...{ span, interface: device },
     ...sensorLabel(kind === 'sensor' ? name : undefined)
   })
-  const last = new Map(ports.map(({ span, at }) => [span, at]))
   return [
     family('spanplan_probe_working', [truth(failure === null)]),
     family(
@@ -200,7 +199,7 @@ function probeFamilies({ probes }: WatchState): Family[] {
     ),
     family(
       'spanplan_probe_last_timestamp_seconds',
-      [...last].flatMap(([span, at]) => pointsAt(at).map((point) => ({ ...point, labels: { span } })))
+      probed.flatMap(({ span, at }) => pointsAt(at).map((point) => ({ ...point, labels: { span } })))
     )
   ]
 }

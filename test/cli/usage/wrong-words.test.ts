@@ -71,6 +71,8 @@ lint
 fmt
 config
 verify
+test span0
+ping
 debug
 sniff span0
 tcpdump -i span0 -c 5

@@ -83,12 +83,18 @@ spanplan_reconcile_duration_seconds_count 3
     expect(valuesOf(families, 'spanplan_probe_last_timestamp_seconds')).toEqual({ span0: 1_767_225_660 })
     const problem = { code: 'PROBE_MISSED', message: 'zeek did not get any frame' } as const
     const [port] = probes?.ports ?? []
-    const missing = { failure: null, ports: port ? [{ ...port, problem, microseconds: null }] : [] }
+    const missing = { failure: null, probed: [], ports: port ? [{ ...port, problem, microseconds: null }] : [] }
     const missed = makeMetrics('0.1.0', { ...others, probes: missing }, null)
     expect(valuesOf(missed, 'spanplan_probe_received')).toEqual({ 'span0 veth83191ae zeek': 0 })
     expect(valuesOf(missed, 'spanplan_probe_delay_seconds')).toEqual({})
-    const broken = makeMetrics('0.1.0', { ...others, probes: { failure: problem, ports: [] } }, null)
+    const broken = makeMetrics(
+      '0.1.0',
+      { ...others, probes: { failure: problem, ports: [], probed: probes?.probed ?? [] } },
+      null
+    )
     expect(valuesOf(broken, 'spanplan_probe_working')).toEqual({ '': 0 })
+    // When it was last probed is known all the same: an alert is about its age.
+    expect(valuesOf(broken, 'spanplan_probe_last_timestamp_seconds')).toEqual({ span0: 1_767_225_660 })
     const without = makeMetrics('0.1.0', others, null).map(({ name }) => name)
     expect(without.filter((name) => name.includes('probe'))).toEqual([])
   })
