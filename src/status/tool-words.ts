@@ -97,7 +97,7 @@ export function findSilentTools(report: FlowReport): Diagnostic[] {
     const warn = (message: string, hint: string) => [
       { ...diagnostic('SENSOR_STATS', `${start}${message}`, hint), subject: subjectOf(report, sensor) }
     ]
-    if ('problem' in tool) return warn(tool.problem, toolWords[stats.kind].check)
+    if ('problem' in tool) return warn(tool.problem, tool.hint ?? toolWords[stats.kind].check)
     if (!tool.isOld) return []
     return warn(`nothing new has come for ${writeAge(tool.age)}`, 'see whether the tool still runs, and writes there')
   })

@@ -55,6 +55,11 @@ async function readTool(stats: StatsSpec, signal: AbortSignal): Promise<Told | N
     return stats.kind === 'eve' ? parseEve(tail) : parseCaptureLoss(tail)
   } catch (error) {
     if (systemCode(error) === undefined) throw error
+    if (systemCode(error) === 'EAGAIN')
+      return {
+        problem: 'another program holds the file',
+        hint: 'its lease is in /proc/locks, with the process that has it'
+      }
     return { problem: systemReason(error, { ENOENT: 'it does not exist', ENOTDIR: 'a part of the path is no folder' }) }
   }
 }
