@@ -74,7 +74,7 @@ function writeAll(kind: StatsSpec['kind'], { seconds, received, dropped }: ToolG
 const writeAge = (seconds: number) => writeDuration(Math.round(seconds) * 1000)
 
 /** The tools of a span's sensors, each with its sensor. */
-const toolsOf = ({ hops }: FlowReport) =>
+export const toolsOf = ({ hops }: FlowReport) =>
   hops.flatMap((hop) => (hop.kind === 'sensor' && hop.tool !== null ? [{ sensor: hop.container, tool: hop.tool }] : []))
 
 /** What tools say that they lose. */
