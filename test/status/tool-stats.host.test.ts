@@ -179,8 +179,7 @@ test('a watch tells it, also without metrics: as a warning about the span', asyn
 test('what hides copies from a sensor is told with its span', async () => {
   await using watch = await startWatch(lab)
   await watch.settle()
-  const ports = await lab.run(['ls', '/sys/class/net/span0/brif'])
-  const [port = ''] = ports.trim().split('\n')
+  const [{ ifname: port }] = JSON.parse(await lab.run(['ip', '-json', 'link', 'show', 'master', 'span0']))
   await lab.run(['tc', 'filter', 'add', 'dev', port, 'egress', 'pref', '1', 'matchall', 'action', 'drop'])
   try {
     await watch.expectTold(/ warning +span0 +\S+ egress has a filter at preference 1/)
