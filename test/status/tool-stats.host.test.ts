@@ -180,11 +180,12 @@ test('what hides copies from a sensor is told with its span', async () => {
   await using watch = await startWatch(lab)
   await watch.settle()
   const [{ ifname: port }] = JSON.parse(await lab.run(['ip', '-json', 'link', 'show', 'master', 'span0']))
-  await lab.run(['tc', 'filter', 'add', 'dev', port, 'egress', 'pref', '1', 'matchall', 'action', 'drop'])
+  const at = ['dev', port, 'egress', 'pref', '1']
+  await lab.run(['tc', 'filter', 'add', ...at, 'protocol', 'all', 'bpf', 'da', 'bytecode', '1,6 0 0 2'])
   try {
     await watch.expectTold(/ warning +span0 +\S+ egress has a filter at preference 1/)
     expect((await spanplan(lab, ['events', 'span0'])).stdout).toContain('egress has a filter at preference 1')
   } finally {
-    await lab.run(['tc', 'filter', 'del', 'dev', port, 'egress', 'pref', '1'])
+    await lab.run(['tc', 'filter', 'del', ...at])
   }
 })

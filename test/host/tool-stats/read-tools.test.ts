@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { readTools } from '../../../src/host/tool-stats/read-tools.ts'
+import { findProgram } from '../../lab/programs.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'spanplan-tools-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -95,7 +96,7 @@ describe('a file', () => {
     // F_SETLEASE and F_WRLCK of fcntl(2).
     const script =
       'open(F, "+<", $ARGV[0]) or die; $SIG{IO} = "IGNORE"; fcntl(F, 1024, 1) or die; print "x\\n"; <STDIN>'
-    const holder = spawn('perl', ['-e', `$| = 1; ${script}`, path('leased')])
+    const holder = spawn(findProgram('perl'), ['-e', `$| = 1; ${script}`, path('leased')])
     try {
       await once(holder.stdout, 'data')
       expect(await read(path('leased'))).toEqual({
