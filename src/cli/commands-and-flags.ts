@@ -214,7 +214,7 @@ program
   )
   .addOption(
     new Option('--since <duration>', 'show what was silent and lost so far back, as in 1h: a watch keeps a day of it')
-      .argParser(shared.parseDuration)
+      .argParser(shared.parseSince)
       .conflicts(['for', 'live', 'brief', 'file', 'insecureFile'])
   )
   .addOption(shared.insecureOption())
@@ -228,9 +228,7 @@ program
   .description('show what a watch has done and found in the last day')
   .argument('[span]', 'which span; all without it')
   .addOption(
-    new Option('--since <duration>', 'how far back, as in 1h')
-      .argParser(shared.parseDuration)
-      .default(longestKept, '24h')
+    new Option('--since <duration>', 'how far back, as in 1h').argParser(shared.parseSince).default(longestKept, '24h')
   )
   .addOption(shared.jsonOption())
   .addOption(shared.colorOption())

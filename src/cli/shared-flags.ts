@@ -3,6 +3,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { lockPatience } from '../run-dir/lock-limits.ts'
 import { readDuration, writeDuration } from '../spec/values/duration.ts'
+import { longestKept } from '../watch/events/event-history.ts'
 import type { ListenAddress } from '../watch/serve/http-listener.ts'
 
 /** For an option that may be given again. */
@@ -63,6 +64,15 @@ export function parseDuration(text: string): number {
 /** `watch`: since the watch began. */
 export function parseCountTime(text: string): number | 'watch' {
   return text === 'watch' ? text : parseDuration(text)
+}
+
+/** How far to look back: no further than a watch keeps. */
+export function parseSince(text: string): number {
+  const since = parseDuration(text)
+  if (since === 0) throw new InvalidArgumentError('It must be more than 0s.')
+  if (since > longestKept)
+    throw new InvalidArgumentError(`It must be at most ${longestKept / 3_600_000}h: a watch keeps a day.`)
+  return since
 }
 
 export function parseInterval(text: string): number {

@@ -178,7 +178,7 @@ function warnOfNewNames({ spec }: Target, { desired, marks, host }: Resolution) 
     const found = diagnostic(
       'SPAN_RENAMED',
       message,
-      `to keep what is live under the new name: "bridge: ${same}"`,
+      `to keep what is live under the new name: "bridge: ${same}"; where a watch has removed it already, nothing is left to keep, and the sensors are connected to the new span`,
       origin
     )
     return [{ ...found, subject: { span: name, kind: 'bridge', id: [] } }]

@@ -225,6 +225,8 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
   started: 'the watch begins: `spanplan_version`, `name`, `dry_run`',
   stopped: 'the watch ends, and everything stays as it is',
   file: 'a file is in force from now on: `files`, `spans`',
+  span_renamed:
+    'the file calls a span by another name, and it is the same span as before: `span`, and `before`, the name that it had. What was before is under that name.',
   file_refused: 'a file is invalid or may not be followed, and the last valid one stays in force: `diagnostics`',
   changed: 'something was applied or repaired: `trigger`, `change`, `repaired` (it was in sync before), `milliseconds`',
   drift: 'something differs, and stays so (--dry-run): `trigger`, `change`',
@@ -234,8 +236,10 @@ const events: Readonly<Record<WatchEvent['type'], string>> = {
     'a container that a label or a service selects is mirrored no longer: `trigger`, `span`, `source` (its name)',
   source_renamed:
     'a container that is mirrored has another name now: `trigger`, `span`, `source` (its name), `before` (the name that it had)',
-  warning: 'the plan has a warning: `diagnostic`',
-  warning_over: 'the plan has had a warning no more for a minute: `diagnostic`',
+  warning:
+    'the plan has a warning, or a tool says that it loses (`SENSOR_DROPS`): `diagnostic`, whose `address` begins with the span',
+  warning_over:
+    'the plan has had a warning no more for a minute, or the tool loses next to nothing again: `diagnostic`, as it was',
   degraded:
     'a span cannot be kept in sync: `trigger`, `degraded` (`span`, null for all; `reason`; `diagnostic`; `until`, when it is tried again)',
   recovered: 'the span can be kept in sync again: `trigger`, `degraded`',

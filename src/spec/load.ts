@@ -178,7 +178,14 @@ function checkFormerly(parts: readonly Part[], name: string): Diagnostic[] {
 function checkDefaultBridge({ name, bridge, origin }: SpanSpec): Diagnostic[] {
   if (bridge.length <= longestLinkName) return []
   const message = `the bridge of span ${quote(name)} cannot have the span's name: that of a bridge has at most ${longestLinkName} characters`
-  return [diagnostic('NAME_TOO_LONG', message, 'write "bridge: NAME" in the span, or choose a shorter name', origin)]
+  return [
+    diagnostic(
+      'NAME_TOO_LONG',
+      message,
+      'write "bridge: NAME" in the span, with the name of the live bridge if the span had another name before; or choose a shorter name',
+      origin
+    )
+  ]
 }
 
 /** Not every bridge's name can name a Docker network: Docker refuses some names, and uses some for its own networks. */

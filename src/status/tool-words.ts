@@ -74,7 +74,7 @@ function writeAll(kind: StatsSpec['kind'], { seconds, received, dropped }: ToolG
 const writeAge = (seconds: number) => writeDuration(Math.round(seconds) * 1000)
 
 /** The tools of a span's sensors, each with its sensor. */
-const toolsOf = ({ hops }: FlowReport) =>
+export const toolsOf = ({ hops }: FlowReport) =>
   hops.flatMap((hop) => (hop.kind === 'sensor' && hop.tool !== null ? [{ sensor: hop.container, tool: hop.tool }] : []))
 
 /** What tools say that they lose. */
@@ -97,7 +97,7 @@ export function findSilentTools(report: FlowReport): Diagnostic[] {
     const warn = (message: string, hint: string) => [
       { ...diagnostic('SENSOR_STATS', `${start}${message}`, hint), subject: subjectOf(report, sensor) }
     ]
-    if ('problem' in tool) return warn(tool.problem, toolWords[stats.kind].check)
+    if ('problem' in tool) return warn(tool.problem, tool.hint ?? toolWords[stats.kind].check)
     if (!tool.isOld) return []
     return warn(`nothing new has come for ${writeAge(tool.age)}`, 'see whether the tool still runs, and writes there')
   })

@@ -11,14 +11,14 @@ import { forgetSettled } from '../run-dir/hook-records.ts'
 import { takeLock } from '../run-dir/lock.ts'
 import { lockPatience } from '../run-dir/lock-limits.ts'
 import { type Pauses, readPauses } from '../run-dir/pauses.ts'
-import type { SourceFile } from '../spec/spec.ts'
+import type { SourceFile, Spec } from '../spec/spec.ts'
 import { framePathsOf, readToolsOf, takeSample } from '../status/counters/frame-path.ts'
 import { type FlowHistory, type HistoryRequest, openFlowHistory } from '../status/history/flow-history.ts'
 import type { Result, Trigger, WatchState } from '../status/watch-state.ts'
 import { failureOf, type Problem } from './degraded/backoff.ts'
 import { openDegradation } from './degraded/degradation.ts'
 import { trackCarriers } from './events/carriers.ts'
-import type { EmitEvent } from './events/event.ts'
+import type { EmitEvent, WatchEvent } from './events/event.ts'
 import { openEventRecorder, warningSettling } from './events/event-recorder.ts'
 import { trackIdleSources } from './events/idle-sources.ts'
 import { trackSensors } from './events/sensor-tracker.ts'
@@ -95,6 +95,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
 
   /** Reads the files again. What tcpdump takes long for comes into force later; until then, the last good ones are. */
   const reload = async (): Promise<void> => {
+    const before = files.spec()
     let result = files.reload(performance.now())
     const pending = files.pending()
     if (pending !== null) {
@@ -108,6 +109,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     degradation.clear()
     recompile('quick')
     emitFiles()
+    emit(...findRenamed(before, files.spec()))
   }
 
   /** @param obstacle why the run cannot begin; null: it can. */
@@ -235,7 +237,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
         // Whoever had the lock may have installed a file.
         if (!isLocked) await reload()
         const pauses = readPauses(Date.now())
-        recorder.pauses(pauses.pauses)
+        recorder.pauses(pauses.pauses, spans())
         const isBackedOff = !isOnDemand && degradation.isBackedOff(performance.now())
         // While a file is doubtful, neither that file nor the one before it may be what is wanted.
         const isDoubtful = files.settlesAt() < Infinity
@@ -275,6 +277,14 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     history: (request: HistoryRequest): FlowHistory =>
       rates.tell(request, { monotonic: monotonicNow(), wall: Date.now() })
   }
+}
+
+/** The spans that only have another name now. */
+function findRenamed(before: Spec, { spans }: Spec): WatchEvent[] {
+  return spans.flatMap(({ name, bridge }) => {
+    const known = before.spans.find((one) => one.bridge === bridge)
+    return known === undefined || known.name === name ? [] : [{ type: 'span_renamed', span: name, before: known.name }]
+  })
 }
 
 /** A dry run needs no lock. */

@@ -46,7 +46,7 @@ test('a silence begins and ends, frames are lost, and the watch repairs', async 
   const end = await startSending()
   await waitFor('a period was counted', ({ periods }) => periods.length >= 1)
   expect(await text()).toMatch(
-    /^span0 {2}since \d\d:\d\d\n {2}[▁-█]+\n {2}no silence, no loss; [\d.]+( to [\d.]+)? frames\/s\n/
+    /^span0 {2}since \d\d:\d\d\n {2}[▁-█]+\n {2}no silence, no loss on the way; [\d.]+( to [\d.]+)? frames\/s\n/
   )
   const idleLines = async () => (await text()).match(/no frame has come from ens192/g)?.length ?? 0
   const before = await idleLines()

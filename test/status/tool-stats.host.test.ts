@@ -3,6 +3,7 @@ import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { startWatch } from '../lab/commands/watch.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { spanplan, writeSpans } from '../lab/spans.ts'
 
@@ -161,4 +162,30 @@ test('of a sensor that is stopped, nobody asks', async () => {
   await suricata.stop()
   expect(await look()).toMatchObject({ codes: ['SENSOR_STOPPED'], warnings: [] })
   await suricata.start()
+})
+
+test('a watch tells it, also without metrics: as a warning about the span', async () => {
+  await writeFile(join(folder, 'eve.json'), event(1000, 0, 9) + event(2000, 50, 1))
+  await using watch = await startWatch(lab)
+  await watch.expectTold(/ warning +span0 +the sensor suricata: Suricata says 50 of 1,000 packets dropped in 8s /)
+  for (const words of [
+    ['events', 'span0'],
+    ['status', '--since', '1h', '--span', 'span0']
+  ]) {
+    expect((await spanplan(lab, words)).stdout).toContain('Suricata says 50 of 1,000 packets dropped')
+  }
+})
+
+test('what hides copies from a sensor is told with its span', async () => {
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  const [{ ifname: port }] = JSON.parse(await lab.run(['ip', '-json', 'link', 'show', 'master', 'span0']))
+  const at = ['dev', port, 'egress', 'pref', '1']
+  await lab.run(['tc', 'filter', 'add', ...at, 'protocol', 'all', 'bpf', 'da', 'bytecode', '1,6 0 0 2'])
+  try {
+    await watch.expectTold(/ warning +span0 +\S+ egress has a filter at preference 1/)
+    expect((await spanplan(lab, ['events', 'span0'])).stdout).toContain('egress has a filter at preference 1')
+  } finally {
+    await lab.run(['tc', 'filter', 'del', ...at])
+  }
 })

@@ -132,6 +132,23 @@ describe('what has come lately', () => {
     )
   })
 
+  test('numbers that contradict each other are not said', () => {
+    const wrong = told(count(2, 108, 5, 1000))
+    for (const { text, warnings, metrics } of [
+      look('eve', null, wrong),
+      look('zeek', null, told(count(2, 900, 5, 1000))),
+      look('eve', told(count(10, 100, 1000, 0)), told(count(2, 108, 1005, 1000)))
+    ]) {
+      expect(text).toContain('is not known: its numbers contradict each other')
+      expect(codes(warnings)).toEqual(['SENSOR_STATS'])
+      expect(metrics).toEqual({ readable: 0 })
+    }
+    // The two counters of metrics may be such that one is not a part of the other.
+    expect(codes(look('prometheus', told(count(10, null, 0, 0)), told(count(0, null, 5, 1000))).unhealthy)).toEqual([
+      'SENSOR_DROPS'
+    ])
+  })
+
   test('of Zeek, in its last interval', () => {
     const { text, tool, metrics } = look('zeek', null, told(count(300, 900, 2000, 5)))
     expect(tool).toMatchObject({ says: 'zeek', recent: { seconds: 900, received: 2000, dropped: 5, loss: 0.0025 } })
@@ -201,7 +218,12 @@ describe('what is old, or not known, is no truth, and no problem', () => {
     const rare = (ago: number) => told(count(ago, 200, 10, 0), count(ago + 100, 100, 10, 0))
     expect(look('eve', null, rare(300)).tool).toMatchObject({ old: false })
     expect(look('eve', null, rare(301)).tool).toMatchObject({ old: true })
-    expect(look('zeek', null, told(count(3 * 3600, 3600, 10, 0))).tool).toMatchObject({ old: false })
+    // Zeek's 45 minutes are within an hour; whatever a tool says, it is no more than that.
+    const old = (...tool: Parameters<typeof look>) => look(...tool).tool?.old
+    expect([2700, 2701].map((ago) => old('zeek', null, told(count(ago, 900, 10, 0))))).toEqual([false, true])
+    expect([3600, 3601].map((ago) => old('zeek', null, told(count(ago, 3600, 10, 0))))).toEqual([false, true])
+    const days = (ago: number) => told(count(ago, 20 * 86_400, 3000, 5), count(ago + 15 * 86_400, 5 * 86_400, 1000, 5))
+    expect([3600, 3601].map((ago) => old('eve', null, days(ago)))).toEqual([false, true])
   })
 
   test('of a time to come', () => {

@@ -86,6 +86,9 @@ test('a watch takes the new name from its file: no frame is lost or doubled, and
   const { received, copies } = await countCopies(async () => {
     await write('the-mirror-port-of-the-core-switch', '\n    bridge: span0')
     await watch.expectTold(/ file +\S+: the-mirror-port-of-the-core-switch, span1\n/)
+    await watch.expectTold(
+      / file +the-mirror-port-of-the-core-switch renamed span0 → the-mirror-port-of-the-core-switch:/
+    )
     await watch.settle()
   })
   expect(received).toBeGreaterThan(100)
@@ -95,6 +98,8 @@ test('a watch takes the new name from its file: no frame is lost or doubled, and
   expect(await lab.snapshotText()).toBe(before)
   expect(await endpointsOf(sensors)).toEqual(endpoints)
   expect(watch.told.slice(length)).not.toMatch(/done in|repaired/)
+  const told = await spanplan(lab, ['events', 'the-mirror-port-of-the-core-switch'])
+  expect(told.stdout).toContain('renamed span0 → the-mirror-port-of-the-core-switch')
   await expectConverged(lab)
 })
 

@@ -16,6 +16,8 @@ export function eventFields(event: WatchEvent): object {
       return {}
     case 'file':
       return { files: event.files, spans: event.spans }
+    case 'span_renamed':
+      return { span: event.span, before: event.before }
     case 'file_refused':
       return { diagnostics: event.diagnostics.map(diagnosticDocument) }
     case 'changed': {

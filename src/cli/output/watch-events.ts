@@ -35,6 +35,7 @@ const levels: Readonly<Record<WatchEvent['type'], LogLevel>> = {
   started: 'info',
   stopped: 'info',
   file: 'info',
+  span_renamed: 'info',
   changed: 'info',
   paused: 'info',
   resumed: 'info',
@@ -135,6 +136,11 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
       return row('stop', '', 'the spans stay as they are')
     case 'file':
       return row('file', '', `${event.files.map(printable).join(', ')}: ${event.spans.join(', ') || 'no spans'}`)
+    case 'span_renamed': {
+      const before = printable(event.before)
+      const text = `renamed ${before} → ${printable(event.span)}: what was until now is under the name ${before}`
+      return row('file', event.span, text)
+    }
     case 'file_refused': {
       const errors = event.diagnostics.map((diagnostic) => renderDiagnostic('error', diagnostic, event.files, paint))
       return row('file', '', ['the file is invalid; the last valid one stays in force:', ...errors].join('\n'))
@@ -150,9 +156,9 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
       )
     }
     case 'warning':
-      return row('warning', '', sentence(event.diagnostic))
+      return row('warning', spanOfEvent(event) ?? '', sentence(event.diagnostic))
     case 'warning_over':
-      return row('warning', '', `no longer so: ${oneLine(event.diagnostic.message)}`)
+      return row('warning', spanOfEvent(event) ?? '', `no longer so: ${oneLine(event.diagnostic.message)}`)
     case 'degraded': {
       const { span, diagnostic, until } = event.degraded
       const text = `! ${sentence(diagnostic)}; next attempt at ${localTime(until)}`
@@ -210,7 +216,11 @@ function renderEvent(event: Exclude<WatchEvent, Grouped>, paint: Paint): string 
     case 'paused':
       return row('pause', event.pause.span, `is left alone until ${localTime(event.pause.until)}`)
     case 'resumed':
-      return row('resume', event.pause.span, 'is kept in sync again')
+      return row(
+        'resume',
+        event.pause.span,
+        event.isListed ? 'is kept in sync again' : 'is paused no longer, and not in the file'
+      )
   }
 }
 

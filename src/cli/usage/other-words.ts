@@ -39,6 +39,7 @@ export const otherCommands: readonly OtherCommand[] = [
   },
   { words: 'summary brief overview', type: 'status --brief' },
   { words: 'top stats live counters tail', type: 'status --live' },
+  { words: 'rates throughput bandwidth', type: 'status --since 1h', why: 'to see the rates of the last hour' },
   { words: 'json', type: 'status --json' },
   { words: 'logs log journal history audit', type: 'events', why: 'to see what the watch has done' },
   {
@@ -161,6 +162,7 @@ export const otherOptions: readonly OtherOption[] = [
   { names: 'name', of: 'plan apply status graph', type: '--span', hasValue: true },
   { names: 'span', of: 'pause resume events probe', type: '', hasValue: true },
   { names: 'config c filename input spec i files project-file', type: '--file', hasValue: true },
+  { names: 'svg', of: 'graph', type: '--format svg' },
   { names: 'json j', of: 'graph import capture', type: '--json', command: 'status' },
   { names: 'output-json as-json', type: '--json' },
   { names: 'o output format', of: 'plan apply status validate doctor', type: '--json', hasValue: true },

@@ -52,7 +52,8 @@ async function openPlain(path: string): Promise<FileHandle | NotRead> {
       place = next
       walked += `/${part}`
       if ((await place.stat()).isSymbolicLink()) {
-        return { problem: `${walked} is a symbolic link, and none is followed: write the path that it leads to` }
+        const what = walked === path ? 'it' : walked
+        return { problem: `${what} is a symbolic link, and none is followed: write the path that it leads to` }
       }
     }
     if (!(await place.stat()).isFile()) return { problem: 'it is not a regular file' }

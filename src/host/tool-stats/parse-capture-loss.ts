@@ -39,8 +39,12 @@ export function parseCaptureLoss({ text, isCut }: Tail): Told | NotTold {
   const newest = rows.reduce<Row | null>((last, row) => (last === null || row.at >= last.at ? row : last), null)
   if (newest !== null) return addUp(newest, rows)
   const isEmpty = lines.every((line) => line.startsWith('#'))
-  if (isEmpty && !isCut) return { problem: 'no row is in it yet: Zeek writes one a minute after its start' }
-  return { problem: 'no row of it can be read: it is not the capture_loss.log of Zeek' }
+  if (isEmpty && !isCut)
+    return { problem: 'no row is in it yet', hint: 'Zeek writes one a minute after its start: see whether it runs' }
+  return {
+    problem: 'no row of it can be read',
+    hint: 'name the capture_loss.log of Zeek, as policy/misc/capture-loss writes it'
+  }
 }
 
 /** Seconds, a month: nobody waits longer for a row. */

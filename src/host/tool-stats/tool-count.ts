@@ -20,6 +20,8 @@ export interface Told {
 /** Why it is not known what a tool says. */
 export interface NotTold {
   readonly problem: string
+  /** What to do; missing: to check what the file of spanplan says. */
+  readonly hint?: string
 }
 
 /** A number as it may stand for a count: anything else that a tool writes is none. */

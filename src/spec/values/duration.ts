@@ -11,7 +11,7 @@ const pattern = new RegExp(`^(?=.)(?:${number}h)?(?:${number}m(?!s))?(?:${number
 /** Milliseconds of a duration such as `500ms`, `30s`, `2m` or `1h30m`, or what the text must be. A unit is required. */
 export function readDuration(text: string): number | { readonly problem: string } {
   const parts = pattern.exec(text)?.slice(1)
-  if (parts === undefined) return { problem: 'have a unit, as in 500ms, 30s, 5m or 1h30m' }
+  if (parts === undefined) return { problem: 'have a unit (h, m, s or ms), as in 500ms, 30s, 5m or 1h30m' }
   const duration = Object.values(units).reduce((sum, unit, index) => sum + Number(parts[index] ?? 0) * unit, 0)
   return duration > longestTimer ? { problem: 'be at most 24 days' } : duration
 }

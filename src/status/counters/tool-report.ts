@@ -47,8 +47,14 @@ const tellings: Readonly<Record<StatsSpec['kind'], Telling>> = {
 const missingCounts = 3
 const shortestAge = 60
 
+/** Seconds after which a count is old, whatever the tool says of the time from one count to the next. */
+const longestAge = 3600
+
 /** Seconds by which a count may be of the future: clocks are set. */
 const clockTolerance = 60
+
+const clockHint = 'compare the clock of the sensor with that of this host'
+const rightFile = 'see who writes the file: the tool does not write such numbers'
 
 /** What a tool says in the later of two samples; null: nobody has asked it. */
 export function makeToolReport(stats: StatsSpec | undefined, first: Sample, later: Sample): ToolReport | null {
@@ -58,24 +64,24 @@ export function makeToolReport(stats: StatsSpec | undefined, first: Sample, late
     return tools.find((one) => JSON.stringify(one.stats) === key)
   })
   if (now === undefined) return null
-  if ('problem' in now.told) return { stats, problem: now.told.problem }
+  if ('problem' in now.told) return { stats, ...now.told }
   const { latest, before: previous } = now.told
   const age = (now.readAt - latest.at) / 1000
-  if (age < -clockTolerance) return { stats, problem: 'the time of what it says is yet to come' }
+  if (age < -clockTolerance) return { stats, problem: 'the time of what it says is yet to come', hint: clockHint }
   const known = before === undefined || 'problem' in before.told ? null : before.told.latest
   // Where nothing new has come between the samples, the last two counts tell.
   const base = [known, previous].find((one) => one !== null && one.at < latest.at) ?? null
   const { isInterval, usual } = tellings[stats.kind]
   const step = previous === null || isNewRun(previous, latest) ? 0 : (latest.at - previous.at) / 1000
   const longest = Math.max(usual, step, isInterval ? (latest.seconds ?? 0) : 0)
-  const isOld = age > Math.max(shortestAge, missingCounts * longest)
-  return {
-    stats,
-    told: latest,
-    age: Math.max(0, age),
-    isOld,
-    growth: isOld ? null : findGrowth(base, latest, isInterval)
-  }
+  const isOld = age > Math.min(longestAge, Math.max(shortestAge, missingCounts * longest))
+  const growth = isOld ? null : findGrowth(base, latest, isInterval)
+  // Of metrics, nobody knows whether what came has with it what was dropped.
+  const isContradictory =
+    stats.kind !== 'prometheus' && [latest, growth].some((one) => one !== null && one.dropped > one.received)
+  if (isContradictory)
+    return { stats, problem: 'its numbers contradict each other: more was dropped than came', hint: rightFile }
+  return { stats, told: latest, age: Math.max(0, age), isOld, growth }
 }
 
 /** A tool that has started again counts from 0. */

@@ -6,6 +6,7 @@ import type { FramePath } from '../counters/frame-path.ts'
 import { keyOfHop, type LossTime, trackLosses } from './loss-times.ts'
 import { openRateRings, type Period, type Rate, type RatedHop } from './rate-rings.ts'
 import { type CountedPath, type Silence, trackSilences } from './silences.ts'
+import type { Timed } from './sparkline.ts'
 
 /** Milliseconds from one sample to the next, at least: whoever samples the host does so when it is time for that anyway. */
 const shortestPeriod = 45_000
@@ -36,6 +37,8 @@ export interface ToldHop extends RatedHop {
   /** Frames a second in each period; null: not known. */
   readonly frames: readonly (number | null)[]
   readonly bytes: readonly (number | null)[]
+  /** Periods, by their place, in which the hop was there and its frames are not known. In others it was not there. */
+  readonly unknown: readonly number[]
 }
 
 /** What was counted in a time. */
@@ -118,10 +121,11 @@ export function openFlowHistory() {
         counted: orNull(last?.sample.at ?? null),
         spans: last?.spans ?? [],
         periods: periods.map(({ begin, end }) => ({ begin: timeOf(begin), end: timeOf(end) })),
-        hops: series.map(({ hop, frames, bytes }) => ({
+        hops: series.map(({ hop, frames, bytes, isUnknown }) => ({
           ...hop,
           frames: frames.map(shorten),
-          bytes: everyHop ? bytes.map(shorten) : []
+          bytes: everyHop ? bytes.map(shorten) : [],
+          unknown: isUnknown.flatMap((is, index) => (is ? [index] : []))
         })),
         silences: told.flatMap((one) =>
           'cause' in one ? [] : [{ ...one, from: timeOf(one.from), to: orNull(one.to) }]
@@ -133,9 +137,19 @@ export function openFlowHistory() {
   }
 }
 
+/** What hops have counted together, in each period. A sum of which a part is not known is not known. */
+export function addRates(periods: FlowHistory['periods'], hops: readonly ToldHop[]): Timed[] {
+  const partly = new Set(hops.flatMap(({ unknown }) => unknown))
+  return periods.map(({ begin, end }, index) => {
+    const known = hops.flatMap(({ frames }) => frames[index] ?? [])
+    const isKnown = known.length > 0 && !partly.has(index)
+    return { begin, end, value: isKnown ? known.reduce((sum, rate) => sum + rate, 0) : null }
+  })
+}
+
 /** Four digits are more than a sample is exact to. */
-function shorten(rate: number): number | null {
-  return Number.isNaN(rate) ? null : Number(rate.toPrecision(4))
+function shorten(rate: number | null): number | null {
+  return rate === null ? null : Number(rate.toPrecision(4))
 }
 
 /** What the next sample is compared with: the links of the paths, of all those that a host may have. */
@@ -172,9 +186,10 @@ function countPath(path: FramePath, first: Sample, later: Sample): CountedPath {
 function ratesOf(counted: readonly CountedPath[], { begin, end }: Period): Rate[] {
   const rates = counted.flatMap(({ path, hops, isKnown }) =>
     hops.flatMap((hop): Rate[] => {
-      if (hop.kind === 'sensor' || hop.frames === null || !isKnown(hop)) return []
-      const { kind, device, frames, bytes } = hop
-      const perSecond = (count: number) => (1000 * count) / (end - begin)
+      if (hop.kind === 'sensor') return []
+      const { kind, device } = hop
+      const { frames, bytes } = isKnown(hop) ? hop : { frames: null, bytes: null }
+      const perSecond = (count: number | null) => (count === null ? null : (1000 * count) / (end - begin))
       return [
         {
           key: JSON.stringify([path.span, keyOfHop(hop)]),
@@ -186,7 +201,7 @@ function ratesOf(counted: readonly CountedPath[], { begin, end }: Period): Rate[
             countsCopies: kind === 'mirror' && hop.countsCopies
           },
           frames: perSecond(frames),
-          bytes: bytes === null ? null : perSecond(bytes)
+          bytes: perSecond(bytes)
         }
       ]
     })

@@ -16,7 +16,8 @@ export interface Rate {
   /** The same for one hop all the time, whatever it is called. */
   readonly key: string
   readonly hop: RatedHop
-  readonly frames: number
+  /** null: the hop was there, and nobody knows what it has counted. */
+  readonly frames: number | null
   /** null: they are not counted. */
   readonly bytes: number | null
 }
@@ -27,11 +28,17 @@ export interface Period {
   readonly end: number
 }
 
-/** The rates of one hop, one for each period; NaN: not known. */
+/** What is kept for a hop that was there, where its rate is not known. NaN is kept where there was no such hop. */
+const unknown = -1
+
+/** The rates of one hop, one for each period. */
 export interface RateSeries {
   readonly hop: RatedHop
-  readonly frames: readonly number[]
-  readonly bytes: readonly number[]
+  /** null: not known. */
+  readonly frames: readonly (number | null)[]
+  readonly bytes: readonly (number | null)[]
+  /** Whether the hop was there and its frames are not known, in each period. */
+  readonly isUnknown: readonly boolean[]
 }
 
 /** Of the last hour, each period is kept: there are no more than one in 45 seconds. */
@@ -100,14 +107,15 @@ export function openRateRings() {
         [fineFrames, coarseFrames],
         [fineBytes, coarseBytes]
       ] as const) {
-        let [sum, time] = [0, 0]
+        let [sum, time, isThere] = [0, 0, false]
         for (const [index, period] of slots) {
           const rate = data[from + index] ?? Number.NaN
-          if (Number.isNaN(rate)) continue
+          if (rate === unknown) isThere = true
+          if (!(rate >= 0)) continue
           sum += rate * (period.end - period.begin)
           time += period.end - period.begin
         }
-        data[to + slot] = time === 0 ? Number.NaN : sum / time
+        data[to + slot] = time > 0 ? sum / time : isThere ? unknown : Number.NaN
       }
     }
   }
@@ -128,7 +136,7 @@ export function openRateRings() {
         if (one === null) continue
         one.hop = rate.hop
         one.last = end
-        one.data[fineFrames + slot] = rate.frames
+        one.data[fineFrames + slot] = rate.frames ?? unknown
         one.data[fineBytes + slot] = rate.bytes ?? Number.NaN
       }
       coarseBegin ??= begin
@@ -153,12 +161,17 @@ export function openRateRings() {
         series: [...kept.values()].flatMap(({ hop, data }) => {
           if (!isWanted(hop)) return []
           const frames = read(data, coarseFrames, fineFrames)
-          return frames.every(Number.isNaN) ? [] : [{ hop, frames, bytes: read(data, coarseBytes, fineBytes) }]
+          if (frames.every(Number.isNaN)) return []
+          const bytes = read(data, coarseBytes, fineBytes)
+          const isUnknown = frames.map((rate) => rate === unknown)
+          return [{ hop, frames: frames.map(orNull), bytes: bytes.map(orNull), isUnknown }]
         })
       }
     }
   }
 }
+
+const orNull = (rate: number) => (rate >= 0 ? rate : null)
 
 interface Slot {
   readonly index: number

@@ -39,6 +39,8 @@ interface Tracked {
   from: number
   arrived: number | null
   open: Silence | null
+  /** The last one that is over. */
+  over: Silence | null
   seen: number
 }
 
@@ -61,7 +63,16 @@ export function trackSilences(onBegin: (silence: Silence) => void) {
     add: (paths: readonly CountedPath[], sample: Sample, period: Period): void => {
       for (const { path, hops, isKnown } of paths) {
         for (const [key, mirrors] of groupsOf(path.mirrors, groupName(path.span))) {
-          const known = tracked.get(key) ?? { key, busy: [], zeros: 0, from: 0, arrived: null, open: null, seen: 0 }
+          const known = tracked.get(key) ?? {
+            key,
+            busy: [],
+            zeros: 0,
+            from: 0,
+            arrived: null,
+            open: null,
+            over: null,
+            seen: 0
+          }
           tracked.set(key, known)
           known.seen = period.end
           const own = hops.filter((hop) => 'point' in hop && mirrors.some(({ point }) => point === hop.point))
@@ -87,7 +98,10 @@ export function trackSilences(onBegin: (silence: Silence) => void) {
     const { frames, arrived, idleness } = counts
     if (frames === null) return
     if (frames > 0) {
-      if (known.open !== null) known.open.to = end
+      if (known.open !== null) {
+        known.open.to = end
+        known.over = known.open
+      }
       const rate = (1000 * frames) / (end - begin)
       known.busy = known.zeros > 0 ? [rate] : [...known.busy, rate].slice(-busyBefore)
       known.zeros = 0
@@ -121,6 +135,9 @@ export function trackSilences(onBegin: (silence: Silence) => void) {
       before: known.busy.length === 0 ? 0 : known.busy.reduce((sum, rate) => sum + rate, 0) / known.busy.length,
       asks: askOfSilence([point, ...mirrors.slice(1).map((one) => one.point)])
     }
+    const { over } = known
+    // It was not over before the last frame, and no later than that.
+    if (over !== null && over.to !== null && over.to > known.open.from) over.to = Math.max(over.from, known.open.from)
     onBegin(known.open)
   }
 }

@@ -18,6 +18,8 @@ export interface SpanHistory {
   readonly name: string
   /** The name of the watch; null: there is no other. */
   readonly watch: string | null
+  /** The last count, in milliseconds since 1970; null: there is none yet. */
+  readonly counted: number | null
   /** Frames a second that the mirrors copied; null: not known. */
   readonly rates: readonly Timed[]
   /** What is counted are copies. */
@@ -70,7 +72,7 @@ interface Row {
 }
 
 function renderSpan(span: SpanHistory, { from, to }: LookBack, paint: Paint): string {
-  const { name, watch, rates, silences, losses, events } = span
+  const { name, watch, counted, rates, silences, losses, events } = span
   const known = rates.filter(({ value }) => value !== null)
   const begin = Math.max(from, known[0]?.begin ?? to)
   const heading = [
@@ -78,17 +80,25 @@ function renderSpan(span: SpanHistory, { from, to }: LookBack, paint: Paint): st
     ...(known.length === 0 ? [] : [`since ${minute(begin)}`]),
     ...(watch === null ? [] : [`(the watch of ${printable(watch)})`])
   ].join('  ')
-  const rows = [...silences.map(silenceRow), ...losses.map((loss) => lossRow(loss, to)), ...events.map(eventRow)]
+  const rows = [
+    ...silences.map(silenceRow),
+    ...losses.map((loss) => lossRow(loss, counted ?? to)),
+    ...events.map(eventRow)
+  ]
   const picture = drawSparkline(known, begin, to, pictureWidth)
-  const quiet = silences.length + losses.length === 0 && known.length > 0 ? 'no silence, no loss; ' : ''
-  const summary =
-    known.length === 0 ? 'nothing was counted yet: a watch counts about once a minute' : `${quiet}${writeRange(span)}`
+  const quiet = silences.length + losses.length === 0 ? 'no silence, no loss on the way; ' : ''
+  const summary = known.length === 0 ? nothingKnown(span) : `${quiet}${writeRange(span)}`
   return [
     heading,
     ...(picture === '' ? [] : [`${margin}${picture}`]),
     `${margin}${summary}`,
     ...renderRows(rows, `spanplan events ${printable(name)}`, paint)
   ].join('\n')
+}
+
+function nothingKnown({ rates }: SpanHistory): string {
+  if (rates.length === 0) return 'nothing was counted yet: a watch counts about once a minute'
+  return 'how much came is not known: the span was paused, or not all of its mirrors could be counted'
 }
 
 /** The least and the most that came in one period. */
@@ -120,10 +130,7 @@ function silenceRow({ source, title, arrived, from, to, before, asks }: ToldSile
   }
 }
 
-/** Milliseconds: what was lost until then may go on. */
-const latest = 150_000
-
-function lossRow({ title, cause, from, to, frames, of }: ToldLoss, now: number): Row {
+function lossRow({ title, cause, from, to, frames, of }: ToldLoss, counted: number): Row {
   const { text, hint } = causes[cause]
   const where = printable(title)
   const share = frames === null || of === 0 ? '' : ` (${writeShare(frames / of)})`
@@ -131,7 +138,7 @@ function lossRow({ title, cause, from, to, frames, of }: ToldLoss, now: number):
     cause === 'carrier_flap'
       ? `${where}: ${text}`
       : `lost ${frames === null ? 'frames, nobody knows how many,' : `${countFrames(frames)}${share}`} at ${where}: ${text}`
-  return { from, to, isOngoing: to > now - latest && cause !== 'carrier_flap', text: what, hint, tone: 'remove' }
+  return { from, to, isOngoing: to >= counted && cause !== 'carrier_flap', text: what, hint, tone: 'remove' }
 }
 
 function countFrames(frames: number): string {

@@ -197,10 +197,12 @@ export function openEventRecorder(emitTogether: EmitEvent) {
     },
     /** Whether the last run has kept back a warning that may pass: a later run tells it, or finds it gone. */
     isUnsettled: (): boolean => isUnsettled,
-    pauses: (current: readonly Pause[]): void => {
+    /** @param spans the spans of the file. */
+    pauses: (current: readonly Pause[], spans: readonly string[]): void => {
       const { started, ended } = pausedSpans.update(current)
       for (const pause of ended) {
-        if (!current.some(({ span }) => span === pause.span)) emit({ type: 'resumed', pause })
+        const isListed = pause.span === null || spans.includes(pause.span)
+        if (!current.some(({ span }) => span === pause.span)) emit({ type: 'resumed', pause, isListed })
       }
       for (const pause of started) emit({ type: 'paused', pause })
       flush()

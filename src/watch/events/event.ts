@@ -14,6 +14,8 @@ export type WatchEvent =
   | { readonly type: 'stopped' }
   /** The files, as they are now, are in force. */
   | { readonly type: 'file'; readonly files: readonly string[]; readonly spans: readonly string[] }
+  /** A span has another name now, and is what it was before: its bridge is the same. */
+  | { readonly type: 'span_renamed'; readonly span: string; readonly before: string }
   /** The files, as they are now, are not accepted. The last valid ones stay in force. */
   | {
       readonly type: 'file_refused'
@@ -47,7 +49,9 @@ export type WatchEvent =
   | { readonly type: 'degraded' | 'recovered'; readonly trigger: Trigger; readonly degraded: Rest }
   | { readonly type: 'docker_away' | 'docker_back'; readonly trigger: Trigger; readonly diagnostic: Diagnostic }
   | { readonly type: 'monitor_failed' | 'monitor_back'; readonly monitor: FailedMonitor }
-  | { readonly type: 'paused' | 'resumed'; readonly pause: Pause }
+  | { readonly type: 'paused'; readonly pause: Pause }
+  /** `isListed`: the file has that span. */
+  | { readonly type: 'resumed'; readonly pause: Pause; readonly isListed: boolean }
   /** A source has had no frame for as long as its max_idle, or has one again. */
   | { readonly type: 'idle' | 'idle_over'; readonly source: SourceIdleness; readonly diagnostic: Diagnostic }
   /** The interface of a source or of an output has no carrier, or has it again. */
@@ -75,6 +79,7 @@ export function spanOfEvent(event: WatchEvent): string | null {
   if ('sensor' in event) return event.sensor.span
   if ('port' in event) return event.port.span
   if (event.type === 'idle' || event.type === 'idle_over') return event.source.span
+  if (event.type === 'warning' || event.type === 'warning_over') return event.diagnostic.subject?.span ?? null
   return 'span' in event ? event.span : null
 }
 

@@ -53,8 +53,10 @@ function isSaidElsewhere(event: WatchEvent, events: readonly WatchEvent[]): bool
   }
   if (event.type !== 'changed' || !isMarkAlone(event)) return false
   const { span } = event.change
-  return others.some((one) => spanOfEvent(one) === span && !isMarkAlone(one))
+  return others.some((one) => !isWarning(one) && spanOfEvent(one) === span && !isMarkAlone(one))
 }
+
+const isWarning = ({ type }: WatchEvent) => type === 'warning' || type === 'warning_over'
 
 function isMarkAlone(event: WatchEvent): boolean {
   if (event.type !== 'changed' || event.change.action !== 'update') return false

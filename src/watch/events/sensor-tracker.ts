@@ -6,6 +6,7 @@ import { type FramePath, framePathOf, takeSample } from '../../status/counters/f
 import type { openFlowHistory } from '../../status/history/flow-history.ts'
 import { judgeSensors, type SensorCause, type SensorHealth } from '../../status/sensor-health.ts'
 import type { EmitEvent } from './event.ts'
+import { followToolLosses } from './tool-losses.ts'
 import { trackTransitions } from './transition-tracker.ts'
 
 /**
@@ -37,6 +38,7 @@ type Rates = Pick<ReturnType<typeof openFlowHistory>, 'isDue' | 'skip' | 'add'>
  */
 export function trackSensors(emit: EmitEvent, rates: Rates, signal: AbortSignal) {
   const record = openSensorRecorder(emit)
+  const addToolLosses = followToolLosses(emit, signal)
   let sensors: readonly SensorHealth[] = []
   let latest: Run | null = null
   let wake = new AbortController()
@@ -47,7 +49,10 @@ export function trackSensors(emit: EmitEvent, rates: Rates, signal: AbortSignal)
   const sampleForRates = async (paths: readonly FramePath[]): Promise<Sample | null> => {
     const sample = await takeSample(paths).catch(() => null)
     if (sample === null) rates.skip(monotonicNow())
-    else rates.add(paths, sample)
+    else {
+      rates.add(paths, sample)
+      void addToolLosses(paths, sample)
+    }
     return sample
   }
   const look = async ({ view, changes }: Run) => {

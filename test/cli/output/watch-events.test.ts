@@ -3,7 +3,7 @@ import { devNull } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { addPriority, isJournal, type LogLevel } from '../../../src/cli/output/journal.ts'
-import { openEventPrinter } from '../../../src/cli/output/watch-events.ts'
+import { keepEvents, openEventPrinter } from '../../../src/cli/output/watch-events.ts'
 import { printDiagnostics } from '../../../src/cli/session.ts'
 import { planTarget } from '../../../src/plan/plan-view.ts'
 import type { WatchEvent } from '../../../src/watch/events/event.ts'
@@ -68,6 +68,21 @@ describe('where stderr is the journal', () => {
     printDiagnostics({ ...session }, 'error', [diagnostic])
     expect(printed).toBe('<3>error: is broken\n<3>  repair it\n')
   })
+})
+
+test('a warning is kept with the span that the plan places it at', () => {
+  const subject = { span: 'span1', kind: 'port', id: ['veth6'] }
+  const keep = (type: 'warning' | 'warning_over') => keepEvents([{ type, diagnostic: { ...diagnostic, subject } }], '')
+  expect(keep('warning')).toMatchObject([{ span: 'span1', text: 'warning  span1  is broken (repair it)' }])
+  expect(keep('warning_over')).toMatchObject([{ span: 'span1', text: 'warning  span1  no longer so: is broken' }])
+  expect(keepEvents([{ type: 'warning', diagnostic }], '')).toMatchObject([{ span: null }])
+})
+
+test('a pause that ends says whether its span is kept in sync', () => {
+  const pause = { span: 'span0', until: '2026-01-01T00:00:00.000Z' }
+  const keep = (isListed: boolean) => keepEvents([{ type: 'resumed', pause, isListed }], '')[0]?.text
+  expect(keep(true)).toBe('resume   span0  is kept in sync again')
+  expect(keep(false)).toBe('resume   span0  is paused no longer, and not in the file')
 })
 
 test('elsewhere an event has its time, also where a stream was inherited', () => {

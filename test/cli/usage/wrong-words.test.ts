@@ -135,6 +135,12 @@ apply --no-color
 plan --no-colour
 plan -o json
 graph --json
+graph --svg
+rates
+status --since 2d
+status --since 25h
+status --since 0s
+events --since 24h1s
 import --json
 status --output json
 plan --config spans.yaml

@@ -60,12 +60,15 @@ describe('what is no row', () => {
     ['a line that is too long', `${row(16, 5, 2000)}\t${'x'.repeat(256 * 1024)}`],
     ['another log', '1767225600.5\tCxyz\t192.0.2.1\t80']
   ])('%s', (_, line) => {
-    expect(parse([...header, line])).toEqual({ problem: expect.stringContaining('no row of it can be read') })
+    expect(parse([...header, line])).toEqual({
+      hint: expect.any(String),
+      problem: expect.stringContaining('no row of it can be read')
+    })
   })
 
   test('none yet', () => {
-    expect(parse(header)).toEqual({ problem: expect.stringContaining('no row is in it yet') })
-    expect(parse([])).toEqual({ problem: expect.stringContaining('no row is in it yet') })
+    expect(parse(header)).toEqual({ hint: expect.any(String), problem: expect.stringContaining('no row is in it yet') })
+    expect(parse([])).toEqual({ hint: expect.any(String), problem: expect.stringContaining('no row is in it yet') })
   })
 
   test('sums that no number holds', () => {

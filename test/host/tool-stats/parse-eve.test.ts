@@ -38,7 +38,7 @@ describe('the newest stats events', () => {
   test('with what the interface dropped, and with gaps; without what is 0', () => {
     const capture = { kernel_packets: 10, kernel_drops: 1, kernel_ifdrops: 2 }
     expect(parse([event(8, { capture, tcp: { reassembly_gap: 7 } })])).toMatchObject({
-      latest: { dropped: 3, gaps: 7 }
+      latest: { received: 12, dropped: 3, gaps: 7 }
     })
     expect(parse([event(8, { capture: undefined })])).toMatchObject({ latest: { received: 0, dropped: 0, gaps: 0 } })
     expect(parse([event(8, { capture: undefined, decoder: { pkts: 5 } })])).toMatchObject({
@@ -64,6 +64,7 @@ describe('what is no stats event', () => {
     ['no time', event(8, {}, { timestamp: 'now' })],
     ['a number as the time', event(8, {}, { timestamp: 5 })],
     ['no uptime', event(8, { uptime: undefined })],
+    ['an uptime of more than ten years', event(8, { uptime: 315_360_001 })],
     ['a negative uptime', event(8, { uptime: -1 })],
     ['too many packets', event(8).replace('800', '1e400')],
     ['a fraction of a packet', event(8).replace('800', '800.5')],
@@ -77,19 +78,25 @@ describe('what is no stats event', () => {
   ]
 
   test.each(hostile)('%s', (_, line) => {
-    expect(parse([line])).toEqual({ problem: expect.any(String) })
+    expect(parse([line])).toEqual({ problem: expect.any(String), hint: expect.any(String) })
     // What is good before it still tells.
     expect(parse([event(4), line])).toMatchObject({ latest: { seconds: 4 }, before: null })
   })
 
   test('says why nothing is known', () => {
-    expect(parse([])).toEqual({ problem: 'nothing is in it yet' })
-    expect(parse([alert])).toEqual({ problem: 'no stats event is in it: eve-log needs "stats" among its types' })
-    expect(parse([], true)).toEqual({ problem: expect.stringContaining('in its last MiB') })
-    expect(parse([alert], true)).toEqual({ problem: expect.stringContaining('in its last MiB') })
-    expect(parse([event(8, { capture: undefined, threads: {} })])).toEqual({
-      problem: expect.stringContaining('totals: yes')
-    })
+    const says = (problem: string, hint: string) => ({ problem, hint: expect.stringContaining(hint) })
+    expect(parse([])).toEqual(says('nothing is in it yet', 'whether Suricata runs'))
+    expect(parse([alert])).toEqual(says('no stats event is in it', '"stats" among the "types"'))
+    expect(parse([], true)).toEqual(says('no stats event is in its last MiB', 'eve-log of their own'))
+    expect(parse([alert], true)).toEqual(says('no stats event is in its last MiB', 'eve-log of their own'))
+    const threads = event(8, { capture: undefined, threads: {} })
+    expect(parse([threads])).toEqual(says('its stats events have no counters of the capture', 'totals: yes'))
+    const wrong = says('the time or the numbers of its stats events cannot be right', 'is it of Suricata?')
+    for (const bad of [event(8, {}, { timestamp: 'now' }), event(8, { uptime: -1 })]) {
+      expect(parse([bad])).toEqual(wrong)
+      // The last one tells what is wrong now.
+      expect(parse([threads, bad])).toEqual(wrong)
+    }
   })
 
   test('nothing of it is in what is said', () => {

@@ -12,6 +12,10 @@ test.each([
   ['with labels, added up', 'tool_received_total{thread="1"} 3\ntool_received_total{thread="2"} 4'],
   ['with strange labels', String.raw`tool_received_total{a="} 9",b="\"} 8 \\",} 7`],
   ['beside others', 'tool_received_total_more 9\ntool_received 8\n# HELP tool_received_total 6\ntool_received_total 7'],
+  [
+    'as OpenMetrics has them',
+    'tool_received_total{a="x"} 3 # {t="b"} 0.67 1796071811.1\ntool_received_total{a="y"} 4 1796071811.123 # {} 1'
+  ],
   ['with line ends of two characters', 'tool_received_total 7\r']
 ])('a value %s', (_, lines) => {
   expect(parse(`${lines}${dropped}`)).toEqual({
@@ -20,8 +24,31 @@ test.each([
   })
 })
 
+test('what comes after the end of a page of OpenMetrics is not added up', () => {
+  expect(parse(`tool_received_total 7${dropped}# EOF\ntool_received_total 7${dropped}`)).toMatchObject({
+    latest: { received: 7, dropped: 1 }
+  })
+  expect(parse(`tool_received_total 7\r\n# EOF\r${dropped}`)).toEqual({
+    problem: 'no metric tool_dropped_total is there'
+  })
+})
+
 describe('says what is wrong', () => {
-  test.each(['NaN', '+Inf', '-1', '1.5', '1e300', 'seven', '', '{', '{a="b} 7', '{a=b"} 7'])('a value %s', (value) => {
+  test.each([
+    'NaN',
+    '+Inf',
+    '-1',
+    '1.5',
+    '1e300',
+    'seven',
+    '',
+    '{',
+    '{a="b} 7',
+    '{a=b"} 7',
+    '7 # 8',
+    '7 1.2.3',
+    '7#{} 1'
+  ])('a value %s', (value) => {
     expect(parse(`tool_received_total ${value}\ntool_received_total${value}${dropped}`)).toEqual({
       problem: expect.stringMatching(/^(?:a value of tool_received_total is no number|no metric tool_received_total)/)
     })

@@ -1,5 +1,5 @@
 /** What tools say is read from files and servers that whoever controls the sensor may make anything of. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { readTools } from '../../../src/host/tool-stats/read-tools.ts'
+import { findProgram } from '../../lab/programs.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'spanplan-tools-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -34,7 +35,7 @@ describe('a file', () => {
     expect(await read(path('eve.json/more'))).toEqual({ problem: 'a part of the path is no folder' })
     expect(await readTools([])).toEqual([])
     writeFileSync(path('empty.json'), '')
-    expect(await read(path('empty.json'))).toEqual({ problem: 'nothing is in it yet' })
+    expect(await read(path('empty.json'))).toMatchObject({ problem: 'nothing is in it yet' })
   })
 
   test('whose last line is half written, and whose first one is not read whole', async () => {
@@ -43,7 +44,7 @@ describe('a file', () => {
     // The last MiB begins within a stats event, and has nothing else.
     const filler = `${'x'.repeat(1023)}\n`
     writeFileSync(path('cut.json'), event(8) + filler.repeat(1024))
-    expect(await read(path('cut.json'))).toEqual({ problem: expect.stringContaining('in its last MiB') })
+    expect(await read(path('cut.json'))).toMatchObject({ problem: expect.stringContaining('in its last MiB') })
     writeFileSync(path('long.json'), filler.repeat(5000) + event(8) + filler.repeat(1000))
     expect(await read(path('long.json'))).toMatchObject({ latest: { received: 8 } })
   })
@@ -51,7 +52,7 @@ describe('a file', () => {
   test('with holes, of a terabyte', async () => {
     writeFileSync(path('huge.json'), event(8))
     truncateSync(path('huge.json'), 2 ** 40)
-    expect(await read(path('huge.json'))).toEqual({ problem: expect.any(String) })
+    expect(await read(path('huge.json'))).toMatchObject({ problem: expect.any(String) })
   })
 
   test('in which bytes are no text', async () => {
@@ -69,9 +70,9 @@ describe('a file', () => {
       problem: `${name} is a symbolic link, and none is followed: write the path that it leads to`
     })
     expect(await read(path('link/logs/eve.json'))).toEqual(linked(path('link')))
-    expect(await read(path('real/logs/other.json'))).toEqual(linked(path('real/logs/other.json')))
+    expect(await read(path('real/logs/other.json'))).toEqual(linked('it'))
     symlinkSync('/nowhere', path('dangling'))
-    expect(await read(path('dangling'))).toEqual(linked(path('dangling')))
+    expect(await read(path('dangling'))).toEqual(linked('it'))
     // The folders of processes are links, too: nobody comes into a container by them.
     expect(await read('/proc/self/root/etc/passwd')).toEqual(linked('/proc/self'))
     expect(await read(`/proc/${process.pid}/root/etc/passwd`)).toEqual(linked(`/proc/${process.pid}/root`))
@@ -87,6 +88,23 @@ describe('a file', () => {
         expect(await read(one)).toEqual(none)
     } finally {
       server.close()
+    }
+  })
+
+  test('on which another program has a lease is not waited for', async () => {
+    writeFileSync(path('leased'), event(8))
+    // F_SETLEASE and F_WRLCK of fcntl(2).
+    const script =
+      'open(F, "+<", $ARGV[0]) or die; $SIG{IO} = "IGNORE"; fcntl(F, 1024, 1) or die; print "x\\n"; <STDIN>'
+    const holder = spawn(findProgram('perl'), ['-e', `$| = 1; ${script}`, path('leased')])
+    try {
+      await once(holder.stdout, 'data')
+      expect(await read(path('leased'))).toEqual({
+        problem: 'another program holds the file',
+        hint: expect.stringContaining('/proc/locks')
+      })
+    } finally {
+      holder.stdin.end()
     }
   })
 

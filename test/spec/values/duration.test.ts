@@ -13,7 +13,7 @@ test.each([
 ])('%s', (text, milliseconds) => expect(readDuration(text)).toBe(milliseconds))
 
 test.each(['', '30', 's', '30 s', '1m1h', '1s1s', '-1s', '1e3s', '.5s', '30S'])('not "%s"', (text) => {
-  expect(readDuration(text)).toEqual({ problem: 'have a unit, as in 500ms, 30s, 5m or 1h30m' })
+  expect(readDuration(text)).toEqual({ problem: 'have a unit (h, m, s or ms), as in 500ms, 30s, 5m or 1h30m' })
 })
 
 test('not longer than a timer lasts', () => {

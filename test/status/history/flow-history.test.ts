@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Sample } from '../../../src/host/read-counters.ts'
 import type { FramePath, PathMirror } from '../../../src/status/counters/frame-path.ts'
-import { mostTimes, openFlowHistory } from '../../../src/status/history/flow-history.ts'
+import { addRates, mostTimes, openFlowHistory } from '../../../src/status/history/flow-history.ts'
 import { mostHops, openRateRings, type Rate } from '../../../src/status/history/rate-rings.ts'
 import { path, sampleOf } from '../counters/samples.ts'
 
@@ -77,6 +77,21 @@ describe('silences', () => {
       own
     ])
     expect(history.silences).toMatchObject([{ from: -540_000, to: null, before: 0 }])
+  })
+
+  test('of one source, one ends before the next begins', () => {
+    const [mirror] = path.mirrors as [PathMirror]
+    const own = { ...path, mirrors: [{ ...mirror, point: { ...mirror.point, maxIdle: 90_000 } }] }
+    const late = (index: number, idle: number) => ({
+      ...{ received: 1800, mirror: 1800, bridge: 1800, ports: [1800, 1800] as const },
+      filter: { idle, installed: day + index * minute }
+    })
+    // The last frame came in the middle of a period.
+    const { silences: found } = historyOf([600, 600, 0, 0, 600, late(5, 90), late(6, 150)], [own])
+    expect(found.map(({ from, to }) => [from / 1000, to === null ? null : to / 1000])).toEqual([
+      [60, 210],
+      [210, null]
+    ])
   })
 
   test('frames that the filter does not take are told from frames that do not come', () => {
@@ -245,7 +260,29 @@ describe('rates', () => {
     const history = openFlowHistory()
     history.add([path], { ...sampleOf({ at: 0 }), mirrors: [] })
     history.add([path], sampleOf({ at: 60, mirror: 5000, filter: { installed: day } }))
-    expect(ratesOf(told(history, 60), 'mirror')).toEqual([])
+    expect(ratesOf(told(history, 60), 'mirror')).toEqual([['ens192 ingress', [null], [null]]])
+  })
+
+  test('a sum of which a part is not known is not known; a mirror that is gone has no part in it', () => {
+    const [mirror] = path.mirrors as [PathMirror]
+    const both: FramePath = {
+      ...path,
+      mirrors: [mirror, { ...mirror, point: { ...mirror.point, tcHook: 'egress' }, handles: [99] }]
+    }
+    const sum = (...looks: readonly FramePath[]) => {
+      const history = openFlowHistory()
+      for (const [index, look] of looks.entries()) {
+        history.add([look], sampleOf({ at: index * minute, received: 600 * index, mirror: 600 * index }))
+      }
+      const { periods, hops } = told(history, looks.length * minute)
+      return addRates(
+        periods,
+        hops.filter(({ kind }) => kind === 'mirror')
+      ).map(({ value }) => value)
+    }
+    // Nothing has the filter of the second mirror.
+    expect(sum(path, path, both, both)).toEqual([10, null, null])
+    expect(sum(both, both, path)).toEqual([null, 10])
   })
 
   test('two samples of one time, or of an earlier one, are no period', () => {

@@ -19,7 +19,7 @@ const loss: ToldLoss = {
   ...{ frames: 1204, of: 301_000 }
 }
 const quiet: SpanHistory = {
-  ...{ name: 'span0', watch: null, countsCopies: false, silences: [], losses: [], events: [] },
+  ...{ name: 'span0', watch: null, counted: at(11, 59), countsCopies: false, silences: [], losses: [], events: [] },
   rates: [12_100, 13_800, 13_000].map((value, index) => ({ begin: at(11, index), end: at(11, index + 1), value }))
 }
 
@@ -33,7 +33,7 @@ describe('a span', () => {
     expect(render({}, at(11, 3))).toEqual([
       'span0  since 11:00',
       '  ▇▇▇▇▇▇▇▇▇▇▇▇▇███████████████████████████',
-      '  no silence, no loss; 12,100 to 13,800 frames/s'
+      '  no silence, no loss on the way; 12,100 to 13,800 frames/s'
     ])
   })
 
@@ -61,7 +61,8 @@ describe('a span', () => {
       '  11:10–now  silent: 5,000 frames came in on ens192, and the filter took none',
       '             is the filter right? spanplan filter test tells what one would take'
     ])
-    expect(render({ losses: [loss] }, at(11, 33))[3]).toMatch(/^ {2}11:31–now {2}lost/)
+    expect(render({ losses: [loss], counted: at(11, 32) }, at(11, 33))[3]).toMatch(/^ {2}11:31–now {2}lost/)
+    expect(render({ losses: [loss], counted: at(11, 33) }, at(11, 33))[3]).toMatch(/^ {2}11:31–11:32 {2}lost/)
   })
 
   test.each<[string, Partial<ToldLoss>, string]>([
@@ -102,10 +103,12 @@ describe('a span', () => {
   })
 
   test.each([
-    [[0, 0], 'no silence, no loss; no frame'],
-    [[0.0167, 3.25], 'no silence, no loss; 0.017 to 3.3 frames/s'],
-    [[5, 5], 'no silence, no loss; 5 frames/s'],
-    [[null, null], 'nothing was counted yet: a watch counts about once a minute']
+    [[0, 0], 'no silence, no loss on the way; no frame'],
+    [[0.0167, 3.25], 'no silence, no loss on the way; 0.017 to 3.3 frames/s'],
+    [[5, 5], 'no silence, no loss on the way; 5 frames/s'],
+    [[], 'nothing was counted yet: a watch counts about once a minute'],
+    [[null, null], 'how much came is not known: the span was paused, or not all of its mirrors could be counted'],
+    [[null, 0, 5, null], 'no silence, no loss on the way; 0 to 5 frames/s']
   ])('rates %j: %s', (values, text) => {
     const rates = values.map((value, index) => ({ begin: at(11, index), end: at(11, index + 1), value }))
     expect(render({ rates })).toContain(`  ${text}`)
@@ -115,7 +118,7 @@ describe('a span', () => {
     expect(render({ watch: 'b', countsCopies: true })).toEqual(
       expect.arrayContaining([
         'span0  since 11:00  (the watch of b)',
-        '  no silence, no loss; 12,100 to 13,800 copies/s'
+        '  no silence, no loss on the way; 12,100 to 13,800 copies/s'
       ])
     )
     const host = [{ at: at(11, 1), text: 'start    default keeps', isTrouble: false }]
@@ -147,7 +150,7 @@ test('as JSON, each watch has its periods, and each span its times, hops and eve
   const hop = { span: 'span0', kind: 'mirror', title: 'ens192 ingress', device: 'ens192', countsCopies: false } as const
   const flows = {
     ...{ began: begin, counted: end, dropped: null, spans: ['span0'], periods: [{ begin, end }] },
-    ...{ hops: [{ ...hop, frames: [null], bytes: [1200] }], silences: [silence], losses: [loss] }
+    ...{ hops: [{ ...hop, frames: [null], bytes: [1200], unknown: [0] }], silences: [silence], losses: [loss] }
   }
   const events = [
     { span: 'span1', document: { type: 'changed' } },

@@ -1,8 +1,7 @@
 import { Exit, type ExitCode } from '../../../errors.ts'
 import { localTime } from '../../../local-time.ts'
 import { printableJson } from '../../../printable.ts'
-import type { FlowHistory } from '../../../status/history/flow-history.ts'
-import type { Timed } from '../../../status/history/sparkline.ts'
+import { addRates, type FlowHistory } from '../../../status/history/flow-history.ts'
 import { historyDocument, spansOf, type WatchHistory } from '../../../status/output/history-json.ts'
 import { renderHistory, type SpanHistory, type ToldEvent } from '../../../status/output/history-text.ts'
 import type { KeptEvent } from '../../../watch/events/event-history.ts'
@@ -79,10 +78,8 @@ function readSpan(name: string, { name: watch, flows, events }: Answer, hasSever
   return {
     name,
     watch: hasSeveral ? watch : null,
-    rates: flows.periods.map(({ begin, end }, index): Timed => {
-      const known = hops.flatMap(({ frames }) => frames[index] ?? [])
-      return { begin, end, value: known.length === 0 ? null : known.reduce((sum, rate) => sum + rate, 0) }
-    }),
+    counted: flows.counted,
+    rates: addRates(flows.periods, hops),
     countsCopies: hops.some(({ countsCopies }) => countsCopies),
     silences: flows.silences.filter(({ span }) => span === name),
     losses: withoutTold(
