@@ -20,13 +20,15 @@ beforeAll(async () => {
   suricata = await lab.startListener('suricata', { Binds: [`${folder}:/logs`] })
   await write('suricata')
   await spanplan(lab, ['apply', '--yes'])
-  await write(`{container: suricata, stats: {eve: ${join(folder, 'eve.json')}}}`)
+  await writeEve()
 })
 afterAll(() => lab?.close())
 beforeEach(() => rm(join(folder, 'eve.json'), { force: true, recursive: true }))
 
 const write = (sensor: string) =>
   writeSpans(lab, `spans: {span0: {sources: [{interface: ens192}], sensors: [${sensor}]}}`)
+
+const writeEve = () => write(`{container: suricata, stats: {eve: ${join(folder, 'eve.json')}}}`)
 
 /** A stats event of now, or of so many seconds ago. */
 function event(received: number, dropped: number, ago = 0): string {
@@ -165,6 +167,7 @@ test('of a sensor that is stopped, nobody asks', async () => {
 })
 
 test('a watch tells it, also without metrics: as a warning about the span', async () => {
+  await writeEve()
   await writeFile(join(folder, 'eve.json'), event(1000, 0, 9) + event(2000, 50, 1))
   await using watch = await startWatch(lab)
   await watch.expectTold(/ warning +span0 +the sensor suricata: Suricata says 50 of 1,000 packets dropped in 8s /)
