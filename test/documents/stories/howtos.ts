@@ -148,6 +148,8 @@ export const howtos: Stories<Reader> = {
       expect(said).toContain('mark: name default → sensor-7')
       expect(said).toMatch(/Plan: 0 to create, \d to change, 0 to replace, 0 to remove\./)
       expect(await reader.run('spanplan plan')).toContain('No changes')
+      // The stories that follow have the usual name.
+      await reader.run('spanplan destroy --yes')
     },
 
     'How long "formerly" is needed': async (reader, list = '') => {
