@@ -131,7 +131,7 @@ test('a port that leads to no container, and goes on to, is told without any fur
   await watch.settle()
   const peer = ['peer', 'name', 'stray0', 'netns', `${lab.name}-sw`]
   await lab.run(['ip', 'link', 'add', 'dev', 'veth00000a0', 'master', 'span0', 'up', 'type', 'veth', ...peer])
-  await watch.expectTold(/ warning +the port veth00000a0 of span span0 leads to a network namespace that is no/)
+  await watch.expectTold(/ warning +span0 +the port veth00000a0 of span span0 leads to a network namespace that is no/)
   await lab.run(['ip', 'link', 'del', 'dev', 'veth00000a0'])
 })
 
