@@ -156,6 +156,7 @@ export const howtos: Stories<Reader> = {
       await reader.write('spans.yaml', 'version: 1\nspans: {span0: {sources: [{interface: ens192}], network: span0}}\n')
       await reader.run('spanplan apply')
       expect(await reader.run(list)).toBe('span0 default')
+      await reader.write('spans.yaml', spansYaml)
     }
   },
 
@@ -338,6 +339,7 @@ export const howtos: Stories<Reader> = {
       expect(shown).toContain('No changes. 1 span matches spans.yaml.')
       expect(shown).toMatch(/^healthy +core-switch-mirror-port /m)
       expect(await reader.lab.snapshotText()).toBe(before)
+      await reader.write('spans.yaml', spansYaml)
     }
   },
 
