@@ -69,7 +69,7 @@ function explainWait(span: string, { plan }: PlanView): Diagnostic {
   return { ...wait.diagnostic, message: writeWait([wait.title], wait.diagnostic) }
 }
 
-/** That Docker is not reachable, where that is no right of this user's: that is told as such. */
+/** Why Docker is not reachable. A missing right of this user is reported elsewhere. */
 function findUnreachable({ host: { docker } }: PlanView): Diagnostic[] {
   return docker.state === 'unreachable' && meaningOf(docker.reason).lacksRight !== true ? [docker.reason] : []
 }

@@ -106,7 +106,7 @@ function isToldBySilence({ at, span, event }: KeptEvent, { silences }: FlowHisto
   )
 }
 
-/** A carrier that went and came back is told by the events. */
+/** Leaves out the losses of a carrier that was gone for a moment: the events report these. */
 function withoutTold(losses: FlowHistory['losses'], events: readonly KeptEvent[]): FlowHistory['losses'] {
   const times = events.flatMap(({ at, event }) => (event.type.startsWith('carrier_') ? [Date.parse(at)] : []))
   return losses.filter(
