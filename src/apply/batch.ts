@@ -2,6 +2,8 @@ import { Exit, SpanplanError } from '../errors.ts'
 import { callDocker, type DockerConnection } from '../host/docker/docker-client.ts'
 import { type Argv, commandFailed, forEachConcurrently, type Output, run } from '../host/exec.ts'
 import { groupsOf } from '../host/host-index.ts'
+import { runStarted } from '../host/process/program-pool.ts'
+import { forget, topicsOfEthtool } from '../host/process/remembered.ts'
 import { concurrency, timeLimit } from '../host/process/run-limits.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
@@ -118,6 +120,9 @@ export async function runBatch({ tool, tasks }: Batch, docker: DockerConnection 
     const [first] = tasks
     if (first === undefined || !(error instanceof SpanplanError)) throw error
     return new StepFailed(first, error, [])
+  } finally {
+    // Its event comes later than the next look.
+    if (tool === 'ethtool') forget(...topicsOfEthtool)
   }
 }
 
@@ -133,7 +138,7 @@ async function runLines(tasks: readonly CommandTask[], tool: string): Promise<vo
   const argv: Argv = [tool, '-batch', '-']
   const { lines, links } = await groupDeletions(alone)
   const input = lines.map((line) => `${lineOf(line.argv)}\n`).join('')
-  const output = await run(argv, input, limitsFor(lines.length)).catch(async (error: unknown) => {
+  const output = await runStarted(argv, input, limitsFor(lines.length)).catch(async (error: unknown) => {
     await ungroup(links).catch(() => undefined)
     throw error
   })

@@ -1,8 +1,9 @@
 import type { ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execa, execaSync, type Result } from 'execa'
-import { diagnostic, SpanplanError } from '../errors.ts'
+import type { Result } from 'execa'
+import { diagnostic, SpanplanError, systemCode } from '../errors.ts'
 import { decodeBytes, encodeBytes } from './parsers/bytes.ts'
 import { concurrency, defaultBytes, killGrace, type RunLimits, timeLimit } from './process/run-limits.ts'
 
@@ -34,6 +35,7 @@ export const packageOf: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   xargs: 'findutils',
   ls: 'coreutils',
+  stdbuf: 'coreutils',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   'systemd-run': 'systemd'
@@ -58,6 +60,9 @@ const commonOptions = {
   env: { LC_ALL: 'C', PATH: path }
 } as const
 
+/** It takes longer to load than a command that runs no program takes for all else. */
+const loadExeca = () => import('execa')
+
 /**
  * Runs a program to its end, in the C locale. Its input and output may have bytes that are no UTF-8: see {@link decodeBytes}.
  *
@@ -70,6 +75,7 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   const { milliseconds = timeLimit, bytes = defaultBytes, cancel, keepsStart = false } = limits
   const [file, ...args] = argv
   if (!args.every((word) => word.isWellFormed())) return run(...asItems(argv), limits)
+  const { execa } = await loadExeca()
   const attempt = async () => {
     const child = execa(file, args, {
       ...commonOptions,
@@ -88,10 +94,7 @@ export async function run(argv: Argv, input: string | number = '', limits: RunLi
   }
   let result = await attempt()
   for (let tries = 1; wasInterrupted(result) && tries < mostTries; tries++) result = await attempt()
-  if (result.isMaxBuffer && !keepsStart) {
-    const message = `${writeArgv(argv)} printed more than ${bytes / 1024} KB, and was stopped`
-    throw new SpanplanError(diagnostic('OUTPUT_TOO_LONG', message))
-  }
+  if (result.isMaxBuffer && !keepsStart) throw outputTooLong(argv, bytes)
   const status = statusOf(file, result)
   const output = { stdout: decodeBytes(result.stdout), stderr: decodeBytes(result.stderr), status }
   return result.isMaxBuffer ? { ...output, isCut: true } : output
@@ -104,7 +107,7 @@ const mostTries = 10
  * Whether a signal has ended a program that was meant for this process. A new process is in the process group of a terminal until it
  * has one of its own (setsid(2)), and what comes until then ends it before it has begun. What has begun, no such signal reaches.
  */
-function wasInterrupted({ signal }: Ended): boolean {
+function wasInterrupted({ signal }: { readonly signal?: NodeJS.Signals | null | undefined }): boolean {
   return signal === 'SIGINT' || signal === 'SIGTERM'
 }
 
@@ -121,18 +124,23 @@ function asItems([file, ...args]: Argv): [Argv, string] {
  */
 export function runWaiting(argv: Argv, file: number | null = null): Output {
   const [program, ...args] = argv
-  const options = {
-    reject: false,
-    cwd: '/',
-    env: commonOptions.env,
-    timeout: timeLimit,
-    killSignal: 'SIGKILL'
-  } as const
-  const attempt = () => execaSync(program, args, { ...options, ...stdin(file ?? '') })
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
+  const attempt = () =>
+    spawnSync(program, args, {
+      cwd: '/',
+      env: { ...process.env, ...commonOptions.env },
+      timeout: timeLimit,
+      killSignal: 'SIGKILL',
+      encoding: 'utf8',
+      stdio: [file ?? 'ignore', 'pipe', 'pipe']
+    })
   let result = attempt()
   for (let tries = 1; wasInterrupted(result) && tries < mostTries; tries++) result = attempt()
-  if (result.timedOut) throw programHangs(argv, timeLimit)
-  return { stdout: result.stdout, stderr: result.stderr, status: statusOf(program, result) }
+  const { stdout, stderr, status, signal } = result
+  const code = systemCode(result.error)
+  if (code === 'ETIMEDOUT') throw programHangs(argv, timeLimit)
+  const ended = { exitCode: status ?? undefined, signal: signal ?? undefined, code }
+  return { stdout, stderr, status: statusOf(program, ended) }
 }
 
 /** Waits for a promise, but no longer than so many milliseconds; null: it is not settled by then. */
@@ -167,6 +175,7 @@ export type RunningProgram = Readonly<Awaited<ReturnType<typeof start>>>
  * @throws SpanplanError PROGRAM_MISSING.
  */
 export async function start([file, ...args]: Argv) {
+  const { execa } = await loadExeca()
   const child = execa(file, args, { ...commonOptions, buffer: false })
   const { pid, stdin, stdout, stderr } = child
   if (pid === undefined) throw notStarted(file, await child)
@@ -176,13 +185,25 @@ export async function start([file, ...args]: Argv) {
     stdout,
     stderr,
     end: (signal: NodeJS.Signals) => child.kill(signal),
+    /** Ends the program and what it has started, and waits for none of them. */
+    abandon: () => abandon(child),
+    /** Whether this process waits for the program before it exits. */
+    hold: (isHeld: boolean) => {
+      // Their types do not say that pipes are sockets, which only those of a file are not.
+      for (const one of [child, child.stdin, child.stdout, child.stderr] as Partial<Pick<Socket, 'ref' | 'unref'>>[]) {
+        if (isHeld) one.ref?.()
+        else one.unref?.()
+      }
+    },
     /** The status as in {@link Output}, once the program has ended. */
     status: child.then((result) => statusOf(file, result))
   }
 }
 
 /** How a program has ended, or that it has not started: a part of execa's result. */
-type Ended = Pick<Result<{ reject: false }>, 'exitCode' | 'signal' | 'code' | 'shortMessage'>
+type Ended = {
+  readonly [Key in 'exitCode' | 'signal' | 'code' | 'shortMessage']?: Result<{ reject: false }>[Key] | undefined
+}
 
 /** @throws SpanplanError PROGRAM_MISSING: one that has started ends with a status or by a signal. */
 function statusOf(file: string, ended: Ended): number {
@@ -208,6 +229,7 @@ export async function follow(
   signal: AbortSignal
 ): Promise<SpanplanError> {
   const [file, ...args]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...argv]
+  const { execa } = await loadExeca()
   const child = execa(file, args, {
     ...commonOptions,
     buffer: false,
@@ -278,10 +300,17 @@ function notStarted(file: string, { code = '', shortMessage: reason = 'it does n
   return new SpanplanError(diagnostic('PROGRAM_MISSING', message, hint))
 }
 
-function programHangs(argv: Argv, milliseconds: number): SpanplanError {
+/** The error for a program that has not ended, or answered, in time. */
+export function programHangs(argv: Argv, milliseconds: number): SpanplanError {
   const message = `${writeArgv(argv)} did not end within ${milliseconds / 1000} s, and was stopped`
   const hint = 'look for a hung driver or a held rtnl lock in the kernel log: dmesg'
   return new SpanplanError(diagnostic('PROGRAM_HANGS', message, hint))
+}
+
+/** The error for a program that prints more than so many bytes. */
+export function outputTooLong(argv: Argv, bytes: number): SpanplanError {
+  const message = `${writeArgv(argv)} printed more than ${bytes / 1024} KB, and was stopped`
+  return new SpanplanError(diagnostic('OUTPUT_TOO_LONG', message))
 }
 
 /** Characters of a word in a message: a transaction of nftables has hundreds. */

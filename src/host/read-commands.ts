@@ -2,34 +2,47 @@ import { diagnostic, messageOf, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type Output, run } from './exec.ts'
 import { checkCommand } from './nftables/seal-table.ts'
 import { parseToolJson } from './parsers/tool-json.ts'
+import { askProgram, endPrograms } from './process/program-pool.ts'
 import { batchLine } from './quote-command.ts'
 
 /** A program that reads the host, and its stdin. */
 export interface ReadCommand {
   readonly argv: Argv
   readonly input: string
+  /** Has the program run, or asks one that stays. */
+  readonly run: (argv: Argv, input: string) => Promise<Output>
 }
 
 /** A program without stdin. */
-const alone = (...argv: Argv): ReadCommand => ({ argv, input: '' })
+const alone = (...argv: Argv): ReadCommand => ({ argv, input: '', run })
+
+const joinLines = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('')
 
 /** A program of iproute2 that gets a command a line. With -force, it goes on after one that fails. */
-const batch = (program: Argv, lines: readonly string[]): ReadCommand => ({
+const batch = (program: Argv, lines: readonly string[], run: ReadCommand['run']): ReadCommand => ({
   argv: [...program, '-force', '-batch', '-'],
-  input: lines.map((line) => `${line}\n`).join('')
+  input: joinLines(lines),
+  run
+})
+
+/** The program nft, which gets a command a line. */
+const ask = (program: Argv, ...lines: readonly string[]): ReadCommand => ({
+  argv: [...program, '-i'],
+  input: joinLines(lines),
+  run: askProgram
 })
 
 /** What each look at the host begins with. It depends on no file. */
 export const readCommands = {
-  links: batch(['ip', '-json', '-details'], ['link show', 'addr show']),
-  forwarding: alone('bridge', '-json', 'fdb', 'show'),
+  links: batch(['ip', '-json', '-details'], ['link show', 'addr show'], askProgram),
+  forwarding: batch(['bridge', '-json'], ['fdb show'], askProgram),
   /** As text: as JSON, it is five times as long, 8 KB for each link. */
   offloads: alone('ethtool', '-k', '*'),
-  qdiscs: alone('tc', '-json', 'qdisc', 'show'),
+  qdiscs: batch(['tc', '-json'], ['qdisc show'], askProgram),
   /** All tables of the family that spanplan's are of, with what is in them. */
-  tables: alone('nft', '-j', 'list', 'ruleset', 'bridge'),
+  tables: ask(['nft', '-j'], 'list ruleset bridge'),
   /** The same of the family that the tables of senders are of. Firewalls have theirs there, with sets that may be long. */
-  senderTables: alone('nft', '-j', '-t', 'list', 'ruleset', 'inet'),
+  senderTables: ask(['nft', '-j', '-t'], 'list ruleset inet'),
   /** Its status shows whether the kernel can have such tables. */
   tableSupport: alone(...checkCommand),
   programs: alone('bpftool', '-j', 'prog', 'show')
@@ -49,7 +62,7 @@ export function readAhead(): () => void {
   for (const command of Object.values(readCommands)) {
     // Few hosts need them.
     if (command === readCommands.senderTables) continue
-    const output = run(command.argv, command.input, { cancel: end.signal })
+    const output = command.run === run ? run(command.argv, command.input, { cancel: end.signal }) : readNow(command)
     // Whoever asks for the output gets the error.
     output.catch(() => undefined)
     ahead.set(command, output)
@@ -57,6 +70,7 @@ export function readAhead(): () => void {
   return () => {
     ahead.clear()
     end.abort()
+    endPrograms()
   }
 }
 
@@ -65,8 +79,10 @@ export function readOutput(command: ReadCommand): Promise<Output> {
   const started = ahead.get(command)
   // The next look needs a new one.
   ahead.delete(command)
-  return started ?? run(command.argv, command.input)
+  return started ?? readNow(command)
 }
+
+const readNow = ({ argv, input, run }: ReadCommand): Promise<Output> => run(argv, input)
 
 /** Parses what a command prints. */
 export async function readParsed<T>(command: ReadCommand, parse: (text: string) => T): Promise<T> {
@@ -80,12 +96,20 @@ export function readJson<T>(command: ReadCommand, parse: (document: unknown) => 
   return readParsed(command, (text) => parse(parseToolJson(text)))
 }
 
-/** Runs a program of iproute2 with a batch of commands, and returns one document for each. */
-export async function runJsonBatch(program: Argv, commands: readonly (readonly string[])[]): Promise<unknown[]> {
+/**
+ * Has a program of iproute2 carry out a batch of commands, and returns one document for each.
+ *
+ * @param run which program. Default: one that stays, and may remember names of earlier commands.
+ */
+export async function runJsonBatch(
+  program: Argv,
+  commands: readonly (readonly string[])[],
+  run: ReadCommand['run'] = askProgram
+): Promise<unknown[]> {
   if (commands.length === 0) return []
   // No span can have a device whose name no quoting carries: a command that fails stands in for it.
   const lines = commands.map((command) => batchLine(command) ?? 'unspeakable')
-  return readJsonBatch(batch(program, lines))
+  return readJsonBatch(batch(program, lines, run))
 }
 
 /**
@@ -97,7 +121,7 @@ export async function readJsonBatch(command: ReadCommand): Promise<unknown[]> {
 }
 
 /** The same, of output that was read already. */
-export function parseJsonBatch({ argv, input }: ReadCommand, output: Output): unknown[] {
+export function parseJsonBatch({ argv, input }: Pick<ReadCommand, 'argv' | 'input'>, output: Output): unknown[] {
   const commands = input.trimEnd().split('\n')
   const failed = new Set([...output.stderr.matchAll(/^Command failed -:(\d+)$/gm)].map((match) => Number(match[1])))
   const documents = output.stdout.split(/\n(?=\[)/).filter((line) => line.trim() !== '')

@@ -14,9 +14,9 @@ import {
   parsePacketSockets,
   parseTotals
 } from './parsers/counters.ts'
-import { parseToolJson } from './parsers/tool-json.ts'
+import { noteNames } from './process/program-pool.ts'
 import type { RunLimits } from './process/run-limits.ts'
-import { parseOutput, type ReadCommand, readParsed, runJsonBatch } from './read-commands.ts'
+import { parseOutput, runJsonBatch } from './read-commands.ts'
 import type { ContainerInterface, HookPlace } from './snapshot.ts'
 import type { ToolReading } from './tool-stats/read-tools.ts'
 
@@ -60,7 +60,7 @@ export interface Sample {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readSample({ tcHooks, interfaces, senderTables }: CounterRequest): Promise<Sample> {
-  const links = await readParsed(linksCommand, parseToolJson)
+  const links = await readLinkCounters()
   const at = monotonicNow()
   const [filters, sockets, refused] = await Promise.all([
     runJsonBatch(['tc', '-s', '-json'], tcHooks.map(mirrorsCommand)),
@@ -70,7 +70,7 @@ export async function readSample({ tcHooks, interfaces, senderTables }: CounterR
   const totals = parseTotals(readFileSync('/proc/self/net/dev', 'utf8'))
   return {
     at,
-    links: parseOutput('ip', () => parseLinkCounters(links)),
+    links,
     mirrors: parseOutput('tc', () =>
       tcHooks.flatMap((place, index) => parseMirrorCounters(place, filters[index] ?? []))
     ),
@@ -80,7 +80,12 @@ export async function readSample({ tcHooks, interfaces, senderTables }: CounterR
   }
 }
 
-const linksCommand: ReadCommand = { argv: ['ip', '-s', '-s', '-json', 'link', 'show'], input: '' }
+async function readLinkCounters(): Promise<LinkCounters[]> {
+  const [document] = await runJsonBatch(['ip', '-s', '-s', '-json'], [['link', 'show']])
+  const links = parseOutput('ip', () => parseLinkCounters(document))
+  noteNames(links)
+  return links
+}
 
 /** Milliseconds of CLOCK_MONOTONIC, which is the same for all processes of the host (clock_gettime(2)). */
 export function monotonicNow(): number {

@@ -1,11 +1,13 @@
 import type { ContainerSelector } from '../spec/values/container-selector.ts'
-import type { DockerNetwork, Filter, Link, Remote } from './snapshot.ts'
+import type { DockerNetwork, Filter, IpLink, Link, Remote } from './snapshot.ts'
 import type { OptionalModule } from './tunnels/kernel-modules.ts'
 
 /** What a plan needs to know of the host, besides the links and their filters. */
 export interface ReadRequest {
+  /** Selects the interfaces, by name, whose offloads the plan depends on. Missing: all. */
+  readonly offloaded?: (links: readonly IpLink[]) => readonly string[]
   /** Selects the interfaces, by name, whose eBPF programs the plan depends on. */
-  readonly programmed: (links: readonly Link[]) => readonly string[]
+  readonly programmed: (links: readonly IpLink[]) => readonly string[]
   /** Selects the interfaces, by name, whose routes the plan depends on. Each of them costs a walk through all routes. */
   readonly routed: (links: readonly Link[], filters: readonly Filter[]) => readonly string[]
   /** Selects the interfaces, by name, whose receive rings the plan depends on. Each of them costs two processes. Missing: none. */

@@ -11,6 +11,8 @@ import { parseForwarding, parseLinks, parseOffloads } from './parsers/ip.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseToolJson } from './parsers/tool-json.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
+import { noteNames } from './process/program-pool.ts'
+import { recall } from './process/remembered.ts'
 import { parseOutput, readCommands, readJson, readJsonBatch, readParsed, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
@@ -21,6 +23,7 @@ import type {
   AttachedProgram,
   ClassPlace,
   HookPlace,
+  IpLink,
   KernelState,
   Link,
   Qdisc,
@@ -30,6 +33,7 @@ import type {
 import { writePlace } from './tc-conventions.ts'
 import { readLacking } from './tunnels/kernel-modules.ts'
 import { readSilence } from './xdp/read-silence.ts'
+import { isSealProgram } from './xdp/seal-program.ts'
 
 /**
  * Reads the snapshot.
@@ -49,15 +53,19 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  const [{ links: ipLinks, opaque }, offloads, forwarding, tc, nftables, silence, isProgrammed] = await Promise.all([
-    readIpLinks(),
-    readParsed(readCommands.offloads, parseOffloads),
+  // First: what other programs remember of names depends on the links.
+  const { links: ipLinks, opaque } = await readIpLinks()
+  const programmed = request.programmed(ipLinks)
+  const [offloads, forwarding, tc, nftables, silence, attached] = await Promise.all([
+    recall('offloads', indexesOf(ipLinks, request.offloaded?.(ipLinks)), () =>
+      readParsed(readCommands.offloads, parseOffloads)
+    ),
     readJson(readCommands.forwarding, parseForwarding),
     readTc(),
     request.tables ? readNftables() : null,
     request.tables ? readSilence() : null,
-    // spanplan does not depend on bpftool, nor on the right to use it.
-    readJson(readCommands.programs, hasNetworkPrograms).catch(() => false)
+    // Of what else has come to be attached, the kernel tells nobody.
+    recall('programs', indexesOf(ipLinks.filter(hasForeignProgram), programmed), () => readPrograms(programmed))
   ])
   const withoutRings = ipLinks.map(
     (link): Link => ({
@@ -70,16 +78,17 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
       manager: request.bridges.has(link.name) ? readManager(link) : null
     })
   )
-  const rings = await readRings(request.ringed?.(withoutRings, tc.filters) ?? [])
+  const ringed = request.ringed?.(withoutRings, tc.filters) ?? []
+  const rings = await recall('rings', indexesOf(ipLinks, ringed), () => readRings(ringed))
   const links = withoutRings.map((link): Link => {
     const ring = rings.get(link.name)
     return ring === undefined ? link : { ...link, ring }
   })
-  const [routes, attached, senderTables, lacking, ways] = await Promise.all([
+  const modules = request.modules(links, tc.filters)
+  const [routes, senderTables, lacking, ways] = await Promise.all([
     readRoutes(request.routed(links, tc.filters)),
-    isProgrammed ? readPrograms(request.programmed(links)) : [],
     request.senders(links) ? readSenderTables() : null,
-    readLacking(request.modules(links, tc.filters)),
+    recall('modules', modules.join(' '), () => readLacking(modules)),
     request.remotes?.length ? readWays(request.remotes) : null
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
@@ -92,13 +101,27 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readIpLinks(): Promise<ReturnType<typeof parseLinks>> {
-  const [links, addresses] = await readJsonBatch(readCommands.links)
-  return parseOutput('ip', () => parseLinks(links, addresses))
+  const read = async () => {
+    const [links, addresses] = await readJsonBatch(readCommands.links)
+    return parseOutput('ip', () => parseLinks(links, addresses))
+  }
+  const found = await read()
+  return noteNames(found.links) ? read() : found
 }
 
+/** The links with these names, as they are no others': by name and index, a text. */
+function indexesOf(links: readonly IpLink[], names: readonly string[] = links.map(({ name }) => name)): string {
+  const chosen = new Set(names)
+  return links.flatMap(({ name, index, xdp }) => (chosen.has(name) ? `${index} ${name} ${xdp?.id}` : [])).join('\n')
+}
+
+const hasForeignProgram = ({ xdp }: IpLink) => xdp !== null && !isSealProgram(xdp)
+
+/** spanplan does not depend on bpftool, nor on the right to use it. */
 async function readPrograms(devices: readonly string[]): Promise<AttachedProgram[]> {
   if (devices.length === 0) return []
   try {
+    if (!(await readJson(readCommands.programs, hasNetworkPrograms))) return []
     const { stdout } = await run(attachedCommand, attachedLines(devices))
     return parseAttached(parseToolJson(stdout))
   } catch {

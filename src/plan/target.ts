@@ -1,6 +1,6 @@
 import { indexLinks } from '../host/host-index.ts'
 import type { ReadRequest } from '../host/read-request.ts'
-import type { Filter, Link, Remote } from '../host/snapshot.ts'
+import type { Filter, IpLink, Remote } from '../host/snapshot.ts'
 import { limitModule, type OptionalModule } from '../host/tunnels/kernel-modules.ts'
 import { ringedLinks, routedLinks, routedTunnels } from '../resources/interface-use.ts'
 import { mayBeTunnel, readTunnelMark } from '../resources/marks.ts'
@@ -91,13 +91,13 @@ export function modulesOfLimits({ spans }: Spec, filters: readonly Filter[]): re
 }
 
 /** Whether a link has one of these names, altnames or permanent MAC addresses. */
-function isNamed(names: readonly string[]): (link: Link) => boolean {
+function isNamed(names: readonly string[]): (link: IpLink) => boolean {
   const all = new Set(names)
   return ({ name, altnames, permanentMac }) => [name, ...altnames, permanentMac].some((one) => all.has(one))
 }
 
 /** Whether the alias of a link says that one of these names has made the link for a tunnel. */
-function isTunnelOf(names: readonly string[], { alias, tunnel }: Link): boolean {
+function isTunnelOf(names: readonly string[], { alias, tunnel }: IpLink): boolean {
   const owner = tunnel === undefined ? null : readTunnelMark(alias, tunnel)
   return owner !== null && names.includes(owner)
 }
@@ -117,21 +117,23 @@ export function readRequestOf(target: Target): ReadRequest {
   const devices = [...needs.flatMap((one) => one.devices ?? []), ...outputs]
   const isNeeded = isNamed(devices)
   // The link of a tunnel keeps the name that it was made with, whatever the file is called since.
-  const isDevice = (link: Link) => isNeeded(link) || isTunnelOf(namesOf(target.spec), link)
+  const isDevice = (link: IpLink) => isNeeded(link) || isTunnelOf(namesOf(target.spec), link)
   const written = [
     ...needs.flatMap(({ tunnels = [] }) => tunnels),
     ...sent.flatMap((one) => ('tunnel' in one ? one.tunnel : []))
   ]
   const sourceNetworks = new Set(needs.flatMap((one) => one.networks ?? []))
   // What leads to a container is a source where containers are. Of all others there may be thousands.
-  const isOurs = (link: Link) =>
+  const isOurs = (link: IpLink) =>
     isDevice(link) ||
     bridges.has(link.name) ||
     bridges.has(link.master ?? '') ||
     (sourced.length + sourceNetworks.size > 0 && link.foreignPeer) ||
     (sourceNetworks.size > 0 && (link.bridge !== null || link.master !== null))
   const networks = new Set(spans.flatMap(({ network }) => network?.name ?? []))
+  const isCopied = (link: IpLink) => isDevice(link) || (isOurs(link) && !bridges.has(link.master ?? ''))
   return {
+    offloaded: (links) => links.filter(isCopied).map(({ name }) => name),
     programmed: (links) => links.filter(isOurs).map(({ name }) => name),
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => bridges.has(name))

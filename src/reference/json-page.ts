@@ -315,6 +315,7 @@ const triggers: Readonly<Record<Trigger, string>> = {
   link: 'an interface changed',
   filter: 'a filter or a qdisc changed',
   nftables: 'a table of nftables changed',
+  offload: 'an offload or a receive ring of an interface changed',
   docker: 'Docker reported something',
   hangup: 'SIGHUP came',
   interval: 'it was time',

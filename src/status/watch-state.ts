@@ -9,6 +9,7 @@ export type Trigger =
   | 'link'
   | 'filter'
   | 'nftables'
+  | 'offload'
   | 'docker'
   | 'hangup'
   | 'interval'

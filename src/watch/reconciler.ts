@@ -4,6 +4,8 @@ import { needsDocker } from '../apply/rollback.ts'
 import { isHarmless } from '../codes/meanings.ts'
 import { SpanplanError } from '../errors.ts'
 import { recompileFilters } from '../host/compile-filters.ts'
+import { forgetNames } from '../host/process/program-pool.ts'
+import { forgetAll } from '../host/process/remembered.ts'
 import { monotonicNow, type Sample } from '../host/read-counters.ts'
 import type { DockerAnswer } from '../host/snapshot.ts'
 import { expressionsOf, remotesOf, type Target } from '../plan/target.ts'
@@ -52,6 +54,9 @@ export interface ReconcilerConfig extends RemovalPolicy {
 
 /** The share of the interval by which it is longer or shorter, at random, so that many hosts do not run at once. */
 const jitter = 0.1
+
+/** Triggers that tell of a change of the host, or of a file. A run with any other reads all anew, by programs that remember nothing. */
+const ofEvents: ReadonlySet<Trigger> = new Set(['link', 'filter', 'nftables', 'offload', 'docker', 'file', 'retry'])
 
 /** Triggers that a person or a hook causes: the run tries every span, whatever has failed before. */
 const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
@@ -225,6 +230,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     run: async (triggers: readonly Trigger[], nextWake: () => Promise<unknown>): Promise<readonly Deadline[]> => {
       const trigger = triggers.find((one) => onDemand.has(one)) ?? triggers[0] ?? 'retry'
       const isOnDemand = onDemand.has(trigger)
+      if (!triggers.every((one) => ofEvents.has(one))) {
+        forgetAll()
+        forgetNames()
+      }
       if (triggers.includes('hangup')) {
         degradation.clear()
         recompile('all')

@@ -1,4 +1,6 @@
 import { followFilters } from '../host/compile-filters.ts'
+import { endPrograms, keepPrograms } from '../host/process/program-pool.ts'
+import { rememberUntold } from '../host/process/remembered.ts'
 import type { Lock } from '../run-dir/lock.ts'
 import { serveRequests } from '../run-dir/socket.ts'
 import type { SourceFile } from '../spec/spec.ts'
@@ -47,6 +49,8 @@ const readyAfter: ReadonlySet<Trigger> = new Set(['start', 'hangup'])
  */
 export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   const stop = new AbortController()
+  keepPrograms()
+  rememberUntold()
   const reconciler = openReconciler(config, emit, stop.signal)
   await reconciler.check()
   const monitors = trackFailedMonitors(emit)
@@ -155,6 +159,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
       listener?.close()
       await Promise.all([serviceManager.stopping(), runQueue.close()])
       served.claim.release()
+      endPrograms()
       emit({ type: 'stopped' })
     }
   }

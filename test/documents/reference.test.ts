@@ -106,6 +106,7 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
     'EISDIR',
     'ELOOP',
     'ENOENT',
+    'ETIMEDOUT',
     'ENOSPC',
     'ENXIO'
   ],

@@ -2,8 +2,9 @@ import { lstatSync, statfsSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import * as z from 'zod'
 import { judgeOrigins, originOutput } from '../address-origin.ts'
-import type { Argv } from '../exec.ts'
+import { type Argv, run } from '../exec.ts'
 import { parseRecords } from '../parsers/records.ts'
+import { runStarted } from '../process/program-pool.ts'
 import { parseOutput, runJsonBatch } from '../read-commands.ts'
 import { findRouted } from '../routes/read-routes.ts'
 import type { Container, DockerNetwork, Endpoint, VethPair } from '../snapshot.ts'
@@ -106,10 +107,12 @@ async function readFolder(folder: string): Promise<VethsBySandbox> {
   try {
     const argv = ipCommand(folder)
     if (argv === null) return new Map()
-    const [links, names] = await runJsonBatch(argv, [
+    const commands = [
       ['addr', 'show', 'type', 'veth'],
       ['netns', 'list-id']
-    ])
+    ]
+    // A program that stays remembers the names of namespaces; and one that was started before, in which folder they were.
+    const [links, names] = await runJsonBatch(argv, commands, argv === ip ? runStarted : run)
     const bySandbox = parseOutput('ip', () => parseVeths(folder, links, names))
     const loose = [...bySandbox].flatMap(([file, veths]) =>
       veths.filter((veth) => veth.master === null && mayBePort(veth, file))

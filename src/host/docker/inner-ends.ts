@@ -4,7 +4,7 @@ import { commandFailed, enterNamespace, mapConcurrently, run } from '../exec.ts'
 import { parseFilters } from '../parsers/filters.ts'
 import { parseInnerQdiscs } from '../parsers/qdiscs.ts'
 import type { RunLimits } from '../process/run-limits.ts'
-import { parseJsonBatch, parseOutput, type ReadCommand } from '../read-commands.ts'
+import { parseJsonBatch, parseOutput } from '../read-commands.ts'
 import type { Container, ContainerInterface, Endpoint, InnerEnd } from '../snapshot.ts'
 import { innerDevice } from '../tc-conventions.ts'
 
@@ -59,7 +59,7 @@ async function readEnd({ sandbox, index }: ContainerInterface): Promise<Endpoint
   const name = `${device}${randomBytes(longestName).toString('hex')}`.slice(0, longestName)
   const lines = [`qdisc show dev ${name}`, ...tcHooks.map((tcHook) => `filter show dev ${name} ${tcHook}`)]
   const argv = enterNamespace(sandbox, ['tc', '-json', '-force', '-batch', '-'])
-  const command: ReadCommand = { argv, input: lines.map((line) => `${line}\n`).join('') }
+  const command = { argv, input: lines.map((line) => `${line}\n`).join('') }
   try {
     const output = await run(argv, command.input, limits)
     const { stderr } = output

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { diagnostic, SpanplanError } from '../../errors.ts'
 import { type Argv, commandFailed, run } from '../exec.ts'
 import { parseRecords } from '../parsers/records.ts'
+import { runStarted } from '../process/program-pool.ts'
 import { indexName, shellLine } from '../quote-command.ts'
 import { runJsonBatch } from '../read-commands.ts'
 
@@ -48,7 +49,9 @@ export async function removeLeftPort(port: ConnectedPort, container: string): Pr
 async function readLinks(port: ConnectedPort): Promise<{ readonly isLeft: boolean; readonly isIndexName: boolean }> {
   const [named, byIndex] = await runJsonBatch(
     ['ip', '-json', '-details'],
-    [port.name, indexName(port.index)].map((name) => ['link', 'show', 'dev', name])
+    [port.name, indexName(port.index)].map((name) => ['link', 'show', 'dev', name]),
+    // One that stays may remember the index that the name had.
+    runStarted
   )
   return {
     isLeft: parseRecords(vethOutput, named).some(({ ifindex }) => ifindex === port.index),

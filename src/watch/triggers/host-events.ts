@@ -4,11 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { diagnosticOf, type SpanplanError } from '../../errors.ts'
 import { connectDocker, dockerFailed, followEvents, type WantedEvents } from '../../host/docker/docker-client.ts'
 import { type Argv, follow, run } from '../../host/exec.ts'
+import { forget, remember, topicsOfEthtool } from '../../host/process/remembered.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
 import type { EmitEvent } from '../events/event.ts'
 import { openHealthFilter } from './health-events.ts'
+import { openOffloadFilter } from './offload-events.ts'
 
 /** Knows which monitors fail. */
 type MonitorTracker = Pick<ReturnType<typeof trackFailedMonitors>, 'onFail' | 'onListen'>
@@ -105,11 +107,18 @@ const monitors: readonly Monitor[] = [
     counts: (line) => ownTable.test(line),
     listen: followTables
   },
+  // ethtool writes to a pipe when a buffer is full, unless it is told otherwise.
+  {
+    trigger: 'offload',
+    what: 'offloads and receive rings',
+    argv: ['stdbuf', '-oL', 'ethtool', '--monitor'],
+    listen: followOffloads
+  },
   { trigger: 'docker', what: "Docker's networks and containers", argv: ['docker', 'events'], listen: followDocker }
 ]
 
 /**
- * Wakes when links, filters, or Docker's networks and containers change; also each time that a monitor has begun to listen or
+ * Wakes when links, offloads, filters, or Docker's networks and containers change; also each time that a monitor has begun to listen or
  * has ended, as when Docker goes, for what had no event until then. A monitor that cannot listen at all is reported.
  *
  * @param remotes gives the addresses of the hosts that frames are sent to now.
@@ -207,6 +216,28 @@ async function followTables(monitor: Monitor, listener: MonitorListener, signal:
     return null
   }
   return followProgram(monitor, listener, signal)
+}
+
+/** While it listens, what ethtool told is remembered. */
+async function followOffloads(monitor: Monitor, listener: MonitorListener, signal: AbortSignal): Promise<unknown> {
+  const remembers = (isRemembered: boolean) => {
+    for (const topic of topicsOfEthtool) remember(topic, isRemembered)
+  }
+  const onListen = () => {
+    remembers(true)
+    listener.onListen()
+  }
+  const wake = () => {
+    forget(...topicsOfEthtool)
+    listener.wake()
+  }
+  const ended = await followProgram(
+    { ...monitor, counts: openOffloadFilter() },
+    { ...listener, wake, onListen },
+    signal
+  )
+  remembers(false)
+  return ended
 }
 
 /** Whether one of the process's sockets is a member of a group of netlink(7). Before, it misses events. */

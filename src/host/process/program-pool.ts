@@ -1,0 +1,151 @@
+import { type Argv, type Output, programHangs, run } from '../exec.ts'
+import type { Link } from '../snapshot.ts'
+import { type KeptProgram, keepProgram } from './kept-program.ts'
+import { defaultBytes, type RunLimits, timeLimit } from './run-limits.ts'
+
+/** A program of the pool, by its arguments. */
+interface Place {
+  readonly argv: Argv
+  /** The one that is asked; null: none was needed yet, or it may not be asked any more. */
+  asked: KeptProgram | null
+  answers: number
+  /** One that has done nothing yet, and remembers nothing; null: there is none. */
+  spare: Promise<KeptProgram | null> | null
+  /** Settles when the last answer is there. */
+  last: Promise<unknown>
+}
+
+const places = new Map<string, Place>()
+
+/** Whether programs are kept for later runs, and started before they are needed. */
+let isKeeping = false
+
+/** The pairs of a name and an index of links that the programs may remember: see {@link noteNames}. */
+const [indexOf, nameOf] = [new Map<string, number>(), new Map<number, string>()]
+
+/** Milliseconds for an answer. After them, the program is killed, and another one, which has all the time of a run, gets the commands. */
+const answerLimit = 2000
+
+/** The most answers of a program: what it remembers, and what it leaks, has an end. */
+const mostAnswers = 1000
+
+/** Names of links that are gone, and may be remembered: ports of containers come and go. */
+const mostNames = 1000
+
+/** Milliseconds until a spare program is started in place of one that was taken: what is urgent is done by then. */
+const spareDelay = 20
+
+/**
+ * Keeps programs from now on, for a process that reads the host again and again. They end with this process.
+ */
+export function keepPrograms(): void {
+  isKeeping = true
+}
+
+/** Ends the programs. The next command starts new ones. */
+export function endPrograms(): void {
+  for (const place of places.values()) {
+    close(place)
+    void place.spare?.then((spare) => spare?.close())
+  }
+  places.clear()
+}
+
+/**
+ * Has a program that stays carry out commands that only read. Its answer is as fast as the kernel's.
+ *
+ * @param argv the program, which reads commands from its stdin until that ends, and goes on after one that fails.
+ * @param input the commands, a line each.
+ * @returns the output, and the status, as of {@link run}. Where no program can be kept, that gets the commands.
+ * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS or OUTPUT_TOO_LONG.
+ */
+export function askProgram(argv: Argv, input: string, limits: Pick<RunLimits, 'bytes'> = {}): Promise<Output> {
+  const place = placeOf(argv)
+  const answer = place.last.then(() => askOf(place, input, limits))
+  place.last = answer.catch(() => undefined)
+  return answer
+}
+
+async function askOf(place: Place, input: string, { bytes = defaultBytes }: Pick<RunLimits, 'bytes'>): Promise<Output> {
+  if (place.asked !== null && (place.answers >= mostAnswers || !place.asked.isUsable())) close(place)
+  place.asked ??= (await takeSpare(place)) ?? (await keepProgram(place.argv, isKeeping))
+  place.answers++
+  const commands = input.trimEnd().split('\n')
+  const answer = await place.asked.ask(commands, { milliseconds: answerLimit, bytes }).catch((error: unknown) => {
+    close(place)
+    throw error
+  })
+  if (answer !== null) return answer
+  close(place)
+  return run(place.argv, input, { bytes })
+}
+
+/**
+ * Runs a program with commands for its stdin, as {@link run} does. Where a program was started for that before, it takes no time to
+ * start one: such a one has done nothing yet, and remembers nothing.
+ *
+ * @throws SpanplanError PROGRAM_MISSING or PROGRAM_HANGS.
+ */
+export async function runStarted(
+  argv: Argv,
+  input: string,
+  { milliseconds = timeLimit }: Pick<RunLimits, 'milliseconds'> = {}
+): Promise<Output> {
+  const spare = await takeSpare(placeOf(argv))
+  if (spare === null) return run(argv, input, { milliseconds })
+  const output = await spare.finish(input, milliseconds)
+  if (output === null) throw programHangs(argv, milliseconds)
+  return output
+}
+
+/**
+ * Notes the names of links, as the kernel tells them. iproute2 remembers for the life of a process which index a name has, and which
+ * name an index (lib/ll_map.c): of a link that was renamed, or made again, a kept program tells what was.
+ *
+ * @returns whether the programs may remember other names. Others are asked from now on: what these have told is to be read again.
+ */
+export function noteNames(links: readonly Pick<Link, 'name' | 'index'>[]): boolean {
+  const differs = links.some(
+    ({ name, index }) => (indexOf.get(name) ?? index) !== index || (nameOf.get(index) ?? name) !== name
+  )
+  if (differs || indexOf.size > mostNames + links.length) forgetNames()
+  for (const { name, index } of links) {
+    indexOf.set(name, index)
+    nameOf.set(index, name)
+  }
+  return differs
+}
+
+/** Has other programs asked from now on, which remember nothing. */
+export function forgetNames(): void {
+  indexOf.clear()
+  nameOf.clear()
+  for (const place of places.values()) close(place)
+}
+
+function placeOf(argv: Argv): Place {
+  const key = argv.join('\0')
+  const place = places.get(key) ?? { argv, asked: null, answers: 0, spare: null, last: Promise.resolve() }
+  places.set(key, place)
+  return place
+}
+
+function close(place: Place): void {
+  place.asked?.close()
+  place.asked = null
+  place.answers = 0
+}
+
+/** null: there is none that can be asked. */
+async function takeSpare(place: Place): Promise<KeptProgram | null> {
+  if (!isKeeping) return null
+  const spare = await place.spare
+  place.spare = null
+  setTimeout(() => {
+    // Where none can be started, the run that needs it says why.
+    place.spare ??= keepProgram(place.argv, true).catch(() => null)
+  }, spareDelay).unref()
+  if (spare?.isUsable()) return spare
+  spare?.close()
+  return null
+}

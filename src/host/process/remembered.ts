@@ -1,0 +1,59 @@
+/**
+ * What only programs tell that answer no second question. To start them takes as long as all else of a look. A process that looks
+ * again and again remembers what they told, until something says that it may have changed.
+ */
+export type Topic = 'offloads' | 'rings' | 'programs' | 'modules'
+
+/** What ethtool tells. */
+export const topicsOfEthtool = ['offloads', 'rings'] as const satisfies readonly Topic[]
+
+/** What nobody reports the changes of. */
+const untold = ['programs', 'modules'] as const satisfies readonly Topic[]
+
+const memories = new Map<Topic, { readonly key: string; readonly value: Promise<unknown> }>()
+
+/** Why a topic is remembered: its changes are followed, or a regular look comes soon. */
+const remembered = new Set<Topic>()
+
+/** From now on, what nobody reports the changes of is remembered until {@link forgetAll}, which a regular look calls. */
+export function rememberUntold(): void {
+  for (const topic of untold) remember(topic, true)
+}
+
+/** Everything is to be read again. */
+export function forgetAll(): void {
+  memories.clear()
+}
+
+/** From now on, a topic is remembered, or not any more. */
+export function remember(topic: Topic, isRemembered: boolean): void {
+  memories.delete(topic)
+  if (isRemembered) remembered.add(topic)
+  else remembered.delete(topic)
+}
+
+/** It may have changed. */
+export function forget(...topics: readonly Topic[]): void {
+  for (const topic of topics) memories.delete(topic)
+}
+
+/**
+ * Gives what was read of a topic, or reads it.
+ *
+ * @param key what the reading depends on: of another one, nothing is remembered.
+ */
+export function recall<T>(topic: Topic, key: string, read: () => Promise<T>): Promise<T> {
+  const memory = memories.get(topic)
+  // A cast: each topic is read in one place.
+  if (memory?.key === key) return memory.value as Promise<T>
+  const value = read()
+  if (remembered.has(topic)) {
+    const next = { key, value }
+    memories.set(topic, next)
+    // What failed is tried again.
+    value.catch(() => {
+      if (memories.get(topic) === next) memories.delete(topic)
+    })
+  }
+  return value
+}
