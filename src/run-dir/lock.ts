@@ -30,7 +30,8 @@ export interface Lock {
   announce(holder: Partial<Holder>): void
 }
 
-interface LockOptions {
+/** What a lock is taken with. */
+export interface LockOptions {
   /**
    * Which lock: `lock` is for every command that changes the host. The watch of each name has one of its own, and so has the
    * unit that holds a detached window ({@link windowLock}).
@@ -46,6 +47,28 @@ interface LockOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** How a lock's file is opened and locked. */
+export interface Locking {
+  /**
+   * Opens the lock's file, or makes it. null: this user's folder had something else there, or a file that this user may not open,
+   * and that is removed.
+   */
+  readonly open: (path: string) => number | null
+  /** Waits for so many milliseconds at most; 0: not at all. */
+  readonly tryFlock: (file: number, wait: number) => Promise<boolean>
+  readonly isWindowHeld: () => Promise<boolean>
+  /** Gives the lock back. It never fails. Whoever opens the file again may get the same one. */
+  readonly free: (file: number) => Promise<void>
+}
+
+/** One program for each call of flock(2), and a file for each lock. */
+export const simpleLocking: Locking = {
+  open: openLock,
+  tryFlock: (file, wait) => tryFlock(file, wait),
+  isWindowHeld: () => isHeld(windowLock),
+  free: async (file) => closeSync(file)
+}
+
 /** Milliseconds between two looks at a detached window that is about to open or to end. */
 const windowInterval = 100
 
@@ -57,26 +80,29 @@ const flockTimeLimit = 500
  *
  * @throws SpanplanError LOCKED if another process holds it; RIGHT_MISSING or FILE_UNWRITABLE if its file cannot be made; INTERRUPTED while waiting.
  */
-export async function takeLock({
-  kind = 'lock',
-  duringWindow = false,
-  command = ['spanplan', ...process.argv.slice(2)].join(' '),
-  timeout,
-  signal = new AbortController().signal
-}: LockOptions): Promise<Lock> {
+export async function takeLock(
+  {
+    kind = 'lock',
+    duringWindow = false,
+    command = ['spanplan', ...process.argv.slice(2)].join(' '),
+    timeout,
+    signal = new AbortController().signal
+  }: LockOptions,
+  locking = simpleLocking
+): Promise<Lock> {
   const deadline = performance.now() + timeout
   const path = runFile(kind)
   for (;;) {
-    const file = explainErrors(path, () => openLock(path))
+    const file = explainErrors(path, () => locking.open(path))
     if (file === null) continue
     let isLeftToUnit = false
     try {
-      await lockFile(file, kind, deadline, signal)
+      await lockFile(file, kind, deadline, signal, locking)
       // Somebody may have removed the file while this process waited: others lock another file by now.
       if (isAt(file, path)) {
         if (isOwn(file, path)) {
-          isLeftToUnit = kind === 'lock' && !duringWindow && (await isHeld(windowLock))
-          if (!isLeftToUnit) return explainErrors(path, () => hold(file, path, command))
+          isLeftToUnit = kind === 'lock' && !duringWindow && (await locking.isWindowHeld())
+          if (!isLeftToUnit) return explainErrors(path, () => hold(file, path, command, locking))
           checkPatience(readHolder(windowLock), deadline, signal)
         } else {
           // Another user's file, which nobody holds.
@@ -84,10 +110,10 @@ export async function takeLock({
         }
       }
     } catch (error) {
-      closeSync(file)
+      await locking.free(file)
       throw error
     }
-    closeSync(file)
+    await locking.free(file)
     if (isLeftToUnit) await sleep(windowInterval)
   }
 }
@@ -107,10 +133,6 @@ export async function isHeld(kind: string): Promise<boolean> {
   }
 }
 
-/**
- * Opens the lock's file, or makes it. null: this user's folder had something else there, or a file that this user may not open,
- * and that is removed.
- */
 function openLock(path: string): number | null {
   openRunFolder()
   try {
@@ -169,9 +191,15 @@ function isOwn(file: number, path: string): boolean {
   return stats.nlink === 1 && owners.includes(stats.uid) && !mayOthersWrite(stats, file)
 }
 
-async function lockFile(file: number, kind: string, deadline: number, signal: AbortSignal): Promise<void> {
+async function lockFile(
+  file: number,
+  kind: string,
+  deadline: number,
+  signal: AbortSignal,
+  locking: Locking
+): Promise<void> {
   // The first time without waiting: a holder that waits for a person is not waited for.
-  for (let wait = 0; !(await tryFlock(file, wait)); ) {
+  for (let wait = 0; !(await locking.tryFlock(file, wait)); ) {
     checkPatience(readHolder(kind), deadline, signal)
     wait = Math.min(deadline - performance.now(), flockTimeLimit)
   }
@@ -199,13 +227,14 @@ async function tryFlock(
   return output.status === 0
 }
 
-function isAt(file: number, path: string): boolean {
+/** Whether an open file is the one at a path. */
+export function isAt(file: number, path: string): boolean {
   const there = statSync(path, { throwIfNoEntry: false })
   const ours = fstatSync(file)
   return there !== undefined && there.ino === ours.ino && there.dev === ours.dev
 }
 
-function hold(file: number, path: string, command: string): Lock {
+function hold(file: number, path: string, command: string, locking: Locking): Lock {
   let holder: Holder = { pid: process.pid, command, since: new Date().toISOString() }
   let isHeld = true
   let longest = 0
@@ -233,12 +262,13 @@ function hold(file: number, path: string, command: string): Lock {
       if (!isHeld) return
       isHeld = false
       ftruncateSync(file)
-      closeSync(file)
+      void locking.free(file)
     }
   }
 }
 
-function locked(holder: Holder | null): SpanplanError {
+/** The error for a lock that another has. */
+export function locked(holder: Holder | null): SpanplanError {
   const who = holder && `: pid ${holder.pid}, "${printable(holder.command)}", since ${localTime(holder.since)}`
   const message = `another spanplan is running${who ?? ''}`
   const seconds = holder === null ? 0 : secondsLeft(holder)

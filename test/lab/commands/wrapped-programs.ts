@@ -39,8 +39,10 @@ export async function wrapPrograms(lab: Lab, scripts: Partial<Record<Program, st
 }
 
 function wrapper(program: Program, log: string, script: string): string {
+  // The one that takes the lock goes on, and answers line by line.
+  const goesOn = program === 'perl' ? `case "$*" in *flock*) exec ${findProgram(program)} "$@" ;; esac\n` : ''
   return `#!/bin/sh
-input=$(cat)
+${goesOn}input=$(cat)
 printf '%s\\n' "$ ${program} $*" "$input" >>${log}
 run() { ${findProgram(program)} "$@"; }
 ${script}
