@@ -3,6 +3,7 @@ import type { Diagnostic } from '../errors.ts'
 import { connectDocker } from '../host/docker/docker-client.ts'
 import { findBlockers, isBlockable, orderStages, type PlannedChange } from '../plan/plan.ts'
 import type { ObservedState } from '../resources/kind.ts'
+import { recordDockerChange } from '../run-dir/docker-changes.ts'
 import { makeBatches, runBatch, type StepFailed, type Task } from './batch.ts'
 
 /** Is called as an apply goes on. */
@@ -52,6 +53,7 @@ export async function runSteps(
 ): Promise<StepsResult> {
   const batches = makeBatches(orderStages(changes), new Set(log.done.map(({ step }) => step)))
   const docker = batches.some(({ tool }) => tool === 'docker') ? await connectDocker() : null
+  if (docker !== null) recordDockerChange()
   const blockers: Diagnostic[] = []
   for (const planned of batches) {
     if (checks?.signal.aborted) return { ended: 'interrupted' }

@@ -9,8 +9,9 @@ import { forgetAll } from '../host/process/remembered.ts'
 import { monotonicNow, type Sample } from '../host/read-counters.ts'
 import type { DockerAnswer } from '../host/snapshot.ts'
 import { expressionsOf, remotesOf, type Target } from '../plan/target.ts'
+import { lastDockerChange } from '../run-dir/docker-changes.ts'
 import { forgetSettled } from '../run-dir/hook-records.ts'
-import { takeLock } from '../run-dir/lock.ts'
+import type { KeptLock } from '../run-dir/kept-lock.ts'
 import { lockPatience } from '../run-dir/lock-limits.ts'
 import { type Pauses, readPauses } from '../run-dir/pauses.ts'
 import type { SourceFile, Spec } from '../spec/spec.ts'
@@ -27,6 +28,7 @@ import { trackSensors } from './events/sensor-tracker.ts'
 import { monotonicTime } from './loop/clock.ts'
 import { noKernelPass, planHost } from './loop/plan-host.ts'
 import { nothingApplied, type RunOutcome, reconcile } from './loop/reconcile.ts'
+import { Overtaken, openRunLock } from './loop/run-lock.ts'
 import type { Deadline } from './loop/run-queue.ts'
 import { openRunStatistics } from './loop/run-statistics.ts'
 import {
@@ -58,6 +60,9 @@ const jitter = 0.1
 /** Triggers that tell of a change of the host, or of a file. A run with any other reads all anew, by programs that remember nothing. */
 const ofEvents: ReadonlySet<Trigger> = new Set(['link', 'filter', 'nftables', 'offload', 'docker', 'file', 'retry'])
 
+/** Milliseconds after which a run that was cut short is made again. */
+const cutShortDelay = 100
+
 /** Triggers that a person or a hook causes: the run tries every span, whatever has failed before. */
 const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
 
@@ -65,10 +70,11 @@ const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
  * Makes what keeps the host in sync with files, one run at a time. Reads the files for the first time.
  *
  * @param emit gets each event as it happens.
+ * @param keptLock is held while a run looks at the host and changes it, and not while the run waits.
  * @param signal ends the waiting for the lock, and the counting of frames.
  * @throws SpanplanError with all errors of the files.
  */
-export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal: AbortSignal) {
+export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLock: KeptLock, signal: AbortSignal) {
   const { dryRun, interval } = config
   const files = openFiles(config.read, (next, before) => checkNextSpec(config, next, before))
   const name = () => files.spec().name
@@ -82,17 +88,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
   /** What Docker answered to what the files in force ask; null: nothing yet. */
   let lastAnswer: DockerAnswer | null = null
   let firstSample: Sample | null = null
-  let hasLock = false
-  let changes: Promise<unknown> | null = null
+  const lock = openRunLock(keptLock, signal)
 
-  const followChanges = <Result>(made: Promise<Result>): Promise<Result> => {
-    changes = made
-      .catch(() => undefined)
-      .finally(() => {
-        changes = null
-      })
-    return made
-  }
   const spans = () => files.spec().spans.map((span) => span.name)
   const emitFiles = () => emit({ type: 'file', files: files.spec().files, spans: spans() })
   const recompile = (which: Parameters<typeof recompileFilters>[1]) =>
@@ -104,7 +101,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     let result = files.reload(performance.now())
     const pending = files.pending()
     if (pending !== null) {
-      await awaitFilters(pending)
+      await lock.wait(awaitFilters(pending))
       result = files.reload(performance.now())
     }
     if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics(), files: files.lastRead() })
@@ -117,15 +114,29 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     emit(...findRenamed(before, files.spec()))
   }
 
-  /** @param obstacle why the run cannot begin; null: it can. */
+  /** While a file is doubtful, neither that file nor the one before it may be what is wanted. */
+  const isDoubtful = () => files.settlesAt() < Infinity
+
+  /** Waits without the lock. Meanwhile, another process may install a file and apply it, and what Docker answers may be from before. */
+  const wait = async (waiting: Promise<unknown>): Promise<void> => {
+    const [spec, dockerChange] = [files.spec(), lastDockerChange()]
+    await lock.wait(waiting)
+    await reload()
+    if (files.spec() !== spec || isDoubtful() || lastDockerChange() !== dockerChange) throw new Overtaken()
+  }
+
+  /**
+   * @param obstacle why the run cannot begin; null: it can.
+   * @returns whether it has come to its end.
+   */
   const runOnce = async (
     trigger: Trigger,
     isOnDemand: boolean,
     pauses: Pauses,
     obstacle: Problem | null,
     nextWake: () => Promise<unknown>
-  ): Promise<void> => {
-    const [began, beganUptime] = [performance.now(), uptime()]
+  ): Promise<boolean> => {
+    const [began, beganUptime, wasNewFile] = [performance.now(), uptime(), isNewFile]
     const leftAlone = isOnDemand ? nothingLeftAlone : degradation.leftAlone(spans(), performance.now())
     const target = makeRunTarget(config, files.spec(), pauses, leftAlone)
     const degrade = (outcome: RunOutcome) => {
@@ -147,10 +158,15 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
             lastAnswer,
             leavePaused,
             nextWake,
-            onEarlyFailures,
-            followChanges
+            wait,
+            onEarlyFailures
           })
         : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
+    if (outcome.view !== null && !dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
+    lock.release()
+    // What was changed before the run was cut short is told, and the rest is left to the next run.
+    const { isCutShort = false } = outcome
+    if (isCutShort && outcome.done.length === 0) return false
     if (outcome.view !== null && firstSample === null) {
       const paths = framePathsOf(outcome.view)
       firstSample = await takeSample(paths).catch(() => null)
@@ -165,20 +181,29 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
     if (statistics.read().last === null) throwMissingRights(outcome)
     for (const diagnostic of outcome.restarts) emit({ type: 'warning', diagnostic })
     const degraded = degrade(outcome)
-    const drift = recorder.run({ trigger, milliseconds, outcome, degraded, spans: spans(), isNewFile, dryRun, now })
+    const drift = recorder.run({
+      trigger,
+      milliseconds,
+      outcome,
+      degraded,
+      spans: spans(),
+      isNewFile: wasNewFile,
+      dryRun,
+      now
+    })
     const result = resultOf(outcome, dryRun)
     const inSync = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
-    statistics.add({ at, trigger, result, milliseconds }, inSync, drift)
-    if (outcome.view === null) return
+    statistics.add({ at, trigger, result, milliseconds }, inSync && !isCutShort, drift)
+    if (outcome.view === null) return !isCutShort
     isNewFile = false
     const { docker } = outcome.view.host
     // What the run itself has connected or disconnected, that answer does not know.
     const isStale = outcome.done.some(needsDocker)
     if (docker.state === 'read') lastAnswer = isStale ? null : docker
-    if (!dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     followIdleSources(outcome.view)
     followCarriers(outcome.view)
     sensors.follow({ view: outcome.view, changes: outcome.done })
+    return true
   }
 
   return {
@@ -238,19 +263,20 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
         degradation.clear()
         recompile('all')
       } else if (triggers.includes('interval')) recompile('quick')
-      const { lock, obstacle } = await tryToLock(config, signal)
-      hasLock = lock !== null
+      await awaitFilters(files.spec())
       try {
+        const obstacle = await findObstacle(async () => {
+          if (!dryRun) await lock.take()
+          // Whoever had the lock may have installed a file.
+          await reload()
+        })
         // Another spanplan has the lock, or this one is to end.
         const isLocked = obstacle !== null && isHarmless(obstacle.diagnostic)
-        // Whoever had the lock may have installed a file.
-        if (!isLocked) await reload()
         const pauses = readPauses(Date.now())
         recorder.pauses(pauses.pauses, spans())
         const isBackedOff = !isOnDemand && degradation.isBackedOff(performance.now())
-        // While a file is doubtful, neither that file nor the one before it may be what is wanted.
-        const isDoubtful = files.settlesAt() < Infinity
-        if (!isLocked && !isBackedOff && !isDoubtful) await runOnce(trigger, isOnDemand, pauses, obstacle, nextWake)
+        const isRun = !isLocked && !isBackedOff && !isDoubtful()
+        const isOver = !isRun || (await runOnce(trigger, isOnDemand, pauses, obstacle, nextWake))
         const now = performance.now()
         return [
           [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
@@ -258,12 +284,12 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
           [degradation.next(now), 'retry'],
           [recorder.isUnsettled() && !isBackedOff ? now + warningSettling : Infinity, 'retry'],
           [isLocked ? now + lockPatience.watch : Infinity, 'retry'],
+          [isOver ? Infinity : now + cutShortDelay, isOnDemand ? trigger : 'retry'],
           // A pause ends by the wall clock, which may be set: each run computes its deadline again.
           ...pauses.pauses.map(({ until }): Deadline => [monotonicTime(Date.parse(until)), 'resume'])
         ]
       } finally {
-        hasLock = false
-        lock?.release()
+        lock.release()
       }
     },
     /**
@@ -275,11 +301,6 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, signal
       const target = makeFileTarget(config, files.spec(), readPauses(Date.now()).goingDown)
       return (await planHost(target, (whole) => whole, noKernelPass)).view
     },
-    /**
-     * The run that has the lock; null: there is none. Its changes settle when those that are being made are made; null: it makes none
-     * just now, and may wait for Docker.
-     */
-    underWay: () => (hasLock ? { changes } : null),
     /** The counters at the first run; null: they could not be read yet. */
     firstSample: () => firstSample,
     /** What was counted in a time until now. */
@@ -296,13 +317,13 @@ function findRenamed(before: Spec, { spans }: Spec): WatchEvent[] {
   })
 }
 
-/** A dry run needs no lock. */
-async function tryToLock({ dryRun }: ReconcilerConfig, signal: AbortSignal) {
-  if (dryRun) return { lock: null, obstacle: null }
+/** Why a run cannot begin; null: it can. */
+async function findObstacle(begin: () => Promise<void>): Promise<Problem | null> {
   try {
-    return { lock: await takeLock({ timeout: lockPatience.watch, signal }), obstacle: null }
+    await begin()
+    return null
   } catch (error) {
-    return { lock: null, obstacle: failureOf(null, error) }
+    return failureOf(null, error)
   }
 }
 

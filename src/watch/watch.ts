@@ -1,6 +1,7 @@
 import { followFilters } from '../host/compile-filters.ts'
 import { endPrograms, keepPrograms } from '../host/process/program-pool.ts'
 import { rememberUntold } from '../host/process/remembered.ts'
+import { openKeptLock } from '../run-dir/kept-lock.ts'
 import type { Lock } from '../run-dir/lock.ts'
 import { serveRequests } from '../run-dir/socket.ts'
 import type { SourceFile } from '../spec/spec.ts'
@@ -51,7 +52,8 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
   const stop = new AbortController()
   keepPrograms()
   rememberUntold()
-  const reconciler = openReconciler(config, emit, stop.signal)
+  const lock = openKeptLock()
+  const reconciler = openReconciler(config, emit, lock, stop.signal)
   await reconciler.check()
   const monitors = trackFailedMonitors(emit)
   let probes: (() => ProbeState) | null = null
@@ -100,7 +102,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
     hook: wakeFor('hook'),
     resume: wakeFor('resume'),
     interface: async (event) => {
-      const taken = config.dryRun ? null : takeHookEvent(event, reconciler, stop.signal)
+      const taken = config.dryRun ? null : takeHookEvent(event, reconciler, lock, stop.signal)
       const needsRun = await taken?.catch(() => null)
       if (!needsRun) return false
       // After the answer: to look, and to run, begins by starting programs, and the hook waits.
@@ -158,6 +160,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
       onFileEvent.close()
       listener?.close()
       await Promise.all([serviceManager.stopping(), runQueue.close()])
+      lock.close()
       served.claim.release()
       endPrograms()
       emit({ type: 'stopped' })

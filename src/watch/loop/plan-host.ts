@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../../errors.ts'
+import { defaultLimits } from '../../host/docker/call-limits.ts'
 import type { DockerAnswer, DockerState } from '../../host/snapshot.ts'
 import { readDockerFor, readKernelFor, withDocker } from '../../look/read-host.ts'
 import type { HostReading } from '../../plan/plan-view.ts'
@@ -8,7 +9,7 @@ import { failureOf } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { throttleAfter } from './run-queue.ts'
 
-/** Milliseconds for Docker to answer, before a kernel pass that is not eager. */
+/** Milliseconds for Docker to answer, before the first kernel pass of those that are not eager. */
 const dockerPatience = 2000
 
 /** What is done when the kernel has answered and Docker has not. */
@@ -19,6 +20,8 @@ export interface KernelPass {
   readonly lastAnswer: DockerAnswer | null
   /** Settles at the next event of the host: the pass is done again then. */
   nextWake(): Promise<unknown>
+  /** Waits without the lock. Throws where the lock cannot be had again, or what is planned with is too old by then. */
+  wait(waiting: Promise<unknown>): Promise<void>
   /** Repairs what depends on the kernel alone; gives whether something was to be repaired. */
   repair(target: Target, reading: HostReading): Promise<boolean>
 }
@@ -28,13 +31,17 @@ export const noKernelPass: KernelPass = {
   eager: false,
   lastAnswer: null,
   nextWake: () => new Promise(() => {}),
+  wait: async (waiting) => {
+    await waiting
+  },
   repair: async () => false
 }
 
 /**
  * Reads the host, and plans as many spans as can be planned. Docker's API blocks while a container starts, and then its port
  * comes, which is not sealed yet. So what depends on the kernel alone is repaired first, and again at each event, until Docker
- * answers. Where Docker fails, as while it stops, the rest is planned without it.
+ * answers. Where Docker fails, as while it stops, the rest is planned without it. Docker is waited for without the lock, and the
+ * kernel is read again after that.
  *
  * @param leavePaused gives what of the target is to be planned. Asked after each reading of the host: whoever pauses a span and
  * then changes the host finds the change as it was made.
@@ -43,33 +50,43 @@ export const noKernelPass: KernelPass = {
 export async function planHost(
   target: Target,
   leavePaused: (target: Target) => Target,
-  { eager, lastAnswer, nextWake, repair }: KernelPass
+  { eager, lastAnswer, nextWake, wait, repair }: KernelPass
 ): Promise<PartialPlan> {
   const unread: DockerState = { state: 'deferred', ...(lastAnswer && { last: lastAnswer }) }
   const kernelTarget = { ...target, deferDocker: true }
-  const request = askDocker(target, kernelTarget, unread)
-  // Where the kernel cannot be read, nothing awaits the request.
+  const ended = new AbortController()
+  const request = askDocker(target, kernelTarget, unread, ended.signal)
+  // Where the kernel cannot be read, or the plan is too old, nothing awaits the request.
   request.catch(() => undefined)
-  for (let streak = 0; ; streak++) {
-    const began = performance.now()
-    const event = nextWake()
-    const kernel = await readKernelFor(target)
-    const answer = await Promise.race([request, eager ? null : sleep(dockerPatience, null, { ref: false })])
-    const isDue = answer === null || (eager && streak === 0)
-    const repaired = isDue && (await repair(leavePaused(kernelTarget), withDocker(kernel, unread)))
-    if (answer !== null && !repaired) {
-      const partial = makePartialPlan(leavePaused(answer.target), withDocker(kernel, answer.docker))
-      return { ...partial, failures: [...answer.failures, ...partial.failures] }
+  try {
+    for (let streak = 0; ; streak++) {
+      const began = performance.now()
+      const event = nextWake()
+      const kernel = await readKernelFor(target)
+      const answer = await Promise.race([request, null])
+      const isFirst = streak === 0
+      const isDue = answer === null ? eager || !isFirst : eager && isFirst
+      const repaired = isDue && (await repair(leavePaused(kernelTarget), withDocker(kernel, unread)))
+      if (answer !== null && !repaired) {
+        const partial = makePartialPlan(leavePaused(answer.target), withDocker(kernel, answer.docker))
+        return { ...partial, failures: [...answer.failures, ...partial.failures] }
+      }
+      const took = performance.now() - began
+      const pass =
+        isFirst && !eager
+          ? sleep(dockerPatience, null, { ref: false })
+          : sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => event)
+      await wait(Promise.race([request, pass]))
     }
-    const took = performance.now() - began
-    await Promise.race([request, sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => event)])
+  } finally {
+    ended.abort()
   }
 }
 
 /** Gives what Docker has answered, and the target that can be planned with that. */
-async function askDocker(target: Target, kernelTarget: Target, unread: DockerState) {
+async function askDocker(target: Target, kernelTarget: Target, unread: DockerState, signal: AbortSignal) {
   try {
-    return { target, docker: await readDockerFor(target), failures: [] }
+    return { target, docker: await readDockerFor(target, { ...defaultLimits, signal }), failures: [] }
   } catch (error) {
     if (!(error instanceof SpanplanError) || error.diagnostics[0]?.code !== 'DOCKER_FAILED') throw error
     return { target: kernelTarget, docker: unread, failures: [failureOf(null, error, false)] }

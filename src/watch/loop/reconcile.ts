@@ -10,6 +10,7 @@ import type { Target } from '../../plan/target.ts'
 import { failureOf, type Problem } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { type KernelPass, noKernelPass, planHost } from './plan-host.ts'
+import { Overtaken } from './run-lock.ts'
 import { withoutSpans } from './targets.ts'
 
 /** What came of a run. */
@@ -25,6 +26,8 @@ export interface RunOutcome {
   /** The sensors that have to be restarted since. */
   readonly restarts: readonly Diagnostic[]
   readonly failures: readonly Problem[]
+  /** The lock could not be had again, or what was planned with is too old. It is no failure: another run has to follow. */
+  readonly isCutShort?: true
 }
 
 /** What a run may do. */
@@ -41,10 +44,9 @@ export interface RunOptions {
   readonly lastAnswer: KernelPass['lastAnswer']
   /** Settles at the next event of the host. */
   readonly nextWake: KernelPass['nextWake']
+  readonly wait: KernelPass['wait']
   /** Gets what failed before Docker answered. */
   readonly onEarlyFailures: (failures: readonly Problem[]) => void
-  /** Gets all changes while they are made; the result is the same. */
-  readonly followChanges: <Result>(changes: Promise<Result>) => Promise<Result>
 }
 
 /** Brings the spans of a target in sync. A span that fails stops no other. */
@@ -57,13 +59,19 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...early, ...view.plan.changes]
     if (options.dryRun) return { view, needed, ...nothingApplied, failures: partial.failures }
-    const applied = await options.followChanges(applyPartially(partial, options))
+    const applied = await applyPartially(partial, options)
     const failures = [...partial.failures, ...applied.failures]
     return { ...applied, view, needed, done: [...early, ...applied.done], failures }
   } catch (error) {
-    return { view, needed: early, ...nothingApplied, done: early, failures: [failureOf(null, error)] }
+    const outcome = { view, needed: early, ...nothingApplied, done: early }
+    const failure = failureOf(null, error)
+    const isCutShort = error instanceof Overtaken || (view === null && cutShortBy.has(failure.diagnostic.code))
+    return isCutShort ? { ...outcome, isCutShort } : { ...outcome, failures: [failure] }
   }
 }
+
+/** What ends the waiting for the lock. */
+const cutShortBy: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
 
 /**
  * A span that fails in this pass is reported, and left to the plan after Docker's answer. A span that cannot be planned has
@@ -72,7 +80,7 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
  * @param done gets the changes that were applied.
  */
 function makeKernelPass(
-  { dryRun, isNewFile, leavePaused, signal, lastAnswer, nextWake, onEarlyFailures, followChanges }: RunOptions,
+  { dryRun, isNewFile, leavePaused, signal, lastAnswer, nextWake, wait, onEarlyFailures }: RunOptions,
   done: PlannedChange[]
 ): KernelPass {
   if (dryRun) return noKernelPass
@@ -85,7 +93,7 @@ function makeKernelPass(
     if (failed.has(null)) return false
     try {
       const partial = makePartialPlan(withoutSpans(target, [...failed]), reading)
-      const applied = await followChanges(applyPartially(partial, { leavePaused, signal }))
+      const applied = await applyPartially(partial, { leavePaused, signal })
       done.push(...applied.done)
       report(applied.failures)
       return partial.view.plan.changes.length > 0
@@ -94,7 +102,7 @@ function makeKernelPass(
       return false
     }
   }
-  return { eager: !isNewFile, lastAnswer, nextWake, repair }
+  return { eager: !isNewFile, lastAnswer, nextWake, wait, repair }
 }
 
 type PartialResult = Pick<RunOutcome, 'done' | 'leftOut' | 'restarts' | 'failures'>

@@ -5,7 +5,7 @@ import { indexLinks } from '../../host/host-index.ts'
 import { readIpLinks } from '../../host/read-snapshot.ts'
 import { findInterfaceSpans } from '../../resources/sources/interface-spans.ts'
 import { recordHook } from '../../run-dir/hook-records.ts'
-import { takeLock } from '../../run-dir/lock.ts'
+import type { KeptLock } from '../../run-dir/kept-lock.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
 import { readOwnPauses } from '../../run-dir/pauses.ts'
 import type { openReconciler } from '../reconciler.ts'
@@ -31,7 +31,8 @@ export type InterfaceEvent = Readonly<z.infer<typeof eventSchema>>
  */
 export async function takeHookEvent(
   text: string,
-  { spec, underWay, filesInForce }: Pick<ReturnType<typeof openReconciler>, 'spec' | 'underWay' | 'filesInForce'>,
+  { spec, filesInForce }: Pick<ReturnType<typeof openReconciler>, 'spec' | 'filesInForce'>,
+  lock: KeptLock,
   signal: AbortSignal
 ): Promise<(() => Promise<boolean>) | null> {
   const { name, direction, paths, until } = eventSchema.parse(JSON.parse(text))
@@ -45,21 +46,14 @@ export async function takeHookEvent(
   if (direction === 'up' && readOwnPauses(Date.now()).goingDown.length === 0) {
     return async () => (await look()).spans.length > 0
   }
-  for (;;) {
-    // A run that waits for Docker has the lock for long. It reads what is recorded before it changes anything.
-    const lock = underWay() === null ? await takeLock({ timeout: lockPatience.hookEvent, signal }) : null
-    try {
-      const { device, spans, links } = await look()
-      if (spans.length === 0) return async () => false
-      if (uptime() > until) return null
-      const run = underWay()
-      if (lock !== null || run?.changes === null) {
-        recordHook(Date.now(), device, direction, links)
-        return async () => true
-      }
-      await run?.changes
-    } finally {
-      lock?.release()
-    }
+  const { device, spans, links } = await look()
+  if (spans.length === 0) return async () => false
+  const held = await lock.take({ timeout: lockPatience.hookEvent, signal })
+  try {
+    if (uptime() > until) return null
+    recordHook(Date.now(), device, direction, links)
+    return async () => true
+  } finally {
+    held.release()
   }
 }
