@@ -10,19 +10,21 @@ import { benchPauses } from './pauses.ts'
 import { benchRecovery } from './recovery.ts'
 import { benchScale } from './scale.ts'
 import { benchStart } from './start.ts'
+import { benchStorms } from './storms.ts'
 
 /** Those of `usual`, if none is named. */
 const parts: Readonly<Record<string, () => AsyncIterable<Table>>> = {
   start: benchStart,
   scale: benchScale,
   recovery: benchRecovery,
+  storms: benchStorms,
   datapath: benchDatapath,
   pauses: benchPauses,
   fleet: benchFleet
 }
 
-/** The fleet needs what the long tests need. */
-const usual = Object.keys(parts).filter((name) => name !== 'fleet')
+/** The fleet needs what the long tests need, and storms are a part of recovery. */
+const usual = Object.keys(parts).filter((name) => !['fleet', 'storms'].includes(name))
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })

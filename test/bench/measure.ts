@@ -3,7 +3,7 @@
 /** One figure: a median, and what it is compared with. */
 export interface Row {
   readonly what: string
-  readonly unit: 'ms' | 'frames/s' | 'MB' | 'lost'
+  readonly unit: 'ms' | 'frames/s' | 'MB' | 'lost' | 'runs' | 'open'
   readonly median: number
   /** Of the rounds, the tenth and the ninetieth percentile. */
   readonly p10: number

@@ -1,9 +1,10 @@
 /**
- * How soon frames arrive again once a tap is broken under a watch, and how long a new port is unsealed. Beside it the floor:
- * a shell that waits for one line of a monitor, and then runs the one command that puts back what it knows to be gone.
+ * How soon frames arrive again once a tap is broken under a watch, how long a new port is unsealed, and what storms of events cost.
+ * Beside it the floor: a shell that waits for one line of a monitor, and then runs the one command that puts back what it knows to be
+ * gone.
  */
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,6 +15,7 @@ import { ALL_HOSTS_GROUP, ether, igmpQuery, writePcap } from '../lab/frames/fram
 import { createLab, type Lab } from '../lab/lab.ts'
 import { findProgram, privateEnvironment } from '../lab/programs.ts'
 import { type Aim, makeRow, medianAtMost, percentile, type Row, type Table } from './measure.ts'
+import { benchStorms } from './storms.ts'
 
 /** Frames a second: no time is known more exactly than to one of them. */
 const rate = 500
@@ -22,13 +24,19 @@ const quiet = 700
 /** Milliseconds after which something is wrong. */
 const patience = 30_000
 
+/** NSFS_MAGIC in linux/magic.h. */
+const nsfsMagic = 0x6e736673
+
 const events = 10_000
 const rounds = 15
+/** Of what an event is the beginning of. */
+const aim = medianAtMost(15)
 
 /** A query with a wrong checksum: a bridge that snoops drops it, and no other. */
 const frame = ether(ALL_HOSTS_GROUP, '02:00:00:00:0a:01', igmpQuery('192.0.2.9'))
 frame.writeUInt8(0xff, frame.length - 1)
 const expression = 'igmp'
+const interfaceOnly = '[{interface: ens192, direction: ingress}]'
 const listener = ['tcpdump', '-i', 'any', '-Z', 'root', '--immediate-mode', '-ttnql', '-Q', 'in', expression] as const
 
 /** Milliseconds, one a round. */
@@ -44,20 +52,25 @@ export async function* benchRecovery(): AsyncGenerator<Table> {
   const row = (what: string, times: Times, aim?: Aim) => makeRow(what, times, { bases: times.map(() => base), aim })
   const rows = [
     makeRow('filter deleted, put back by a shell', floor),
-    row('filter deleted', await bench.filterDeleted(rounds), medianAtMost(30)),
-    row('bridge option changed', await bench.optionChanged(rounds)),
-    row('interface recreated', await bench.cardMadeAnew(rounds))
+    row('filter deleted', await bench.filterDeleted(rounds), aim),
+    row('bridge option changed', await bench.optionChanged(rounds), aim),
+    row('interface recreated', await bench.cardMadeAnew(rounds), aim)
   ]
   yield { title: `Recovery under a watch, Linux ${release()}`, floor: 'the shell', rows }
   const started = await bench.sensorStarted(rounds)
+  const restarted = await bench.sensorRestarted(rounds)
   const closed = (await bench.closesAtBirth()) ? 'closed by nftables meanwhile' : 'open meanwhile: no NFT_BRIDGE_META'
   const ports = [
     row('sensor started, until it hears', started.heard),
     row('port that the watch connects, unsealed', started.unsealed),
-    row('port that Docker restarts, unsealed', await bench.sensorRestarted(rounds))
+    row('port that Docker restarts, unsealed', restarted.unsealed, aim),
+    row('its sensor, until its stack is closed', restarted.open, aim),
+    row('source that Docker restarts, not mirrored', await bench.sourceRestarted(rounds), aim)
   ]
   yield { title: `Ports (${closed})`, floor: 'the shell', rows: ports }
   yield { title: `Memory of the watch after ${events} link events`, floor: null, rows: await bench.memory() }
+  await bench[Symbol.asyncDispose]()
+  yield* benchStorms()
 }
 
 /** When frames arrived somewhere, in milliseconds since 1970. */
@@ -99,34 +112,75 @@ class Bench implements AsyncDisposable {
   readonly #lab: Lab
   readonly #zeek: Docker.Container
   readonly #file: string
+  /** Since when ports carry frames and have no filter, by name. */
   readonly #carrying = new Map<string, number>()
-  readonly #unsealed: number[] = []
+  readonly #unfiltered: number[] = []
+  /** When the last port began to carry frames. */
+  #lastCarrying = Number.NaN
   #watch: ReturnType<Lab['startSpanplan']> | undefined
   #lastWord = 0
   #edits = 0
+  #sources = interfaceOnly
 
   constructor(lab: Lab, zeek: Docker.Container) {
     this.#lab = lab
     this.#zeek = zeek
     this.#file = join(lab.files, 'spans.yaml')
     this.#follow(['ip', '-ts', '-o', 'monitor', 'link'], (time, text) => {
-      const port = /\d+: (veth\w+)@.*[<,]LOWER_UP[,>].* master span0 /.exec(text)?.[1]
-      if (port !== undefined && !this.#carrying.has(port)) this.#carrying.set(port, time)
+      const port = /\d+: (veth\w+)@.*[<,]LOWER_UP[,>].* master (?:span0|shop) /.exec(text)?.[1]
+      if (port === undefined || this.#carrying.has(port)) return
+      this.#carrying.set(port, time)
+      this.#lastCarrying = time
     })
     this.#follow(['tc', '-ts', 'monitor'], (time, text) => {
       const port = /^(?!deleted).*filter dev (veth\w+) ingress/.exec(text)?.[1] ?? ''
       const since = this.#carrying.get(port)
-      if (since === undefined) return
-      this.#unsealed.push(time - since)
+      // What comes after the first one says nothing of how long there was none.
+      if (since === undefined || Number.isNaN(since)) return
+      this.#unfiltered.push(time - since)
       this.#carrying.set(port, Number.NaN)
     })
   }
 
-  #follow(argv: readonly [string, ...string[]], tell: (time: number, text: string) => void): void {
-    createInterface(this.#lab.start(argv).stdout).on('line', (line) => {
+  #follow(argv: readonly [string, ...string[]], tell: (time: number, text: string) => void) {
+    const program = this.#lab.start(argv)
+    createInterface(program.stdout).on('line', (line) => {
       const [, time = '', text = ''] = /^\[([^\]]+)\] ?(.*)$/.exec(line) ?? []
       tell(new Date(time).getTime(), text)
     })
+    return program
+  }
+
+  /**
+   * Follows the filters in the network namespace that Docker makes next, from before it has an interface.
+   *
+   * @returns what gives when the first filter came, and ends it.
+   */
+  #followNextNamespace(): () => number {
+    const folder = join(this.#lab.dockerState, 'netns')
+    const known = new Set(readdirSync(folder))
+    let first = Number.NaN
+    let program: ReturnType<Lab['start']> | undefined
+    const enter = (file: string) => {
+      const argv = ['nsenter', `--net=${join(folder, file)}`, '--', 'tc', '-ts', 'monitor'] as const
+      program = this.#follow(argv, (time, text) => {
+        if (Number.isNaN(first) && /^(?!deleted).*filter dev \S+ ingress/.test(text)) first = time
+      })
+    }
+    // Docker mounts the namespace on a file that it has made before: until then, there is nothing to enter.
+    const timer = setInterval(() => {
+      const made = readdirSync(folder).find(
+        (file) => !known.has(file) && statfsSync(join(folder, file)).type === nsfsMagic
+      )
+      if (made === undefined) return
+      clearInterval(timer)
+      enter(made)
+    }, 1)
+    return () => {
+      clearInterval(timer)
+      program?.kill('SIGKILL')
+      return first
+    }
   }
 
   /** What is sent at the card without an end, though the card is made anew: from beyond a bridge on the switch. */
@@ -157,7 +211,7 @@ class Bench implements AsyncDisposable {
   /** The same file with another comment, so that what was put back before is not held against anybody. */
   #writeFile(): void {
     const sensors = '[zeek, {label: role=ids}]'
-    const span = `{sources: [{interface: ens192, direction: ingress}], network: span, sensors: ${sensors}}`
+    const span = `{sources: ${this.#sources}, network: span, sensors: ${sensors}}`
     writeFileSync(this.#file, `# ${this.#edits++}\nversion: 1\nspans: {span0: ${span}}\n`)
   }
 
@@ -245,7 +299,7 @@ class Bench implements AsyncDisposable {
   /** From when Docker says that it started. */
   async sensorStarted(rounds: number): Promise<{ readonly heard: Times; readonly unsealed: Times }> {
     const heard: number[] = []
-    this.#unsealed.length = 0
+    this.#unfiltered.length = 0
     for (let round = 0; round < rounds; round++) {
       const container = await this.#lab.docker.createContainer({
         name: `ids-${round}`,
@@ -266,17 +320,40 @@ class Bench implements AsyncDisposable {
       await this.#settle()
       await container.remove({ force: true })
     }
-    return { heard, unsealed: [...this.#unsealed] }
+    return { heard, unsealed: [...this.#unfiltered] }
   }
 
-  async sensorRestarted(rounds: number): Promise<Times> {
+  /** From when the new port carries frames, as all that a restart of Docker's makes: until the port is sealed, and the stack closed. */
+  async sensorRestarted(rounds: number): Promise<{ readonly unsealed: Times; readonly open: Times }> {
+    const open: number[] = []
     await this.#settle()
-    this.#unsealed.length = 0
+    this.#unfiltered.length = 0
     for (let round = 0; round < rounds; round++) {
+      const firstFilter = this.#followNextNamespace()
       await this.#zeek.restart()
       await this.#settle()
+      open.push(firstFilter() - this.#lastCarrying)
     }
-    return this.#unsealed
+    return { unsealed: [...this.#unfiltered], open: open.filter((time) => !Number.isNaN(time)) }
+  }
+
+  /** Of a container whose frames are copied. */
+  async sourceRestarted(rounds: number): Promise<Times> {
+    const options = { 'com.docker.network.bridge.name': 'shop' }
+    await this.#lab.docker.createNetwork({ Name: 'shop', Options: options })
+    const web = await this.#lab.startSensor('web', { NetworkMode: 'shop' })
+    this.#sources = '[{interface: ens192, direction: ingress}, {container: web}]'
+    await this.#settle()
+    this.#unfiltered.length = 0
+    for (let round = 0; round < rounds; round++) {
+      await web.restart()
+      await this.#settle()
+    }
+    const times = [...this.#unfiltered]
+    this.#sources = interfaceOnly
+    await web.remove({ force: true })
+    await this.#settle()
+    return times
   }
 
   /** Whether the table of nftables closes ports until they are sealed. */

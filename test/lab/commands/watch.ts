@@ -1,14 +1,10 @@
 /** A watch in a lab: started, listened to, asked, and ended with the test at the latest. */
-import { statSync } from 'node:fs'
-import { connect } from 'node:net'
-import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import type { WatchState } from '../../../src/status/watch-state.ts'
 import type { Lab, Outcome, SpanplanOptions } from '../lab.ts'
 import { expectArriving, expectConverged, until } from '../spans.ts'
-import { hostNamespace } from '../sweep.ts'
+import { askWatch, countRuns } from './ask-watch.ts'
 
 interface StartOptions extends SpanplanOptions {
   /** Of the spans; `default` if not given. */
@@ -57,10 +53,8 @@ export class Watch implements AsyncDisposable {
   }
 
   /** What it answers. */
-  async ask(request: string) {
-    const socket = connect({ path: runFile(this.#lab, `${this.#name}.watch`), allowHalfOpen: true })
-    socket.write(`${request}\n`)
-    return JSON.parse(await text(socket))
+  ask(request: string) {
+    return askWatch(this.#lab, this.#name, request)
   }
 
   /** What it tells of itself. */
@@ -70,8 +64,7 @@ export class Watch implements AsyncDisposable {
 
   /** How many runs it has made, of one trigger or of all. */
   async runs(trigger?: string): Promise<number> {
-    const { runs } = await this.state()
-    return runs.reduce((sum, run) => sum + (trigger === undefined || run.trigger === trigger ? run.count : 0), 0)
+    return countRuns(await this.state(), trigger)
   }
 
   /**
@@ -148,9 +141,4 @@ export async function expectLive({ lab, sensor, watch, options }: Scene, spans: 
   for (const span of spans) await expectArriving(lab, sensor, span)
   await watch.settle()
   await expectConverged(lab, options)
-}
-
-/** A file of the lab's run directory. */
-export function runFile(lab: Lab, kind: string): string {
-  return join(lab.files, `../run/net-${statSync(hostNamespace(lab.name)).ino}.${kind}`)
 }

@@ -1,0 +1,61 @@
+/** What a process and all that it has started take of the machine. */
+import { readdirSync, readFileSync } from 'node:fs'
+
+export interface Usage {
+  /** Milliseconds of processor time, also of what has ended by now and was waited for. */
+  readonly processor: number
+  /** Megabytes, where what several processes share counts once (PSS): of the process itself, and with all that it runs. */
+  readonly memory: { readonly own: number; readonly all: number }
+  /** Open descriptors, of the process itself and with all that it runs. */
+  readonly descriptors: { readonly own: number; readonly all: number }
+}
+
+/** sysconf(_SC_CLK_TCK), on each architecture that Node.js supports. */
+const millisecondsPerTick = 10
+
+/** Reads what a process and its descendants have taken so far. */
+export function readUsage(pid: number): Usage {
+  const processes = [pid, ...descendantsOf(pid)]
+  const sum = (read: (pid: number) => number) => processes.reduce((total, one) => total + read(one), 0)
+  return {
+    processor: sum(readProcessor),
+    memory: { own: readMemory(pid), all: sum(readMemory) },
+    descriptors: { own: countDescriptors(pid), all: sum(countDescriptors) }
+  }
+}
+
+/** What runs of what a process has started, and what that has started in turn. */
+function descendantsOf(pid: number): number[] {
+  const children = orGone(() => readdirSync(`/proc/${pid}/task`), []).flatMap((task) =>
+    orGone(() => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8'), '')
+      .split(' ')
+      .filter(Boolean)
+      .map(Number)
+  )
+  return children.flatMap((child) => [child, ...descendantsOf(child)])
+}
+
+/** utime, stime, cutime and cstime of proc_pid_stat(5). The name before them may have spaces and parentheses. */
+function readProcessor(pid: number): number {
+  const stat = orGone(() => readFileSync(`/proc/${pid}/stat`, 'utf8'), '')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * millisecondsPerTick
+}
+
+function readMemory(pid: number): number {
+  const text = orGone(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), '')
+  return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) / 1000
+}
+
+function countDescriptors(pid: number): number {
+  return orGone(() => readdirSync(`/proc/${pid}/fd`), []).length
+}
+
+/** What has just ended has nothing any more. */
+function orGone<Value>(read: () => Value, nothing: Value): Value {
+  try {
+    return read()
+  } catch {
+    return nothing
+  }
+}
