@@ -1,0 +1,95 @@
+/** What a watch starts to repair something: each program is 2 ms of a process of its size, and several more until it has answered. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { traceStarts } from '../lab/commands/started-programs.ts'
+import { startWatch } from '../lab/commands/watch.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { spanplan, until, writeSpans } from '../lab/spans.ts'
+
+let lab: Lab
+
+beforeAll(async () => {
+  lab = await createLab({ docker: true })
+  await lab.startSensor('zeek')
+})
+afterAll(() => lab?.close())
+
+/** Programs that may be started, and how often for a repair at the most, on the average. */
+type Allowed = Readonly<Record<string, number>>
+
+/** Looks at the host for a repair: before it, after it, and those that its own events wake. Measured: 4.6 to 5. */
+const looks = 7
+/** Looks at Docker for it. Measured: 2. */
+const dockerLooks = 4
+/** As often as the clock asks for it, whatever is repaired: what sensors have lost is read every few seconds. */
+const byClock = Number.POSITIVE_INFINITY
+
+/** For a span whose sources are interfaces, and that has no sensor. */
+const ofKernel: Allowed = {
+  'flock --exclusive --nonblock 0': dockerLooks,
+  'ip -json -details -force -batch -': looks,
+  'tc -json qdisc show': looks,
+  'tc -json -force -batch -': looks,
+  'bridge -json fdb show': looks,
+  'ethtool -k *': looks,
+  'nft -j list ruleset bridge': looks,
+  'bpftool -j prog show': looks,
+  'tc -batch -': 1
+}
+
+/** For one that has a sensor. */
+const ofSensor: Allowed = {
+  ...ofKernel,
+  'ip -json -details -force -batch -': looks + dockerLooks,
+  'tc -json -force -batch -': looks + dockerLooks,
+  'unshare --mount -- sh -c mount --rbind … sh FOLDER ip -json -details -force -batch -': dockerLooks,
+  'sh -c mount --rbind … sh FOLDER ip -json -details -force -batch -': dockerLooks,
+  'mount --rbind FOLDER /run': dockerLooks,
+  'nsenter --net=SANDBOX -- tc -json -force -batch -': dockerLooks,
+  'ip -s -s -json link show': byClock,
+  'tc -s -json -force -batch -': byClock,
+  'nsenter --net=SANDBOX -- ss --packet --numeric --memory --extended --oneline --no-header … or …': byClock,
+  'ss --packet --numeric --memory --extended --oneline --no-header … or …': byClock
+}
+
+const repairs = 10
+
+/** The words without what differs from one run to the next. */
+const nameOf = (words: readonly string[]) =>
+  words
+    .join(' ')
+    .replaceAll(/\/\S*\/netns\/\w+/g, 'SANDBOX')
+    .replaceAll(/\/tmp\/\S+/g, 'FOLDER')
+    .replaceAll(/'.*'|".*"|dev = \S+/g, '…')
+
+test.each([
+  { what: 'of a span without sensors', sensors: '', allowed: ofKernel },
+  { what: 'of a span with a sensor', sensors: ', sensors: [zeek]', allowed: ofSensor }
+])('ten repairs $what start no other program', async ({ sensors, allowed }) => {
+  /** With another comment each time: what was put back before is not held against anybody. */
+  const write = (edition: number) =>
+    writeSpans(lab, `# ${edition}\nspans: {span0: {sources: [{interface: ens192, direction: ingress}]${sensors}}}`)
+  await write(0)
+  const { options, starts } = traceStarts(lab)
+  const found: string[] = []
+  {
+    await using watch = await startWatch(lab, ['--interval', '1h'], options)
+    for (let repair = 1; repair <= repairs; repair++) {
+      await write(repair)
+      await watch.expectTold(/./)
+      await watch.settle()
+      const before = (await starts()).length
+      await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
+      await until('the mirror is back', async () =>
+        (await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', 'ingress'])).includes('mirred')
+      )
+      await watch.settle()
+      found.push(...(await starts()).slice(before).map(nameOf))
+    }
+  }
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  const counts = new Map<string, number>()
+  for (const name of found) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const perRepair = Object.fromEntries([...counts].sort().map(([name, count]) => [name, count / repairs]))
+  const over = Object.entries(perRepair).filter(([name, count]) => count > (allowed[name] ?? 0))
+  expect(Object.fromEntries(over)).toEqual({})
+})
