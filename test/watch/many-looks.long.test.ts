@@ -1,0 +1,85 @@
+/**
+ * A week of looks in fast motion: a watch and what it runs hold no more after them than before. SPANPLAN_LOOKS=100000 makes as many as a
+ * watch makes in ten weeks.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readUsage, type Usage } from '../bench/process-tree.ts'
+import { startWatch, type Watch } from '../lab/commands/watch.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
+import { expectConverged, until, writeSpans } from '../lab/spans.ts'
+
+let lab: Lab
+
+beforeAll(async () => {
+  lab = await createLab()
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192, direction: ingress}]}}')
+})
+afterAll(() => lab?.close())
+
+const looks = Number(process.env.SPANPLAN_LOOKS ?? 3000)
+/** Looks until all has been used that a watch uses. */
+const warmUp = looks / 10
+
+/** Megabytes that a watch, or one of its programs, may have grown by: less than 4 KB for each look. */
+const mostMemory = 12
+/** A program that has just been started, or ended. */
+const mostDescriptors = 8
+
+/** Milliseconds without a run after which the watch has rested: runs that follow each other directly have ever longer rests between them. */
+const pause = 100
+
+let made = 0
+
+/**
+ * Has the watch look again and again. Each time, an interface comes or goes that never was before: what remembers names grows by that.
+ * Now and then, something is to be repaired.
+ */
+async function makeLooks(watch: Watch, count: number): Promise<void> {
+  const start = await watch.runs()
+  for (let runs = start; runs < start + count; ) {
+    const name = `v${made}`
+    // A filter that the watch has just left to whoever deletes it again and again is not there.
+    if (made++ % 50 === 0)
+      await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress', 'pref', '8']).catch(() => undefined)
+    const lines = [`link add ${name} type veth peer name ${name}p`, `link del dev ${name}`]
+    await lab.run(['ip', '-batch', '-'], { input: lines.join('\n') })
+    const before = runs
+    for (let last = -1; runs === before || runs !== last; ) {
+      last = runs
+      await sleep(pause)
+      runs = await watch.runs()
+    }
+  }
+}
+
+/** The least of several readings: what Node.js has not yet freed is nothing that is held. */
+async function readLeast(watch: Watch): Promise<Usage> {
+  const readings: Usage[] = []
+  for (let count = 0; count < 10; count++) {
+    await makeLooks(watch, 5)
+    readings.push(readUsage(watch.pid))
+  }
+  const least = (read: (usage: Usage) => number) => Math.min(...readings.map(read))
+  return {
+    processor: 0,
+    memory: { own: least(({ memory }) => memory.own), all: least(({ memory }) => memory.all) },
+    descriptors: { own: least(({ descriptors }) => descriptors.own), all: least(({ descriptors }) => descriptors.all) }
+  }
+}
+
+test(`a watch holds no more after ${looks} looks than after ${warmUp}`, { timeout: looks * 3000 }, async () => {
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await makeLooks(watch, warmUp)
+  const before = await readLeast(watch)
+  await makeLooks(watch, looks)
+  const after = await readLeast(watch)
+  const told = JSON.stringify({ before, after })
+  expect(after.memory.own, told).toBeLessThan(before.memory.own + mostMemory)
+  const programs = ({ memory }: Usage) => memory.all - memory.own
+  expect(programs(after), told).toBeLessThan(programs(before) + mostMemory)
+  expect(after.descriptors.own, told).toBeLessThanOrEqual(before.descriptors.own + mostDescriptors)
+  expect(after.descriptors.all, told).toBeLessThanOrEqual(before.descriptors.all + mostDescriptors)
+  await until('all is as it was', async () => (await watch.state()).degraded.length === 0)
+  await expectConverged(lab)
+})
