@@ -57,7 +57,8 @@ const commonOptions = {
   detached: true,
   // The working directory of spanplan may be gone.
   cwd: '/',
-  env: { LC_ALL: 'C', PATH: path }
+  // No program reads or writes files of the user: nft -i keeps a history in the home folder.
+  env: { LC_ALL: 'C', PATH: path, HOME: '/dev/null' }
 } as const
 
 /** It takes longer to load than a command that runs no program takes for all else. */

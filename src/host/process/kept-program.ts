@@ -28,7 +28,7 @@ export async function keepProgram(argv: Argv, diesWithParent: boolean) {
   const program = await start(diesWithParent ? ['setpriv', '--pdeathsig', 'KILL', '--', ...argv] : argv)
   // No program knows it as a command, so that the error for it ends an answer. Nobody can guess it.
   const fence = `fence-${randomUUID()}`
-  const fenceError = new RegExp(`(?:^Error: [^\\n]*\\n)?[^\\n]*${fence}[^\\n]*\\n[^\\n]*\\n`, 'm')
+  const fenceError = fenceErrorOf(fence)
   let [stdout, stderr, size]: [Uint8Array[], string, number] = [[], '', 0]
   let lines = 0
   let hasEnded = false
@@ -132,6 +132,14 @@ export async function keepProgram(argv: Argv, diesWithParent: boolean) {
       program.abandon()
     }
   }
+}
+
+/**
+ * What a program says of the fence. iproute2: a line with it, and the number of its line. nft: a sentence, from 1.1.7 on what it expected
+ * instead, a line with the fence, and one that points to it.
+ */
+export function fenceErrorOf(fence: string): RegExp {
+  return new RegExp(`(?:^Error: .*\\n(?:expected .*\\n)?)?.*${fence}.*\\n.*\\n`, 'm')
 }
 
 /** Bytes of stderr in which the error for the fence is looked for. */
