@@ -1,6 +1,6 @@
 import { diagnostic, messageOf, SpanplanError } from '../errors.ts'
 import { type Argv, commandFailed, type Output, run } from './exec.ts'
-import { checkCommand } from './nftables/seal-table.ts'
+import { checkLine } from './nftables/seal-table.ts'
 import { parseToolJson } from './parsers/tool-json.ts'
 import { askProgram, endPrograms } from './process/program-pool.ts'
 import { batchLine } from './quote-command.ts'
@@ -25,7 +25,7 @@ const batch = (program: Argv, lines: readonly string[], run: ReadCommand['run'])
   run
 })
 
-/** The program nft, which gets a command a line. */
+/** The program nft, which gets a command a line. With -c, it changes nothing. */
 const ask = (program: Argv, ...lines: readonly string[]): ReadCommand => ({
   argv: [...program, '-i'],
   input: joinLines(lines),
@@ -40,11 +40,11 @@ export const readCommands = {
   offloads: alone('ethtool', '-k', '*'),
   qdiscs: batch(['tc', '-json'], ['qdisc show'], askProgram),
   /** All tables of the family that spanplan's are of, with what is in them. */
-  tables: ask(['nft', '-j'], 'list ruleset bridge'),
+  tables: ask(['nft', '-c', '-j'], 'list ruleset bridge'),
   /** The same of the family that the tables of senders are of. Firewalls have theirs there, with sets that may be long. */
-  senderTables: ask(['nft', '-j', '-t'], 'list ruleset inet'),
+  senderTables: ask(['nft', '-c', '-j', '-t'], 'list ruleset inet'),
   /** Its status shows whether the kernel can have such tables. */
-  tableSupport: alone(...checkCommand),
+  tableSupport: ask(['nft', '-c', '-j'], checkLine),
   programs: alone('bpftool', '-j', 'prog', 'show')
 } as const satisfies Readonly<Record<string, ReadCommand>>
 

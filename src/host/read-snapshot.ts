@@ -46,8 +46,8 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
 }
 
 /**
- * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: five, one or
- * two with bpftool, one to three with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, three for
+ * Reads the kernel's part of the snapshot. The number of links, spans and mirrors does not change the number of processes: four, one or
+ * two with bpftool, one or two with nft, at the first time one that loads an XDP program, one if the root table of a u32 filter is not certain, three for
  * routes, one for each module of tunnels and of limits that are not there, and two for each interface whose receive ring is asked for.
  *
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.

@@ -15,10 +15,18 @@ const floor = 'node -e 0 in the same round'
 /** Milliseconds that a run of the watch takes at most, which a hook asks for. */
 const ofTheWatch = 400
 
-/** What a plan cannot do without: Node.js, and the programs with which each look at the host begins, side by side. */
+/** The programs with which each look at the host begins, each once. */
+const inputs = new Map<string, string>()
+for (const { argv, input } of Object.values(readCommands)) {
+  const key = JSON.stringify(argv)
+  inputs.set(key, (inputs.get(key) ?? '') + input)
+}
+const programs = [...inputs].map(([key, input]) => ({ argv: JSON.parse(key), input }))
+
+/** What a plan cannot do without: Node.js, and these programs, side by side. */
 const starter = `
 const { spawn } = require('node:child_process')
-for (const { argv: [program, ...words], input } of ${JSON.stringify(Object.values(readCommands))}) {
+for (const { argv: [program, ...words], input } of ${JSON.stringify(programs)}) {
   const env = { ...process.env, PATH: process.env.PATH + ':/usr/sbin:/sbin' }
   const child = spawn(program, words, { env, stdio: [input === '' ? 'ignore' : 'pipe', 'pipe', 'ignore'] })
   // bpftool need not be there.

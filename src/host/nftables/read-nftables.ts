@@ -25,7 +25,6 @@ const lacksRight: Nftables = {
 
 /** Reads the tables in which a port's bridge is matched. */
 export async function readNftables(): Promise<Nftables> {
-  // Side by side: nft takes longer to start than to read.
   const [read, answer] = await Promise.all([readTables(readCommands.tables), askSupport().catch(explainFailure)])
   if (read.state !== 'usable' || answer === true) return read
   const isWritten = read.tables.some(({ objects }) => objects.some(({ rule }) => isDeepStrictEqual(rule?.expr, drop)))

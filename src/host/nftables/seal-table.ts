@@ -55,11 +55,19 @@ export function removeTable(name: string): Argv {
   return transaction(removal(name))
 }
 
-/** The command that shows whether the kernel can have such a table. It changes nothing. */
-export const checkCommand: Argv = transaction(
-  additions({ name: 'spanplan', mark: 'spanplan', bridges: ['span0'] }),
-  '-c'
-)
+/**
+ * A line for `nft -c -i`, which reads no JSON: its error shows that the kernel cannot have such a table. All of it is checked in one
+ * transaction.
+ */
+export const checkLine: string = [
+  `add table ${family} spanplan`,
+  `add chain ${family} spanplan spanplan`,
+  `add set ${family} spanplan ${bridgeSet} { type ifname; elements = { "span0" }; }`,
+  ...chains.map(
+    (hook) => `add chain ${family} spanplan ${hook} { type filter hook ${hook} priority ${priority}; policy accept; }`
+  ),
+  ...chains.map((chain) => `add rule ${family} spanplan ${chain} meta ibrname @${bridgeSet} drop`)
+].join('; ')
 
 function additions(table: SealTable): object[] {
   return tableObjects(table).map((add) => ({ add }))
@@ -72,6 +80,6 @@ function removal(name: string): object[] {
 }
 
 /** The command that does all of this, or nothing. */
-export function transaction(commands: readonly object[], ...options: readonly string[]): Argv {
-  return ['nft', ...options, '-j', JSON.stringify({ nftables: commands })]
+export function transaction(commands: readonly object[]): Argv {
+  return ['nft', '-j', JSON.stringify({ nftables: commands })]
 }

@@ -11,7 +11,7 @@ type Program = (typeof programs)[number]
 interface Wrapped {
   /** For spanplan, so that it meets these programs. */
   readonly options: SpanplanOptions
-  /** How each program was called, and what it read. */
+  /** How each program was called, and what it read; of one that is asked again and again, only how it was called. */
   calls(): Promise<string[]>
   /** How many processes that were. */
   count(): Promise<number>
@@ -42,12 +42,13 @@ function wrapper(program: Program, log: string, script: string): string {
   // The one that takes the lock goes on, and answers line by line.
   const goesOn = program === 'perl' ? `case "$*" in *flock*) exec ${findProgram(program)} "$@" ;; esac\n` : ''
   return `#!/bin/sh
-${goesOn}input=$(cat)
+${goesOn}# What is asked again and again reads its stdin as it comes.
+case " $* " in *" -force -batch - "* | *" -i ") isKept=1 input= ;; *) isKept= input=$(cat) ;; esac
 printf '%s\\n' "$ ${program} $*" "$input" >>${log}
 run() { ${findProgram(program)} "$@"; }
 ${script}
 # Whoever ends a monitor ends this process.
-case " $* " in *" monitor "*) exec ${findProgram(program)} "$@" ;; esac
+case "$isKept $* " in 1* | *" monitor "*) exec ${findProgram(program)} "$@" ;; esac
 printf '%s\\n' "$input" | run "$@"
 `
 }
@@ -57,7 +58,7 @@ export function isReading(call: string): boolean {
   const command = call.replace(/^\$ /, '')
   return (
     / --?json /.test(command) ||
-    /^(ethtool (-[kgi] )?[^-]|tcpdump (.*-ddd |--version$)|bpftool -j |nft -j (-t )?list |nft -c |flock |perl -(T -)?e )/.test(
+    /^(ethtool (-[kgi] )?[^-]|tcpdump (.*-ddd |--version$)|bpftool -j |nft -j list |nft -c |flock |perl -(T -)?e )/.test(
       command
     )
   )
