@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => lab?.close())
 
-const looks = Number(process.env.SPANPLAN_LOOKS ?? 3000)
+const looks = Number(process.env.SPANPLAN_LOOKS ?? 300)
 /** Looks until all has been used that a watch uses. */
 const warmUp = looks / 10
 
