@@ -3,7 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Argv, type Output, outputTooLong, start, within } from '../exec.ts'
 import { decodeBytes, encodeBytes } from '../parsers/bytes.ts'
-import { type RunLimits, timeLimit } from './run-limits.ts'
+import type { RunLimits } from './run-limits.ts'
 
 /** A program that reads commands from its stdin, a line each, and stays between them: `ip -force -batch -`, `nft -i`. */
 export type KeptProgram = Awaited<ReturnType<typeof keepProgram>>
@@ -32,7 +32,13 @@ export async function keepProgram(argv: Argv, diesWithParent: boolean) {
   let [stdout, stderr, size]: [Uint8Array[], string, number] = [[], '', 0]
   let lines = 0
   let hasEnded = false
-  let onOutput = () => {}
+  /** What it prints while nobody asks is no answer, and may have no end. */
+  const endUnasked = () => {
+    hasEnded = true
+    clear()
+    program.abandon()
+  }
+  let onOutput = endUnasked
   program.stdout?.on('data', (data: Uint8Array) => {
     stdout.push(data)
     size += data.length
@@ -107,7 +113,7 @@ export async function keepProgram(argv: Argv, diesWithParent: boolean) {
         const output = read(errors.replace(failedLine, renumber))
         return { ...output, status: failure.test(errors) ? 1 : 0 }
       } finally {
-        onOutput = () => {}
+        onOutput = endUnasked
         clear()
         program.hold(false)
       }
@@ -116,11 +122,19 @@ export async function keepProgram(argv: Argv, diesWithParent: boolean) {
      * Has it carry out commands, and end.
      *
      * @returns null: it does not end in time, and was killed.
+     * @throws SpanplanError OUTPUT_TOO_LONG.
      */
-    finish: async (input: string, milliseconds = timeLimit): Promise<Output | null> => {
+    finish: async (input: string, { milliseconds, bytes }: AnswerLimits): Promise<Output | null> => {
       program.hold(true)
+      let isTooLong = false
+      onOutput = () => {
+        if (size <= bytes) return
+        isTooLong = true
+        program.abandon()
+      }
       program.stdin?.end(encodeBytes(input))
       const ended = await within(milliseconds, status)
+      if (isTooLong) throw outputTooLong(argv, bytes)
       if (ended === null) program.abandon()
       return ended === null ? null : { ...read(stderr), status: ended }
     },

@@ -93,7 +93,7 @@ export async function runStarted(
 ): Promise<Output> {
   const spare = await takeSpare(placeOf(argv))
   if (spare === null) return run(argv, input, { milliseconds })
-  const output = await spare.finish(input, milliseconds)
+  const output = await spare.finish(input, { milliseconds, bytes: defaultBytes })
   if (output === null) throw programHangs(argv, milliseconds)
   return output
 }
