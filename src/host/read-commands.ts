@@ -39,12 +39,11 @@ export const readCommands = {
   /** As text: as JSON, it is five times as long, 8 KB for each link. */
   offloads: alone('ethtool', '-k', '*'),
   qdiscs: batch(['tc', '-json'], ['qdisc show'], askProgram),
-  /** All tables of the family that spanplan's are of, with what is in them. */
+  /** All tables of the family that spanplan's are of, with what is in them; and an error, where the kernel cannot have such tables. */
+  tablesAndSupport: ask(['nft', '-c', '-j'], 'list ruleset bridge', checkLine),
   tables: ask(['nft', '-c', '-j'], 'list ruleset bridge'),
   /** The same of the family that the tables of senders are of. Firewalls have theirs there, with sets that may be long. */
   senderTables: ask(['nft', '-c', '-j', '-t'], 'list ruleset inet'),
-  /** Its status shows whether the kernel can have such tables. */
-  tableSupport: ask(['nft', '-c', '-j'], checkLine),
   programs: alone('bpftool', '-j', 'prog', 'show')
 } as const satisfies Readonly<Record<string, ReadCommand>>
 
@@ -60,8 +59,8 @@ const ahead = new Map<ReadCommand, Promise<Output>>()
 export function readAhead(): () => void {
   const end = new AbortController()
   for (const command of Object.values(readCommands)) {
-    // Few hosts need them.
-    if (command === readCommands.senderTables) continue
+    // Few hosts need the senders' tables, and later looks the others alone.
+    if (command === readCommands.senderTables || command === readCommands.tables) continue
     const output = command.run === run ? run(command.argv, command.input, { cancel: end.signal }) : readNow(command)
     // Whoever asks for the output gets the error.
     output.catch(() => undefined)

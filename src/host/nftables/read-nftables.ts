@@ -18,6 +18,9 @@ export interface RefusedPackets {
 /** What nft says to a user who lacks CAP_NET_ADMIN. */
 const forbidden = 'Operation not permitted'
 
+/** What nft begins with where a command fails. `nft -i` ends with 0 all the same. */
+const refused = /^Error: /m
+
 const lacksRight: Nftables = {
   state: 'unread',
   reason: { code: 'TABLE_UNREAD', message: 'reading nftables needs CAP_NET_ADMIN' }
@@ -25,10 +28,10 @@ const lacksRight: Nftables = {
 
 /** Reads the tables in which a port's bridge is matched. */
 export async function readNftables(): Promise<Nftables> {
-  const [read, answer] = await Promise.all([readTables(readCommands.tables), askSupport().catch(explainFailure)])
-  if (read.state !== 'usable' || answer === true) return read
+  const read = await readTables(support === null ? readCommands.tablesAndSupport : readCommands.tables)
+  if (read.state !== 'usable' || support) return read
   const isWritten = read.tables.some(({ objects }) => objects.some(({ rule }) => isDeepStrictEqual(rule?.expr, drop)))
-  return isWritten ? read : answer || unsupported
+  return isWritten ? read : unsupported
 }
 
 /** Reads the tables of senders. */
@@ -54,7 +57,9 @@ async function readTables(command: ReadCommand): Promise<Nftables> {
   try {
     const output = await readOutput(command)
     if (output.stderr.includes(forbidden)) return lacksRight
-    if (output.status !== 0) throw commandFailed(command.argv, output)
+    // What failed beside a list is the check.
+    if (output.stdout === '') throw commandFailed(command.argv, output)
+    if (command === readCommands.tablesAndSupport) support = !refused.test(output.stderr)
     return { state: 'usable', tables: parseOutput('nft', () => parseTables(parseToolJson(output.stdout))) }
   } catch (error) {
     return explainFailure(error)
@@ -68,11 +73,6 @@ function explainFailure(error: unknown): Nftables {
 
 /** What the kernel says, which is the same as long as this process runs. null: it was not asked. A table of ours that is there shows it, too. */
 let support: boolean | null = null
-
-async function askSupport(): Promise<boolean> {
-  support ??= (await readOutput(readCommands.tableSupport)).status === 0
-  return support
-}
 
 /** Where the kernel cannot have the tables. */
 export const unsupported: Nftables = {
