@@ -234,9 +234,7 @@ export async function follow(
   const child = execa(file, args, {
     ...commonOptions,
     buffer: false,
-    stdin: 'ignore',
-    cancelSignal: signal,
-    killSignal: 'SIGKILL'
+    stdin: 'ignore'
   })
   let stderr = ''
   child.stdout?.on('data', (data) => onOutput(String(data)))
@@ -245,7 +243,12 @@ export async function follow(
     onOutput(String(data))
   })
   if (child.pid !== undefined) onStart(child.pid)
+  // A program that it has started, as a script does, would keep its pipes open.
+  const end = () => abandon(child)
+  signal.addEventListener('abort', end, { once: true })
+  if (signal.aborted) end()
   const ended = await child
+  signal.removeEventListener('abort', end)
   if (child.pid === undefined) return notStarted(file, ended)
   return commandFailed(argv, { stdout: '', stderr, status: statusOf(file, ended) })
 }

@@ -139,12 +139,14 @@ function close(place: Place): void {
 /** null: there is none that can be asked. */
 async function takeSpare(place: Place): Promise<KeptProgram | null> {
   if (!isKeeping) return null
-  const spare = await place.spare
+  const { spare: taken } = place
+  // Before anything is awaited: another one that needs a spare may not get this one.
   place.spare = null
   setTimeout(() => {
     // Where none can be started, the run that needs it says why.
     place.spare ??= keepProgram(place.argv, true).catch(() => null)
   }, spareDelay).unref()
+  const spare = await taken
   if (spare?.isUsable()) return spare
   spare?.close()
   return null

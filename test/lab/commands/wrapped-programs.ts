@@ -43,12 +43,12 @@ function wrapper(program: Program, log: string, script: string): string {
   const goesOn = program === 'perl' ? `case "$*" in *flock*) exec ${findProgram(program)} "$@" ;; esac\n` : ''
   return `#!/bin/sh
 ${goesOn}# What is asked again and again reads its stdin as it comes.
-case " $* " in *" -force -batch - "* | *" -i ") isKept=1 input= ;; *) isKept= input=$(cat) ;; esac
+case " $* " in *" -force -batch - "* | *" -i " | *" --monitor ") isKept=1 input= ;; *) isKept= input=$(cat) ;; esac
 printf '%s\\n' "$ ${program} $*" "$input" >>${log}
 run() { ${findProgram(program)} "$@"; }
 ${script}
 # Whoever ends a monitor ends this process.
-case "$isKept $* " in 1* | *" monitor "*) exec ${findProgram(program)} "$@" ;; esac
+case "$isKept $* " in 1* | *" monitor "* | *" --monitor "*) exec ${findProgram(program)} "$@" ;; esac
 printf '%s\\n' "$input" | run "$@"
 `
 }
