@@ -131,9 +131,8 @@ export function readRequestOf(target: Target): ReadRequest {
     (sourced.length + sourceNetworks.size > 0 && link.foreignPeer) ||
     (sourceNetworks.size > 0 && (link.bridge !== null || link.master !== null))
   const networks = new Set(spans.flatMap(({ network }) => network?.name ?? []))
-  const isCopied = (link: IpLink) => isDevice(link) || (isOurs(link) && !bridges.has(link.master ?? ''))
   return {
-    offloaded: (links) => links.filter(isCopied).map(({ name }) => name),
+    offloaded: (links) => links.filter(isOurs).map(({ name }) => name),
     programmed: (links) => links.filter(isOurs).map(({ name }) => name),
     routed: (links, filters) => {
       const marked = routedLinks(links, filters, (name) => bridges.has(name))
