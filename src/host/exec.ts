@@ -47,7 +47,8 @@ export function enterNamespace(file: string, argv: Argv): Argv {
 }
 
 /** The search path: that of this process, and Debian's folders of ip, tc, ethtool and tcpdump, which the PATH of a hook or of a user may lack. */
-const path = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
+const searchPath = () =>
+  [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
 
 const commonOptions = {
   reject: false,
@@ -58,7 +59,9 @@ const commonOptions = {
   // The working directory of spanplan may be gone.
   cwd: '/',
   // No program reads or writes files of the user: nft -i keeps a history in the home folder.
-  env: { LC_ALL: 'C', PATH: path, HOME: '/dev/null' }
+  get env() {
+    return { LC_ALL: 'C', PATH: searchPath(), HOME: '/dev/null' }
+  }
 } as const
 
 /** It takes longer to load than a command that runs no program takes for all else. */
@@ -173,11 +176,14 @@ export type RunningProgram = Readonly<Awaited<ReturnType<typeof start>>>
  * Starts a program, in the C locale, with pipes. The caller has to read its output before it awaits anything else: execa throws away what
  * nobody reads by then.
  *
+ * @param inherited a file descriptor that it has as its descriptor 3.
  * @throws SpanplanError PROGRAM_MISSING.
  */
-export async function start([file, ...args]: Argv) {
+export async function start([file, ...args]: Argv, inherited?: number) {
   const { execa } = await loadExeca()
-  const child = execa(file, args, { ...commonOptions, buffer: false })
+  // A cast: execa's type has the descriptors from 3 to 9 only; Node accepts any.
+  const stdio = ['pipe', 'pipe', 'pipe', ...(inherited === undefined ? [] : [inherited as 3])] as const
+  const child = execa(file, args, { ...commonOptions, buffer: false, stdio })
   const { pid, stdin, stdout, stderr } = child
   if (pid === undefined) throw notStarted(file, await child)
   return {

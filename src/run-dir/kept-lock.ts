@@ -27,10 +27,14 @@ export function openKeptLock() {
     if (kept !== null) closeSync(kept.file)
     kept = null
   }
-  const serve = (file: number): FlockServer | null => {
-    if (kept === null || performance.now() < restsUntil) return null
-    kept.server ??= startFlockServer(file, runFile(windowLock))
-    return kept.server
+  const serve = async (file: number): Promise<FlockServer | null> => {
+    const mine = kept
+    if (mine === null || performance.now() < restsUntil) return null
+    mine.server ??= await startFlockServer(file, runFile(windowLock)).catch(() => null)
+    if (mine.server === null) restsUntil = performance.now() + restAfterFailure
+    // It was closed meanwhile.
+    else if (mine !== kept) mine.server.end()
+    return mine === kept ? mine.server : null
   }
   const fail = () => {
     if (kept?.server == null) return
@@ -55,7 +59,7 @@ export function openKeptLock() {
     tryFlock: async (file, wait) => {
       // Another process is at work: to start a program costs nothing more.
       if (wait > 0) return simpleLocking.tryFlock(file, wait)
-      const isTaken = await serve(file)?.take()
+      const isTaken = await (await serve(file))?.take()
       if (isTaken != null) return isTaken
       // It may have taken the lock all the same: then flock(1) gets that of the same open file.
       fail()

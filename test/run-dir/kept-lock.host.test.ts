@@ -134,14 +134,15 @@ test.each([
   await until('it has been ended', async () => programs().length === 0)
 })
 
-test('where no program can be had, there is a lock all the same', async () => {
+test('where none can be started, there is a lock all the same', async () => {
   const bin = join(folder, 'bin')
   await mkdir(bin)
-  await writeFile(join(bin, 'flock'), '#!/bin/sh\nPATH=/usr/bin:/bin exec flock "$@"\n')
-  await chmod(join(bin, 'flock'), 0o755)
-  vi.stubEnv('PATH', bin)
+  await writeFile(join(bin, 'setpriv'), '#!/bin/sh\nexit 127\n')
+  await chmod(join(bin, 'setpriv'), 0o755)
+  vi.stubEnv('PATH', `${bin}:${process.env.PATH}`)
   const lock = await take(1000)
   await expect(takeAnother()).rejects.toEqual(locked)
+  expect(programs()).toEqual([])
   lock.release()
   await expectFreeSoon()
 })

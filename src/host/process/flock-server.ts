@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process'
 import { constants as fileConstants } from 'node:fs'
-import { Socket } from 'node:net'
 import { constants } from 'node:os'
-import type { Argv } from '../exec.ts'
+import { type Argv, start } from '../exec.ts'
 import { killGrace } from './run-limits.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fileConstants
@@ -23,7 +21,7 @@ while (my $request = <STDIN>) {
 `
 
 /** A program that calls flock(2), and is kept. */
-export type FlockServer = ReturnType<typeof startFlockServer>
+export type FlockServer = Awaited<ReturnType<typeof startFlockServer>>
 
 /**
  * Starts a program that calls flock(2): Node cannot, and to start flock(1) takes milliseconds. The program inherits the open file, to which
@@ -35,17 +33,11 @@ export type FlockServer = ReturnType<typeof startFlockServer>
  *
  * @param file the descriptor of the open file.
  * @param otherPath a file whose lock is only asked about.
+ * @throws SpanplanError PROGRAM_MISSING.
  */
-export function startFlockServer(file: number, otherPath: string) {
+export async function startFlockServer(file: number, otherPath: string) {
   const perl: Argv = ['perl', '-T', '-e', script, otherPath, String(O_RDONLY | O_NOFOLLOW | O_NONBLOCK)]
-  const [program, ...args]: Argv = ['setpriv', '--pdeathsig', 'KILL', '--no-new-privs', '--', ...perl]
-  const child = spawn(program, args, {
-    cwd: '/',
-    // A process group of its own: a terminal's ^C reaches only spanplan.
-    detached: true,
-    stdio: ['pipe', 'pipe', 'ignore', file]
-  })
-  const [stdin, stdout] = child.stdio
+  const program = await start(['setpriv', '--pdeathsig', 'KILL', '--no-new-privs', '--', ...perl], file)
   let isOver = false
   let settle: (answer: string | null) => void = () => undefined
   const finish = () => {
@@ -53,25 +45,22 @@ export function startFlockServer(file: number, otherPath: string) {
     settle(null)
   }
   const kill = () => {
+    if (!isOver) program.abandon()
     isOver = true
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-    } catch {
-      // It has just ended.
-    }
   }
-  child.once('error', finish).once('exit', finish)
-  stdin?.on('error', kill)
-  stdout?.on('data', (line) => settle(String(line)))
+  void program.status.then(finish, finish)
+  program.stdin?.on('error', kill)
+  program.stdout?.on('data', (line) => settle(String(line)))
+  // What it says besides is nobody's.
+  program.stderr?.resume()
   // It keeps this process from nothing.
-  child.unref()
-  for (const stream of [stdin, stdout]) if (stream instanceof Socket) stream.unref()
+  program.hold(false)
   const ask = async (request: 'take' | 'give' | 'test'): Promise<number | null> => {
     if (isOver) return null
     const timers: NodeJS.Timeout[] = []
     const answer = await new Promise<string | null>((resolve) => {
       settle = resolve
-      stdin?.write(`${request}\n`)
+      program.stdin?.write(`${request}\n`)
       // Once it has ended, only this process has the open file.
       timers.push(setTimeout(kill, answerTime), setTimeout(resolve, answerTime + killGrace, null))
     })

@@ -68,7 +68,8 @@ export function askProgram(argv: Argv, input: string, limits: Pick<RunLimits, 'b
 
 async function askOf(place: Place, input: string, { bytes = defaultBytes }: Pick<RunLimits, 'bytes'>): Promise<Output> {
   if (place.asked !== null && (place.answers >= mostAnswers || !place.asked.isUsable())) close(place)
-  place.asked ??= (await takeSpare(place)) ?? (await keepProgram(place.argv, isKeeping))
+  place.asked ??= (await takeSpare(place)) ?? (await startKept(place))
+  if (place.asked === null) return run(place.argv, input, { bytes })
   place.answers++
   const commands = input.trimEnd().split('\n')
   const answer = await place.asked.ask(commands, { milliseconds: answerLimit, bytes }).catch((error: unknown) => {
@@ -143,11 +144,16 @@ async function takeSpare(place: Place): Promise<KeptProgram | null> {
   // Before anything is awaited: another one that needs a spare may not get this one.
   place.spare = null
   setTimeout(() => {
-    // Where none can be started, the run that needs it says why.
-    place.spare ??= keepProgram(place.argv, true).catch(() => null)
+    // All programs may have been ended since.
+    if ([...places.values()].includes(place)) place.spare ??= startKept(place)
   }, spareDelay).unref()
   const spare = await taken
   if (spare?.isUsable()) return spare
   spare?.close()
   return null
+}
+
+/** null: none can be started. Then each run of the program says why, or that goes by itself. */
+function startKept({ argv }: Place): Promise<KeptProgram | null> {
+  return keepProgram(argv, isKeeping).catch(() => null)
 }

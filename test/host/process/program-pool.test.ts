@@ -1,8 +1,9 @@
 /** Programs that are kept, and what can become of them. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { keepProgram } from '../../../src/host/process/kept-program.ts'
 import {
   askProgram,
   endPrograms,
@@ -19,10 +20,7 @@ keepPrograms()
 beforeEach(() => {
   fake = makeFakeProgram()
 })
-afterEach(async () => {
-  endPrograms()
-  // One that was to replace a spare.
-  await sleep(50)
+afterEach(() => {
   endPrograms()
   rmSync(fake.folder, { recursive: true })
 })
@@ -44,11 +42,12 @@ function stateOf(pid: number): string | null {
   }
 }
 
-const expectEnded = (pid: number) => expect.poll(() => stateOf(pid)).toBe(null)
+const expectEnded = (pid: number) => expect.poll(() => stateOf(pid), { timeout: 10_000 }).toBe(null)
 
-async function send(pid: number, signal: NodeJS.Signals): Promise<void> {
+/** A process is still what it was for a moment after the signal. */
+async function signalAndWait(pid: number, signal: NodeJS.Signals): Promise<void> {
   process.kill(pid, signal)
-  if (signal === 'SIGSTOP') await expect.poll(() => stateOf(pid)).toBe('T')
+  await expect.poll(() => stateOf(pid) ?? 'Z').toMatch(/[TZ]/)
 }
 
 /** A spare is there, and has begun. */
@@ -79,7 +78,7 @@ describe('answers', () => {
         stderr: expect.stringContaining('\nCommand failed -:4\n')
       })
     }
-    expect(fake.pids()).toHaveLength(1)
+    expect(pidIn(await ask('pid'))).toBe(fake.pids()[0])
   })
 
   test('have the bytes that are no UTF-8', async () => {
@@ -121,9 +120,10 @@ describe('a program that', () => {
     ['closes stdin', 'exec <&-'],
     ['says that a line failed, and nothing more', 'echo "Command failed -:9" >&2; sleep 600']
   ])('%s amid an answer is replaced, and the answer is whole', async (_, words) => {
-    await ask('say 0')
+    const pid = pidIn(await ask('pid'))
     expect(await ask('say 1', `once ${words}`, 'say 2')).toEqual(answer('1', 'again', '2'))
     expect(await ask('say 3')).toEqual(answer('3'))
+    await expectEnded(pid)
   })
 
   test.each(['SIGKILL', 'SIGTERM', 'SIGSTOP'] as const)(
@@ -131,7 +131,7 @@ describe('a program that', () => {
     async (signal) => {
       for (let count = 0; count < 5; count++) {
         const pid = pidIn(await ask('pid'))
-        await send(pid, signal)
+        await signalAndWait(pid, signal)
         expect(await ask('say 1')).toEqual(answer('1'))
         await expectEnded(pid)
       }
@@ -197,11 +197,13 @@ describe('a program that was started before it is needed', () => {
     const pids = all.map(pidIn)
     expect(new Set(pids).size).toBe(4)
     expect(pids).toContain(spare)
+    const texts = await Promise.all([start('say 1'), start('say 2'), start('say 3')])
+    expect(texts).toEqual([answer('1'), answer('2'), answer('3')])
   })
 
   test.each(['SIGKILL', 'SIGSTOP'] as const)('and gets %s is replaced', async (signal) => {
     const spare = await makeSpare()
-    await send(spare, signal)
+    await signalAndWait(spare, signal)
     expect(await start('say 1')).toEqual(answer('1'))
     await expectEnded(spare)
   })
@@ -221,6 +223,22 @@ describe('a program that was started before it is needed', () => {
   test('says which line failed', async () => {
     await makeSpare()
     expect(await start('say 1', 'wrong')).toMatchObject({ stderr: expect.stringContaining('failed -:2\n'), status: 1 })
+  })
+
+  test('may not print more than a run', async () => {
+    const kept = await keepProgram(fake.argv, true)
+    const finished = kept.finish('endless\n', { milliseconds: 10_000, bytes: 100_000 })
+    await expect(finished).rejects.toThrow(/printed more than/)
+  })
+
+  test('is not started once the programs were ended', async () => {
+    await makeSpare()
+    await start('pid')
+    endPrograms()
+    const before = fake.pids().length
+    await sleep(200)
+    expect(fake.pids()).toHaveLength(before)
+    for (const pid of fake.pids()) await expectEnded(pid)
   })
 })
 
@@ -307,8 +325,7 @@ describe('names that are forgotten', () => {
   })
 })
 
-test('descriptors, memory and processes stay as they are', async () => {
-  const { readdirSync } = await import('node:fs')
+test('descriptors and processes stay as they are', async () => {
   const descriptors = () => readdirSync('/proc/self/fd').length
   const work = async () => {
     for (let count = 0; count < 40; count++) {
