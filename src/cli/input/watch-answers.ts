@@ -53,7 +53,7 @@ function nobodyRuns(request: Kept): Diagnostic {
 /**
  * Of a span that is known, nothing may have happened.
  *
- * @param told the spans that a watch tells of.
+ * @param told the spans in the watch's answer.
  * @throws SpanplanError SPAN_UNKNOWN.
  */
 export async function checkSpans(spans: readonly string[], told: readonly string[], option = ''): Promise<void> {

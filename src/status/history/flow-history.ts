@@ -20,19 +20,19 @@ export const mostTimes = 1000
 /** Milliseconds since 1970, as the clock is set now. */
 type Time = number
 
-/** A silence, as it is told. */
+/** A silence in the answer of a watch. */
 export interface ToldSilence extends Omit<Silence, 'from' | 'to'> {
   readonly from: Time
   readonly to: Time | null
 }
 
-/** A loss, as it is told. */
+/** A loss in the answer of a watch. */
 export interface ToldLoss extends Omit<LossTime, 'from' | 'to'> {
   readonly from: Time
   readonly to: Time
 }
 
-/** The rates of a hop, as they are told. */
+/** The rates of a hop in the answer of a watch. */
 export interface ToldHop extends RatedHop {
   /** Frames a second in each period; null: not known. */
   readonly frames: readonly (number | null)[]
