@@ -11,9 +11,9 @@ type Program = (typeof programs)[number]
 interface Wrapped {
   /** For spanplan, so that it meets these programs. */
   readonly options: SpanplanOptions
-  /** How each program was called, and what it read; of one that is asked again and again, only how it was called. */
+  /** How each program was called, and what it read. */
   calls(): Promise<string[]>
-  /** How many processes that were. */
+  /** How many calls that were. */
   count(): Promise<number>
 }
 
@@ -38,17 +38,47 @@ export async function wrapPrograms(lab: Lab, scripts: Partial<Record<Program, st
   }
 }
 
+/** Of a program that stays, each question is a call: it ends with a line that no program knows. The lines before it are counted. */
 function wrapper(program: Program, log: string, script: string): string {
   // The one that takes the lock goes on, and answers line by line.
   const goesOn = program === 'perl' ? `case "$*" in *flock*) exec ${findProgram(program)} "$@" ;; esac\n` : ''
   return `#!/bin/sh
-${goesOn}# What is asked again and again reads its stdin as it comes.
-case " $* " in *" -force -batch - "* | *" -i " | *" --monitor ") isKept=1 input= ;; *) isKept= input=$(cat) ;; esac
+${goesOn}run() { ${findProgram(program)} "$@"; }
+begin() {
 printf '%s\\n' "$ ${program} $*" "$input" >>${log}
-run() { ${findProgram(program)} "$@"; }
 ${script}
-# Whoever ends a monitor ends this process.
-case "$isKept $* " in 1* | *" monitor "* | *" --monitor "*) exec ${findProgram(program)} "$@" ;; esac
+}
+answer() {
+  for _ in $(seq $before); do echo; done
+  printf '%s\\n' "$@"
+}
+case " $* " in
+*" -force -batch - "* | *" -i ")
+  before=0 lines=0 input=
+  while IFS= read -r line; do
+    case $line in
+    fence-*)
+      begin "$@"
+      answer "$input" "$line" | run "$@"
+      before=$((before + lines + 1)) lines=0 input= ;;
+    *)
+      lines=$((lines + 1))
+      input="$input\${input:+
+}$line" ;;
+    esac
+  done
+  [ "$input" ] || exit 0
+  begin "$@"
+  answer "$input" | run "$@"
+  exit ;;
+*" monitor "* | *" --monitor ")
+  input=
+  begin "$@"
+  # Whoever ends a monitor ends this process.
+  exec ${findProgram(program)} "$@" ;;
+esac
+input=$(cat)
+begin "$@"
 printf '%s\\n' "$input" | run "$@"
 `
 }
