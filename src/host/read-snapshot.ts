@@ -11,7 +11,7 @@ import { parseForwarding, parseLinks, parseOffloads } from './parsers/ip.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseToolJson } from './parsers/tool-json.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
-import { noteNames } from './process/program-pool.ts'
+import { forgetNames, noteNames } from './process/program-pool.ts'
 import { recall } from './process/remembered.ts'
 import { parseOutput, readCommands, readJson, readJsonBatch, readParsed, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
@@ -53,17 +53,16 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  // First: what other programs remember of names depends on the links.
-  const { links: ipLinks, opaque } = await readIpLinks()
+  const unnamed = Promise.all([request.tables ? readNftables() : null, request.tables ? readSilence() : null])
+  // Where the links cannot be read, nothing awaits it.
+  unnamed.catch(() => undefined)
+  const { links: ipLinks, opaque, forwarding, tc } = await readNamed()
   const programmed = request.programmed(ipLinks)
-  const [offloads, forwarding, tc, nftables, silence, attached] = await Promise.all([
+  const [[nftables, silence], offloads, attached] = await Promise.all([
+    unnamed,
     recall('offloads', indexesOf(ipLinks, request.offloaded?.(ipLinks)), () =>
       readParsed(readCommands.offloads, parseOffloads)
     ),
-    readJson(readCommands.forwarding, parseForwarding),
-    readTc(),
-    request.tables ? readNftables() : null,
-    request.tables ? readSilence() : null,
     // Of what else has come to be attached, the kernel tells nobody.
     recall('programs', indexesOf(ipLinks.filter(hasForeignProgram), programmed), () => readPrograms(programmed))
   ])
@@ -93,6 +92,26 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   return { bootId, links, opaque, ...tc, attached, routes, ways, nftables, senderTables, lacking, silence }
+}
+
+/**
+ * Reads what programs tell by the names of links. A name that only bridge or tc knows is of a link that has come since, or has another name
+ * by now, which they would remember: then others are asked, once.
+ */
+async function readNamed() {
+  const read = async () => {
+    // First: what the others remember depends on it.
+    const ip = await readIpLinks()
+    const [forwarding, tc] = await Promise.all([readJson(readCommands.forwarding, parseForwarding), readTc()])
+    return { ...ip, forwarding, tc }
+  }
+  const found = await read()
+  const { links, opaque, forwarding, tc } = found
+  const known = new Set([...links, ...opaque].map(({ name }) => name))
+  const named = [...forwarding.devices, ...tc.qdiscs.map(({ device }) => device)]
+  if (named.every((name) => known.has(name))) return found
+  forgetNames()
+  return read()
 }
 
 /**

@@ -1,5 +1,6 @@
 import { uptime } from 'node:os'
 import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { needsDocker } from '../apply/rollback.ts'
 import { isHarmless } from '../codes/meanings.ts'
 import { SpanplanError } from '../errors.ts'
@@ -29,12 +30,13 @@ import { monotonicTime } from './loop/clock.ts'
 import { noKernelPass, planHost } from './loop/plan-host.ts'
 import { nothingApplied, type RunOutcome, reconcile } from './loop/reconcile.ts'
 import { Overtaken, openRunLock } from './loop/run-lock.ts'
-import type { Deadline } from './loop/run-queue.ts'
+import type { Deadline, openRunQueue } from './loop/run-queue.ts'
 import { openRunStatistics } from './loop/run-statistics.ts'
 import {
   awaitFilters,
   checkFirstSpec,
   checkNextSpec,
+  isSomeLeftAlone,
   makeFileTarget,
   makeRunTarget,
   nothingLeftAlone,
@@ -58,10 +60,16 @@ export interface ReconcilerConfig extends RemovalPolicy {
 const jitter = 0.1
 
 /** Triggers that tell of a change of the host, or of a file. A run with any other reads all anew, by programs that remember nothing. */
-const ofEvents: ReadonlySet<Trigger> = new Set(['link', 'filter', 'nftables', 'offload', 'docker', 'file', 'retry'])
+const ofEvents: ReadonlySet<Trigger> = new Set(['link', 'filter', 'nftables', 'offload', 'docker', 'file'])
+
+/** Milliseconds that a timer of Node can wait (setTimeout). */
+const longestTimer = 2 ** 31 - 1
 
 /** Milliseconds after which a run that was cut short is made again. */
 const cutShortDelay = 100
+
+/** The events that come while a run is under way: what settles at the next one, and the triggers so far. */
+type RunEvents = Pick<ReturnType<typeof openRunQueue>, 'nextWake' | 'queued'>
 
 /** Triggers that a person or a hook causes: the run tries every span, whatever has failed before. */
 const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
@@ -88,6 +96,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
   /** What Docker answered to what the files in force ask; null: nothing yet. */
   let lastAnswer: DockerAnswer | null = null
   let firstSample: Sample | null = null
+  /** When all was read anew, in milliseconds of the monotonic clock. */
+  let allReadAt = -Infinity
   const lock = openRunLock(keptLock, signal)
 
   const spans = () => files.spec().spans.map((span) => span.name)
@@ -117,13 +127,28 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
   /** While a file is doubtful, neither that file nor the one before it may be what is wanted. */
   const isDoubtful = () => files.settlesAt() < Infinity
 
-  /** Waits without the lock. Meanwhile, another process may install a file and apply it, and what Docker answers may be from before. */
-  const wait = async (waiting: Promise<unknown>): Promise<void> => {
-    const [spec, dockerChange] = [files.spec(), lastDockerChange()]
-    await lock.wait(waiting)
-    await reload()
-    if (files.spec() !== spec || isDoubtful() || lastDockerChange() !== dockerChange) throw new Overtaken()
-  }
+  /**
+   * Makes what waits without the lock. Meanwhile, another process may install a file and apply it, what Docker answers may be from before,
+   * and a span that the run leaves out may be wanted again.
+   *
+   * @param pauses at the beginning of the run.
+   * @param leftOut whether the run leaves out what a person or a hook makes a run try.
+   * @param isWanted whether a person or a hook has asked for a run since.
+   */
+  const waiter =
+    ({ pauses }: Pauses, leftOut: boolean, isWanted: () => boolean) =>
+    async (waiting: Promise<unknown>) => {
+      const [spec, dockerChange] = [files.spec(), lastDockerChange()]
+      const ends = readPauses(Date.now()).pauses.map(({ until }) => Date.parse(until) - Date.now())
+      const timer = new AbortController()
+      const pauseEnd = sleep(Math.max(0, Math.min(longestTimer, ...ends)), null, { ref: false, signal: timer.signal })
+      await lock.wait(Promise.race([waiting, pauseEnd.catch(() => null)]).finally(() => timer.abort()))
+      await reload()
+      const paused = new Set(readPauses(Date.now()).pauses.map(({ span }) => span))
+      const isResumed = pauses.some(({ span }) => !paused.has(span))
+      const isOld = files.spec() !== spec || isDoubtful() || lastDockerChange() !== dockerChange
+      if (isOld || isResumed || (leftOut && isWanted())) throw new Overtaken()
+    }
 
   /**
    * @param obstacle why the run cannot begin; null: it can.
@@ -134,7 +159,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     isOnDemand: boolean,
     pauses: Pauses,
     obstacle: Problem | null,
-    nextWake: () => Promise<unknown>
+    { nextWake, queued }: RunEvents
   ): Promise<boolean> => {
     const [began, beganUptime, wasNewFile] = [performance.now(), uptime(), isNewFile]
     const leftAlone = isOnDemand ? nothingLeftAlone : degradation.leftAlone(spans(), performance.now())
@@ -158,7 +183,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
             lastAnswer,
             leavePaused,
             nextWake,
-            wait,
+            wait: waiter(pauses, isSomeLeftAlone(leftAlone), () => queued().some((one) => onDemand.has(one))),
             onEarlyFailures
           })
         : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
@@ -249,13 +274,15 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
      * Reads the host, plans, and applies.
      *
      * @param triggers why it runs. Reported is what somebody has asked for, else the first one.
-     * @param nextWake settles at the next event.
+     * @param events what comes while it runs.
      * @returns when the next runs are due.
      */
-    run: async (triggers: readonly Trigger[], nextWake: () => Promise<unknown>): Promise<readonly Deadline[]> => {
+    run: async (triggers: readonly Trigger[], events: RunEvents): Promise<readonly Deadline[]> => {
       const trigger = triggers.find((one) => onDemand.has(one)) ?? triggers[0] ?? 'retry'
       const isOnDemand = onDemand.has(trigger)
-      if (!triggers.every((one) => ofEvents.has(one))) {
+      // Events may come so often that no run is one of the interval.
+      if (performance.now() >= allReadAt + interval || !triggers.every((one) => ofEvents.has(one))) {
+        allReadAt = performance.now()
         forgetAll()
         forgetNames()
       }
@@ -276,7 +303,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
         recorder.pauses(pauses.pauses, spans())
         const isBackedOff = !isOnDemand && degradation.isBackedOff(performance.now())
         const isRun = !isLocked && !isBackedOff && !isDoubtful()
-        const isOver = !isRun || (await runOnce(trigger, isOnDemand, pauses, obstacle, nextWake))
+        const isOver = !isRun || (await runOnce(trigger, isOnDemand, pauses, obstacle, events))
         const now = performance.now()
         return [
           [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],

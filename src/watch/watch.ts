@@ -85,7 +85,7 @@ export async function openWatch(config: WatchConfig, emit: EmitEvent) {
       await followName()
       files.follow(reconciler.paths())
     }
-    const deadlines = await reconciler.run(triggers, runQueue.nextWake)
+    const deadlines = await reconciler.run(triggers, runQueue)
     if (triggers.some((trigger) => readyAfter.has(trigger))) await serviceManager.ready()
     return deadlines
   }

@@ -31,8 +31,9 @@ test('a plan starts the same programs for 30 spans as for one, and none that cha
   await writeMany(30)
   await spanplan(lab, ['apply'])
   expect(await callsOf('plan')).toEqual(one)
-  // For the links, their forwarding entries and offloads, the qdiscs and their filters, eBPF, nftables, and the expression.
-  expect(one).toHaveLength(7)
+  // For the links, their forwarding entries and offloads, the qdiscs and, of the same program, their filters, eBPF, nftables, and the
+  // expression.
+  expect(one).toHaveLength(8)
   expect(one.filter((call) => !isReading(call))).toEqual([])
 })
 

@@ -93,6 +93,27 @@ test('while Docker hangs, an apply and a hook beside it wait for nothing', async
   await expectConverged(lab)
 })
 
+test('a span that is resumed while Docker hangs is kept in sync at once', async () => {
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  await lab.silenceDocker(async () => {
+    await awaitDocker()
+    await spanplan(lab, ['pause', 'span1', '--for', '30m'])
+    // A run that leaves the span out waits for Docker.
+    await repair('ens192')
+    await expectFree()
+    await lab.run(['tc', 'filter', 'del', 'dev', 'ens224', 'ingress'])
+    await spanplan(lab, ['resume', 'span1'])
+    await until('ens224 is mirrored', () => isMirrored('ens224'))
+    await spanplan(lab, ['pause', 'span1', '--for', '3s'])
+    await repair('ens192')
+    await lab.run(['tc', 'filter', 'del', 'dev', 'ens224', 'ingress'])
+    await until('ens224 is mirrored again', () => isMirrored('ens224'))
+  })
+  await watch.settle()
+  await expectConverged(lab)
+})
+
 test('a file that comes while Docker hangs is in force before Docker answers', async () => {
   await using watch = await startWatch(lab)
   await watch.settle()

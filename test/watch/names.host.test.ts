@@ -2,10 +2,14 @@
  * Interfaces that get another name, number or place while a watch runs. ip, tc and bridge remember which name has which number for as
  * long as they run (lib/ll_map.c of iproute2): one that is kept running says an interface's old name, and changes what has that name now.
  */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startWatch, type Watch } from '../lab/commands/watch.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { parseRows } from '../lab/parse-rows.ts'
+import { findProgram, labEnvironment } from '../lab/programs.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
 import { hostNamespace, switchNamespace } from '../lab/sweep.ts'
 
@@ -239,3 +243,36 @@ test('an interface above another is a source, and the one below is renamed', () 
     await expectSettled('upper')
     await change('link del dev upper')
   }))
+
+test('an interface that gets its name while a look is under way is known by that name', async () => {
+  await watch[Symbol.asyncDispose]()
+  const slow = join(lab.files, 'slow')
+  const folder = await mkdtemp(join(lab.files, 'bin-'))
+  const tc = findProgram('tc')
+  const script = `while IFS= read -r line; do [ ! -e ${slow} ] || sleep 0.5; printf '%s\\n' "$line"; done | ${tc} "$@"`
+  const wrapper = `#!/bin/sh\ncase "$*" in "-json -force"*) ;; *) exec ${tc} "$@" ;; esac\n${script}\n`
+  await writeFile(join(folder, 'tc'), wrapper, { mode: 0o755 })
+  await writeSpans(
+    lab,
+    'spans: {span0: {sources: [{interface: src0, direction: ingress}, {interface: late, direction: ingress}]}}'
+  )
+  watch = await startWatch(lab, ['--interval', '1h'], { env: { PATH: `${folder}:${labEnvironment(lab.name).PATH}` } })
+  await watch.expectTold(/waits for the interface late/)
+  await watch.settle()
+  await writeFile(slow, '')
+  // The look reads the links at once, and the qdiscs half a second later: then the interface has the name that a driver gives.
+  await change('link set dev third alias look')
+  await sleep(250)
+  await change(making('eth0'))
+  await sleep(600)
+  await change('link set dev eth0 down', rename('eth0', 'late'), 'link set dev late up')
+  await plug('eth0')
+  await rm(slow)
+  await until('it is mirrored', async () =>
+    (await lab.run(['tc', 'filter', 'show', 'dev', 'late', 'ingress'])).includes('mirred')
+  )
+  await watch.settle()
+  await expectConverged(lab)
+  expect(watch.told.match(/\+ qdisc late/g)).toHaveLength(1)
+  expect(watch.told).not.toContain('keeps undoing')
+})

@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startWatch, type Watch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { labEnvironment } from '../lab/programs.ts'
 import { expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
+import { hostNamespace, switchNamespace } from '../lab/sweep.ts'
 
 let lab: Lab
 let first: string
@@ -119,7 +121,9 @@ test('once it has ended, none of its programs is left', async () => {
   expect(children.filter(({ pid }) => ![undefined, 'Z'].includes(statOf(pid)?.state))).toEqual([])
 })
 
-const gro = async () => /^generic-receive-offload: (\w+)/m.exec(await lab.run(['ethtool', '-k', 'ens192']))?.[1]
+const gro = async (name = 'ens192') =>
+  /^generic-receive-offload: (\w+)/m.exec(await lab.run(['ethtool', '-k', name]))?.[1]
+const indexOf = async (name: string) => /^\d+/.exec(await lab.run(['ip', '-o', 'link', 'show', 'dev', name]))?.[0]
 const setGro = (state: string) => lab.run(['ethtool', '-K', 'ens192', 'gro', state])
 
 async function expectGroBack(what: string, wanted: string | undefined): Promise<void> {
@@ -149,6 +153,27 @@ test('offloads that somebody switches are put back, whatever becomes of the moni
   }
 })
 
+test('what changes in another namespace, which no monitor tells, is put back when the interface is back', async () => {
+  const name = 'moved'
+  const far = ['peer', 'name', 'far', 'netns', switchNamespace(lab.name)]
+  await lab.run(['ip', 'link', 'add', 'name', name, 'type', 'veth', ...far])
+  await writeSpans(lab, `interfaces: {${name}: {dedicated: true}}\n${spans.replace('ens192', name)}`)
+  const watch = await startWatch(lab, ['--interval', '1h'])
+  await watch.settle()
+  const index = await indexOf(name)
+  for (let count = 0; count < 5; count++) {
+    await lab.run(['ip', 'link', 'set', 'dev', name, 'netns', switchNamespace(lab.name)])
+    await lab.run(['ethtool', '-K', name, 'gro', 'on'], { on: 'switch' })
+    await lab.run(['ip', 'link', 'set', 'dev', name, 'netns', hostNamespace(lab.name)], { on: 'switch' })
+    expect(await indexOf(name)).toBe(index)
+    await until('GRO is off again', async () => (await gro(name)) === 'off')
+    await watch.settle()
+  }
+  await watch.stop()
+  await spanplan(lab, ['destroy', '--all', '--yes', '--defer-docker'])
+  await lab.run(['ip', 'link', 'del', 'dev', name])
+})
+
 test('where that monitor cannot run, that is told, and offloads are put back at a regular look', async () => {
   await writeSpans(lab, `interfaces: {ens192: {dedicated: true}}\n${spans}`)
   const folder = await mkdtemp(join(lab.files, 'bin-'))
@@ -161,4 +186,18 @@ test('where that monitor cannot run, that is told, and offloads are put back at 
   )
   await watch.settle()
   for (let count = 0; count < 2; count++) await expectGroBack('without a monitor', 'off')
+})
+
+test('all is read anew at each interval, also where events come all the time', async () => {
+  const { options, calls } = await wrapPrograms(lab)
+  const looks = async () => (await calls()).filter((call) => call === '$ bpftool -j prog show').length
+  await using watch = await startWatch(lab, ['--interval', '2s'], options)
+  await watch.settle()
+  const before = await looks()
+  let flips = 0
+  await until('it was read anew three times', async () => {
+    await lab.run(['ip', 'link', 'set', 'dev', 'lo', 'alias', `flip ${flips++}`])
+    return (await looks()) >= before + 3
+  })
+  await lab.run(['ip', 'link', 'set', 'dev', 'lo', 'alias', ''])
 })

@@ -207,6 +207,8 @@ export interface Forwarding {
   readonly ownMacs: ReadonlySet<string>
   /** The hosts that a link sends to, which is the end of a tunnel. */
   readonly destinations: ReadonlyMap<string, ReadonlySet<string>>
+  /** The names of all links that have an entry. */
+  readonly devices: ReadonlySet<string>
 }
 
 /** Parses `bridge -json fdb show`. */
@@ -219,7 +221,8 @@ export function parseForwarding(document: unknown): Forwarding {
     if (ifname === undefined || dst === undefined) continue
     destinations.set(ifname, new Set([...(destinations.get(ifname) ?? []), dst]))
   }
-  return { ownMacs: new Set(used.map(({ ifname, mac }) => `${ifname} ${mac}`)), destinations }
+  const devices = new Set(entries.flatMap(({ ifname }) => ifname ?? []))
+  return { ownMacs: new Set(used.map(({ ifname, mac }) => `${ifname} ${mac}`)), destinations, devices }
 }
 
 /** ethtool's name of an offload, and the short one. */

@@ -7,6 +7,9 @@ export type Topic = 'offloads' | 'rings' | 'programs' | 'modules'
 /** What ethtool tells. */
 export const topicsOfEthtool = ['offloads', 'rings'] as const satisfies readonly Topic[]
 
+/** What is of a link, and ends with it. */
+export const topicsOfLinks = [...topicsOfEthtool, 'programs'] as const satisfies readonly Topic[]
+
 /** What nobody reports the changes of. */
 const untold = ['programs', 'modules'] as const satisfies readonly Topic[]
 

@@ -57,6 +57,8 @@ export function openRunQueue(
     wake,
     /** Settles at the next call of wake(), for a run that takes long. */
     nextWake: (): Promise<unknown> => once(wakes, 'wake'),
+    /** The triggers of the run that follows the one under way. */
+    queued: (): readonly Trigger[] => [...queued],
     /** When the run under way began, in milliseconds of the monotonic clock; null: there is none. */
     busySince: () => busySince,
     /** When the last run ended, or the queue was made, in milliseconds of the monotonic clock. */

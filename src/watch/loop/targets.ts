@@ -30,6 +30,11 @@ export interface LeftAlone extends Resting {
 /** A run that leaves nothing alone. */
 export const nothingLeftAlone: LeftAlone = { ...nothingRests, excluded: [] }
 
+/** Whether there is something that a run leaves alone. */
+export function isSomeLeftAlone({ excluded, things, spans }: LeftAlone): boolean {
+  return excluded.length + things.size + spans.size > 0
+}
+
 /**
  * The target of a run: the file's spans, less what is paused or left alone.
  *

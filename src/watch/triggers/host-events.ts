@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { diagnosticOf, type SpanplanError } from '../../errors.ts'
 import { connectDocker, dockerFailed, followEvents, type WantedEvents } from '../../host/docker/docker-client.ts'
 import { type Argv, follow, run } from '../../host/exec.ts'
-import { forget, remember, topicsOfEthtool } from '../../host/process/remembered.ts'
+import { forget, remember, topicsOfEthtool, topicsOfLinks } from '../../host/process/remembered.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
@@ -53,6 +53,9 @@ interface Monitor {
 /** An address that routers renew every few seconds, in a line of `ip -oneline monitor`. Tunnels end at others. */
 const renewedAddress = /^(Deleted )?\d+: \S+ +inet6 (?!fe80:).* dynamic /
 
+/** A link that has gone, in such a line. */
+const deletedLink = /^Deleted \d+: \S+: </
+
 /** A link, or one of its addresses, in such a line. */
 const linkOrAddress = /^(?:Deleted )?\d+: /
 
@@ -97,7 +100,11 @@ const monitors: readonly Monitor[] = [
     trigger: 'link',
     what: 'interfaces and ports',
     argv: ['ip', '-oneline', 'monitor', 'link', 'address', 'route', 'rule'],
-    counts: countsOfHost
+    counts: (line, remotes) => {
+      // It may come again with the same index, and others may have changed it meanwhile, as in another network namespace.
+      if (deletedLink.test(line)) forget(...topicsOfLinks)
+      return countsOfHost(line, remotes)
+    }
   },
   { trigger: 'filter', what: 'qdiscs and filters', argv: ['tc', 'monitor'] },
   {
