@@ -41,7 +41,7 @@ export const problems = {
   ],
   MONITOR_FAILED: [
     'A program that reports changes is not running. The watch sees changes at its next regular interval.',
-    'Check that ip, tc and Docker run; the watch starts the program again by itself.'
+    'Check that the program that the message names runs, and setpriv and Docker; the watch starts the program again by itself.'
   ],
   WATCH_SILENT: [
     'A watch runs, and does not answer: its process is stopped, or hangs.',
