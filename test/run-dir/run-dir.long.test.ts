@@ -287,7 +287,7 @@ describe('what root has ordered', () => {
     await chmod(gate, 0o777)
     const [closed, reached] = [join(gate, 'closed'), join(gate, 'reached')]
     const { options: held } = await wrapPrograms(lab, {
-      tc: `case "$*" in *qdisc*) [ -e ${closed} ] && echo >${reached}; while [ -e ${closed} ]; do sleep 0.05; done ;; esac`
+      tc: `case "$input" in *qdisc*) [ -e ${closed} ] && echo >${reached}; while [ -e ${closed} ]; do sleep 0.05; done ;; esac`
     })
     await using watch = await startWatch(lab, [], { ...asOps, env: { ...held.env, ...asOps.env }, ready: false })
     await watch.expectTold(/\+ mirror ens192 egress → span0/)

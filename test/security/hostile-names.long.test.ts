@@ -90,8 +90,10 @@ function allowedCalls(names: readonly string[]): RegExp {
     `net show dev (${plain}|span0)`,
     String.raw`\$ (ip|tc|bridge) (-[46] )?(-json (-details )?-force )?-batch -`,
     // What asks whether there can be a table has the names of no interface of this host.
-    String.raw`\$ nft (-j list ruleset bridge|-j -t list ruleset inet|-c -j \{"nftables":\[[^ ]*"elem":\["span0"\][^ ]*\]\})`,
-    '(link|addr|qdisc) show',
+    String.raw`\$ nft -c -j (-t )?-i`,
+    'list ruleset (bridge|inet)',
+    String.raw`add table bridge spanplan; [^"]* elements = \{ "span0" \}; [^"]*`,
+    '(link|addr|qdisc|fdb) show',
     'nexthop show',
     `route show table all( dev (${quoted}|span0))?`,
     `filter show dev (${quoted}|span0) (in|e)gress`,

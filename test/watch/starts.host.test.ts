@@ -66,6 +66,11 @@ test.each([
       await write(repair)
       await watch.expectTold(/./)
       await watch.settle()
+      await until('the spare program has become what it is for', async () => {
+        const words = (await starts()).map(nameOf)
+        const started = (name: string) => words.filter((one) => one === name).length
+        return started('setpriv --pdeathsig KILL -- tc -batch -') <= started('tc -batch -')
+      })
       const before = (await starts()).length
       await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
       await until('the mirror is back', async () =>
