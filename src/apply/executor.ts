@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isAbout, meaningOf } from '../codes/meanings.ts'
 import {
   type Diagnostic,
@@ -42,6 +43,10 @@ const mostTries = 5
 
 /** Where another run follows: that comes at once, and others who wait for the lock get it between the two. */
 const roundsOfMany = 5
+
+/** Milliseconds: the kernel tells of a carrier within a second (net/core/link_watch.c); and between two looks at it. */
+const carrierLimit = 2000
+const carrierPause = 100
 
 /** How a plan is applied. */
 export interface ApplyOptions extends PreflightOptions {
@@ -186,7 +191,12 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   for (let round = 0; round < (run.goesOn ? roundsOfMany : mostRounds); round++) {
     const { view, dockerFailure } = last
     const changes = run.leftOut.without(view.plan.changes)
-    if (changes.length === 0) return last
+    if (changes.length === 0) {
+      if (!(await awaitCarriers(run, view))) return last
+      const after = await refreshAfterRound(run.target)
+      last = { view: after.view, dockerFailure: dockerFailure ?? after.dockerFailure }
+      continue
+    }
     if (changes.some((change) => run.leftOut.triesOf(change) >= mostTries)) break
     const target = dockerFailure === null ? run.target : { ...run.target, deferDocker: true }
     run.leftOut.addRound(changes)
@@ -209,6 +219,25 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
     message: `all steps were done, but this is not in sync:${listChanges(changes)}`,
     hint: `something else may be changing it: see ip monitor, tc monitor and ${first.host.engine} events`
   })
+}
+
+/**
+ * Waits until the kernel has told the bridges of the carriers of what was changed: a port forwards from then on, whatever was set
+ * before. A run that another one follows does not wait: the event wakes that.
+ *
+ * @returns whether anything was waited for.
+ */
+async function awaitCarriers({ target, log, goesOn, signal }: Run, view: PlanView): Promise<boolean> {
+  const deadline = performance.now() + carrierLimit
+  const devices = new Set(log.done.map(({ change }) => change.device))
+  const isPending = ({ host }: PlanView) =>
+    host.snapshot.links.some(({ name, carrierIsNew }) => carrierIsNew && devices.has(name))
+  if (goesOn || !isPending(view)) return false
+  for (let last = view; isPending(last) && !signal.aborted && performance.now() < deadline; ) {
+    await sleep(carrierPause)
+    last = await refreshKernel(target, view)
+  }
+  return performance.now() < deadline
 }
 
 /** Others have begun to use what was to be removed. The removal is left out, and nothing is rolled back. */

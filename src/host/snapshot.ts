@@ -104,6 +104,11 @@ export interface Link {
   readonly up: boolean
   /** The link is connected: it receives what the other end sends. */
   readonly carrier: boolean
+  /**
+   * The kernel has not told anybody of the carrier yet: it does so once a second (net/core/link_watch.c), and the link's bridge has the
+   * port forward then. Missing: it has.
+   */
+  readonly carrierIsNew?: true
   readonly promiscuous: boolean
   readonly arp: boolean
   readonly alias: string | null

@@ -24,6 +24,7 @@ const linkOutput = z.object({
   ifname: z.string(),
   altnames: z.array(z.string()).default([]),
   flags: z.array(z.string()),
+  operstate: z.string().optional(),
   mtu: z.number(),
   max_mtu: z.number().default(0),
   link_type: z.string(),
@@ -186,6 +187,7 @@ function parseLink(
     up: link.flags.includes('UP'),
     // `operstate` may be a second late.
     carrier: link.flags.includes('LOWER_UP'),
+    ...(link.operstate?.toLowerCase() === 'down' && link.flags.includes('LOWER_UP') && { carrierIsNew: true }),
     promiscuous: link.flags.includes('PROMISC'),
     arp: !link.flags.includes('NOARP'),
     alias: link.ifalias ?? null,
