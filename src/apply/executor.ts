@@ -44,8 +44,9 @@ const mostTries = 5
 /** Where another run follows: that comes at once, and others who wait for the lock get it between the two. */
 const roundsOfMany = 5
 
-/** Milliseconds: the kernel tells of a carrier within a second (net/core/link_watch.c); and between two looks at it. */
+/** Milliseconds: the most time that the kernel has to tell a bridge of a port's new carrier. It takes a second (net/core/link_watch.c). */
 const carrierLimit = 2000
+/** Milliseconds between two looks at that. */
 const carrierPause = 100
 
 /** How a plan is applied. */
@@ -191,16 +192,12 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   for (let round = 0; round < (run.goesOn ? roundsOfMany : mostRounds); round++) {
     const { view, dockerFailure } = last
     const changes = run.leftOut.without(view.plan.changes)
-    if (changes.length === 0) {
-      if (!(await awaitCarriers(run, view))) return last
-      const after = await refreshAfterRound(run.target)
-      last = { view: after.view, dockerFailure: dockerFailure ?? after.dockerFailure }
-      continue
-    }
+    if (changes.length === 0 && !(await awaitCarriers(run, view))) return last
     if (changes.some((change) => run.leftOut.triesOf(change) >= mostTries)) break
     const target = dockerFailure === null ? run.target : { ...run.target, deferDocker: true }
     run.leftOut.addRound(changes)
-    const next = await runRound({ ...run, target }, view, changes)
+    const next =
+      changes.length === 0 ? await refreshAfterRound(target) : await runRound({ ...run, target }, view, changes)
     run.leftOut.addRepeated(next.view.plan.changes)
     last = { view: next.view, dockerFailure: dockerFailure ?? next.dockerFailure }
     if (last.dockerFailure === null) run.leftOut.dropMade(last.view.plan)
@@ -222,22 +219,22 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
 }
 
 /**
- * Waits until the kernel has told the bridges of the carriers of what was changed: a port forwards from then on, whatever was set
- * before. A run that another one follows does not wait: the event wakes that.
+ * Waits for the ports that this run has disabled, and that the kernel is about to make forward. A run that another one follows does not
+ * wait: the event wakes that.
  *
- * @returns whether anything was waited for.
+ * @returns whether there were any, and none is left: the host is to be read again.
  */
 async function awaitCarriers({ target, log, goesOn, signal }: Run, view: PlanView): Promise<boolean> {
-  const deadline = performance.now() + carrierLimit
   const devices = new Set(log.done.map(({ change }) => change.device))
   const isPending = ({ host }: PlanView) =>
-    host.snapshot.links.some(({ name, carrierIsNew }) => carrierIsNew && devices.has(name))
+    host.snapshot.links.some(({ name, port }) => port?.forwardsSoon && devices.has(name))
   if (goesOn || !isPending(view)) return false
-  for (let last = view; isPending(last) && !signal.aborted && performance.now() < deadline; ) {
+  const deadline = performance.now() + carrierLimit
+  while (!signal.aborted && performance.now() < deadline) {
     await sleep(carrierPause)
-    last = await refreshKernel(target, view)
+    if (!isPending(await refreshKernel(target, view))) return true
   }
-  return performance.now() < deadline
+  return false
 }
 
 /** Others have begun to use what was to be removed. The removal is left out, and nothing is rolled back. */

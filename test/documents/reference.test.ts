@@ -112,7 +112,7 @@ const wordsOfOthers: ReadonlySet<string> = new Set([
   ],
   ...['EPERM', 'EPIPE', 'CAP_KILL', 'CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_SETGID', 'CAP_SETUID', 'CAP_SYS_ADMIN'],
   ...['SIGHUP', 'SIGINT', 'SIGKILL', 'SIGTERM', 'KILL', 'EN10MB', 'GET', 'HEAD', 'POST'],
-  ...['ARP', 'GRO', 'LRO', 'LOWER_UP', 'NOARP', 'PROMISC', 'CODE', 'KEY', 'NAME'],
+  ...['ARP', 'DOWN', 'GRO', 'LRO', 'LOWER_UP', 'NOARP', 'PROMISC', 'CODE', 'KEY', 'NAME'],
   ...[
     'SPANPLAN_FILE',
     'SPANPLAN_PROGRAMS_OF',

@@ -160,6 +160,10 @@ export function parseLinks(
   return { links, opaque }
 }
 
+/** `operstate` says that there is none until the kernel has told others of the carrier. */
+const hasLateCarrier = ({ flags, operstate }: z.output<typeof linkOutput>) =>
+  flags.includes('LOWER_UP') && operstate === 'DOWN'
+
 function parseLink(
   record: unknown,
   indexOf: ReadonlyMap<string, number>,
@@ -187,7 +191,6 @@ function parseLink(
     up: link.flags.includes('UP'),
     // `operstate` may be a second late.
     carrier: link.flags.includes('LOWER_UP'),
-    ...(link.operstate?.toLowerCase() === 'down' && link.flags.includes('LOWER_UP') && { carrierIsNew: true }),
     promiscuous: link.flags.includes('PROMISC'),
     arp: !link.flags.includes('NOARP'),
     alias: link.ifalias ?? null,
@@ -196,7 +199,7 @@ function parseLink(
     addresses,
     generatesAddress: link.inet6_addr_gen_mode !== undefined && link.inet6_addr_gen_mode !== 'none',
     bridge,
-    port,
+    port: port && { ...port, ...(port.isDisabled && hasLateCarrier(link) && { forwardsSoon: true }) },
     ...(tunnel && { tunnel }),
     receiveQueues: link.num_rx_queues,
     xdp: link.xdp === undefined ? null : xdpOutput.parse(link.xdp)
