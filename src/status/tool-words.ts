@@ -6,7 +6,7 @@ import { writeCount } from '../text-lines.ts'
 import type { FlowReport } from './counters/flow-report.ts'
 import { lossRatio, type ToolGrowth, type ToolReport } from './counters/tool-report.ts'
 
-/** How what a tool says of itself is told. */
+/** The words for the counters of a tool. */
 interface ToolWords {
   /** Who says it; for metrics, a label's value. */
   readonly name: string

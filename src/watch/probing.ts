@@ -36,8 +36,8 @@ interface Round {
 
 /**
  * Probes the spans from time to time, between the runs of a watch, which do not wait for that: it takes no lock, and what a run may have
- * changed meanwhile is not judged. A span that is paused, or differs from the file, is left out. What a port missed is told once it has
- * missed it twice. Nothing is sent to the containers that are sources, nor into a bridge from which a span copies that has a `max_idle` there.
+ * changed meanwhile is not judged. A span that is paused, or differs from the file, is left out. A port that misses a frame is reported
+ * when it misses the next one too. Nothing is sent to the containers that are sources, nor into a bridge from which a span copies that has a `max_idle` there.
  *
  * @param fail gets an error that nobody has foreseen.
  * @param signal ends it.

@@ -59,7 +59,7 @@ export interface ReconcilerConfig extends RemovalPolicy {
 /** The share of the interval by which it is longer or shorter, at random, so that many hosts do not run at once. */
 const jitter = 0.1
 
-/** Triggers that tell of a change of the host, or of a file. A run with any other reads all anew, by programs that remember nothing. */
+/** The triggers that are events. A run with any other trigger reads everything again, by programs that have just been started. */
 const ofEvents: ReadonlySet<Trigger> = new Set(['link', 'filter', 'nftables', 'offload', 'docker', 'file'])
 
 /** Milliseconds that a timer of Node can wait (setTimeout). */
@@ -96,7 +96,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
   /** What Docker answered to what the files in force ask; null: nothing yet. */
   let lastAnswer: DockerAnswer | null = null
   let firstSample: Sample | null = null
-  /** When all was read anew, in milliseconds of the monotonic clock. */
+  /** When a run last read everything again, in milliseconds of the monotonic clock. */
   let allReadAt = -Infinity
   const lock = openRunLock(keptLock, signal)
 
@@ -189,7 +189,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
         : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
     if (outcome.view !== null && !dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
     lock.release()
-    // What was changed before the run was cut short is told, and the rest is left to the next run.
+    // A run that was cut short reports its changes. The next run does the rest.
     const { isCutShort = false } = outcome
     if (isCutShort && outcome.done.length === 0) return false
     if (outcome.view !== null && firstSample === null) {
