@@ -1,10 +1,10 @@
 /** Whatever breaks a tap while a watch runs: frames arrive at the sensor again, without anyone's hand. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startWatch, type Watch } from '../lab/commands/watch.ts'
 import { startFaultyDocker } from '../lab/docker/faulty-docker.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
+import { remakeCard } from '../lab/remake-card.ts'
 import { expectArriving, expectConverged, portOf, spanplan, until, writeSpans } from '../lab/spans.ts'
 
 let lab: Lab
@@ -273,20 +273,3 @@ describe('Docker tells a watch', () => {
     })
   })
 })
-
-/** As when a driver is loaded anew, or a virtual machine's card is plugged again. */
-async function remakeCard(lab: Lab, pause: number): Promise<void> {
-  const [cable] = lab.cables
-  if (cable === undefined) throw new Error('the lab has no cable')
-  const { card, cardMac, port, portMac, mtu } = cable
-  await lab.run(['ip', 'link', 'del', 'dev', card])
-  await sleep(pause)
-  const end = (name: string, mac: string) => ['name', name, 'address', mac, 'mtu', String(mtu)]
-  await lab.run([
-    ...(['ip', 'link', 'add', ...end(card, cardMac), 'type', 'veth'] as const),
-    ...['peer', ...end(port, portMac), 'netns', `${lab.name}-sw`]
-  ])
-  await lab.run(['ip', 'link', 'set', 'dev', card, 'addrgenmode', 'none'])
-  await lab.run(['ip', 'link', 'set', 'dev', port, 'addrgenmode', 'none'], { on: 'switch' })
-  await lab.run(['ip', 'link', 'set', 'dev', port, 'up'], { on: 'switch' })
-}

@@ -1,3 +1,5 @@
+import type { parseOffloads } from '../parsers/ip.ts'
+
 /**
  * What only programs tell that answer no second question. To start them takes as long as all else of a look. A process that looks
  * again and again remembers what they told, until something says that it may have changed.
@@ -13,7 +15,14 @@ export const topicsOfLinks = [...topicsOfEthtool, 'programs'] as const satisfies
 /** What nobody reports the changes of. */
 const untold = ['programs', 'modules'] as const satisfies readonly Topic[]
 
-const memories = new Map<Topic, { readonly key: string; readonly value: Promise<unknown> }>()
+interface Memory {
+  readonly key: string
+  readonly value: Promise<unknown>
+  /** The value, once it is there. */
+  settled?: unknown
+}
+
+const memories = new Map<Topic, Memory>()
 
 /** Why a topic is remembered: its changes are followed, or a regular look comes soon. */
 const remembered = new Set<Topic>()
@@ -51,12 +60,23 @@ export function recall<T>(topic: Topic, key: string, read: () => Promise<T>): Pr
   if (memory?.key === key) return memory.value as Promise<T>
   const value = read()
   if (remembered.has(topic)) {
-    const next = { key, value }
+    const next: Memory = { key, value }
     memories.set(topic, next)
-    // What failed is tried again.
-    value.catch(() => {
-      if (memories.get(topic) === next) memories.delete(topic)
-    })
+    value.then(
+      (settled) => {
+        next.settled = settled
+      },
+      // What failed is tried again.
+      () => {
+        if (memories.get(topic) === next) memories.delete(topic)
+      }
+    )
   }
   return value
+}
+
+/** The offloads that were read last; undefined: nothing is remembered, or it is being read. */
+export function lastOffloads(): ReturnType<typeof parseOffloads> | undefined {
+  // A cast: see recall.
+  return memories.get('offloads')?.settled as ReturnType<typeof parseOffloads> | undefined
 }

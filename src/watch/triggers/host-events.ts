@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { diagnosticOf, type SpanplanError } from '../../errors.ts'
 import { connectDocker, dockerFailed, followEvents, type WantedEvents } from '../../host/docker/docker-client.ts'
 import { type Argv, follow, run } from '../../host/exec.ts'
-import { forget, remember, topicsOfEthtool, topicsOfLinks } from '../../host/process/remembered.ts'
+import { forget, lastOffloads, remember, topicsOfEthtool, topicsOfLinks } from '../../host/process/remembered.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
@@ -41,7 +41,7 @@ interface Monitor {
   /** The program, or one that shows the same. */
   readonly argv: Argv
   /**
-   * Whether a whole line of the program's output is a change that matters. Missing: each output is.
+   * Whether a whole line of the program's output is a change that matters. It is called with each line. Missing: each output is.
    *
    * @param remotes the addresses of the hosts that frames are sent to.
    */
@@ -207,7 +207,8 @@ async function followProgram(
   const onOutput = (text: string) => {
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
-    if (counts === undefined || lines.some((line) => counts(line, remotes()))) wake()
+    // Each line is shown to it, also after one that counts: it may keep something of it, or have something forgotten.
+    if (counts === undefined || lines.filter((line) => counts(line, remotes())).length > 0) wake()
   }
   const reason = await follow(argv, { onStart, onOutput }, signal)
   ended.abort()
@@ -239,7 +240,7 @@ async function followOffloads(monitor: Monitor, listener: MonitorListener, signa
     listener.wake()
   }
   const ended = await followProgram(
-    { ...monitor, counts: openOffloadFilter() },
+    { ...monitor, counts: openOffloadFilter(lastOffloads) },
     { ...listener, wake, onListen },
     signal
   )

@@ -1,17 +1,19 @@
+import { isDeepStrictEqual } from 'node:util'
 import { parseOffloads } from '../../host/parsers/ip.ts'
+import { keysOf } from '../../keys.ts'
 
 /** The first line of what `ethtool --monitor` prints of an interface. */
 const headLine = /^(Features|Ring parameters) for .*:$/
 
-/** Offloads of so many interfaces are known at most: those of containers come and go. */
-const mostKnown = 10_000
-
 /**
- * Makes what tells whether a line of `ethtool --monitor` is a change of an offload, or of a ring, that matters to a plan. A bridge
- * tells all its features again with each port.
+ * Makes what tells whether a line of `ethtool --monitor` is a change of an offload, or of a ring, that matters to a plan. It is shown each
+ * line. A bridge tells all its features again with each port: what was read already is no change.
+ *
+ * @param lastRead gives the offloads that were read last, by link.
  */
-export function openOffloadFilter(): (line: string) => boolean {
-  const known = new Map<string, string>()
+export function openOffloadFilter(
+  lastRead: () => ReturnType<typeof parseOffloads> | undefined
+): (line: string) => boolean {
   let head = ''
   return (line) => {
     const found = headLine.exec(line)
@@ -22,13 +24,7 @@ export function openOffloadFilter(): (line: string) => boolean {
     const [link] = parseOffloads(`${head}\n${line}`)
     if (link === undefined) return false
     const [name, offloads] = link
-    return Object.entries(offloads).some(([offload, value]) => {
-      const key = `${name} ${offload}`
-      const text = JSON.stringify(value)
-      const isSame = known.get(key) === text
-      if (known.size > mostKnown) known.clear()
-      known.set(key, text)
-      return !isSame
-    })
+    const before = lastRead()?.get(name)
+    return keysOf(offloads).some((key) => !isDeepStrictEqual(before?.[key], offloads[key]))
   }
 }
