@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isAbout, meaningOf } from '../codes/meanings.ts'
 import {
   type Diagnostic,
@@ -10,7 +9,7 @@ import {
   SpanplanError
 } from '../errors.ts'
 import { findReconnected, findRestarts, readListened } from '../look/listening.ts'
-import { observeDuringApply, refresh, refreshKernel } from '../look/refresh.ts'
+import { observeDuringApply, refresh, refreshKernel, refreshSettled } from '../look/refresh.ts'
 import { nameContainer, renderChange } from '../plan/output/plan-text.ts'
 import { hangsOn, isTolerated, type PlannedChange } from '../plan/plan.ts'
 import type { PlanView } from '../plan/plan-view.ts'
@@ -43,11 +42,6 @@ const mostTries = 5
 
 /** Where another run follows: that comes at once, and others who wait for the lock get it between the two. */
 const roundsOfMany = 5
-
-/** Milliseconds: the most time that the kernel has to tell a bridge of a port's new carrier. It takes a second (net/core/link_watch.c). */
-const carrierLimit = 2000
-/** Milliseconds between two looks at that. */
-const carrierPause = 100
 
 /** How a plan is applied. */
 export interface ApplyOptions extends PreflightOptions {
@@ -192,12 +186,11 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
   for (let round = 0; round < (run.goesOn ? roundsOfMany : mostRounds); round++) {
     const { view, dockerFailure } = last
     const changes = run.leftOut.without(view.plan.changes)
-    if (changes.length === 0 && !(await awaitCarriers(run, view))) return last
+    if (changes.length === 0) return last
     if (changes.some((change) => run.leftOut.triesOf(change) >= mostTries)) break
     const target = dockerFailure === null ? run.target : { ...run.target, deferDocker: true }
     run.leftOut.addRound(changes)
-    const next =
-      changes.length === 0 ? await refreshAfterRound(target) : await runRound({ ...run, target }, view, changes)
+    const next = await runRound({ ...run, target }, view, changes)
     run.leftOut.addRepeated(next.view.plan.changes)
     last = { view: next.view, dockerFailure: dockerFailure ?? next.dockerFailure }
     if (last.dockerFailure === null) run.leftOut.dropMade(last.view.plan)
@@ -216,25 +209,6 @@ async function converge(run: Run, first: PlanView): Promise<Refreshed> {
     message: `all steps were done, but this is not in sync:${listChanges(changes)}`,
     hint: `something else may be changing it: see ip monitor, tc monitor and ${first.host.engine} events`
   })
-}
-
-/**
- * Waits for the ports that this run has disabled, and that the kernel is about to make forward. A run that another one follows does not
- * wait: the event wakes that.
- *
- * @returns whether there were any, and none is left: the host is to be read again.
- */
-async function awaitCarriers({ target, log, goesOn, signal }: Run, view: PlanView): Promise<boolean> {
-  const devices = new Set(log.done.map(({ change }) => change.device))
-  const isPending = ({ host }: PlanView) =>
-    host.snapshot.links.some(({ name, port }) => port?.forwardsSoon && devices.has(name))
-  if (goesOn || !isPending(view)) return false
-  const deadline = performance.now() + carrierLimit
-  while (!signal.aborted && performance.now() < deadline) {
-    await sleep(carrierPause)
-    if (!isPending(await refreshKernel(target, view))) return true
-  }
-  return false
 }
 
 /** Others have begun to use what was to be removed. The removal is left out, and nothing is rolled back. */
@@ -262,7 +236,7 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     // Docker answers late while containers start, and what else happens meanwhile has to wait. The next run reads it again anyway.
     const isKernelEnough = run.goesOn && run.leftOut.list().length === 0 && !changes.some(needsDocker)
     if (isKernelEnough) return { view: await refreshKernel(target, before), dockerFailure: null }
-    return refreshAfterRound(target)
+    return refreshAfterRound(target, run.goesOn ? refresh : refreshSettled)
   }
   const { failure } = result
   const remade = await remakeBridge(failure.task.change, () => observeDuringApply(target, before))
@@ -312,12 +286,12 @@ function interrupted(signal: AbortSignal): SpanplanError {
   return new SpanplanError(diagnostic('INTERRUPTED', 'interrupted'), interruptedExit(signal))
 }
 
-async function refreshAfterRound(target: Target): Promise<Refreshed> {
+async function refreshAfterRound(target: Target, read: typeof refresh): Promise<Refreshed> {
   try {
-    return { view: await refresh(target), dockerFailure: null }
+    return { view: await read(target), dockerFailure: null }
   } catch (error) {
     if (!(error instanceof SpanplanError && error.diagnostics.every(isAbout('docker', 'requests')))) throw error
-    return { view: await refresh({ ...target, deferDocker: true }), dockerFailure: diagnosticOf(error) }
+    return { view: await read({ ...target, deferDocker: true }), dockerFailure: diagnosticOf(error) }
   }
 }
 

@@ -58,11 +58,6 @@ export interface PortOptions {
   readonly lacksBroadcast?: true
   /** The bridge hands it no frame, and takes none from it, as where it has no carrier. Missing: it does. */
   readonly isDisabled?: true
-  /**
-   * It is disabled, and the kernel makes it forward within a second: that has not told the bridge of the port's new carrier yet, which
-   * it does once a second at the most (net/core/link_watch.c). Missing: it has.
-   */
-  readonly forwardsSoon?: true
 }
 
 /** The end of a tunnel, as its link is made. */
@@ -109,6 +104,11 @@ export interface Link {
   readonly up: boolean
   /** The link is connected: it receives what the other end sends. */
   readonly carrier: boolean
+  /**
+   * The kernel has not told others of the carrier yet, which it does once a second at the most (net/core/link_watch.c): only then, what is
+   * sent on the link leaves, and a bridge has its port forward, whatever was set before. Missing: it has.
+   */
+  readonly carrierIsLate?: true
   readonly promiscuous: boolean
   readonly arp: boolean
   readonly alias: string | null

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../errors.ts'
 import type { CallLimits } from '../host/docker/call-limits.ts'
 import { indexHost } from '../host/host-index.ts'
@@ -23,7 +24,7 @@ import { readHostFor, readKernelFor, withDocker } from './read-host.ts'
  * @throws SpanplanError SPAN_UNKNOWN, that the host cannot be read, or all conflicts of the plan.
  */
 export async function refreshAndCheckSpans(target: Target, limits?: CallLimits): Promise<PlanView> {
-  const view = await refresh(target, limits)
+  const view = await refreshSettled(target, limits)
   checkSelectedSpans(target, view.host)
   return view
 }
@@ -36,6 +37,30 @@ export async function refreshAndCheckSpans(target: Target, limits?: CallLimits):
  */
 export async function refresh(target: Target, limits?: CallLimits): Promise<PlanView> {
   return keepNames(target, planTarget(target, await readHostFor(target, limits)))
+}
+
+/** Milliseconds: the most time for the kernel to tell a bridge of a port's carrier. It takes a second (net/core/link_watch.c). */
+const carrierLimit = 2000
+/** Milliseconds between two looks at that. */
+const carrierPause = 100
+
+/**
+ * Reads the host and plans, once no port of a span is about to forward by itself. A watch has no need of that: it gets an event then.
+ *
+ * @param limits of each call of Docker.
+ * @throws SpanplanError that the host cannot be read, or all conflicts of the plan.
+ */
+export async function refreshSettled(target: Target, limits?: CallLimits): Promise<PlanView> {
+  const deadline = performance.now() + carrierLimit
+  const bridges = new Set(target.spec.spans.map(({ bridge }) => bridge))
+  for (;;) {
+    const view = await refresh(target, limits)
+    const isPending = view.host.snapshot.links.some(
+      ({ master, port, carrierIsLate }) => port?.isDisabled && carrierIsLate && master !== null && bridges.has(master)
+    )
+    if (!isPending || performance.now() >= deadline) return view
+    await sleep(carrierPause)
+  }
 }
 
 /**

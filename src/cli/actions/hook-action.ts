@@ -7,7 +7,7 @@ import { closeInherited } from '../../host/process/inherited-descriptors.ts'
 import { readIpLinks } from '../../host/read-snapshot.ts'
 import type { IpLink } from '../../host/snapshot.ts'
 import { localTime } from '../../local-time.ts'
-import { refresh } from '../../look/refresh.ts'
+import { refreshSettled } from '../../look/refresh.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
 import { makeTarget, type Target } from '../../plan/target.ts'
 import { plain, printable } from '../../printable.ts'
@@ -145,7 +145,7 @@ function leavePaused(spans: readonly string[], pauses: readonly Pause[], say: Sa
 }
 
 async function repair(session: Session, target: Target, signal: AbortSignal, say: Say): Promise<void> {
-  const view = await during(session, readingHost, refresh(target))
+  const view = await during(session, readingHost, refreshSettled(target))
   for (const { diagnostic } of view.plan.waiting) {
     if (diagnostic.code === 'LOOP') say(renderDiagnostic('error', diagnostic, [], plain))
   }

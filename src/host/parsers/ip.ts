@@ -160,7 +160,7 @@ export function parseLinks(
   return { links, opaque }
 }
 
-/** `operstate` says that there is none until the kernel has told others of the carrier. */
+/** `operstate` says that there is none until the kernel has told others of the carrier, as much as a second later. */
 const hasLateCarrier = ({ flags, operstate }: z.output<typeof linkOutput>) =>
   flags.includes('LOWER_UP') && operstate === 'DOWN'
 
@@ -189,8 +189,8 @@ function parseLink(
     mtu: link.mtu,
     ...(link.max_mtu > 0 && { largestMtu: link.max_mtu }),
     up: link.flags.includes('UP'),
-    // `operstate` may be a second late.
     carrier: link.flags.includes('LOWER_UP'),
+    ...(hasLateCarrier(link) && { carrierIsLate: true }),
     promiscuous: link.flags.includes('PROMISC'),
     arp: !link.flags.includes('NOARP'),
     alias: link.ifalias ?? null,
@@ -199,7 +199,7 @@ function parseLink(
     addresses,
     generatesAddress: link.inet6_addr_gen_mode !== undefined && link.inet6_addr_gen_mode !== 'none',
     bridge,
-    port: port && { ...port, ...(port.isDisabled && hasLateCarrier(link) && { forwardsSoon: true }) },
+    port,
     ...(tunnel && { tunnel }),
     receiveQueues: link.num_rx_queues,
     xdp: link.xdp === undefined ? null : xdpOutput.parse(link.xdp)

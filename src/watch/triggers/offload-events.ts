@@ -24,7 +24,9 @@ export function openOffloadFilter(
     const [link] = parseOffloads(`${head}\n${line}`)
     if (link === undefined) return false
     const [name, offloads] = link
-    const before = lastRead()?.get(name)
-    return keysOf(offloads).some((key) => !isDeepStrictEqual(before?.[key], offloads[key]))
+    const before = lastRead()
+    // Of a link that was not there, another monitor tells, and all is read again.
+    const known = before === undefined ? {} : before.get(name)
+    return known !== undefined && keysOf(offloads).some((key) => !isDeepStrictEqual(known[key], offloads[key]))
   }
 }
