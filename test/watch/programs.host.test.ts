@@ -1,9 +1,9 @@
 /** What becomes of a watch whose programs are killed or stopped, and of its programs when it is killed. */
-import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { childrenOf, stateOf } from '../lab/commands/child-processes.ts'
 import { startWatch, type Watch } from '../lab/commands/watch.ts'
 import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
@@ -26,33 +26,6 @@ afterEach(async () => {
   await spanplan(lab, ['destroy', '--all', '--yes', '--defer-docker'])
   await expectRestored(lab, first)
 })
-
-interface Child {
-  readonly pid: number
-  readonly command: string
-}
-
-/** The state of a process, and its parent; null: it is gone. */
-function statOf(pid: number): { readonly state: string; readonly parent: number } | null {
-  try {
-    const [, state = '', parent] = /^\d+ \(.*\) (\S) (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? []
-    return { state, parent: Number(parent) }
-  } catch {
-    return null
-  }
-}
-
-function childrenOf(parent: number): Child[] {
-  return readdirSync('/proc').flatMap((name) => {
-    const pid = Number(name)
-    if (Number.isNaN(pid) || statOf(pid)?.parent !== parent || statOf(pid)?.state === 'Z') return []
-    try {
-      return { pid, command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim() }
-    } catch {
-      return []
-    }
-  })
-}
 
 async function isMirrored(): Promise<boolean> {
   return (await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', 'ingress'])).includes('mirred')
@@ -97,7 +70,7 @@ test.each(['SIGKILL', 'SIGSTOP'] as const)('%s to each of its programs in turn c
     await expectRepair(`before ${signal} to ${command}`)
     for (const { pid } of childrenOf(watch.pid).filter((child) => child.command === command)) process.kill(pid, signal)
     await expectRepair(`${signal} to ${command}`)
-    for (const { pid } of childrenOf(watch.pid)) if (statOf(pid)?.state === 'T') process.kill(pid, 'SIGCONT')
+    for (const { pid } of childrenOf(watch.pid)) if (stateOf(pid) === 'T') process.kill(pid, 'SIGCONT')
   }
   expectRepairsOnly(watch, since)
 })
@@ -110,7 +83,7 @@ test('once it is killed, none of its programs is left, also not those that are s
   watch.signal('SIGKILL')
   await expect(watch.end()).rejects.toThrow('SIGKILL')
   await sleep(1000)
-  expect(children.filter(({ pid }) => ![undefined, 'Z'].includes(statOf(pid)?.state))).toEqual([])
+  expect(children.filter(({ pid }) => ![null, 'Z'].includes(stateOf(pid)))).toEqual([])
 })
 
 test('once it has ended, none of its programs is left', async () => {
@@ -118,7 +91,7 @@ test('once it has ended, none of its programs is left', async () => {
   const children = childrenOf(watch.pid)
   await watch.stop()
   await sleep(1000)
-  expect(children.filter(({ pid }) => ![undefined, 'Z'].includes(statOf(pid)?.state))).toEqual([])
+  expect(children.filter(({ pid }) => ![null, 'Z'].includes(stateOf(pid)))).toEqual([])
 })
 
 const gro = async (name = 'ens192') =>

@@ -1,5 +1,6 @@
 /** What a watch starts to repair something: each program is 2 ms of a process of its size, and several more until it has answered. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { childrenOf } from '../lab/commands/child-processes.ts'
 import { traceStarts } from '../lab/commands/started-programs.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
@@ -59,6 +60,16 @@ test.each([
     writeSpans(lab, `# ${edition}\nspans: {span0: {sources: [{interface: ens192, direction: ingress}]${sensors}}}`)
   await write(0)
   const { options, starts } = traceStarts(lab)
+  /** Until then, its start may come before or after what is counted. */
+  const spareStands = (watch: number) =>
+    until('the program that will carry out the next batch stands, and strace has told of all of them', async () => {
+      const words = (await starts()).map(nameOf)
+      const started = (name: string) => words.filter((one) => one === name).length
+      return (
+        childrenOf(watch).some(({ command }) => command === 'tc -batch -') &&
+        started('setpriv --pdeathsig KILL -- tc -batch -') <= started('tc -batch -')
+      )
+    })
   const found: string[] = []
   {
     await using watch = await startWatch(lab, ['--interval', '1h'], options)
@@ -66,17 +77,14 @@ test.each([
       await write(repair)
       await watch.expectTold(/./)
       await watch.settle()
-      await until('the spare program has become what it is for', async () => {
-        const words = (await starts()).map(nameOf)
-        const started = (name: string) => words.filter((one) => one === name).length
-        return started('setpriv --pdeathsig KILL -- tc -batch -') <= started('tc -batch -')
-      })
+      await spareStands(watch.pid)
       const before = (await starts()).length
       await lab.run(['tc', 'filter', 'del', 'dev', 'ens192', 'ingress'])
       await until('the mirror is back', async () =>
         (await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', 'ingress'])).includes('mirred')
       )
       await watch.settle()
+      await spareStands(watch.pid)
       found.push(...(await starts()).slice(before).map(nameOf))
     }
   }

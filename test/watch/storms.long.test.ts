@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { childrenOf } from '../lab/commands/child-processes.ts'
 import { startWatch, type Watch } from '../lab/commands/watch.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import { expectConverged, expectRestored, spanplan, until, writeSpans } from '../lab/spans.ts'
@@ -42,18 +43,6 @@ async function measure(watch: Watch) {
   ])
   const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1])
   return { at: performance.now(), kilobytes, descriptors: descriptors.length, durations }
-}
-
-/** What a watch runs for as long as it does. */
-async function processesOf({ pid }: Watch): Promise<string[]> {
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
-  const commands = await Promise.all(
-    children
-      .trim()
-      .split(' ')
-      .map((child) => readFile(`/proc/${child}/cmdline`, 'utf8'))
-  )
-  return commands.map((command) => command.replaceAll('\0', ' ').trim()).sort()
 }
 
 /** What runs for as long as a watch does. */
@@ -112,10 +101,8 @@ async function takeStorm(watch: Watch, storm: (isOver: () => boolean) => Promise
     return (await measure(watch)).descriptors <= before.descriptors + 8
   })
   expect(after.kilobytes).toBeLessThan(before.kilobytes + 100_000)
-  // Between two runs; what has just ended has no command any more.
   await until('only what lasts and stays runs', async () => {
-    const commands = (await processesOf(watch)).filter((command) => command !== '')
-    const names = commands.map((command) => command.replace(/^perl .*/s, 'perl'))
+    const names = childrenOf(watch.pid).map(({ command }) => command.replace(/^perl .*/s, 'perl'))
     const others = names.filter((name) => !lasting.includes(name))
     const countOf = (name: string) => others.filter((one) => one === name).length
     return (

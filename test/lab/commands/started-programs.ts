@@ -29,7 +29,8 @@ const traced = [
 
 /** A call that has begun: the number of its process, the file, the words, and what follows these. */
 const begun = /^(\d+) +execve\("([^"]*)", \[(.*?)\], \[.*?(\] *<unfinished \.\.\.>|\]\) = -?\d+.*)$/
-const resumed = /^(\d+) +<\.\.\. execve resumed>\) = (-?\d+)/
+/** strace pads what follows to a column. */
+const resumed = /^(\d+) +<\.\.\. execve resumed>\) += (-?\d+)/
 
 /** Has a lab's spanplan traced. */
 export function traceStarts(lab: Lab): Trace {
