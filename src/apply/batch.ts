@@ -3,7 +3,7 @@ import { callDocker, type DockerConnection } from '../host/docker/docker-client.
 import { type Argv, commandFailed, forEachConcurrently, type Output, run } from '../host/exec.ts'
 import { groupsOf } from '../host/host-index.ts'
 import { runStarted } from '../host/process/program-pool.ts'
-import { forget, topicsOfEthtool } from '../host/process/remembered.ts'
+import { forget, type Topic, topicsOfEthtool, topicsOfNft } from '../host/process/remembered.ts'
 import { concurrency, timeLimit } from '../host/process/run-limits.ts'
 import { batchLine } from '../host/quote-command.ts'
 import type { PlannedChange, Stage } from '../plan/plan.ts'
@@ -109,6 +109,12 @@ export function makeBatches(
   return batches
 }
 
+/** What the host's state is remembered of that a tool changes. */
+const toldBy: ReadonlyMap<string, readonly Topic[]> = new Map<string, readonly Topic[]>([
+  ['ethtool', topicsOfEthtool],
+  ['nft', topicsOfNft]
+])
+
 /** Carries a batch out. Gives the step that failed, which is the first where nothing tells it; null: none failed. */
 export async function runBatch({ tool, tasks }: Batch, docker: DockerConnection | null): Promise<StepFailed | null> {
   try {
@@ -122,7 +128,7 @@ export async function runBatch({ tool, tasks }: Batch, docker: DockerConnection 
     return new StepFailed(first, error, [])
   } finally {
     // Its event comes later than the next look.
-    if (tool === 'ethtool') forget(...topicsOfEthtool)
+    forget(...(toldBy.get(tool) ?? []))
   }
 }
 

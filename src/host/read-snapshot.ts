@@ -12,7 +12,7 @@ import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseToolJson } from './parsers/tool-json.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
 import { forgetNames, noteNames } from './process/program-pool.ts'
-import { recall } from './process/remembered.ts'
+import { forget, recall, type Topic } from './process/remembered.ts'
 import { parseOutput, readCommands, readJson, readJsonBatch, readParsed, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
 import type { ReadRequest } from './read-request.ts'
@@ -26,6 +26,7 @@ import type {
   IpLink,
   KernelState,
   Link,
+  Nftables,
   Qdisc,
   Snapshot,
   TunnelEnd
@@ -53,7 +54,10 @@ export async function readSnapshot(request: ReadRequest): Promise<Snapshot> {
  * @throws SpanplanError PROGRAM_MISSING, PROGRAM_HANGS, OUTPUT_UNKNOWN.
  */
 export async function readKernel(request: ReadRequest): Promise<KernelState> {
-  const unnamed = Promise.all([request.tables ? readNftables() : null, request.tables ? readSilence() : null])
+  const unnamed = Promise.all([
+    request.tables ? recallTables('bridgeTables', readNftables) : null,
+    request.tables ? readSilence() : null
+  ])
   // Where the links cannot be read, nothing awaits it.
   unnamed.catch(() => undefined)
   const { links: ipLinks, opaque, forwarding, tc } = await readNamed()
@@ -86,12 +90,19 @@ export async function readKernel(request: ReadRequest): Promise<KernelState> {
   const modules = request.modules(links, tc.filters)
   const [routes, senderTables, lacking, ways] = await Promise.all([
     readRoutes(request.routed(links, tc.filters)),
-    request.senders(links) ? readSenderTables() : null,
+    request.senders(links) ? recallTables('senderTables', readSenderTables) : null,
     recall('modules', modules.join(' '), () => readLacking(modules)),
     request.remotes?.length ? readWays(request.remotes) : null
   ])
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   return { bootId, links, opaque, ...tc, attached, routes, ways, nftables, senderTables, lacking, silence }
+}
+
+/** What could not be read is read again. */
+async function recallTables(topic: Topic, read: () => Promise<Nftables>): Promise<Nftables> {
+  const tables = await recall(topic, '', read)
+  if (tables.state === 'unread') forget(topic)
+  return tables
 }
 
 /**

@@ -1,13 +1,16 @@
 import type { parseOffloads } from '../parsers/ip.ts'
 
 /**
- * What only programs tell that answer no second question. To start them takes as long as all else of a look. A process that looks
- * again and again remembers what they told, until something says that it may have changed.
+ * What takes as long as all else of a look: what only programs tell that answer no second question, and what nft tells. A process that
+ * looks again and again remembers what they told, until something says that it may have changed.
  */
-export type Topic = 'offloads' | 'rings' | 'programs' | 'modules'
+export type Topic = 'offloads' | 'rings' | 'programs' | 'modules' | 'bridgeTables' | 'senderTables'
 
 /** What ethtool tells. */
 export const topicsOfEthtool = ['offloads', 'rings'] as const satisfies readonly Topic[]
+
+/** What nft tells. */
+export const topicsOfNft = ['bridgeTables', 'senderTables'] as const satisfies readonly Topic[]
 
 /** What is of a link, and ends with it. */
 export const topicsOfLinks = [...topicsOfEthtool, 'programs'] as const satisfies readonly Topic[]

@@ -55,9 +55,14 @@ export async function planHost(
   const unread: DockerState = { state: 'deferred', ...(lastAnswer && { last: lastAnswer }) }
   const kernelTarget = { ...target, deferDocker: true }
   const ended = new AbortController()
-  const request = askDocker(target, kernelTarget, unread, ended.signal)
-  // Where the kernel cannot be read, or the plan is too old, nothing awaits the request.
-  request.catch(() => undefined)
+  const ask = () => {
+    const answer = askDocker(target, kernelTarget, unread, ended.signal)
+    // Where the kernel cannot be read, or the plan is too old, nothing awaits the answer.
+    answer.catch(() => undefined)
+    return answer
+  }
+  // What is started to ask Docker would have the kernel's answer wait.
+  let request = eager ? null : ask()
   try {
     for (let streak = 0; ; streak++) {
       const began = performance.now()
@@ -65,8 +70,9 @@ export async function planHost(
       const kernel = await readKernelFor(target)
       const answer = await Promise.race([request, null])
       const isFirst = streak === 0
-      const isDue = answer === null ? eager || !isFirst : eager && isFirst
+      const isDue = answer === null && (eager || !isFirst)
       const repaired = isDue && (await repair(leavePaused(kernelTarget), withDocker(kernel, unread)))
+      request ??= ask()
       if (answer !== null && !repaired) {
         const partial = makePartialPlan(leavePaused(answer.target), withDocker(kernel, answer.docker))
         return { ...partial, failures: [...answer.failures, ...partial.failures] }

@@ -4,7 +4,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { diagnosticOf, type SpanplanError } from '../../errors.ts'
 import { connectDocker, dockerFailed, followEvents, type WantedEvents } from '../../host/docker/docker-client.ts'
 import { type Argv, follow, run } from '../../host/exec.ts'
-import { forget, lastOffloads, remember, topicsOfEthtool, topicsOfLinks } from '../../host/process/remembered.ts'
+import {
+  forget,
+  lastOffloads,
+  remember,
+  type Topic,
+  topicsOfEthtool,
+  topicsOfLinks,
+  topicsOfNft
+} from '../../host/process/remembered.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { isWithin } from '../../spec/values/ip-address.ts'
 import type { FailedMonitor, Trigger } from '../../status/watch-state.ts'
@@ -46,6 +54,8 @@ interface Monitor {
    * @param remotes the addresses of the hosts that frames are sent to.
    */
   readonly counts?: (line: string, remotes: readonly string[]) => boolean
+  /** What it reports each change of that counts: while it listens, that is remembered. */
+  readonly tells?: readonly Topic[]
   /** Listens until it ends; gives the reason, or null where the end is no failure. Missing: to the program. */
   readonly listen?: (monitor: Monitor, listener: MonitorListener, signal: AbortSignal) => Promise<unknown>
 }
@@ -76,6 +86,9 @@ function countsOfHost(line: string, remotes: readonly string[]): boolean {
 
 /** A table that may be spanplan's in a line of `nft monitor`. Docker changes tables of other families with each container. */
 const ownTable = /^\w+ \w+ (?:bridge |inet spanplan_)/
+
+/** What nft prints where the kernel had more events than its socket has room for (mnl_nft_event_listener in nft's src/mnl.c). */
+const lostEvents = /^# ERROR: We lost some netlink events/
 
 /**
  * The events of networks and containers that can change a plan. The processes that check a container's health, which come all the time, are
@@ -111,7 +124,8 @@ const monitors: readonly Monitor[] = [
     trigger: 'nftables',
     what: 'tables of nftables',
     argv: ['nft', 'monitor'],
-    counts: (line) => ownTable.test(line),
+    counts: (line) => ownTable.test(line) || lostEvents.test(line),
+    tells: topicsOfNft,
     listen: followTables
   },
   // ethtool writes to a pipe when a buffer is full, unless it is told otherwise.
@@ -119,6 +133,7 @@ const monitors: readonly Monitor[] = [
     trigger: 'offload',
     what: 'offloads and receive rings',
     argv: ['stdbuf', '-oL', 'ethtool', '--monitor'],
+    tells: topicsOfEthtool,
     listen: followOffloads
   },
   { trigger: 'docker', what: "Docker's networks and containers", argv: ['docker', 'events'], listen: followDocker }
@@ -193,13 +208,17 @@ export function trackFailedMonitors(emit: EmitEvent) {
 }
 
 async function followProgram(
-  { argv, counts }: Monitor,
+  { argv, counts, tells = [] }: Monitor,
   { wake, onListen, remotes }: MonitorListener,
   signal: AbortSignal
 ): Promise<SpanplanError> {
   const ended = new AbortController()
+  const remembers = (isRemembered: boolean) => {
+    for (const topic of tells) remember(topic, isRemembered)
+  }
   const begin = async (pid: number) => {
     while (!isListening(pid)) await delay(listenInterval, undefined, { signal: ended.signal })
+    remembers(true)
     onListen()
   }
   const onStart = (pid: number) => void begin(pid).catch(() => undefined)
@@ -208,10 +227,13 @@ async function followProgram(
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
     // Each line is shown to it, also after one that counts: it may keep something of it, or have something forgotten.
-    if (counts === undefined || lines.filter((line) => counts(line, remotes())).length > 0) wake()
+    if (counts !== undefined && lines.filter((line) => counts(line, remotes())).length === 0) return
+    forget(...tells)
+    wake()
   }
   const reason = await follow(argv, { onStart, onOutput }, signal)
   ended.abort()
+  remembers(false)
   return reason
 }
 
@@ -226,26 +248,9 @@ async function followTables(monitor: Monitor, listener: MonitorListener, signal:
   return followProgram(monitor, listener, signal)
 }
 
-/** While it listens, what ethtool told is remembered. */
-async function followOffloads(monitor: Monitor, listener: MonitorListener, signal: AbortSignal): Promise<unknown> {
-  const remembers = (isRemembered: boolean) => {
-    for (const topic of topicsOfEthtool) remember(topic, isRemembered)
-  }
-  const onListen = () => {
-    remembers(true)
-    listener.onListen()
-  }
-  const wake = () => {
-    forget(...topicsOfEthtool)
-    listener.wake()
-  }
-  const ended = await followProgram(
-    { ...monitor, counts: openOffloadFilter(lastOffloads) },
-    { ...listener, wake, onListen },
-    signal
-  )
-  remembers(false)
-  return ended
+/** Each monitor that is started has a filter of its own. */
+function followOffloads(monitor: Monitor, listener: MonitorListener, signal: AbortSignal): Promise<unknown> {
+  return followProgram({ ...monitor, counts: openOffloadFilter(lastOffloads) }, listener, signal)
 }
 
 /** Whether one of the process's sockets is a member of a group of netlink(7). Before, it misses events. */
