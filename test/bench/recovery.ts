@@ -218,6 +218,11 @@ class Bench implements AsyncDisposable {
   /** Nothing has to be done, and nothing of before counts. */
   async #settle(): Promise<void> {
     this.#writeFile()
+    await this.#rest()
+  }
+
+  /** Nothing has to be done. */
+  async #rest(): Promise<void> {
     this.#lastWord = Date.now()
     while (Date.now() - this.#lastWord < quiet) await sleep(20)
   }
@@ -326,12 +331,12 @@ class Bench implements AsyncDisposable {
   /** From when the new port carries frames, as all that a restart of Docker's makes: until the port is sealed, and the stack closed. */
   async sensorRestarted(rounds: number): Promise<{ readonly unsealed: Times; readonly open: Times }> {
     const open: number[] = []
-    await this.#settle()
     this.#unfiltered.length = 0
     for (let round = 0; round < rounds; round++) {
+      await this.#settle()
       const firstFilter = this.#followNextNamespace()
       await this.#zeek.restart()
-      await this.#settle()
+      await this.#rest()
       open.push(firstFilter() - this.#lastCarrying)
     }
     return { unsealed: [...this.#unfiltered], open: open.filter((time) => !Number.isNaN(time)) }
@@ -346,8 +351,9 @@ class Bench implements AsyncDisposable {
     await this.#settle()
     this.#unfiltered.length = 0
     for (let round = 0; round < rounds; round++) {
-      await web.restart()
       await this.#settle()
+      await web.restart()
+      await this.#rest()
     }
     const times = [...this.#unfiltered]
     this.#sources = interfaceOnly

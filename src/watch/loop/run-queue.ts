@@ -21,6 +21,10 @@ export function openRunQueue(
   const stop = new AbortController()
   let busySince: number | null = null
   let lastEnd = performance.now()
+  /** How many runs came directly before the next one. */
+  let streak = 0
+  /** When a storm is over if nothing has come since the last run, in milliseconds of the monotonic clock. */
+  let calmAt = -Infinity
   let loop: Promise<void> | null = null
   let timer: NodeJS.Timeout | undefined
   /** Queues a run: it begins at once, or after the run under way. A run that is queued already takes the trigger along. */
@@ -39,7 +43,8 @@ export function openRunQueue(
     if (next !== undefined) timer = setTimeout(wake, Math.max(0, next[0] - performance.now()), next[1])
   }
   const runAll = async () => {
-    for (let streak = 0; queued.size > 0 && !stop.signal.aborted; streak++) {
+    if (performance.now() >= calmAt) streak = 0
+    for (; queued.size > 0 && !stop.signal.aborted; streak++) {
       const triggers = [...queued]
       queued.clear()
       const began = performance.now()
@@ -47,8 +52,9 @@ export function openRunQueue(
       wakeAtFirst(await work(triggers))
       busySince = null
       lastEnd = performance.now()
-      const pause = throttleAfter(lastEnd - began, streak)
-      await sleep(pause, undefined, { signal: stop.signal }).catch(() => undefined)
+      const took = lastEnd - began
+      calmAt = lastEnd + fullPause(took)
+      await sleep(throttleAfter(took, streak), undefined, { signal: stop.signal }).catch(() => undefined)
     }
     // In the same tick as the check of the queue: a wake() in between would be lost.
     loop = null
@@ -72,22 +78,26 @@ export function openRunQueue(
   }
 }
 
+/** Milliseconds to pause after each of the first runs of a streak: what a run changes wakes the next one, and interfaces come in steps. */
+const quickPause = 10
+
 /** Milliseconds. Even a storm of events makes no more runs than these pauses leave room for. */
-const shortestPause = 50
+const shortestPause = 100
 const longestPause = 1000
 
-/** The runs of a streak before pauses get longer: what a run changes wakes the next one, and sensors restart one after another. */
-const mostUnthrottled = 5
+/** The first runs of a streak: sensors restart one after another. */
+const mostQuick = 5
+
+/** Milliseconds without an event after a run, after which the next one is no part of its streak. */
+const fullPause = (milliseconds: number) => Math.max(shortestPause, milliseconds / 2)
 
 /**
- * Milliseconds to pause after a run: half of its duration, doubled with each run after the first ones of a streak.
+ * Milliseconds to pause after a run: a moment after the first ones of a streak; then half of its duration, doubled with each.
  *
  * @param milliseconds the duration of the run.
  * @param streak how many runs came directly before it.
  */
 export function throttleAfter(milliseconds: number, streak: number): number {
-  return Math.min(
-    longestPause,
-    Math.max(shortestPause, milliseconds / 2) * 2 ** Math.min(20, Math.max(0, streak + 1 - mostUnthrottled))
-  )
+  if (streak + 1 < mostQuick) return quickPause
+  return Math.min(longestPause, fullPause(milliseconds) * 2 ** Math.min(20, streak + 1 - mostQuick))
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Trigger } from '../../../src/status/watch-state.ts'
-import { openRunQueue } from '../../../src/watch/loop/run-queue.ts'
+import { openRunQueue, throttleAfter } from '../../../src/watch/loop/run-queue.ts'
 
 const noFailure = (error: unknown) => expect.unreachable(String(error))
 
@@ -30,7 +30,10 @@ test('all wakes during a run make one more, which gets all their triggers', asyn
   await runQueue.close()
 })
 
-test('a storm is throttled, and a run follows the last event', async () => {
+test.each([
+  { what: 'an event each 5 ms', events: 300, pause: 5 },
+  { what: 'one each 60 ms, which comes after the run before it and its pause', events: 40, pause: 60 }
+])('a storm is throttled, and a run follows the last event: $what', async ({ events: most, pause }) => {
   let seen = 0
   let runs = 0
   let events = 0
@@ -40,16 +43,23 @@ test('a storm is throttled, and a run follows the last event', async () => {
     seen = events
     return []
   }, noFailure)
-  for (; events < 300; events++) {
+  for (; events < most; events++) {
     runQueue.wake('link')
-    await sleep(5)
+    await sleep(pause)
   }
   runQueue.wake('link')
   const seconds = (performance.now() - begin) / 1000
-  await expect.poll(() => seen).toBe(300)
+  await expect.poll(() => seen).toBe(most)
   // One run each second, once the pauses are at their longest.
   expect(runs).toBeLessThan(10 + seconds)
   await runQueue.close()
+})
+
+test('the first runs of a streak pause for a moment, and the next ones longer and longer, up to a second', () => {
+  const pauses = (milliseconds: number) =>
+    Array.from({ length: 10 }, (_, streak) => throttleAfter(milliseconds, streak))
+  expect(pauses(20)).toEqual([10, 10, 10, 10, 100, 200, 400, 800, 1000, 1000])
+  expect(pauses(500)).toEqual([10, 10, 10, 10, 250, 500, 1000, 1000, 1000, 1000])
 })
 
 test('closing it waits for the run under way, and makes no more', async () => {
