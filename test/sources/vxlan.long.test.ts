@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { findBarriers, parseFirewall } from '../../src/host/nftables/firewall.ts'
 import type { Passage } from '../../src/host/nftables/passage.ts'
+import { childrenOf } from '../lab/commands/child-processes.ts'
 import { examine, findingsOf } from '../lab/commands/doctor.ts'
 import { startWatch } from '../lab/commands/watch.ts'
 import {
@@ -22,7 +23,7 @@ import {
   vlan,
   vxlanHeader
 } from '../lab/frames/frames.ts'
-import { expectConverged, expectRefusal, expectRestored, listen, spanplan, writeSpans } from '../lab/spans.ts'
+import { expectConverged, expectRefusal, expectRestored, listen, spanplan, until, writeSpans } from '../lab/spans.ts'
 import { createTunnelLab, stranger, tunnel, twice } from '../lab/tunnels.ts'
 
 const tunnels = await createTunnelLab()
@@ -48,6 +49,41 @@ test('a watch makes the interface and its table again', async () => {
   await expectConverged(lab)
   await watch.stop()
   expect(watch.told).not.toContain('error')
+})
+
+test('a watch makes a table again, whatever becomes of the monitor that tells of it', async () => {
+  const file = 'spans: {span0: {sources: [{vxlan: {id: 42}, from: [10.50.0.0/24]}], sensors: [suricata, zeek]}}'
+  await writeSpans(lab, file)
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  const name = `spanplan_${tunnel}`
+  const monitors = () => childrenOf(watch.pid).filter(({ command }) => command === 'nft monitor')
+  const ways: Readonly<Record<string, () => Promise<unknown>>> = {
+    'it listens': async () => undefined,
+    'it is killed just before': async () => {
+      for (const { pid } of monitors()) process.kill(pid, 'SIGKILL')
+    },
+    'it is late, and has 10,000 events to read first': async () => {
+      for (const { pid } of monitors()) process.kill(pid, 'SIGSTOP')
+      const elements = Array.from({ length: 10_000 }, (_, index) => `10.${index >> 8}.${index & 255}.1`)
+      await lab.run(['nft', '-f', '-'], {
+        input: `add table ip crowd\nadd set ip crowd many { type ipv4_addr; }\n${elements
+          .map((element) => `add element ip crowd many { ${element} }`)
+          .join('\n')}\n`
+      })
+    }
+  }
+  for (const [what, prepare] of Object.entries(ways)) {
+    // Again and again, it would be contention.
+    await writeSpans(lab, `# ${what}\n${file}`)
+    await watch.settle()
+    await prepare()
+    await onHost(`nft delete table inet ${name}`)
+    for (const { pid } of monitors()) process.kill(pid, 'SIGCONT')
+    await until(`the table is back: ${what}`, async () => (await onHost('nft list ruleset inet')).includes(name))
+    await watch.settle()
+    await onHost('nft delete table ip crowd').catch(() => undefined)
+  }
+  await watch.stop()
 })
 
 describe('senders', () => {
