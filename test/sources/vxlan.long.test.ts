@@ -57,29 +57,40 @@ test('a watch makes a table again, whatever becomes of the monitor that tells of
   await using watch = await startWatch(lab, ['--interval', '1h'])
   const name = `spanplan_${tunnel}`
   const monitors = () => childrenOf(watch.pid).filter(({ command }) => command === 'nft monitor')
+  const signal = (name: NodeJS.Signals) => {
+    for (const { pid } of monitors()) process.kill(pid, name)
+  }
+  const remove = () => onHost(`nft delete table inet ${name}`)
   const ways: Readonly<Record<string, () => Promise<unknown>>> = {
-    'it listens': async () => undefined,
+    'it listens': remove,
     'it is killed just before': async () => {
-      for (const { pid } of monitors()) process.kill(pid, 'SIGKILL')
+      signal('SIGKILL')
+      await remove()
+    },
+    'it hangs, and there is another event': async () => {
+      signal('SIGSTOP')
+      await remove()
+      await onHost(`tc filter del dev ${tunnel} ingress`)
     },
     'it is late, and has 10,000 events to read first': async () => {
-      for (const { pid } of monitors()) process.kill(pid, 'SIGSTOP')
+      signal('SIGSTOP')
       const elements = Array.from({ length: 10_000 }, (_, index) => `10.${index >> 8}.${index & 255}.1`)
       await lab.run(['nft', '-f', '-'], {
         input: `add table ip crowd\nadd set ip crowd many { type ipv4_addr; }\n${elements
           .map((element) => `add element ip crowd many { ${element} }`)
           .join('\n')}\n`
       })
+      await remove()
+      signal('SIGCONT')
     }
   }
-  for (const [what, prepare] of Object.entries(ways)) {
+  for (const [what, undo] of Object.entries(ways)) {
     // Again and again, it would be contention.
     await writeSpans(lab, `# ${what}\n${file}`)
     await watch.settle()
-    await prepare()
-    await onHost(`nft delete table inet ${name}`)
-    for (const { pid } of monitors()) process.kill(pid, 'SIGCONT')
+    await undo()
     await until(`the table is back: ${what}`, async () => (await onHost('nft list ruleset inet')).includes(name))
+    signal('SIGCONT')
     await watch.settle()
     await onHost('nft delete table ip crowd').catch(() => undefined)
   }

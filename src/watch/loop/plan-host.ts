@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanplanError } from '../../errors.ts'
 import { defaultLimits } from '../../host/docker/call-limits.ts'
+import { forget, topicsOfNft } from '../../host/process/remembered.ts'
 import type { DockerAnswer, DockerState } from '../../host/snapshot.ts'
 import { readDockerFor, readKernelFor, withDocker } from '../../look/read-host.ts'
 import type { HostReading } from '../../plan/plan-view.ts'
@@ -67,8 +68,10 @@ export async function planHost(
     for (let streak = 0; ; streak++) {
       const began = performance.now()
       const event = nextWake()
-      const kernel = await readKernelFor(target)
       const answer = await Promise.race([request, null])
+      // A monitor may hang, and tell nothing.
+      if (answer !== null) forget(...topicsOfNft)
+      const kernel = await readKernelFor(target)
       const isFirst = streak === 0
       const isDue = answer === null && (eager || !isFirst)
       const repaired = isDue && (await repair(leavePaused(kernelTarget), withDocker(kernel, unread)))
