@@ -86,7 +86,7 @@ const shortestPause = 100
 const longestPause = 1000
 
 /** The first runs of a streak: sensors restart one after another. */
-const mostQuick = 4
+const mostQuick = 3
 
 /** Milliseconds without an event after a run, after which the next one is no part of its streak. */
 const fullPause = (milliseconds: number) => Math.max(shortestPause, milliseconds / 2)

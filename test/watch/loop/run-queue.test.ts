@@ -58,8 +58,8 @@ test.each([
 test('the first runs of a streak pause for a moment, and the next ones longer and longer, up to a second', () => {
   const pauses = (milliseconds: number) =>
     Array.from({ length: 10 }, (_, streak) => throttleAfter(milliseconds, streak))
-  expect(pauses(20)).toEqual([10, 10, 10, 100, 200, 400, 800, 1000, 1000, 1000])
-  expect(pauses(500)).toEqual([10, 10, 10, 250, 500, 1000, 1000, 1000, 1000, 1000])
+  expect(pauses(20)).toEqual([10, 10, 100, 200, 400, 800, 1000, 1000, 1000, 1000])
+  expect(pauses(500)).toEqual([10, 10, 250, 500, 1000, 1000, 1000, 1000, 1000, 1000])
 })
 
 test('closing it waits for the run under way, and makes no more', async () => {
