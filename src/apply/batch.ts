@@ -109,8 +109,8 @@ export function makeBatches(
   return batches
 }
 
-/** What the host's state is remembered of that a tool changes. */
-const toldBy: ReadonlyMap<string, readonly Topic[]> = new Map<string, readonly Topic[]>([
+/** What is remembered of the host, and changed by a tool. */
+const changedBy: ReadonlyMap<string, readonly Topic[]> = new Map<string, readonly Topic[]>([
   ['ethtool', topicsOfEthtool],
   ['nft', topicsOfNft]
 ])
@@ -128,7 +128,7 @@ export async function runBatch({ tool, tasks }: Batch, docker: DockerConnection 
     return new StepFailed(first, error, [])
   } finally {
     // Its event comes later than the next look.
-    forget(...(toldBy.get(tool) ?? []))
+    forget(...(changedBy.get(tool) ?? []))
   }
 }
 

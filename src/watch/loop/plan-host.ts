@@ -23,8 +23,8 @@ export interface KernelPass {
   nextWake(): Promise<unknown>
   /** Waits without the lock. Throws where the lock cannot be had again, or what is planned with is too old by then. */
   wait(waiting: Promise<unknown>): Promise<void>
-  /** Repairs what depends on the kernel alone; gives whether something was to be repaired. */
-  repair(target: Target, reading: HostReading): Promise<boolean>
+  /** Repairs what depends on the kernel alone. */
+  repair(target: Target, reading: HostReading): Promise<void>
 }
 
 /** Waits for Docker, and repairs nothing before. */
@@ -35,7 +35,7 @@ export const noKernelPass: KernelPass = {
   wait: async (waiting) => {
     await waiting
   },
-  repair: async () => false
+  repair: async () => undefined
 }
 
 /**
@@ -62,9 +62,10 @@ export async function planHost(
     answer.catch(() => undefined)
     return answer
   }
-  // What is started to ask Docker would have the kernel's answer wait.
+  // An eager pass asks Docker later: the programs that this starts would slow down the reading of the kernel.
   let request = eager ? null : ask()
   try {
+    if (request !== null) await wait(Promise.race([request, sleep(dockerPatience, null, { ref: false })]))
     for (let streak = 0; ; streak++) {
       const began = performance.now()
       const event = nextWake()
@@ -72,19 +73,14 @@ export async function planHost(
       // A monitor may hang, and tell nothing.
       if (answer !== null) forget(...topicsOfNft)
       const kernel = await readKernelFor(target)
-      const isFirst = streak === 0
-      const isDue = answer === null && (eager || !isFirst)
-      const repaired = isDue && (await repair(leavePaused(kernelTarget), withDocker(kernel, unread)))
-      request ??= ask()
-      if (answer !== null && !repaired) {
+      if (answer !== null) {
         const partial = makePartialPlan(leavePaused(answer.target), withDocker(kernel, answer.docker))
         return { ...partial, failures: [...answer.failures, ...partial.failures] }
       }
+      await repair(leavePaused(kernelTarget), withDocker(kernel, unread))
+      request ??= ask()
       const took = performance.now() - began
-      const pass =
-        isFirst && !eager
-          ? sleep(dockerPatience, null, { ref: false })
-          : sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => event)
+      const pass = sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => event)
       await wait(Promise.race([request, pass]))
     }
   } finally {

@@ -90,16 +90,14 @@ function makeKernelPass(
     if (failures.length > 0) onEarlyFailures(failures)
   }
   const repair: KernelPass['repair'] = async (target, reading) => {
-    if (failed.has(null)) return false
+    if (failed.has(null)) return
     try {
       const partial = makePartialPlan(withoutSpans(target, [...failed]), reading)
       const applied = await applyPartially(partial, { leavePaused, signal })
       done.push(...applied.done)
       report(applied.failures)
-      return partial.view.plan.changes.length > 0
     } catch (error) {
       report([failureOf(null, error)])
-      return false
     }
   }
   return { eager: !isNewFile, lastAnswer, nextWake, wait, repair }

@@ -88,7 +88,7 @@ const longestPause = 1000
 /** The first runs of a streak: sensors restart one after another. */
 const mostQuick = 3
 
-/** Milliseconds without an event after a run, after which the next one is no part of its streak. */
+/** Milliseconds: the pause after a run of a storm; where nothing has come for as long, the streak is over. */
 const fullPause = (milliseconds: number) => Math.max(shortestPause, milliseconds / 2)
 
 /**

@@ -128,7 +128,7 @@ const monitors: readonly Monitor[] = [
     tells: topicsOfNft,
     listen: followTables
   },
-  // ethtool writes to a pipe when a buffer is full, unless it is told otherwise.
+  // Into a pipe, ethtool by itself writes only when its buffer is full.
   {
     trigger: 'offload',
     what: 'offloads and receive rings',
