@@ -245,3 +245,27 @@ test('while Docker hangs, a card that goes down is let go, and stays down', asyn
   await until('it is mirrored', () => isMirrored('ens192'))
   await watch.stop()
 })
+
+test('while Docker hangs, what somebody does to the ports of sensors is put back', async () => {
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  const { port } = await findTap(lab, suricata, 'span0')
+  const isSealed = async () => {
+    const link = await lab.run(['ip', '-d', 'link', 'show', 'dev', port])
+    const filters = await lab.run(['tc', 'filter', 'show', 'dev', port, 'ingress'])
+    return link.includes(' isolated on ') && link.includes(' learning off ') && / pref 9 bpf /.test(filters)
+  }
+  expect(await isSealed()).toBe(true)
+  await lab.silenceDocker(async () => {
+    await deleteMirror('ens224')
+    await until('a run waits for Docker', () => isMirrored('ens224'))
+    for (let count = 0; count < 2; count++) {
+      await lab.run(['ip', 'link', 'set', 'dev', port, 'type', 'bridge_slave', 'isolated', 'off', 'learning', 'on'])
+      await lab.run(['tc', 'qdisc', 'del', 'dev', port, 'clsact'])
+      await until('the port is sealed again', isSealed)
+    }
+  })
+  await watch.settle()
+  await expectConverged(lab)
+  await watch.stop()
+})
