@@ -11,8 +11,8 @@ export type KeptProgram = Awaited<ReturnType<typeof keepProgram>>
 /** The limits of one answer. */
 type AnswerLimits = Required<Pick<RunLimits, 'milliseconds' | 'bytes'>>
 
-/** The state of a process that was stopped, or has ended, in /proc/PID/stat: proc_pid_stat(5). */
-const unable = /^\d+ \(.*\) [TtZXx] /s
+/** In /proc/PID/stat (proc_pid_stat(5)): a process that was stopped, or has ended; setpriv that has not become the program yet, and may fail to. */
+const unable = /^\d+ \((?:setpriv\) |.*\) [TtZXx] )/s
 
 /** What a command that has failed leaves: the number of its line (iproute2), or a sentence (nft). */
 const failedLine = /^Command failed -:(\d+)$/gm
