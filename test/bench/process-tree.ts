@@ -4,10 +4,18 @@ import { readdirSync, readFileSync } from 'node:fs'
 export interface Usage {
   /** Milliseconds of processor time, also of what has ended by now and was waited for. */
   readonly processor: number
-  /** Megabytes, where what several processes share counts once (PSS): of the process itself, and with all that it runs. */
-  readonly memory: { readonly own: number; readonly all: number }
-  /** Open descriptors, of the process itself and with all that it runs. */
-  readonly descriptors: { readonly own: number; readonly all: number }
+  /** Megabytes, where what several processes share counts once (PSS). */
+  readonly memory: Tree
+  /** Megabytes of that which no file is behind: what the processes hold, whoever else runs the same programs. */
+  readonly held: Tree
+  /** Open descriptors. */
+  readonly descriptors: Tree
+}
+
+/** Of a process itself, and with all that it runs. */
+export interface Tree {
+  readonly own: number
+  readonly all: number
 }
 
 /** sysconf(_SC_CLK_TCK), on each architecture that Node.js supports. */
@@ -17,10 +25,12 @@ const millisecondsPerTick = 10
 export function readUsage(pid: number): Usage {
   const processes = [pid, ...descendantsOf(pid)]
   const sum = (read: (pid: number) => number) => processes.reduce((total, one) => total + read(one), 0)
+  const tree = (read: (pid: number) => number): Tree => ({ own: read(pid), all: sum(read) })
   return {
     processor: sum(readProcessor),
-    memory: { own: readMemory(pid), all: sum(readMemory) },
-    descriptors: { own: countDescriptors(pid), all: sum(countDescriptors) }
+    memory: tree((one) => readMemory(one, 'Pss')),
+    held: tree((one) => readMemory(one, 'Pss_Anon')),
+    descriptors: tree(countDescriptors)
   }
 }
 
@@ -42,9 +52,10 @@ function readProcessor(pid: number): number {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * millisecondsPerTick
 }
 
-function readMemory(pid: number): number {
+/** @param field of /proc/PID/smaps_rollup: proc_pid_smaps(5). */
+function readMemory(pid: number, field: 'Pss' | 'Pss_Anon'): number {
   const text = orGone(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), '')
-  return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) / 1000
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0) / 1000
 }
 
 function countDescriptors(pid: number): number {
