@@ -1,4 +1,4 @@
-import { type Argv, type Output, programHangs, run } from '../exec.ts'
+import { type Argv, type Output, programHangs, run, within } from '../exec.ts'
 import type { Link } from '../snapshot.ts'
 import { type KeptProgram, keepProgram } from './kept-program.ts'
 import { defaultBytes, type RunLimits, timeLimit } from './run-limits.ts'
@@ -23,8 +23,8 @@ let isKeeping = false
 /** The pairs of a name and an index of links that the programs may remember: see {@link noteNames}. */
 const [indexOf, nameOf] = [new Map<string, number>(), new Map<number, string>()]
 
-/** Milliseconds for an answer. After them, the program is killed, and another one, which has all the time of a run, gets the commands. */
-const answerLimit = 2000
+/** Milliseconds for an answer. After them, a program that ends gets the commands, too: the one that was asked hangs, or all are slow. */
+const answerPatience = 2000
 
 /** The most answers of a program: what it remembers, and what it leaks, has an end. */
 const mostAnswers = 1000
@@ -72,13 +72,28 @@ async function askOf(place: Place, input: string, { bytes = defaultBytes }: Pick
   if (place.asked === null) return run(place.argv, input, { bytes })
   place.answers++
   const commands = input.trimEnd().split('\n')
-  const answer = await place.asked.ask(commands, { milliseconds: answerLimit, bytes }).catch((error: unknown) => {
-    close(place)
-    throw error
-  })
-  if (answer !== null) return answer
-  close(place)
-  return run(place.argv, input, { bytes })
+  const asked = place.asked.ask(commands, { milliseconds: timeLimit, bytes })
+  // Its error is thrown below, or comes when nobody waits for it any more.
+  asked.catch(() => undefined)
+  let answer: Output | null = null
+  try {
+    answer = await within(answerPatience, asked)
+    return answer ?? (await runBeside(asked, place.argv, input, bytes))
+  } finally {
+    if (answer === null) close(place)
+  }
+}
+
+/**
+ * Runs a program beside a kept one, which has ended or is late.
+ *
+ * @returns what the first of both says.
+ */
+async function runBeside(kept: Promise<Output | null>, argv: Argv, input: string, bytes: number): Promise<Output> {
+  const end = new AbortController()
+  const ended = run(argv, input, { bytes, cancel: end.signal })
+  ended.catch(() => undefined)
+  return Promise.race([kept.then((answer) => answer ?? ended), ended]).finally(() => end.abort())
 }
 
 /**

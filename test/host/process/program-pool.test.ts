@@ -128,6 +128,13 @@ describe('a program that', () => {
     await expectEnded(pid)
   })
 
+  test('is as slow as the one that is run beside it is not interrupted', async () => {
+    const pid = pidIn(await ask('pid'))
+    expect(pidIn(await ask('slow'))).toBe(pid)
+    expect(await ask('say 1')).toEqual(answer('1'))
+    await expectEnded(pid)
+  })
+
   test.each(['SIGKILL', 'SIGTERM', 'SIGSTOP'] as const)(
     'gets %s between answers is replaced at once',
     async (signal) => {

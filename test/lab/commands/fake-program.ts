@@ -23,6 +23,7 @@ while IFS= read -r words || [ "$words" ]; do
   '' | '#'*) ;;
   say\\ *) printf '["%s"]\\n' "\${words#say }" ;;
   pid) printf '[%s]\\n' $$ ;;
+  slow) sleep 3; printf '[%s]\\n' $$ ;;
   long\\ *) printf '["'; head -c "\${words#long }" /dev/zero | tr '\\0' x; printf '"]\\n' ;;
   endless) exec yes ;;
   once\\ *) if [ ! -e once ]; then : >once; eval "\${words#once }"; else echo '["again"]'; fi ;;
