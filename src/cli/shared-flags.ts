@@ -43,7 +43,7 @@ export const insecureOption = () =>
 export const lockOption = (milliseconds: number = lockPatience.apply) =>
   new Option('--lock-timeout <duration>', 'wait this long for another spanplan to end, as in 30s or 5m')
     .argParser(parseDuration)
-    .default(milliseconds, milliseconds === 0 ? 'not at all' : writeDuration(milliseconds))
+    .default(milliseconds, writeDuration(milliseconds))
 export const installOption = () =>
   new Option('--install <file>', 'put the file there once it is applied, and confirmed').argParser(parseOut)
 export const exitcodeOption = (what: string) =>

@@ -1,7 +1,7 @@
 /** Milliseconds to wait for a lock, by who waits. */
 export const lockPatience = {
-  /** A command that applies spans, unless --lock-timeout says otherwise. */
-  apply: 0,
+  /** A command that applies spans, unless --lock-timeout says otherwise. A watch may be in the middle of a run. */
+  apply: 2000,
   watch: 2000,
   /** A hook, unless --lock-timeout says otherwise. */
   hook: 30_000,

@@ -101,7 +101,8 @@ test('a watch of the old name, with a file of its own, does not fight, and is to
   await writeFile(join(lab.files, 'old.yaml'), scene.text(before))
   await using watch = await startWatch(lab, ['-f', 'old.yaml'], { name: 'old' })
   await scene.write(after)
-  const { stderr } = await spanplan(lab, ['apply'])
+  // A watch that has just begun may be in the middle of a run.
+  const { stderr } = await spanplan(lab, ['apply', '--lock-timeout', '10s'])
   const said = stderr.replace(/\s+/g, ' ')
   expect(said).toContain(`a watch of the name old (pid ${watch.pid}) runs, which this file had before`)
   expect(said).toContain('end the watch first')

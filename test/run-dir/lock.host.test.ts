@@ -47,9 +47,12 @@ async function isWaitedFor(): Promise<boolean> {
 }
 
 describe('of two at once', () => {
-  test('the second exits with 75, and says who is at work; a plan needs no lock', async () => {
+  test('the second waits a moment, exits with 75, and says who is at work; a plan needs no lock', async () => {
     const first = await heldUp()
-    const { stdout, stderr } = await spanplan(lab, ['apply'], 75)
+    const second = lab.startSpanplan(['apply'])
+    await until('it waits', isWaitedFor)
+    const { exitCode, stdout, stderr } = await second
+    expect(exitCode).toBe(75)
     const who = `another spanplan is running: pid ${first.process.pid}, "spanplan apply", since`
     expect(stderr).toMatch(new RegExp(`^error: ${who} \\d\\d:\\d\\d:\\d\\d\n.*--lock-timeout 2m\n$`))
     expect(stdout).toBe('')
