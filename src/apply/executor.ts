@@ -236,6 +236,7 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     // Docker answers late while containers start, and what else happens meanwhile has to wait. The next run reads it again anyway.
     const isKernelEnough = run.goesOn && run.leftOut.list().length === 0 && !changes.some(needsDocker)
     if (isKernelEnough) return { view: await refreshKernel(target, before), dockerFailure: null }
+    if (run.goesOn && changes.some(needsDocker)) await closeNewPorts(run, before)
     return refreshAfterRound(target, run.goesOn ? refresh : refreshSettled)
   }
   const { failure } = result
@@ -264,6 +265,17 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     before,
     run.leftOut.without(changes).filter((other) => other !== change && !hasGone(other, before, now))
   )
+}
+
+/**
+ * Closes the ports that Docker has just made, before Docker is asked what they are: until then, they get what the bridge carries. What
+ * cannot be planned or done is left to the plan after Docker's answer.
+ */
+async function closeNewPorts({ target, log, progress, signal, leftOut }: Run, before: PlanView): Promise<void> {
+  const view = await refreshKernel(target, before).catch(() => null)
+  if (view === null) return
+  const observe = () => observeDuringApply(target, view)
+  await runSteps(leftOut.without(view.plan.changes), log, progress, { signal, planned: view, observe })
 }
 
 /**
