@@ -11,7 +11,7 @@ import { parseForwarding, parseLinks, parseOffloads } from './parsers/ip.ts'
 import { findClassful, findHooks, parseQdiscs } from './parsers/qdiscs.ts'
 import { parseToolJson } from './parsers/tool-json.ts'
 import { findRoots, parseRoot, rootTableCommand } from './parsers/u32.ts'
-import { forgetNames, noteNames } from './process/program-pool.ts'
+import { forgetNames, namesForgotten, noteNames } from './process/program-pool.ts'
 import { forget, recall, type Topic } from './process/remembered.ts'
 import { parseOutput, readCommands, readJson, readJsonBatch, readParsed, runJsonBatch } from './read-commands.ts'
 import { readManager } from './read-manager.ts'
@@ -107,7 +107,7 @@ async function recallTables(topic: Topic, read: () => Promise<Nftables>): Promis
 
 /**
  * Reads what programs tell by the names of links. A name that only bridge or tc knows is of a link that has come since, or has another name
- * by now, which they would remember: then others are asked, once.
+ * by now, which they would remember: then others are asked, once; so they are where an event has told of another name meanwhile.
  */
 async function readNamed() {
   const read = async () => {
@@ -116,11 +116,12 @@ async function readNamed() {
     const [forwarding, tc] = await Promise.all([readJson(readCommands.forwarding, parseForwarding), readTc()])
     return { ...ip, forwarding, tc }
   }
+  const before = namesForgotten()
   const found = await read()
   const { links, opaque, forwarding, tc } = found
   const known = new Set([...links, ...opaque].map(({ name }) => name))
   const named = [...forwarding.devices, ...tc.qdiscs.map(({ device }) => device)]
-  if (named.every((name) => known.has(name))) return found
+  if (named.every((name) => known.has(name)) && namesForgotten() === before) return found
   forgetNames()
   return read()
 }

@@ -152,6 +152,21 @@ describe('a source', () => {
       }
     }))
 
+  test('and another interface swap their names and swap them back, again and again, before a look sees it', () =>
+    expectForeignKept(async () => {
+      const swap = [rename('src0', 'aside'), rename('other', 'src0'), rename('aside', 'other')]
+      for (let count = 0; count < 10; count++) {
+        for (let times = 0; times < 20; times++) {
+          await change(...swap)
+          // A program that is started now learns what is for this moment.
+          await sleep(Math.random() * 20)
+          await change(...swap)
+          await sleep(Math.random() * 30)
+        }
+        await expectSettled('src0')
+      }
+    }))
+
   test('and another source swap their names: both are copied, each to its own span', async () => {
     await writeSpans(
       lab,

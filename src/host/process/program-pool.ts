@@ -23,6 +23,8 @@ let isKeeping = false
 /** The pairs of a name and an index of links that the programs may remember: see {@link noteNames}. */
 const [indexOf, nameOf] = [new Map<string, number>(), new Map<number, string>()]
 
+let timesForgotten = 0
+
 /** Milliseconds for an answer. After them, a program that ends gets the commands, too: the one that was asked hangs, or all are slow. */
 const answerPatience = 2000
 
@@ -118,25 +120,47 @@ export async function runStarted(
  * Notes the names of links, as the kernel tells them. iproute2 remembers for the life of a process which index a name has, and which
  * name an index (lib/ll_map.c): of a link that was renamed, or made again, a kept program tells what was.
  *
+ * @param links all links.
  * @returns whether the programs may remember other names. Others are asked from now on: what these have told is to be read again.
  */
-export function noteNames(links: readonly Pick<Link, 'name' | 'index'>[]): boolean {
-  const differs = links.some(
-    ({ name, index }) => (indexOf.get(name) ?? index) !== index || (nameOf.get(index) ?? name) !== name
-  )
-  if (differs || indexOf.size > mostNames + links.length) forgetNames()
-  for (const { name, index } of links) {
-    indexOf.set(name, index)
-    nameOf.set(index, name)
+export function noteNames(links: readonly NamedLink[]): boolean {
+  const differs = links.some(isNamedAnew)
+  const isFull = indexOf.size > mostNames + links.length
+  if (isFull) {
+    indexOf.clear()
+    nameOf.clear()
   }
+  if (differs || isFull) forgetNames()
+  links.forEach(noteLink)
   return differs
+}
+
+/**
+ * Notes the name of one link, as an event of the kernel tells it. Where two links have swapped their names, and have them back, before all
+ * links are read again, only the events tell: a program that was started in between remembers what was for a moment.
+ */
+export function noteName(link: NamedLink): void {
+  if (isNamedAnew(link)) forgetNames()
+  noteLink(link)
 }
 
 /** Has other programs asked from now on, which remember nothing. */
 export function forgetNames(): void {
-  indexOf.clear()
-  nameOf.clear()
+  timesForgotten++
   for (const place of places.values()) close(place)
+}
+
+/** How often the names were forgotten: what was read meanwhile may be by other names. */
+export const namesForgotten = (): number => timesForgotten
+
+type NamedLink = Pick<Link, 'name' | 'index'>
+
+const isNamedAnew = ({ name, index }: NamedLink) =>
+  (indexOf.get(name) ?? index) !== index || (nameOf.get(index) ?? name) !== name
+
+function noteLink({ name, index }: NamedLink): void {
+  indexOf.set(name, index)
+  nameOf.set(index, name)
 }
 
 function placeOf(argv: Argv): Place {

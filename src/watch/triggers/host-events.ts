@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { diagnosticOf, type SpanplanError } from '../../errors.ts'
 import { connectDocker, dockerFailed, followEvents, type WantedEvents } from '../../host/docker/docker-client.ts'
 import { type Argv, follow, run } from '../../host/exec.ts'
+import { noteName } from '../../host/process/program-pool.ts'
 import {
   forget,
   lastOffloads,
@@ -66,6 +67,9 @@ const renewedAddress = /^(Deleted )?\d+: \S+ +inet6 (?!fe80:).* dynamic /
 /** A link that has gone, in such a line. */
 const deletedLink = /^Deleted \d+: \S+: </
 
+/** The index and the name of a link that is there, in such a line. Behind the name may be that of the link it belongs to. */
+const namedLink = /^(\d+): (\S+?)(?:@[^@\s]*)?: </
+
 /** A link, or one of its addresses, in such a line. */
 const linkOrAddress = /^(?:Deleted )?\d+: /
 
@@ -116,6 +120,8 @@ const monitors: readonly Monitor[] = [
     counts: (line, remotes) => {
       // It may come again with the same index, and others may have changed it meanwhile, as in another network namespace.
       if (deletedLink.test(line)) forget(...topicsOfLinks)
+      const [, index, name] = namedLink.exec(line) ?? []
+      if (name !== undefined) noteName({ name, index: Number(index) })
       return countsOfHost(line, remotes)
     }
   },

@@ -9,6 +9,8 @@ import {
   endPrograms,
   forgetNames,
   keepPrograms,
+  namesForgotten,
+  noteName,
   noteNames,
   runStarted
 } from '../../../src/host/process/program-pool.ts'
@@ -266,6 +268,7 @@ describe('names that are forgotten', () => {
     expect(performance.now() - before).toBeLessThan(9000)
   })
 
+  let rows = 0
   test.each<[string, [string, number][], boolean]>([
     [
       'nothing',
@@ -319,8 +322,10 @@ describe('names that are forgotten', () => {
       true
     ]
   ])('are those of %s', async (_, links, differs) => {
-    forgetNames()
-    const named = (pairs: [string, number][]) => pairs.map(([name, index]) => ({ name, index }))
+    // Names and indexes of no row before: what these had is remembered.
+    const row = ++rows
+    const named = (pairs: [string, number][]) =>
+      pairs.map(([name, index]) => ({ name: `${name}${row}`, index: 10 * row + index }))
     noteNames(
       named([
         ['a', 1],
@@ -332,6 +337,27 @@ describe('names that are forgotten', () => {
     expect(noteNames(named(links))).toBe(false)
     expect(pidIn(await ask('pid')) !== pid).toBe(differs)
   })
+})
+
+test('of two names that are swapped, and swapped back, before the links are read again, only events tell', async () => {
+  const links = [
+    { name: 'a', index: 1 },
+    { name: 'b', index: 2 }
+  ]
+  noteNames(links)
+  const first = pidIn(await ask('pid'))
+  noteName({ name: 'a', index: 1 })
+  expect(pidIn(await ask('pid'))).toBe(first)
+  noteName({ name: 'a', index: 2 })
+  // It may have learned the names as they are for this moment.
+  const second = pidIn(await ask('pid'))
+  expect(second).not.toBe(first)
+  const before = namesForgotten()
+  noteName({ name: 'a', index: 1 })
+  expect(namesForgotten()).toBeGreaterThan(before)
+  noteName({ name: 'b', index: 2 })
+  expect(noteNames(links)).toBe(false)
+  expect(pidIn(await ask('pid'))).not.toBe(second)
 })
 
 test('descriptors and processes stay as they are', async () => {
