@@ -9,6 +9,7 @@ import { forgetNames } from '../host/process/program-pool.ts'
 import { forgetAll } from '../host/process/remembered.ts'
 import { monotonicNow, type Sample } from '../host/read-counters.ts'
 import type { DockerAnswer } from '../host/snapshot.ts'
+import type { PlannedChange } from '../plan/plan.ts'
 import { expressionsOf, remotesOf, type Target } from '../plan/target.ts'
 import { lastDockerChange } from '../run-dir/docker-changes.ts'
 import { forgetSettled } from '../run-dir/hook-records.ts'
@@ -59,8 +60,11 @@ export interface ReconcilerConfig extends RemovalPolicy {
 /** The share of the interval by which it is longer or shorter, at random, so that many hosts do not run at once. */
 const jitter = 0.1
 
+/** The triggers that are events of the kernel: what they tell may have to be repaired at once, whatever else is new. */
+const ofKernel: ReadonlySet<Trigger> = new Set(['link', 'filter', 'nftables', 'offload'])
+
 /** The triggers that are events. A run with any other trigger reads everything again, by programs that have just been started. */
-const ofEvents: ReadonlySet<Trigger> = new Set(['link', 'filter', 'nftables', 'offload', 'docker', 'file'])
+const ofEvents: ReadonlySet<Trigger> = new Set([...ofKernel, 'docker', 'file'])
 
 /** Milliseconds that a timer of Node can wait (setTimeout). */
 const longestTimer = 2 ** 31 - 1
@@ -68,8 +72,8 @@ const longestTimer = 2 ** 31 - 1
 /** Milliseconds after which a run that was cut short is made again. */
 const cutShortDelay = 100
 
-/** The events that come while a run is under way: what settles at the next one, and the triggers so far. */
-type RunEvents = Pick<ReturnType<typeof openRunQueue>, 'nextWake' | 'queued'>
+/** The events that come while a run is under way: what waits for them, settles at the next one, and gives the triggers so far. */
+type RunEvents = Pick<ReturnType<typeof openRunQueue>, 'idle' | 'nextWake' | 'queued'>
 
 /** Triggers that a person or a hook causes: the run tries every span, whatever has failed before. */
 const onDemand: ReadonlySet<Trigger> = new Set(['hangup', 'hook', 'resume'])
@@ -133,36 +137,38 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
    *
    * @param pauses at the beginning of the run.
    * @param leftOut whether the run leaves out what a person or a hook makes a run try.
-   * @param isWanted whether a person or a hook has asked for a run since.
    */
   const waiter =
-    ({ pauses }: Pauses, leftOut: boolean, isWanted: () => boolean) =>
+    ({ pauses }: Pauses, leftOut: boolean, { idle, queued }: RunEvents) =>
     async (waiting: Promise<unknown>) => {
       const [spec, dockerChange] = [files.spec(), lastDockerChange()]
       const ends = readPauses(Date.now()).pauses.map(({ until }) => Date.parse(until) - Date.now())
       const timer = new AbortController()
       const pauseEnd = sleep(Math.max(0, Math.min(longestTimer, ...ends)), null, { ref: false, signal: timer.signal })
-      await lock.wait(Promise.race([waiting, pauseEnd.catch(() => null)]).finally(() => timer.abort()))
+      const over = Promise.race([waiting, pauseEnd.catch(() => null)]).finally(() => timer.abort())
+      await idle(lock.wait(over))
       await reload()
       const paused = new Set(readPauses(Date.now()).pauses.map(({ span }) => span))
       const isResumed = pauses.some(({ span }) => !paused.has(span))
       const isOld = files.spec() !== spec || isDoubtful() || lastDockerChange() !== dockerChange
-      if (isOld || isResumed || (leftOut && isWanted())) throw new Overtaken()
+      const isWanted = queued().some((one) => onDemand.has(one))
+      if (isOld || isResumed || (leftOut && isWanted)) throw new Overtaken()
     }
 
   /**
+   * @param triggers why it runs.
    * @param obstacle why the run cannot begin; null: it can.
    * @returns whether it has come to its end.
    */
   const runOnce = async (
-    trigger: Trigger,
-    isOnDemand: boolean,
+    triggers: readonly Trigger[],
     pauses: Pauses,
     obstacle: Problem | null,
-    { nextWake, queued }: RunEvents
+    events: RunEvents
   ): Promise<boolean> => {
     const [began, beganUptime, wasNewFile] = [performance.now(), uptime(), isNewFile]
-    const leftAlone = isOnDemand ? nothingLeftAlone : degradation.leftAlone(spans(), performance.now())
+    const trigger = mainOf(triggers)
+    const leftAlone = onDemand.has(trigger) ? nothingLeftAlone : degradation.leftAlone(spans(), performance.now())
     const target = makeRunTarget(config, files.spec(), pauses, leftAlone)
     const degrade = (outcome: RunOutcome) => {
       if (target !== null) degradation.update(target, outcome, performance.now())
@@ -170,6 +176,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     }
     const onEarlyFailures = (failures: readonly Problem[]) =>
       recorder.degraded(trigger, degrade({ ...nothingDone, failures }))
+    const onEarlyChanges = (changes: readonly PlannedChange[], milliseconds: number) => {
+      const cause = { trigger: events.queued().at(-1) ?? trigger, isNewFile: wasNewFile }
+      recorder.changed({ ...cause, milliseconds }, changes)
+    }
     const leavePaused = (some: Target) => {
       const { pauses, goingDown } = readPauses(Date.now())
       return { ...withoutPaused(some, pauses), goingDown }
@@ -179,12 +189,13 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
         ? await reconcile(target, {
             ...config,
             signal,
-            isNewFile,
+            eager: !isNewFile || triggers.some((one) => ofKernel.has(one)),
             lastAnswer,
             leavePaused,
-            nextWake,
-            wait: waiter(pauses, isSomeLeftAlone(leftAlone), () => queued().some((one) => onDemand.has(one))),
-            onEarlyFailures
+            nextWake: events.nextWake,
+            wait: waiter(pauses, isSomeLeftAlone(leftAlone), events),
+            onEarlyFailures,
+            onEarlyChanges
           })
         : { ...nothingDone, failures: obstacle === null ? [] : [obstacle] }
     if (outcome.view !== null && !dryRun) forgetSettled(Date.now(), outcome.view.host.links, beganUptime)
@@ -273,12 +284,12 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     /**
      * Reads the host, plans, and applies.
      *
-     * @param triggers why it runs. Reported is what somebody has asked for, else the first one.
+     * @param triggers why it runs.
      * @param events what comes while it runs.
      * @returns when the next runs are due.
      */
     run: async (triggers: readonly Trigger[], events: RunEvents): Promise<readonly Deadline[]> => {
-      const trigger = triggers.find((one) => onDemand.has(one)) ?? triggers[0] ?? 'retry'
+      const trigger = mainOf(triggers)
       const isOnDemand = onDemand.has(trigger)
       // Events may come so often that no run is one of the interval.
       if (performance.now() >= allReadAt + interval || !triggers.every((one) => ofEvents.has(one))) {
@@ -303,7 +314,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
         recorder.pauses(pauses.pauses, spans())
         const isBackedOff = !isOnDemand && degradation.isBackedOff(performance.now())
         const isRun = !isLocked && !isBackedOff && !isDoubtful()
-        const isOver = !isRun || (await runOnce(trigger, isOnDemand, pauses, obstacle, events))
+        const isOver = !isRun || (await runOnce(triggers, pauses, obstacle, events))
         const now = performance.now()
         return [
           [now + interval * (1 + jitter * (2 * Math.random() - 1)), 'interval'],
@@ -334,6 +345,11 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     history: (request: HistoryRequest): FlowHistory =>
       rates.tell(request, { monotonic: monotonicNow(), wall: Date.now() })
   }
+}
+
+/** The trigger that is reported: what somebody has asked for, else the first one. */
+function mainOf(triggers: readonly Trigger[]): Trigger {
+  return triggers.find((one) => onDemand.has(one)) ?? triggers[0] ?? 'retry'
 }
 
 /** The spans that only have another name now. */

@@ -1,6 +1,7 @@
 /** What goes wrong with Docker costs no more than what hangs on it, and is told. */
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { startWatch } from '../lab/commands/watch.ts'
@@ -268,4 +269,40 @@ test('while Docker hangs, what somebody does to the ports of sensors is put back
   await watch.settle()
   await expectConverged(lab)
   await watch.stop()
+})
+
+test('while Docker hangs, a file that changes again and again keeps no mirror from being repaired', async () => {
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await watch.settle()
+  await lab.silenceDocker(async () => {
+    await deleteMirror('ens224')
+    await until('a run waits for Docker', () => isMirrored('ens224'))
+    let edits = 0
+    while (edits < 10 && (edits < 3 || !(await isMirrored('ens224')))) {
+      await writeSpans(lab, `${file}\n# ${edits++}`)
+      await sleep(500)
+      if (edits === 2) await deleteMirror('ens224')
+      await sleep(500)
+    }
+    expect(edits).toBeLessThan(10)
+  })
+  await watch.settle()
+  await expectConverged(lab)
+})
+
+test('while Docker hangs, what is repaired is told, once, and not when Docker answers', async () => {
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await watch.settle()
+  const { length } = watch.told
+  await lab.silenceDocker(async () => {
+    for (const card of ['ens224', 'ens192']) {
+      await deleteMirror(card)
+      await watch.expectTold(new RegExp(` \\+ mirror ${card} .* repaired in `), length)
+    }
+    // The run goes on: that Docker does not answer is told when the run gives up.
+    expect(watch.told.slice(length)).not.toContain('Docker')
+  })
+  await watch.settle()
+  expect(watch.told.slice(length).match(/ \+ mirror /g)).toHaveLength(2)
+  await expectConverged(lab)
 })

@@ -80,6 +80,8 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   const docker = trackTransitions<Diagnostic>(() => '')
   const pausedSpans = trackTransitions<Pause>(({ span, until }) => `${span} ${until}`)
   const drift = trackTransitions<PlannedChange>(nameChange)
+  /** What was told before its run has ended. */
+  const told = new WeakSet<PlannedChange>()
   const recordDegraded = (trigger: Trigger, current: readonly Rest[], isRunning: boolean) => {
     const names = new Set(current.map(nameDegraded))
     // What was degraded before is tried later in the run.
@@ -174,14 +176,27 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       recordDegraded(trigger, current, true)
       flush()
     },
+    /** Takes changes before the end of their run. What is made twice is told twice. */
+    changed: (
+      { trigger, milliseconds, isNewFile }: Pick<EndedRun, 'trigger' | 'milliseconds' | 'isNewFile'>,
+      changes: readonly PlannedChange[]
+    ): void => {
+      for (const change of changes) {
+        told.add(change)
+        emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
+      }
+      flush()
+    },
     /** @returns how many changes were needed that were not needed before, and that no new file brought. */
     run: (ended: EndedRun): number => {
       const { trigger, milliseconds, outcome, degraded, spans, isNewFile, dryRun } = ended
       const { view, needed, done } = outcome
       // What was changed before Docker had answered does not know yet whose it is.
       const behind = ({ device }: PlannedChange) => view?.host.attachmentOf(view.host.linkOf(device))?.container.name
-      const made = distinct(done.map((change) => ({ ...change, serves: change.serves ?? behind(change) ?? null })))
-      for (const change of made) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
+      const serve = (changes: readonly PlannedChange[]) =>
+        distinct(changes.map((change) => ({ ...change, serves: change.serves ?? behind(change) ?? null })))
+      const [made, untold] = [serve(done), serve(done.filter((change) => !told.has(change)))]
+      for (const change of untold) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       recordDegraded(trigger, degraded, false)
       if (view !== null) {
         recordDocker(trigger, view)

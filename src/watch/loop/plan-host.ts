@@ -10,12 +10,12 @@ import { failureOf } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { throttleAfter } from './run-queue.ts'
 
-/** Milliseconds for Docker to answer, before the first kernel pass of those that are not eager. */
-const dockerPatience = 2000
+/** Milliseconds for Docker to answer, before the first kernel pass of those that are not eager, and before what passes did is told. */
+export const dockerPatience = 2000
 
 /** What is done when the kernel has answered and Docker has not. */
 export interface KernelPass {
-  /** Whether it is done first in any case; else it is done only where Docker takes long. */
+  /** Whether it is done first in any case; else it is done where an event comes before Docker's answer, or Docker takes long. */
   readonly eager: boolean
   /** What Docker answered to the same question at the last run; null: it was not asked that. */
   readonly lastAnswer: DockerAnswer | null
@@ -23,8 +23,8 @@ export interface KernelPass {
   nextWake(): Promise<unknown>
   /** Waits without the lock. Throws where the lock cannot be had again, or what is planned with is too old by then. */
   wait(waiting: Promise<unknown>): Promise<void>
-  /** Repairs what depends on the kernel alone. */
-  repair(target: Target, reading: HostReading): Promise<void>
+  /** Repairs what depends on the kernel alone. `began`: when the pass began, in milliseconds of the monotonic clock. */
+  repair(target: Target, reading: HostReading, began: number): Promise<void>
 }
 
 /** Waits for Docker, and repairs nothing before. */
@@ -65,7 +65,7 @@ export async function planHost(
   // An eager pass asks Docker later: the programs that this starts would slow down the reading of the kernel.
   let request = eager ? null : ask()
   try {
-    if (request !== null) await wait(Promise.race([request, sleep(dockerPatience, null, { ref: false })]))
+    if (request !== null) await wait(Promise.race([request, nextWake(), sleep(dockerPatience, null, { ref: false })]))
     for (let streak = 0; ; streak++) {
       const began = performance.now()
       const event = nextWake()
@@ -77,7 +77,7 @@ export async function planHost(
         const partial = makePartialPlan(leavePaused(answer.target), withDocker(kernel, answer.docker))
         return { ...partial, failures: [...answer.failures, ...partial.failures] }
       }
-      await repair(leavePaused(kernelTarget), withDocker(kernel, unread))
+      await repair(leavePaused(kernelTarget), withDocker(kernel, unread), began)
       request ??= ask()
       const took = performance.now() - began
       const pass = sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => event)

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { applyPlan } from '../../apply/executor.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import type { LeftOut } from '../../apply/sensors/left-out.ts'
@@ -9,7 +10,7 @@ import { type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { failureOf, type Problem } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
-import { type KernelPass, noKernelPass, planHost } from './plan-host.ts'
+import { dockerPatience, type KernelPass, noKernelPass, planHost } from './plan-host.ts'
 import { Overtaken } from './run-lock.ts'
 import { withoutSpans } from './targets.ts'
 
@@ -37,8 +38,7 @@ export interface RunOptions {
   readonly allowEmpty: boolean
   /** Ends a run that goes on span by span, before the next span. */
   readonly signal: AbortSignal
-  /** Nothing is changed before all is read, unless Docker takes long. */
-  readonly isNewFile: boolean
+  readonly eager: KernelPass['eager']
   /** The target without the spans that are paused by now, and with the interfaces that go down by now. */
   readonly leavePaused: (target: Target) => Target
   readonly lastAnswer: KernelPass['lastAnswer']
@@ -47,26 +47,33 @@ export interface RunOptions {
   readonly wait: KernelPass['wait']
   /** Gets what failed before Docker answered. */
   readonly onEarlyFailures: (failures: readonly Problem[]) => void
+  /** Gets what a pass has changed, and its duration in milliseconds, where Docker takes long. */
+  readonly onEarlyChanges: (changes: readonly PlannedChange[], milliseconds: number) => void
 }
 
-/** Brings the spans of a target in sync. A span that fails stops no other. */
+/**
+ * Brings the spans of a target in sync. A span that fails stops no other.
+ */
 export async function reconcile(target: Target, options: RunOptions): Promise<RunOutcome> {
   let view: PlanView | null = null
-  const early: PlannedChange[] = []
+  const done: PlannedChange[] = []
+  const ended = new AbortController()
   try {
-    const partial = await planHost(target, options.leavePaused, makeKernelPass(options, early))
+    const partial = await planHost(target, options.leavePaused, makeKernelPass(options, done, ended.signal))
     view = partial.view
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
-    const needed = [...early, ...view.plan.changes]
+    const needed = [...done, ...view.plan.changes]
     if (options.dryRun) return { view, needed, ...nothingApplied, failures: partial.failures }
     const applied = await applyPartially(partial, options)
-    const failures = [...partial.failures, ...applied.failures]
-    return { ...applied, view, needed, done: [...early, ...applied.done], failures }
+    done.push(...applied.done)
+    return { ...applied, view, needed, done, failures: [...partial.failures, ...applied.failures] }
   } catch (error) {
-    const outcome = { view, needed: early, ...nothingApplied, done: early }
+    const outcome = { view, needed: done, ...nothingApplied, done }
     const failure = failureOf(null, error)
     const isCutShort = error instanceof Overtaken || (view === null && cutShortBy.has(failure.diagnostic.code))
     return isCutShort ? { ...outcome, isCutShort } : { ...outcome, failures: [failure] }
+  } finally {
+    ended.abort()
   }
 }
 
@@ -78,10 +85,12 @@ const cutShortBy: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
  * not failed yet: with what Docker knows, it may be planned.
  *
  * @param done gets the changes that were applied.
+ * @param ended the run has ended: it tells its changes itself.
  */
 function makeKernelPass(
-  { dryRun, isNewFile, leavePaused, signal, lastAnswer, nextWake, wait, onEarlyFailures }: RunOptions,
-  done: PlannedChange[]
+  { dryRun, eager, leavePaused, signal, lastAnswer, nextWake, wait, onEarlyFailures, onEarlyChanges }: RunOptions,
+  done: PlannedChange[],
+  ended: AbortSignal
 ): KernelPass {
   if (dryRun) return noKernelPass
   const failed = new Set<string | null>()
@@ -89,18 +98,26 @@ function makeKernelPass(
     for (const { span } of failures) failed.add(span)
     if (failures.length > 0) onEarlyFailures(failures)
   }
-  const repair: KernelPass['repair'] = async (target, reading) => {
+  const lateAt = performance.now() + dockerPatience
+  const tellIfLate = (changes: readonly PlannedChange[], milliseconds: number) => {
+    if (changes.length === 0) return
+    sleep(Math.max(0, lateAt - performance.now()), null, { ref: false, signal: ended })
+      .then(() => onEarlyChanges(changes, milliseconds))
+      .catch(() => undefined)
+  }
+  const repair: KernelPass['repair'] = async (target, reading, began) => {
     if (failed.has(null)) return
     try {
       const partial = makePartialPlan(withoutSpans(target, [...failed]), reading)
       const applied = await applyPartially(partial, { leavePaused, signal })
       done.push(...applied.done)
+      tellIfLate(applied.done, performance.now() - began)
       report(applied.failures)
     } catch (error) {
       report([failureOf(null, error)])
     }
   }
-  return { eager: !isNewFile, lastAnswer, nextWake, wait, repair }
+  return { eager, lastAnswer, nextWake, wait, repair }
 }
 
 type PartialResult = Pick<RunOutcome, 'done' | 'leftOut' | 'restarts' | 'failures'>

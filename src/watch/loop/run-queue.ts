@@ -20,6 +20,8 @@ export function openRunQueue(
   const wakes = new EventEmitter()
   const stop = new AbortController()
   let busySince: number | null = null
+  /** Milliseconds that the run under way has waited for something. */
+  let idleTime = 0
   let lastEnd = performance.now()
   /** How many runs came directly before the next one. */
   let streak = 0
@@ -49,18 +51,26 @@ export function openRunQueue(
       queued.clear()
       const began = performance.now()
       busySince = began
+      idleTime = 0
       wakeAtFirst(await work(triggers))
       busySince = null
       lastEnd = performance.now()
-      const took = lastEnd - began
+      const took = lastEnd - began - idleTime
       calmAt = lastEnd + fullPause(took)
-      await sleep(throttleAfter(took, streak), undefined, { signal: stop.signal }).catch(() => undefined)
+      await sleep(throttleAfter(took, streak, idleTime), undefined, { signal: stop.signal }).catch(() => undefined)
     }
     // In the same tick as the check of the queue: a wake() in between would be lost.
     loop = null
   }
   return {
     wake,
+    /** Waits, as a part of the run under way that is no work: it counts as a part of the pause after that run. */
+    idle: async (waiting: Promise<unknown>): Promise<void> => {
+      const began = performance.now()
+      await waiting.finally(() => {
+        idleTime += performance.now() - began
+      })
+    },
     /** Settles at the next call of wake(), for a run that takes long. */
     nextWake: (): Promise<unknown> => once(wakes, 'wake'),
     /** The triggers of the run that follows the one under way. */
@@ -96,8 +106,10 @@ const fullPause = (milliseconds: number) => Math.max(shortestPause, milliseconds
  *
  * @param milliseconds the duration of the run.
  * @param streak how many runs came directly before it.
+ * @param waited the milliseconds that the run has waited besides: they are a part of the pause.
  */
-export function throttleAfter(milliseconds: number, streak: number): number {
+export function throttleAfter(milliseconds: number, streak: number, waited = 0): number {
   if (streak + 1 < mostQuick) return quickPause
-  return Math.min(longestPause, fullPause(milliseconds) * 2 ** Math.min(20, streak + 1 - mostQuick))
+  const pause = Math.min(longestPause, fullPause(milliseconds) * 2 ** Math.min(20, streak + 1 - mostQuick))
+  return Math.max(quickPause, pause - waited)
 }

@@ -62,6 +62,10 @@ test('the first runs of a streak pause for a moment, and the next ones longer an
   expect(pauses(500)).toEqual([10, 10, 250, 500, 1000, 1000, 1000, 1000, 1000, 1000])
 })
 
+test('what a run has waited is a part of its pause', () => {
+  expect([0, 300, 995, 60_000].map((waited) => throttleAfter(20, 8, waited))).toEqual([1000, 700, 10, 10])
+})
+
 test('closing it waits for the run under way, and makes no more', async () => {
   let ended = 0
   const runQueue = openRunQueue(async () => {
