@@ -155,8 +155,8 @@ describe('a source', () => {
   test('and another interface swap their names and swap them back, again and again, before a look sees it', () =>
     expectForeignKept(async () => {
       const swap = [rename('src0', 'aside'), rename('other', 'src0'), rename('aside', 'other')]
-      for (let count = 0; count < 10; count++) {
-        for (let times = 0; times < 20; times++) {
+      for (let count = 0; count < 20; count++) {
+        for (let times = 0; times < 6; times++) {
           await change(...swap)
           // A program that is started now learns what is for this moment.
           await sleep(Math.random() * 20)
@@ -164,6 +164,9 @@ describe('a source', () => {
           await sleep(Math.random() * 30)
         }
         await expectSettled('src0')
+        // A watch that has seen more of that takes it for contention.
+        await watch.stop()
+        watch = await startWatch(lab, ['--interval', '1h'])
       }
     }))
 

@@ -3,6 +3,7 @@ import { applyPlan } from '../../apply/executor.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import type { LeftOut } from '../../apply/sensors/left-out.ts'
 import type { Diagnostic } from '../../errors.ts'
+import { namesForgotten } from '../../host/process/program-pool.ts'
 import { keepNames } from '../../look/listening.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
@@ -16,7 +17,7 @@ import { withoutSpans } from './targets.ts'
 
 /** What came of a run. */
 export interface RunOutcome {
-  /** The partial plan after Docker's answer; null: the host could not be read. */
+  /** The partial plan after Docker's answer; null: the host could not be read, or the run was cut short. */
   readonly view: PlanView | null
   /** The changes that were needed. */
   readonly needed: readonly PlannedChange[]
@@ -52,26 +53,30 @@ export interface RunOptions {
 }
 
 /**
- * Brings the spans of a target in sync. A span that fails stops no other.
+ * Brings the spans of a target in sync. A span that fails stops no other. Where something fails while interfaces get other names, it
+ * was planned by names that are no longer true: the run is cut short.
  */
 export async function reconcile(target: Target, options: RunOptions): Promise<RunOutcome> {
   let view: PlanView | null = null
   const done: PlannedChange[] = []
   const ended = new AbortController()
+  const names = namesForgotten()
+  const isRenamed = () => namesForgotten() !== names
   try {
-    const partial = await planHost(target, options.leavePaused, makeKernelPass(options, done, ended.signal))
+    const partial = await planHost(target, options.leavePaused, makeKernelPass(options, done, isRenamed, ended.signal))
     view = partial.view
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...done, ...view.plan.changes]
     if (options.dryRun) return { view, needed, ...nothingApplied, failures: partial.failures }
     const applied = await applyPartially(partial, options)
     done.push(...applied.done)
+    if (applied.failures.length > 0 && isRenamed()) throw new Overtaken()
     return { ...applied, view, needed, done, failures: [...partial.failures, ...applied.failures] }
   } catch (error) {
     const outcome = { view, needed: done, ...nothingApplied, done }
     const failure = failureOf(null, error)
     const isCutShort = error instanceof Overtaken || (view === null && cutShortBy.has(failure.diagnostic.code))
-    return isCutShort ? { ...outcome, isCutShort } : { ...outcome, failures: [failure] }
+    return isCutShort ? { ...outcome, view: null, isCutShort } : { ...outcome, failures: [failure] }
   } finally {
     ended.abort()
   }
@@ -85,16 +90,19 @@ const cutShortBy: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
  * not failed yet: with what Docker knows, it may be planned.
  *
  * @param done gets the changes that were applied.
+ * @param isRenamed whether interfaces have got other names since the run began.
  * @param ended the run has ended: it tells its changes itself.
  */
 function makeKernelPass(
   { dryRun, eager, leavePaused, signal, lastAnswer, nextWake, wait, onEarlyFailures, onEarlyChanges }: RunOptions,
   done: PlannedChange[],
+  isRenamed: () => boolean,
   ended: AbortSignal
 ): KernelPass {
   if (dryRun) return noKernelPass
   const failed = new Set<string | null>()
   const report = (failures: readonly Problem[]) => {
+    if (failures.length > 0 && isRenamed()) throw new Overtaken()
     for (const { span } of failures) failed.add(span)
     if (failures.length > 0) onEarlyFailures(failures)
   }
@@ -114,6 +122,7 @@ function makeKernelPass(
       tellIfLate(applied.done, performance.now() - began)
       report(applied.failures)
     } catch (error) {
+      if (error instanceof Overtaken) throw error
       report([failureOf(null, error)])
     }
   }

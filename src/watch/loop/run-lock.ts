@@ -2,7 +2,10 @@ import type { KeptLock } from '../../run-dir/kept-lock.ts'
 import type { Lock } from '../../run-dir/lock.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
 
-/** Another process has changed what a run plans with while the run had given the lock back: nothing may be changed by that plan. */
+/**
+ * What a run plans with is no longer true: another process has changed it while the run had given the lock back, or interfaces have got
+ * other names. Nothing may be changed by that plan.
+ */
 export class Overtaken extends Error {}
 
 /**
