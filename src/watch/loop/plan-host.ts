@@ -8,7 +8,7 @@ import type { HostReading } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
 import { failureOf } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
-import { throttleAfter } from './run-queue.ts'
+import { fullPause, throttleAfter } from './run-queue.ts'
 
 /** Milliseconds for Docker to answer, before the first kernel pass of those that are not eager, and before what passes did is told. */
 export const dockerPatience = 2000
@@ -66,9 +66,10 @@ export async function planHost(
   let request = eager ? null : ask()
   try {
     if (request !== null) await wait(Promise.race([request, nextWake(), sleep(dockerPatience, null, { ref: false })]))
-    for (let streak = 0; ; streak++) {
+    let streak = 0
+    for (;;) {
       const began = performance.now()
-      const event = nextWake()
+      const event = nextWake().then(() => performance.now())
       const answer = await Promise.race([request, null])
       // A monitor may hang, and tell nothing.
       if (answer !== null) forget(...topicsOfNft)
@@ -80,8 +81,12 @@ export async function planHost(
       await repair(leavePaused(kernelTarget), withDocker(kernel, unread), began)
       request ??= ask()
       const took = performance.now() - began
-      const pass = sleep(Math.max(0, throttleAfter(took, streak) - took)).then(() => event)
-      await wait(Promise.race([request, pass]))
+      const calmAt = performance.now() + fullPause(took)
+      const pass = sleep(Math.max(0, throttleAfter(took, streak++) - took)).then(() => event)
+      const next = pass.then((time) => {
+        if (time >= calmAt) streak = 0
+      })
+      await wait(Promise.race([request, next]))
     }
   } finally {
     ended.abort()

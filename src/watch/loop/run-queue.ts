@@ -99,7 +99,7 @@ const longestPause = 1000
 const mostQuick = 3
 
 /** Milliseconds: the pause after a run of a storm; where nothing has come for as long, the streak is over. */
-const fullPause = (milliseconds: number) => Math.max(shortestPause, milliseconds / 2)
+export const fullPause = (milliseconds: number) => Math.max(shortestPause, milliseconds / 2)
 
 /**
  * Milliseconds to pause after a run: a moment after the first ones of a streak; then half of its duration, doubled with each.
