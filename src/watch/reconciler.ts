@@ -9,7 +9,6 @@ import { forgetNames } from '../host/process/program-pool.ts'
 import { forgetAll } from '../host/process/remembered.ts'
 import { monotonicNow, type Sample } from '../host/read-counters.ts'
 import type { DockerAnswer } from '../host/snapshot.ts'
-import type { PlannedChange } from '../plan/plan.ts'
 import { expressionsOf, remotesOf, type Target } from '../plan/target.ts'
 import { lastDockerChange } from '../run-dir/docker-changes.ts'
 import { forgetSettled } from '../run-dir/hook-records.ts'
@@ -28,8 +27,8 @@ import { openEventRecorder, warningSettling } from './events/event-recorder.ts'
 import { trackIdleSources } from './events/idle-sources.ts'
 import { trackSensors } from './events/sensor-tracker.ts'
 import { monotonicTime } from './loop/clock.ts'
-import { noKernelPass, planHost } from './loop/plan-host.ts'
-import { nothingApplied, type RunOutcome, reconcile } from './loop/reconcile.ts'
+import { dockerPatience, noKernelPass, planHost } from './loop/plan-host.ts'
+import { nothingApplied, type RunOptions, type RunOutcome, reconcile, untoldOf } from './loop/reconcile.ts'
 import { Overtaken, openRunLock } from './loop/run-lock.ts'
 import type { Deadline, openRunQueue } from './loop/run-queue.ts'
 import { openRunStatistics } from './loop/run-statistics.ts'
@@ -42,6 +41,7 @@ import {
   makeRunTarget,
   nothingLeftAlone,
   type RemovalPolicy,
+  unchangedPart,
   withoutPaused
 } from './loop/targets.ts'
 import { openFiles } from './triggers/watched-files.ts'
@@ -68,6 +68,9 @@ const ofEvents: ReadonlySet<Trigger> = new Set([...ofKernel, 'docker', 'file'])
 
 /** Milliseconds that a timer of Node can wait (setTimeout). */
 const longestTimer = 2 ** 31 - 1
+
+/** Runs that are cut short in a row, where interfaces get other names again and again: what fails then is told, and left alone for a while. */
+const mostCutShort = 2
 
 /** Milliseconds after which a run that was cut short is made again. */
 const cutShortDelay = 100
@@ -97,6 +100,12 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
   const rates = openFlowHistory()
   const sensors = trackSensors(emit, rates, signal)
   let isNewFile = true
+  /** The files as they were in force when a run last came to its end; null: none has. */
+  let settled: Spec | null = null
+  /** Since when the files are new, in milliseconds of the monotonic clock. */
+  let newSince = performance.now()
+  /** How many runs were cut short since one has come to its end without a failure. */
+  let cutShort = 0
   /** What Docker answered to what the files in force ask; null: nothing yet. */
   let lastAnswer: DockerAnswer | null = null
   let firstSample: Sample | null = null
@@ -120,6 +129,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     }
     if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics(), files: files.lastRead() })
     if (result !== 'accepted') return
+    if (!isNewFile) newSince = performance.now()
     isNewFile = true
     lastAnswer = null
     degradation.clear()
@@ -171,18 +181,21 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     const leftAlone = onDemand.has(trigger) ? nothingLeftAlone : degradation.leftAlone(spans(), performance.now())
     const target = makeRunTarget(config, files.spec(), pauses, leftAlone)
     const degrade = (outcome: RunOutcome) => {
-      if (target !== null) degradation.update(target, outcome, performance.now())
+      if (target !== null) degradation.update(target, { ...outcome, done: untoldOf(outcome) }, performance.now())
       return degradation.list()
     }
     const onEarlyFailures = (failures: readonly Problem[]) =>
       recorder.degraded(trigger, degrade({ ...nothingDone, failures }))
-    const onEarlyChanges = (changes: readonly PlannedChange[], milliseconds: number) => {
-      const cause = { trigger: events.queued().at(-1) ?? trigger, isNewFile: wasNewFile }
-      recorder.changed({ ...cause, milliseconds }, changes)
+    const onEarlyChanges: RunOptions['onEarlyChanges'] = (changes, ofPass, milliseconds) => {
+      const cause = { trigger: ofPass ?? trigger, milliseconds, isNewFile: wasNewFile }
+      recorder.changed(cause, changes)
+      recorder.degraded(cause.trigger, degrade({ ...nothingDone, done: changes }))
     }
     const leavePaused = (some: Target) => {
       const { pauses, goingDown } = readPauses(Date.now())
-      return { ...withoutPaused(some, pauses), goingDown }
+      // What others have undone again and again in this run is left alone, too.
+      const { things } = onDemand.has(trigger) ? some.resting : degradation.leftAlone([], performance.now())
+      return { ...withoutPaused(some, pauses), goingDown, resting: { ...some.resting, things } }
     }
     const outcome =
       obstacle === null && target !== null
@@ -190,6 +203,9 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
             ...config,
             signal,
             eager: !isNewFile || triggers.some((one) => ofKernel.has(one)),
+            patience: isNewFile ? Math.max(0, newSince + dockerPatience - performance.now()) : 0,
+            settledPart: (some) => unchangedPart(some, settled),
+            mayBeRenamed: cutShort < mostCutShort,
             lastAnswer,
             leavePaused,
             nextWake: events.nextWake,
@@ -202,6 +218,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     lock.release()
     // A run that was cut short reports its changes. The next run does the rest.
     const { isCutShort = false } = outcome
+    if (isCutShort) cutShort++
+    else if (outcome.failures.length === 0) cutShort = 0
     if (isCutShort && outcome.done.length === 0) return false
     if (outcome.view !== null && firstSample === null) {
       const paths = framePathsOf(outcome.view)
@@ -232,6 +250,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     statistics.add({ at, trigger, result, milliseconds }, inSync && !isCutShort, drift)
     if (outcome.view === null) return !isCutShort
     isNewFile = false
+    settled = files.spec()
     const { docker } = outcome.view.host
     // What the run itself has connected or disconnected, that answer does not know.
     const isStale = outcome.done.some(needsDocker)

@@ -290,6 +290,78 @@ test('while Docker hangs, a file that changes again and again keeps no mirror fr
   await expectConverged(lab)
 })
 
+test('while Docker hangs, what somebody undoes again and again is told to be contested, and left alone', async () => {
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await watch.settle()
+  const { length } = watch.told
+  let deleted = 0
+  await lab.silenceDocker(async () => {
+    const other = setInterval(() => {
+      deleted++
+      void deleteMirror('ens224').catch(() => deleted--)
+    }, 500)
+    await watch
+      .expectTold(/ ! something keeps undoing this change: \+ mirror ens224 /, length)
+      .finally(() => clearInterval(other))
+    expect(watch.told.slice(length)).not.toContain('Docker')
+  })
+  expect(deleted).toBeGreaterThanOrEqual(5)
+  expect(await isMirrored('ens192')).toBe(true)
+  await watch.settle()
+})
+
+test('what fails is told also while an interface is renamed again and again', async () => {
+  const broken = join(lab.files, 'broken')
+  const { options } = await wrapPrograms(lab, {
+    tc: `[ -e ${broken} ] && case "$input" in *"dev ens192"*mirred*) exit 1 ;; esac`
+  })
+  await lab.run(['ip', 'link', 'add', 'dev', 'ppp0', 'type', 'veth'])
+  await using watch = await startWatch(lab, [], options)
+  await watch.settle()
+  const { length } = watch.told
+  await writeFile(broken, '')
+  let isTold = false
+  const told = watch.expectTold(/ span0 +! could not .*; next attempt at /, length).finally(() => {
+    isTold = true
+  })
+  await deleteMirror('ens192')
+  for (let count = 0; !isTold && count < 300; count++) {
+    await lab.run([
+      'ip',
+      'link',
+      'set',
+      'dev',
+      count % 2 === 0 ? 'ppp0' : 'ppp1',
+      'name',
+      count % 2 === 0 ? 'ppp1' : 'ppp0'
+    ])
+    await sleep(50)
+  }
+  expect(isTold).toBe(true)
+  await told
+  await rm(broken)
+  await watch.expectTold(/ span0 +is in sync again\n/)
+  for (const name of ['ppp0', 'ppp1']) await lab.run(['ip', 'link', 'del', 'dev', name]).catch(() => undefined)
+})
+
+test('a file without spans removes nothing where a watch begins with it, and at no retry', async () => {
+  await spanplan(lab, ['apply'])
+  await writeSpans(lab, 'spans: {}')
+  {
+    await using watch = await startWatch(lab)
+    await watch.expectTold(/ ! the file has no spans: this would remove /)
+    const runs = await watch.runs()
+    for (let count = 0; (await watch.runs()) < runs + 2; count++) {
+      await lab.run(['ip', 'link', 'set', 'dev', 'lo', 'alias', `event ${count}`])
+      await sleep(200)
+    }
+    expect([await isMirrored('ens192'), await isMirrored('ens224')]).toEqual([true, true])
+  }
+  await lab.run(['ip', 'link', 'set', 'dev', 'lo', 'alias', ''])
+  await writeSpans(lab, file)
+  await expectConverged(lab)
+})
+
 test('while Docker hangs, what is repaired is told, once, and not when Docker answers', async () => {
   await using watch = await startWatch(lab, ['--interval', '1h'])
   await watch.settle()

@@ -148,7 +148,7 @@ describe('keeps it so', () => {
     await lab.run(['ip', 'link', 'set', 'dev', 'ens224', 'name', 'ens256'])
     try {
       await watch.expectTold(
-        / (link|filter) +span1 +\+ mirror ens256 ingress → span1 .*\n[\s\S]* mirror ens256 .* no longer waits/
+        / (link|filter|offload) +span1 +\+ mirror ens256 ingress → span1 .*\n[\s\S]* mirror ens256 .* no longer waits/
       )
     } finally {
       await lab.run(['ip', 'link', 'set', 'dev', 'ens256', 'name', 'ens224'])

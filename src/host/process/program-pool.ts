@@ -24,6 +24,7 @@ let isKeeping = false
 const [indexOf, nameOf] = [new Map<string, number>(), new Map<number, string>()]
 
 let timesForgotten = 0
+let timesRenamed = 0
 
 /** Milliseconds for an answer. After them, a program that ends gets the commands, too: the one that was asked hangs, or all are slow. */
 const answerPatience = 2000
@@ -153,12 +154,18 @@ export function forgetNames(): void {
 /** How often the names were forgotten: what was read meanwhile may be by other names. */
 export const namesForgotten = (): number => timesForgotten
 
+/** How often a link was found to have another name. One that was made again is another link. */
+export const linksRenamed = (): number => timesRenamed
+
 type NamedLink = Pick<Link, 'name' | 'index'>
 
-const isNamedAnew = ({ name, index }: NamedLink) =>
-  (indexOf.get(name) ?? index) !== index || (nameOf.get(index) ?? name) !== name
+const isRenamed = ({ name, index }: NamedLink) => (nameOf.get(index) ?? name) !== name
 
-function noteLink({ name, index }: NamedLink): void {
+const isNamedAnew = (link: NamedLink) => (indexOf.get(link.name) ?? link.index) !== link.index || isRenamed(link)
+
+function noteLink(link: NamedLink): void {
+  const { name, index } = link
+  if (isRenamed(link)) timesRenamed++
   indexOf.set(name, index)
   nameOf.set(index, name)
 }

@@ -101,7 +101,7 @@ const lateFields: readonly string[] = ['flooding', 'forwarding']
 
 /** Of a sensor that hears all until now, the mirrors for its part come before the bridge hands it nothing more: no frame is missed. */
 function isLate(before: Port, after: Port): boolean {
-  return before.flooding && !after.flooding && before.known
+  return before.flooding && !after.flooding
 }
 
 /** What is live on the ports of the desired spans, each with its port's span and link. */

@@ -7,7 +7,7 @@ import type { Pause } from '../../run-dir/pauses.ts'
 import { findMissingDocker } from '../../status/health.ts'
 import type { Run, Trigger } from '../../status/watch-state.ts'
 import type { Rest } from '../degraded/backoff.ts'
-import type { RunOutcome } from '../loop/reconcile.ts'
+import { type RunOutcome, untoldOf } from '../loop/reconcile.ts'
 import type { EmitEvent, WatchEvent } from './event.ts'
 import { trackTransitions } from './transition-tracker.ts'
 
@@ -80,8 +80,6 @@ export function openEventRecorder(emitTogether: EmitEvent) {
   const docker = trackTransitions<Diagnostic>(() => '')
   const pausedSpans = trackTransitions<Pause>(({ span, until }) => `${span} ${until}`)
   const drift = trackTransitions<PlannedChange>(nameChange)
-  /** What was told before its run has ended. */
-  const told = new WeakSet<PlannedChange>()
   const recordDegraded = (trigger: Trigger, current: readonly Rest[], isRunning: boolean) => {
     const names = new Set(current.map(nameDegraded))
     // What was degraded before is tried later in the run.
@@ -181,10 +179,7 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       { trigger, milliseconds, isNewFile }: Pick<EndedRun, 'trigger' | 'milliseconds' | 'isNewFile'>,
       changes: readonly PlannedChange[]
     ): void => {
-      for (const change of changes) {
-        told.add(change)
-        emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
-      }
+      for (const change of changes) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       flush()
     },
     /** @returns how many changes were needed that were not needed before, and that no new file brought. */
@@ -195,8 +190,9 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       const behind = ({ device }: PlannedChange) => view?.host.attachmentOf(view.host.linkOf(device))?.container.name
       const serve = (changes: readonly PlannedChange[]) =>
         distinct(changes.map((change) => ({ ...change, serves: change.serves ?? behind(change) ?? null })))
-      const [made, untold] = [serve(done), serve(done.filter((change) => !told.has(change)))]
-      for (const change of untold) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
+      const made = serve(done)
+      for (const change of serve(untoldOf(outcome)))
+        emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       recordDegraded(trigger, degraded, false)
       if (view !== null) {
         recordDocker(trigger, view)

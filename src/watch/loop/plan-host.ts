@@ -6,30 +6,45 @@ import type { DockerAnswer, DockerState } from '../../host/snapshot.ts'
 import { readDockerFor, readKernelFor, withDocker } from '../../look/read-host.ts'
 import type { HostReading } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
+import type { Trigger } from '../../status/watch-state.ts'
 import { failureOf } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { fullPause, throttleAfter } from './run-queue.ts'
 
-/** Milliseconds for Docker to answer, before the first kernel pass of those that are not eager, and before what passes did is told. */
+/** Milliseconds for Docker to answer, before passes change what a new file says, and before what passes did is told. */
 export const dockerPatience = 2000
+
+/** Why a pass is made. */
+export interface PassCause {
+  /** The event; null: that of the run. */
+  readonly trigger: Trigger | null
+  /** When the pass began, in milliseconds of the monotonic clock. */
+  readonly began: number
+}
 
 /** What is done when the kernel has answered and Docker has not. */
 export interface KernelPass {
   /** Whether it is done first in any case; else it is done where an event comes before Docker's answer, or Docker takes long. */
   readonly eager: boolean
+  /** Milliseconds for Docker to answer, in which a pass is about the settled part alone. */
+  readonly patience: number
+  /** The spans of a target that no new file has changed: what a sensor that leaves still gets, Docker's answer tells. */
+  readonly settledPart: (target: Target) => Target
   /** What Docker answered to the same question at the last run; null: it was not asked that. */
   readonly lastAnswer: DockerAnswer | null
-  /** Settles at the next event of the host: the pass is done again then. */
-  nextWake(): Promise<unknown>
+  /** Gives the trigger of the next event: the pass is done again then. */
+  nextWake(): Promise<Trigger>
   /** Waits without the lock. Throws where the lock cannot be had again, or what is planned with is too old by then. */
   wait(waiting: Promise<unknown>): Promise<void>
-  /** Repairs what depends on the kernel alone. `began`: when the pass began, in milliseconds of the monotonic clock. */
-  repair(target: Target, reading: HostReading, began: number): Promise<void>
+  /** Repairs what depends on the kernel alone. */
+  repair(target: Target, reading: HostReading, pass: PassCause): Promise<void>
 }
 
 /** Waits for Docker, and repairs nothing before. */
 export const noKernelPass: KernelPass = {
   eager: false,
+  patience: dockerPatience,
+  settledPart: (target) => target,
   lastAnswer: null,
   nextWake: () => new Promise(() => {}),
   wait: async (waiting) => {
@@ -51,7 +66,7 @@ export const noKernelPass: KernelPass = {
 export async function planHost(
   target: Target,
   leavePaused: (target: Target) => Target,
-  { eager, lastAnswer, nextWake, wait, repair }: KernelPass
+  { eager, patience, settledPart, lastAnswer, nextWake, wait, repair }: KernelPass
 ): Promise<PartialPlan> {
   const unread: DockerState = { state: 'deferred', ...(lastAnswer && { last: lastAnswer }) }
   const kernelTarget = { ...target, deferDocker: true }
@@ -62,14 +77,20 @@ export async function planHost(
     answer.catch(() => undefined)
     return answer
   }
+  const patientUntil = performance.now() + patience
+  const patienceEnd = sleep(patience, null, { ref: false })
   // An eager pass asks Docker later: the programs that this starts would slow down the reading of the kernel.
   let request = eager ? null : ask()
   try {
-    if (request !== null) await wait(Promise.race([request, nextWake(), sleep(dockerPatience, null, { ref: false })]))
+    let trigger: Trigger | null = null
+    const noteTrigger = (next: Trigger) => {
+      trigger = next
+    }
+    if (request !== null) await wait(Promise.race([request, nextWake().then(noteTrigger), patienceEnd]))
     let streak = 0
     for (;;) {
       const began = performance.now()
-      const event = nextWake().then(() => performance.now())
+      const event = nextWake().then((next) => ({ next, time: performance.now() }))
       const answer = await Promise.race([request, null])
       // A monitor may hang, and tell nothing.
       if (answer !== null) forget(...topicsOfNft)
@@ -78,15 +99,18 @@ export async function planHost(
         const partial = makePartialPlan(leavePaused(answer.target), withDocker(kernel, answer.docker))
         return { ...partial, failures: [...answer.failures, ...partial.failures] }
       }
-      await repair(leavePaused(kernelTarget), withDocker(kernel, unread), began)
+      const isPatient = began < patientUntil
+      const part = isPatient ? settledPart(kernelTarget) : kernelTarget
+      await repair(leavePaused(part), withDocker(kernel, unread), { trigger, began })
       request ??= ask()
       const took = performance.now() - began
       const calmAt = performance.now() + fullPause(took)
       const pass = sleep(Math.max(0, throttleAfter(took, streak++) - took)).then(() => event)
-      const next = pass.then((time) => {
+      const woken = pass.then(({ next, time }) => {
+        noteTrigger(next)
         if (time >= calmAt) streak = 0
       })
-      await wait(Promise.race([request, next]))
+      await wait(Promise.race([request, woken, ...(isPatient ? [patienceEnd] : [])]))
     }
   } finally {
     ended.abort()

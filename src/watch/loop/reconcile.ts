@@ -3,12 +3,13 @@ import { applyPlan } from '../../apply/executor.ts'
 import { checkEmptyFile, PreflightError } from '../../apply/preflight.ts'
 import type { LeftOut } from '../../apply/sensors/left-out.ts'
 import type { Diagnostic } from '../../errors.ts'
-import { namesForgotten } from '../../host/process/program-pool.ts'
+import { linksRenamed } from '../../host/process/program-pool.ts'
 import { keepNames } from '../../look/listening.ts'
 import { readHostFor } from '../../look/read-host.ts'
 import type { PlannedChange } from '../../plan/plan.ts'
 import { type PlanView, planTarget } from '../../plan/plan-view.ts'
 import type { Target } from '../../plan/target.ts'
+import type { Trigger } from '../../status/watch-state.ts'
 import { failureOf, type Problem } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { dockerPatience, type KernelPass, noKernelPass, planHost } from './plan-host.ts'
@@ -23,6 +24,8 @@ export interface RunOutcome {
   readonly needed: readonly PlannedChange[]
   /** The changes that were applied. */
   readonly done: readonly PlannedChange[]
+  /** Those of them that `onEarlyChanges` has got. Missing: none. */
+  readonly told?: ReadonlySet<PlannedChange>
   /** The changes that cost nothing else, but could not be made, or did not last. */
   readonly leftOut: readonly LeftOut[]
   /** The sensors that have to be restarted since. */
@@ -30,6 +33,11 @@ export interface RunOutcome {
   readonly failures: readonly Problem[]
   /** The lock could not be had again, or what was planned with is too old. It is no failure: another run has to follow. */
   readonly isCutShort?: true
+}
+
+/** The changes that were applied, and have not been told yet. */
+export function untoldOf({ done, told = new Set() }: Pick<RunOutcome, 'done' | 'told'>): readonly PlannedChange[] {
+  return done.filter((change) => !told.has(change))
 }
 
 /** What a run may do. */
@@ -40,16 +48,19 @@ export interface RunOptions {
   /** Ends a run that goes on span by span, before the next span. */
   readonly signal: AbortSignal
   readonly eager: KernelPass['eager']
+  readonly patience: KernelPass['patience']
+  readonly settledPart: KernelPass['settledPart']
+  /** It is cut short where something fails while interfaces get other names. */
+  readonly mayBeRenamed: boolean
   /** The target without the spans that are paused by now, and with the interfaces that go down by now. */
   readonly leavePaused: (target: Target) => Target
   readonly lastAnswer: KernelPass['lastAnswer']
-  /** Settles at the next event of the host. */
   readonly nextWake: KernelPass['nextWake']
   readonly wait: KernelPass['wait']
   /** Gets what failed before Docker answered. */
   readonly onEarlyFailures: (failures: readonly Problem[]) => void
-  /** Gets what a pass has changed, and its duration in milliseconds, where Docker takes long. */
-  readonly onEarlyChanges: (changes: readonly PlannedChange[], milliseconds: number) => void
+  /** Gets what a pass has changed, its event, and its duration in milliseconds, where Docker takes long. */
+  readonly onEarlyChanges: (changes: readonly PlannedChange[], trigger: Trigger | null, milliseconds: number) => void
 }
 
 /**
@@ -59,11 +70,13 @@ export interface RunOptions {
 export async function reconcile(target: Target, options: RunOptions): Promise<RunOutcome> {
   let view: PlanView | null = null
   const done: PlannedChange[] = []
+  const told = new Set<PlannedChange>()
   const ended = new AbortController()
-  const names = namesForgotten()
-  const isRenamed = () => namesForgotten() !== names
+  const names = linksRenamed()
+  const isRenamed = () => options.mayBeRenamed && linksRenamed() !== names
   try {
-    const partial = await planHost(target, options.leavePaused, makeKernelPass(options, done, isRenamed, ended.signal))
+    const kernelPass = makeKernelPass(options, { done, told, isRenamed, ended: ended.signal })
+    const partial = await planHost(target, options.leavePaused, kernelPass)
     view = partial.view
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...done, ...view.plan.changes]
@@ -71,15 +84,27 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
     const applied = await applyPartially(partial, options)
     done.push(...applied.done)
     if (applied.failures.length > 0 && isRenamed()) throw new Overtaken()
-    return { ...applied, view, needed, done, failures: [...partial.failures, ...applied.failures] }
+    return { ...applied, view, needed, done, told, failures: [...partial.failures, ...applied.failures] }
   } catch (error) {
-    const outcome = { view, needed: done, ...nothingApplied, done }
+    const outcome = { view, needed: done, ...nothingApplied, done, told }
     const failure = failureOf(null, error)
     const isCutShort = error instanceof Overtaken || (view === null && cutShortBy.has(failure.diagnostic.code))
     return isCutShort ? { ...outcome, view: null, isCutShort } : { ...outcome, failures: [failure] }
   } finally {
     ended.abort()
   }
+}
+
+/** What a run shares with its passes. */
+interface PassRecord {
+  /** Gets the changes that were applied. */
+  readonly done: PlannedChange[]
+  /** Gets those of them that were told. */
+  readonly told: Set<PlannedChange>
+  /** Whether interfaces have got other names since the run began. */
+  isRenamed(): boolean
+  /** The run has ended: it tells its changes itself. */
+  readonly ended: AbortSignal
 }
 
 /** What ends the waiting for the lock. */
@@ -89,15 +114,10 @@ const cutShortBy: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
  * A span that fails in this pass is reported, and left to the plan after Docker's answer. A span that cannot be planned has
  * not failed yet: with what Docker knows, it may be planned.
  *
- * @param done gets the changes that were applied.
- * @param isRenamed whether interfaces have got other names since the run began.
- * @param ended the run has ended: it tells its changes itself.
  */
 function makeKernelPass(
-  { dryRun, eager, leavePaused, signal, lastAnswer, nextWake, wait, onEarlyFailures, onEarlyChanges }: RunOptions,
-  done: PlannedChange[],
-  isRenamed: () => boolean,
-  ended: AbortSignal
+  { dryRun, allowEmpty, leavePaused, signal, onEarlyFailures, onEarlyChanges, ...options }: RunOptions,
+  { done, told, isRenamed, ended }: PassRecord
 ): KernelPass {
   if (dryRun) return noKernelPass
   const failed = new Set<string | null>()
@@ -107,26 +127,29 @@ function makeKernelPass(
     if (failures.length > 0) onEarlyFailures(failures)
   }
   const lateAt = performance.now() + dockerPatience
-  const tellIfLate = (changes: readonly PlannedChange[], milliseconds: number) => {
+  const tellIfLate = (changes: readonly PlannedChange[], trigger: Trigger | null, milliseconds: number) => {
     if (changes.length === 0) return
-    sleep(Math.max(0, lateAt - performance.now()), null, { ref: false, signal: ended })
-      .then(() => onEarlyChanges(changes, milliseconds))
-      .catch(() => undefined)
+    const tell = () => {
+      for (const change of changes) told.add(change)
+      onEarlyChanges(changes, trigger, milliseconds)
+    }
+    sleep(Math.max(0, lateAt - performance.now()), null, { ref: false, signal: ended }).then(tell, () => undefined)
   }
-  const repair: KernelPass['repair'] = async (target, reading, began) => {
+  const repair: KernelPass['repair'] = async (target, reading, { trigger, began }) => {
     if (failed.has(null)) return
     try {
       const partial = makePartialPlan(withoutSpans(target, [...failed]), reading)
+      if (!allowEmpty) checkEmptyFile(target, partial.view.plan)
       const applied = await applyPartially(partial, { leavePaused, signal })
       done.push(...applied.done)
-      tellIfLate(applied.done, performance.now() - began)
+      tellIfLate(applied.done, trigger, performance.now() - began)
       report(applied.failures)
     } catch (error) {
       if (error instanceof Overtaken) throw error
       report([failureOf(null, error)])
     }
   }
-  return { eager, lastAnswer, nextWake, wait, repair }
+  return { ...options, repair }
 }
 
 type PartialResult = Pick<RunOutcome, 'done' | 'leftOut' | 'restarts' | 'failures'>

@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Trigger } from '../../status/watch-state.ts'
 
@@ -33,7 +33,7 @@ export function openRunQueue(
   const wake = (trigger: Trigger) => {
     if (stop.signal.aborted) return
     queued.add(trigger)
-    wakes.emit('wake')
+    wakes.emit('wake', trigger)
     loop ??= runAll().catch((error: unknown) => {
       stop.abort()
       fail(error)
@@ -71,8 +71,11 @@ export function openRunQueue(
         idleTime += performance.now() - began
       })
     },
-    /** Settles at the next call of wake(), for a run that takes long. */
-    nextWake: (): Promise<unknown> => once(wakes, 'wake'),
+    /** Gives the trigger of the next call of wake(), for a run that takes long. */
+    nextWake: () =>
+      new Promise<Trigger>((resolve) => {
+        wakes.once('wake', resolve)
+      }),
     /** The triggers of the run that follows the one under way. */
     queued: (): readonly Trigger[] => [...queued],
     /** When the run under way began, in milliseconds of the monotonic clock; null: there is none. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, Exit, SpanplanError, sortByPlace } from '../../errors.ts'
 import { compileFilters, peekFilters } from '../../host/compile-filters.ts'
 import { subnetSeed } from '../../host/docker/subnet-seed.ts'
@@ -7,6 +8,8 @@ import { findFaultyFilters } from '../../plan/resolve/filter-errors.ts'
 import { expressionsOf, makeTarget, nothingRests, type Resting, type Target } from '../../plan/target.ts'
 import { destroyOf } from '../../resources/ownership.ts'
 import type { Pauses } from '../../run-dir/pauses.ts'
+import { printSpan } from '../../spec/items/span-item.ts'
+import { printSpec } from '../../spec/print.ts'
 import { everySpan, exceptSpans, matchesSpan, noSpan, scopeOf } from '../../spec/scope.ts'
 import type { Spec } from '../../spec/spec.ts'
 import type { Refusals } from '../triggers/watched-files.ts'
@@ -72,6 +75,21 @@ export function withoutSpans(target: Target, spans: readonly (string | null)[]):
   const names = spans.filter((span) => span !== null)
   const left = names.length < spans.length ? noSpan : exceptSpans(target.scope.spans, names)
   return { ...target, scope: { ...target.scope, spans: left } }
+}
+
+/** The target with those spans alone of which another spec says the same. null: there is none, and so no span. */
+export function unchangedPart(target: Target, before: Spec | null): Target {
+  const { spec, scope } = target
+  const others = ({ spans: _, ...rest }: Spec) => printSpec({ ...rest, spans: [] })
+  const isComparable = before !== null && others(before) === others(spec)
+  const known = new Map(isComparable ? before.spans.map((span) => [span.name, span]) : [])
+  const same = spec.spans.filter((span) => {
+    const was = known.get(span.name)
+    return (
+      was !== undefined && matchesSpan(scope.spans, span.name) && isDeepStrictEqual(printSpan(was), printSpan(span))
+    )
+  })
+  return { ...target, scope: { ...scope, spans: { only: new Set(same.map(({ name }) => name)) } } }
 }
 
 /** The names of the file's spans that are in the target's scope. */
