@@ -8,7 +8,16 @@ import { startWatch } from '../lab/commands/watch.ts'
 import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { type FaultyDocker, startFaultyDocker } from '../lab/docker/faulty-docker.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
-import { expectConverged, expectRestored, findTap, networksOf, spanplan, until, writeSpans } from '../lab/spans.ts'
+import {
+  expectConverged,
+  expectRestored,
+  findTap,
+  networksOf,
+  portOf,
+  spanplan,
+  until,
+  writeSpans
+} from '../lab/spans.ts'
 
 let lab: Lab
 let docker: FaultyDocker
@@ -269,6 +278,37 @@ test('while Docker hangs, what somebody does to the ports of sensors is put back
   await watch.settle()
   await expectConverged(lab)
   await watch.stop()
+})
+
+test('what a new file adds to a span comes once the sensor has gone that the file takes from it, whatever happens meanwhile', async () => {
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}], sensors: [suricata, zeek]}}')
+  await using watch = await startWatch(lab)
+  await watch.settle()
+  const port = await portOf(lab, suricata)
+  const told = { filter: '', link: '' }
+  const monitors = [
+    ['filter', lab.start(['tc', '-ts', 'monitor'])],
+    ['link', lab.start(['ip', '-ts', '-o', 'monitor', 'link'])]
+  ] as const
+  for (const [what, { stdout }] of monitors) stdout.on('data', (text) => (told[what] += text))
+  await until('both listen', async () => {
+    await lab.run(['tc', 'qdisc', 'replace', 'dev', 'ens224', 'clsact'])
+    await lab.run(['tc', 'qdisc', 'del', 'dev', 'ens224', 'clsact'])
+    await lab.run(['ip', 'link', 'set', 'dev', 'lo', 'alias', `event ${Date.now()}`])
+    return told.filter !== '' && told.link !== ''
+  })
+  await writeSpans(lab, 'spans: {span0: {sources: [{interface: ens192}, {interface: ens224}], sensors: [zeek]}}')
+  await until('the sensor has gone', async () => {
+    await lab.run(['ip', 'link', 'set', 'dev', 'lo', 'alias', `event ${Date.now()}`])
+    return !(await isOn(suricata)) && (await isMirrored('ens224'))
+  })
+  await lab.run(['ip', 'link', 'set', 'dev', 'lo', 'alias', ''])
+  await watch.settle()
+  const timeOf = (pattern: RegExp, text: string) => new Date(pattern.exec(text)?.[1] ?? Number.NaN).getTime()
+  const added = timeOf(/^\[(\S+)\] (?:added |replaced )?filter dev ens224 ingress .*bpf/m, told.filter)
+  const gone = timeOf(new RegExp(`^\\[(\\S+)\\] Deleted \\d+: ${port}[@:]`, 'm'), told.link)
+  expect(added).toBeGreaterThan(gone)
+  for (const [, monitor] of monitors) monitor.kill('SIGKILL')
 })
 
 test('while Docker hangs, a file that changes again and again keeps no mirror from being repaired', async () => {
