@@ -56,6 +56,8 @@ export interface ApplyOptions extends PreflightOptions {
    * containers restart one after the other, or somebody has undone it. Default: it is a failure.
    */
   readonly goesOn?: boolean
+  /** Interfaces have got other names since the plan was made: what fails is left as it is, and another run follows. Default: none have. */
+  readonly isRenamed?: () => boolean
   /** A removal that others have come to block is a failure: all is rolled back. Default: the other changes stay. */
   readonly undoBlocked?: boolean
 }
@@ -109,6 +111,7 @@ export async function applyPlan(
     approve = async (same) => same,
     undoBlocked = false,
     goesOn = false,
+    isRenamed = () => false,
     ...checks
   }: ApplyOptions = {}
 ): Promise<ApplyResult> {
@@ -154,7 +157,8 @@ export async function applyPlan(
       unverified: dockerFailure && unverifiedError(dockerFailure, done, last)
     }
   } catch (error) {
-    if (error instanceof RemovalBlocked) throw error
+    // A rollback goes by names: it would change what has these names by now.
+    if (error instanceof RemovalBlocked || isRenamed()) throw error
     const result = log.begun ? await rollBack(target, first, progress, listened) : null
     if (result === null || (result.complete && !result.changed && log.done.length === 0))
       throw withNote(error, '\nNothing was changed.')

@@ -73,7 +73,7 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
   const told = new Set<PlannedChange>()
   const ended = new AbortController()
   const names = linksRenamed()
-  const isRenamed = () => options.mayBeRenamed && linksRenamed() !== names
+  const isRenamed = () => linksRenamed() !== names
   try {
     const kernelPass = makeKernelPass(options, { done, told, isRenamed, ended: ended.signal })
     const partial = await planHost(target, options.leavePaused, kernelPass)
@@ -81,9 +81,9 @@ export async function reconcile(target: Target, options: RunOptions): Promise<Ru
     if (!options.allowEmpty) checkEmptyFile(target, view.plan)
     const needed = [...done, ...view.plan.changes]
     if (options.dryRun) return { view, needed, ...nothingApplied, failures: partial.failures }
-    const applied = await applyPartially(partial, options)
+    const applied = await applyPartially(partial, { ...options, isRenamed })
     done.push(...applied.done)
-    if (applied.failures.length > 0 && isRenamed()) throw new Overtaken()
+    if (applied.failures.length > 0 && options.mayBeRenamed && isRenamed()) throw new Overtaken()
     return { ...applied, view, needed, done, told, failures: [...partial.failures, ...applied.failures] }
   } catch (error) {
     const outcome = { view, needed: done, ...nothingApplied, done, told }
@@ -116,13 +116,13 @@ const cutShortBy: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
  *
  */
 function makeKernelPass(
-  { dryRun, allowEmpty, leavePaused, signal, onEarlyFailures, onEarlyChanges, ...options }: RunOptions,
+  { dryRun, allowEmpty, mayBeRenamed, leavePaused, signal, onEarlyFailures, onEarlyChanges, ...options }: RunOptions,
   { done, told, isRenamed, ended }: PassRecord
 ): KernelPass {
   if (dryRun) return noKernelPass
   const failed = new Set<string | null>()
   const report = (failures: readonly Problem[]) => {
-    if (failures.length > 0 && isRenamed()) throw new Overtaken()
+    if (failures.length > 0 && mayBeRenamed && isRenamed()) throw new Overtaken()
     for (const { span } of failures) failed.add(span)
     if (failures.length > 0) onEarlyFailures(failures)
   }
@@ -140,7 +140,7 @@ function makeKernelPass(
     try {
       const partial = makePartialPlan(withoutSpans(target, [...failed]), reading)
       if (!allowEmpty) checkEmptyFile(target, partial.view.plan)
-      const applied = await applyPartially(partial, { leavePaused, signal })
+      const applied = await applyPartially(partial, { leavePaused, signal, isRenamed })
       done.push(...applied.done)
       tellIfLate(applied.done, trigger, performance.now() - began)
       report(applied.failures)
@@ -160,13 +160,13 @@ export const nothingApplied: PartialResult = { done: [], leftOut: [], restarts: 
 /** Applies all spans at once; where that fails, and is rolled back, span by span. */
 async function applyPartially(
   { target, view }: PartialPlan,
-  { leavePaused, signal }: Pick<RunOptions, 'leavePaused' | 'signal'>
+  { leavePaused, signal, isRenamed }: Pick<RunOptions, 'leavePaused' | 'signal'> & Pick<PassRecord, 'isRenamed'>
 ): Promise<PartialResult> {
   const { changes } = view.plan
   if (changes.length === 0) return nothingApplied
   const spans = [...new Set(changes.map(({ span }) => span))]
   try {
-    return await applyView(target, view)
+    return await applyView(target, view, isRenamed)
   } catch (error) {
     if (error instanceof PreflightError) throw error
     const [only = null] = spans
@@ -178,7 +178,7 @@ async function applyPartially(
     const part = targetOfSpan(target, span)
     try {
       const reading = await readHostFor(part)
-      results.push(await applyView(part, planTarget(leavePaused(part), reading)))
+      results.push(await applyView(part, planTarget(leavePaused(part), reading), isRenamed))
     } catch (error) {
       results.push({ ...nothingApplied, failures: [failureOf(span, error)] })
     }
@@ -192,8 +192,8 @@ async function applyPartially(
 }
 
 /** Where the result of an apply could not be verified, the next run does so. */
-async function applyView(target: Target, view: PlanView): Promise<PartialResult> {
-  const options = { allowEmpty: true, goesOn: true }
+async function applyView(target: Target, view: PlanView, isRenamed: () => boolean): Promise<PartialResult> {
+  const options = { allowEmpty: true, goesOn: true, isRenamed }
   const { done, leftOut, restarts, unverified } = await applyPlan(target, await keepNames(target, view), options)
   return { done, leftOut, restarts, failures: unverified === null ? [] : [failureOf(null, unverified, false)] }
 }
