@@ -94,6 +94,11 @@ export const shareASpan: Stories<Reader> = {
       await reader.awaitConverged()
       await expectShared(reader, suricatas(2).slice(1))
       await reader.run('docker unpause ids-suricata-1 && docker restart --time 0 ids-suricata-2')
+      // Until then, all is in sync without them: the flows of a member that starts go to the others.
+      await until('both are healthy', async () => {
+        const found = await Promise.all(suricatas(2).map((name) => reader.lab.docker.getContainer(name).inspect()))
+        return found.every(({ State }) => State.Health?.Status === 'healthy')
+      })
       await reader.awaitConverged()
       await expectShared(reader, suricatas(2))
     },
