@@ -88,6 +88,7 @@ export async function planHost(
     }
     if (request !== null) await wait(Promise.race([request, nextWake().then(noteTrigger), patienceEnd]))
     let streak = 0
+    let wasPatient = patience > 0
     for (;;) {
       const began = performance.now()
       const event = nextWake().then((next) => ({ next, time: performance.now() }))
@@ -101,7 +102,10 @@ export async function planHost(
       }
       const isPatient = began < patientUntil
       const part = isPatient ? settledPart(kernelTarget) : kernelTarget
-      await repair(leavePaused(part), withDocker(kernel, unread), { trigger, began })
+      // The first pass about all is there for what is new in the file, whatever has come meanwhile.
+      const cause = wasPatient && !isPatient ? null : trigger
+      await repair(leavePaused(part), withDocker(kernel, unread), { trigger: cause, began })
+      wasPatient = isPatient
       request ??= ask()
       const took = performance.now() - began
       const calmAt = performance.now() + fullPause(took)
