@@ -56,7 +56,7 @@ export interface ApplyOptions extends PreflightOptions {
    * containers restart one after the other, or somebody has undone it. Default: it is a failure.
    */
   readonly goesOn?: boolean
-  /** Interfaces have got other names since the plan was made: what fails is left as it is, and another run follows. Default: none have. */
+  /** Whether an interface was renamed since the plan was made. Then a failure is not rolled back: another run follows. Default: none was. */
   readonly isRenamed?: () => boolean
   /** A removal that others have come to block is a failure: all is rolled back. Default: the other changes stay. */
   readonly undoBlocked?: boolean
@@ -157,7 +157,7 @@ export async function applyPlan(
       unverified: dockerFailure && unverifiedError(dockerFailure, done, last)
     }
   } catch (error) {
-    // A rollback goes by names: it would change what has these names by now.
+    // A rollback goes by names, too: it would change another interface.
     if (error instanceof RemovalBlocked || isRenamed()) throw error
     const result = log.begun ? await rollBack(target, first, progress, listened) : null
     if (result === null || (result.complete && !result.changed && log.done.length === 0))

@@ -69,13 +69,13 @@ const ofEvents: ReadonlySet<Trigger> = new Set([...ofKernel, 'docker', 'file'])
 /** Milliseconds that a timer of Node can wait (setTimeout). */
 const longestTimer = 2 ** 31 - 1
 
-/** Runs that are cut short in a row, where interfaces get other names again and again: what fails then is told, and left alone for a while. */
+/** Runs in a row that are cut short as interfaces are renamed. In the next one, a failure counts, however often they are renamed. */
 const mostCutShort = 2
 
 /** Milliseconds after which a run that was cut short is made again. */
 const cutShortDelay = 100
 
-/** The events that come while a run is under way: what waits for them, settles at the next one, and gives the triggers so far. */
+/** The events that come while a run is under way, and the waiting for them. */
 type RunEvents = Pick<ReturnType<typeof openRunQueue>, 'idle' | 'nextWake' | 'queued'>
 
 /** Triggers that a person or a hook causes: the run tries every span, whatever has failed before. */
@@ -99,9 +99,10 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
   const followCarriers = trackCarriers(emit, signal)
   const rates = openFlowHistory()
   const sensors = trackSensors(emit, rates, signal)
-  let isNewFile = true
   /** The files as they were in force when a run last came to its end; null: none has. */
   let settled: Spec | null = null
+  /** Whether no run with the files in force has come to its end yet. */
+  const isNewFile = () => files.spec() !== settled
   /** Since when the files are new, in milliseconds of the monotonic clock. */
   let newSince = performance.now()
   /** How many runs were cut short since one has come to its end without a failure. */
@@ -120,7 +121,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
 
   /** Reads the files again. What tcpdump takes long for comes into force later; until then, the last good ones are. */
   const reload = async (): Promise<void> => {
-    const before = files.spec()
+    const [before, wasNewFile] = [files.spec(), isNewFile()]
     let result = files.reload(performance.now())
     const pending = files.pending()
     if (pending !== null) {
@@ -129,8 +130,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     }
     if (result === 'refused') emit({ type: 'file_refused', diagnostics: files.diagnostics(), files: files.lastRead() })
     if (result !== 'accepted') return
-    if (!isNewFile) newSince = performance.now()
-    isNewFile = true
+    if (!wasNewFile) newSince = performance.now()
     lastAnswer = null
     degradation.clear()
     recompile('quick')
@@ -176,7 +176,7 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     obstacle: Problem | null,
     events: RunEvents
   ): Promise<boolean> => {
-    const [began, beganUptime, wasNewFile] = [performance.now(), uptime(), isNewFile]
+    const [began, beganUptime, wasNewFile] = [performance.now(), uptime(), isNewFile()]
     const trigger = mainOf(triggers)
     const leftAlone = onDemand.has(trigger) ? nothingLeftAlone : degradation.leftAlone(spans(), performance.now())
     const target = makeRunTarget(config, files.spec(), pauses, leftAlone)
@@ -202,8 +202,8 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
         ? await reconcile(target, {
             ...config,
             signal,
-            eager: !isNewFile || triggers.some((one) => ofKernel.has(one)),
-            patience: isNewFile ? Math.max(0, newSince + dockerPatience - performance.now()) : 0,
+            eager: !wasNewFile || triggers.some((one) => ofKernel.has(one)),
+            patience: wasNewFile ? Math.max(0, newSince + dockerPatience - performance.now()) : 0,
             settledPart: (some) => unchangedPart(some, settled),
             mayBeRenamed: cutShort < mostCutShort,
             lastAnswer,
@@ -249,7 +249,6 @@ export function openReconciler(config: ReconcilerConfig, emit: EmitEvent, keptLo
     const inSync = degraded.length === 0 && (result === 'unchanged' || result === 'changed')
     statistics.add({ at, trigger, result, milliseconds }, inSync && !isCutShort, drift)
     if (outcome.view === null) return !isCutShort
-    isNewFile = false
     settled = files.spec()
     const { docker } = outcome.view.host
     // What the run itself has connected or disconnected, that answer does not know.

@@ -174,7 +174,7 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       recordDegraded(trigger, current, true)
       flush()
     },
-    /** Takes changes before the end of their run. What is made twice is told twice. */
+    /** Takes what a pass of a run has changed, before that run ends. */
     changed: (
       { trigger, milliseconds, isNewFile }: Pick<EndedRun, 'trigger' | 'milliseconds' | 'isNewFile'>,
       changes: readonly PlannedChange[]
@@ -191,8 +191,9 @@ export function openEventRecorder(emitTogether: EmitEvent) {
       const serve = (changes: readonly PlannedChange[]) =>
         distinct(changes.map((change) => ({ ...change, serves: change.serves ?? behind(change) ?? null })))
       const made = serve(done)
-      for (const change of serve(untoldOf(outcome)))
-        emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
+      const told = new Set([...(outcome.told ?? [])].map(({ address }) => address))
+      const untold = untoldOf(outcome).filter((change) => !(told.has(change.address) && isContainerMark(change)))
+      for (const change of serve(untold)) emit({ type: 'changed', trigger, change, repaired: !isNewFile, milliseconds })
       recordDegraded(trigger, degraded, false)
       if (view !== null) {
         recordDocker(trigger, view)
@@ -232,6 +233,11 @@ function isDockerRead({ host: { readings, unreadContainers } }: PlanView): boole
 
 function nameChange({ address, action, facts }: PlannedChange): string {
   return JSON.stringify([address, action, facts])
+}
+
+/** Whether a port that is sealed already gets the mark of a container's alone, as once Docker has said whose it is. */
+function isContainerMark({ kind, facts }: PlannedChange): boolean {
+  return kind === 'port' && facts.every(({ key, changed }) => changed === (key === 'known'))
 }
 
 /** What was made twice in one run, as what goes again while Docker answers, is one change. */

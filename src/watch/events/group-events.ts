@@ -51,21 +51,12 @@ function isSaidElsewhere(event: WatchEvent, events: readonly WatchEvent[]): bool
     const { span, container } = event.wait
     return others.some((one) => one.type === 'changed' && one.change.span === span && one.change.serves === container)
   }
-  if (event.type !== 'changed') return false
-  // What a port was sealed for was told before Docker said whose it is.
-  if (isOnlyKnown(event)) return !others.some((one) => 'change' in one && one.change.device === event.change.device)
-  if (!isMarkAlone(event)) return false
+  if (event.type !== 'changed' || !isMarkAlone(event)) return false
   const { span } = event.change
   return others.some((one) => !isWarning(one) && spanOfEvent(one) === span && !isMarkAlone(one))
 }
 
 const isWarning = ({ type }: WatchEvent) => type === 'warning' || type === 'warning_over'
-
-/** Whether a port has got the mark of a container's alone. */
-function isOnlyKnown({ change }: Extract<WatchEvent, { type: 'changed' }>): boolean {
-  const changed = change.facts.filter((fact) => fact.changed)
-  return change.kind === 'port' && changed.length > 0 && changed.every(({ key }) => key === 'known')
-}
 
 function isMarkAlone(event: WatchEvent): boolean {
   if (event.type !== 'changed' || event.change.action !== 'update') return false

@@ -11,7 +11,7 @@ import { failureOf } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { fullPause, throttleAfter } from './run-queue.ts'
 
-/** Milliseconds for Docker to answer, before passes change what a new file says, and before what passes did is told. */
+/** Milliseconds for Docker to answer. After them, passes apply what a new file changes, and each pass is told by itself. */
 export const dockerPatience = 2000
 
 /** Why a pass is made. */
@@ -24,11 +24,11 @@ export interface PassCause {
 
 /** What is done when the kernel has answered and Docker has not. */
 export interface KernelPass {
-  /** Whether it is done first in any case; else it is done where an event comes before Docker's answer, or Docker takes long. */
+  /** Whether the first pass comes before Docker is asked. Else it comes at the first event, or after `patience`. */
   readonly eager: boolean
-  /** Milliseconds for Docker to answer, in which a pass is about the settled part alone. */
+  /** Milliseconds. Until then, passes repair the settled part alone. */
   readonly patience: number
-  /** The spans of a target that no new file has changed: what a sensor that leaves still gets, Docker's answer tells. */
+  /** Leaves of a target the spans that a new file has not changed: of the others, a sensor may leave, and only Docker removes that. */
   readonly settledPart: (target: Target) => Target
   /** What Docker answered to the same question at the last run; null: it was not asked that. */
   readonly lastAnswer: DockerAnswer | null
@@ -102,7 +102,7 @@ export async function planHost(
       }
       const isPatient = began < patientUntil
       const part = isPatient ? settledPart(kernelTarget) : kernelTarget
-      // The first pass about all is there for what is new in the file, whatever has come meanwhile.
+      // The first pass after the patience is for the file, whatever has come meanwhile.
       const cause = wasPatient && !isPatient ? null : trigger
       await repair(leavePaused(part), withDocker(kernel, unread), { trigger: cause, began })
       wasPatient = isPatient

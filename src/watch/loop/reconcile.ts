@@ -50,7 +50,7 @@ export interface RunOptions {
   readonly eager: KernelPass['eager']
   readonly patience: KernelPass['patience']
   readonly settledPart: KernelPass['settledPart']
-  /** It is cut short where something fails while interfaces get other names. */
+  /** Whether a run is cut short where something fails while interfaces are renamed. Else the failure counts. */
   readonly mayBeRenamed: boolean
   /** The target without the spans that are paused by now, and with the interfaces that go down by now. */
   readonly leavePaused: (target: Target) => Target
@@ -64,8 +64,8 @@ export interface RunOptions {
 }
 
 /**
- * Brings the spans of a target in sync. A span that fails stops no other. Where something fails while interfaces get other names, it
- * was planned by names that are no longer true: the run is cut short.
+ * Brings the spans of a target in sync. A span that fails stops no other. A plan goes by names: where something fails while interfaces
+ * are renamed, the run is cut short.
  */
 export async function reconcile(target: Target, options: RunOptions): Promise<RunOutcome> {
   let view: PlanView | null = null
@@ -101,7 +101,7 @@ interface PassRecord {
   readonly done: PlannedChange[]
   /** Gets those of them that were told. */
   readonly told: Set<PlannedChange>
-  /** Whether interfaces have got other names since the run began. */
+  /** Whether an interface was renamed since the run began. */
   isRenamed(): boolean
   /** The run has ended: it tells its changes itself. */
   readonly ended: AbortSignal
@@ -113,7 +113,6 @@ const cutShortBy: ReadonlySet<string> = new Set(['LOCKED', 'INTERRUPTED'])
 /**
  * A span that fails in this pass is reported, and left to the plan after Docker's answer. A span that cannot be planned has
  * not failed yet: with what Docker knows, it may be planned.
- *
  */
 function makeKernelPass(
   { dryRun, allowEmpty, mayBeRenamed, leavePaused, signal, onEarlyFailures, onEarlyChanges, ...options }: RunOptions,

@@ -3,8 +3,8 @@ import type { Lock } from '../../run-dir/lock.ts'
 import { lockPatience } from '../../run-dir/lock-limits.ts'
 
 /**
- * What a run plans with is no longer true: another process has changed it while the run had given the lock back, or interfaces have got
- * other names. Nothing may be changed by that plan.
+ * What a run plans with is no longer true: another process has changed it while the run had given the lock back, or interfaces were
+ * renamed. Nothing may be changed by that plan.
  */
 export class Overtaken extends Error {}
 

@@ -77,7 +77,7 @@ export function withoutSpans(target: Target, spans: readonly (string | null)[]):
   return { ...target, scope: { ...target.scope, spans: left } }
 }
 
-/** The target with those spans alone of which another spec says the same. null: there is none, and so no span. */
+/** The part of a target whose spans are the same in an earlier spec. Without an earlier spec, no span is. */
 export function unchangedPart(target: Target, before: Spec | null): Target {
   const { spec, scope } = target
   const others = ({ spans: _, ...rest }: Spec) => printSpec({ ...rest, spans: [] })

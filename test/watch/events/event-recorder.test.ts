@@ -331,6 +331,30 @@ test('what was changed at a port of a sensor before Docker had answered, and aga
   ])
 })
 
+test('what was told while Docker took long is not told when the run ends, nor that the port bears the mark of a container since', () => {
+  const events: WatchEvent[] = []
+  const recorder = openEventRecorder((...some) => events.push(...some))
+  const { changes } = restarted()
+  recorder.changed({ ...run, milliseconds: 20 }, changes)
+  const isKnown = { key: 'known', label: 'known', from: 'no', to: 'yes', changed: true } as const
+  const marked = changes.map((change) => ({
+    ...change,
+    facts: [...change.facts.filter(({ key }) => key !== 'known').map((fact) => ({ ...fact, changed: false })), isKnown]
+  }))
+  const outcome = { view: see(), needed: [], leftOut: [], restarts: [], failures: [] }
+  const told = new Set(changes)
+  recorder.run({
+    ...run,
+    milliseconds: 60_000,
+    outcome: { ...outcome, done: [...changes, ...marked], told },
+    degraded: []
+  })
+  expect(events.map((event) => event.type === 'changed' && event.milliseconds)).toEqual(changes.map(() => 20))
+  // Where nothing was told before, it is.
+  recorder.run({ ...run, outcome: { ...outcome, done: marked }, degraded: [] })
+  expect(events).toHaveLength(changes.length + marked.length)
+})
+
 test('a container whose interface came after the plan was made is not waited for: its mirror was made in the same run', () => {
   const path = join(casesFolder, 'container-source')
   const text = readFileSync(join(path, 'spans.yaml'), 'utf8')
