@@ -68,6 +68,8 @@ test.each(['SIGKILL', 'SIGSTOP'] as const)('%s to each of its programs in turn c
     watch.signal('SIGHUP')
     await watch.settle()
     await expectRepair(`before ${signal} to ${command}`)
+    // A program that is killed as it writes fails a step, which is told.
+    await watch.settle()
     for (const { pid } of childrenOf(watch.pid).filter((child) => child.command === command)) process.kill(pid, signal)
     await expectRepair(`${signal} to ${command}`)
     for (const { pid } of childrenOf(watch.pid)) if (stateOf(pid) === 'T') process.kill(pid, 'SIGCONT')
