@@ -530,13 +530,13 @@ function stagesOf(kind: RegisteredKind, change: Change, fates: Fates): Stage[] {
     if (kind.makesDevice) return [stage('make', [...removal, ...creation])]
     return [stage('remove', removal), stage('make', creation)]
   }
-  const first = kind.prepare?.(before, after) ?? []
-  const last = kind.finish?.(before, after) ?? []
-  return [
-    ...(first.length > 0 ? [{ turn: turnOf('prepare'), steps: first }] : []),
+  const stages = [
+    { turn: turnOf('prepare'), steps: kind.prepare?.(before, after) ?? [] },
     stage('make', kind.update?.(before, after, fields)),
-    ...(last.length > 0 ? [stage('remove', last)] : [])
+    { turn: turnOf('close'), steps: kind.close?.(before, after) ?? [] },
+    stage('remove', kind.finish?.(before, after))
   ]
+  return stages.filter(({ steps }) => steps.length > 0)
 }
 
 /**

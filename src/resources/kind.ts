@@ -140,6 +140,8 @@ export interface Kind<R extends Resource = Resource> {
   update?(before: R, after: R, fields: readonly string[]): Step[]
   /** The steps of an update that come before all others of the plan. None: an update has no such steps. */
   prepare?(before: R, after: R): Step[]
+  /** The steps of an update that come as soon as the plan's mirrors are there. None: an update has no such steps. */
+  close?(before: R, after: R): Step[]
   /** The steps of an update that come last, at the turn of what is removed. None: an update has no such steps. */
   finish?(before: R, after: R): Step[]
   /** The steps that remove the resource or give it back; also for a replace, before the creation. None: it goes by itself. */

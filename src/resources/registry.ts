@@ -52,9 +52,9 @@ export const kindOf = (name: KindName): RegisteredKind => byName[name]
 
 /**
  * What is done to resources of a kind, to mirrors that would close a loop with those that are made, to what is on a link that is
- * recreated, and to an output that mirrors have fed. To make is also to change.
+ * recreated, to a port that mirrors feed from now on, and to an output that mirrors have fed. To make is also to change.
  */
-type Turn = `${'make' | 'remove'} ${KindName}` | 'prepare' | 'break loop' | 'leave link' | 'give output back'
+type Turn = `${'make' | 'remove'} ${KindName}` | 'prepare' | 'break loop' | 'leave link' | 'close' | 'give output back'
 
 /** The order in which a plan is carried out: that of the keys. Changes that have one turn do not depend on each other. */
 const order: readonly string[] = Object.keys({
@@ -82,6 +82,8 @@ const order: readonly string[] = Object.keys({
   'break loop': true,
   // Before other old mirrors are removed: no frame is missed.
   'make mirror': true,
+  // Right after the mirrors: until then, a sensor gets what they copy twice. Docker may take minutes for what follows.
+  close: true,
   // When mirrors leave out what it sends.
   'make output': true,
   // When the mirrors bear the mark, and before the interface is set up, which spares it a reset.

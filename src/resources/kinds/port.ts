@@ -75,7 +75,7 @@ export const port: Kind<Port> = {
       new Set(fields.filter((field) => !late.includes(field)))
     )
   },
-  finish: (before, after) => (isLate(before, after) ? updateSteps(before, after, new Set(lateFields)) : []),
+  close: (before, after) => (isLate(before, after) ? updateSteps(before, after, new Set(lateFields)) : []),
   remove: (before) =>
     before.role.kind === 'left'
       ? [deleteLink(`remove the port ${before.id}`, before.role.reference)]
