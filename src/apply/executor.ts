@@ -254,6 +254,7 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   })
   const { change } = failure.task
   if (!hasGone(change, before, now)) {
+    if (isDeviceNeeded(run, change, now)) return { view: now, dockerFailure: null }
     const described = stepError(failure)
     // To lose the place of a container that others have connected is worse than to fail. Without the network that Docker lists for a
     // container, Docker does not start that again.
@@ -269,6 +270,12 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     before,
     run.leftOut.without(changes).filter((other) => other !== change && !hasGone(other, before, now))
   )
+}
+
+/** Whether a change failed without a device that the next round makes, before it makes the change: somebody has just deleted that. */
+function isDeviceNeeded({ leftOut }: Run, change: PlannedChange, now: PlanView): boolean {
+  const others = leftOut.without(now.plan.changes).filter(({ address }) => address !== change.address)
+  return others.some((maker) => maker.action !== 'remove' && lacksDevice(change, maker, now))
 }
 
 /**

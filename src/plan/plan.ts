@@ -171,7 +171,7 @@ const dependants: Readonly<Partial<Record<KindName, (part: PlannedChange, whole:
 }
 
 /** The name of the link that a mirror feeds beside the span's bridge; null: a change is of no such mirror. */
-export function fedDevice({ before, after }: PlannedChange): string | null {
+function fedDevice({ before, after }: PlannedChange): string | null {
   const resource = after ?? before
   if (resource === null || !isMirror(resource) || resource.feed === null) return null
   return resource.feed.kind === 'sensor' ? null : resource.feed.name

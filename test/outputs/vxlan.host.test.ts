@@ -1,7 +1,10 @@
 /** A VXLAN as an output: another host gets every frame of the span once, and never what the tunnel itself sends. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { examine, findingsOf } from '../lab/commands/doctor.ts'
 import { startWatch } from '../lab/commands/watch.ts'
+import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import {
   ALL_HOSTS_GROUP,
   BROADCAST,
@@ -194,6 +197,28 @@ test('a remote host without a route is waited for; what is there stays', async (
   await lab.send([frames.broadcast])
   await expectFrames(capture, one)
   await watch.stop()
+})
+
+test.each([
+  ['the tunnel', 'vxlan-3d98b18a'],
+  ['the bridge', 'span0']
+])('%s that goes in the middle of an apply is made again, and then what failed without it', async (_, device) => {
+  const bridged = '{sources: [{interface: ens192}]}'
+  await writeSpans(
+    lab,
+    `spans: {span0: ${bridged}, span1: {sources: [{interface: ens192}], outputs: [{vxlan: {${usual}}}]}}`
+  )
+  const gone = join(lab.files, `gone-${device}`)
+  const { options } = await wrapPrograms(lab, {
+    tc: `case "$*$input" in *-batch*mirred*) mkdir ${gone} && ip link del dev ${device} ;; esac 2>&-`
+  })
+  await spanplan(lab, ['apply', '--yes'], 0, options)
+  expect(existsSync(gone)).toBe(true)
+  await expectConverged(lab)
+  const one = { one: frames.broadcast }
+  const capture = await heard()
+  await lab.send([frames.broadcast])
+  await expectFrames(capture, one)
 })
 
 test('while the cable to the remote host is pulled, the others have the share of a tunnel; without others, the status says it', async () => {

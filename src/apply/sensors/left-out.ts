@@ -3,10 +3,11 @@ import type { Engine } from '../../host/docker/docker-names.ts'
 import type { HostIndex } from '../../host/host-index.ts'
 import { shellLine } from '../../host/quote-command.ts'
 import { renderChange } from '../../plan/output/plan-text.ts'
-import { explainUndone, fedDevice, isTolerated, type Plan, type PlannedChange } from '../../plan/plan.ts'
+import { explainUndone, isTolerated, type Plan, type PlannedChange } from '../../plan/plan.ts'
 import type { PlanView } from '../../plan/plan-view.ts'
 import { printable } from '../../printable.ts'
 import { writeAddress } from '../../resources/kind.ts'
+import { isMirror } from '../../resources/mirrors/mirror-resource.ts'
 import { kindOf } from '../../resources/registry.ts'
 
 /** A change about one container or tunnel that could not be made, or did not last. It costs nothing else: the rest is applied and verified. */
@@ -50,10 +51,13 @@ export function withoutDependants<Entry extends Pick<LeftOut, 'change'>>(all: re
 
 const makesDevice = ({ kind }: PlannedChange) => kindOf(kind).makesDevice === true
 
-/** What a change needs: the device that it is on, and the one that a mirror feeds. */
-const devicesOf = (change: PlannedChange) => [change.device, fedDevice(change)]
+/** What a change needs: the device that it is on, and the one that a mirror leads to. */
+function devicesOf({ device, before, after }: PlannedChange): readonly (string | null)[] {
+  const resource = after ?? before
+  return [device, resource && isMirror(resource) ? resource.target : null]
+}
 
-/** Whether a change needs a device that another change was to make, and that is not there. */
+/** Whether a change needs a device that another change is to make, and that is not there. */
 export function lacksDevice(change: PlannedChange, maker: PlannedChange, { host }: PlanView): boolean {
   return makesDevice(maker) && devicesOf(change).includes(maker.device) && !host.mayExist(maker.device)
 }
