@@ -7,11 +7,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { startWatch } from '../lab/commands/watch.ts'
 import { wrapPrograms } from '../lab/commands/wrapped-programs.ts'
 import { type FaultyDocker, startFaultyDocker } from '../lab/docker/faulty-docker.ts'
+import { BROADCAST, ether, filler } from '../lab/frames/frames.ts'
+import type { Capture } from '../lab/frames/tcpdump.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import {
   expectConverged,
+  expectFrames,
   expectRestored,
   findTap,
+  listenBeside,
   networksOf,
   portOf,
   spanplan,
@@ -309,6 +313,26 @@ test('what a new file adds to a span comes once the sensor has gone that the fil
   const gone = timeOf(new RegExp(`^\\[(\\S+)\\] Deleted \\d+: ${port}[@:]`, 'm'), told.link)
   expect(added).toBeGreaterThan(gone)
   for (const [, monitor] of monitors) monitor.kill('SIGKILL')
+})
+
+test('a sensor that has started again hears only its part, once, while Docker is slow to connect another', async () => {
+  const source = 'spans: {span0: {sources: [{interface: ens192, direction: ingress}]'
+  const part = '{container: suricata, filter: ether broadcast}'
+  await writeSpans(lab, `${source}, sensors: [${part}]}}`)
+  await spanplan(lab, ['apply', '--yes'])
+  await suricata.restart()
+  await writeSpans(lab, `${source}, sensors: [${part}, zeek]}}`)
+  const [stranger, nobody] = ['02:00:00:00:0a:01', '02:00:00:00:0a:02']
+  const sent = { broadcast: ether(BROADCAST, stranger, filler(100)), other: ether(nobody, stranger, filler(100)) }
+  const heard: Capture[] = []
+  docker.prepare({ request: 3, how: 'hold before' }, async () => {
+    heard.push(await listenBeside(lab, suricata, { expression: `ether src ${stranger}` }))
+    await lab.send([sent.broadcast, sent.other])
+  })
+  await spanplan(lab, ['apply', '--yes'], 0, { env: docker.env })
+  expect(docker.requests[2]).toMatch(/connect .*zeek/)
+  expect(heard).toHaveLength(1)
+  for (const capture of heard) await expectFrames(capture, { broadcast: sent.broadcast })
 })
 
 test('while Docker hangs, a file that changes again and again keeps no mirror from being repaired', async () => {
