@@ -238,9 +238,9 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   }
   if (result.ended === 'completed') {
     // Docker answers late while containers start, and what else happens meanwhile has to wait. The next run reads it again anyway.
-    const isKernelEnough = run.goesOn && run.leftOut.list().length === 0 && !changes.some(needsDocker)
+    const isKernelEnough = run.goesOn && run.leftOut.list().length === 0 && !changes.some(isAboutSensor)
     if (isKernelEnough) return { view: await refreshKernel(target, before), dockerFailure: null }
-    if (run.goesOn && changes.some(needsDocker)) await closeNewPorts(run, before)
+    if (run.goesOn && changes.some(isAboutSensor)) await closeNewPorts(run, before)
     return refreshAfterRound(target, run.goesOn ? refresh : refreshSettled)
   }
   const { failure } = result
@@ -272,6 +272,11 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
   )
 }
 
+/** Whether a change gives a sensor a port, of which Docker says what it is to get. */
+function isAboutSensor(change: PlannedChange): boolean {
+  return change.kind === 'sensor' || needsDocker(change)
+}
+
 /** Whether a change failed without a device that the next round makes, before it makes the change: somebody has just deleted that. */
 function isDeviceNeeded({ leftOut }: Run, change: PlannedChange, now: PlanView): boolean {
   const others = leftOut.without(now.plan.changes).filter(({ address }) => address !== change.address)
@@ -279,7 +284,7 @@ function isDeviceNeeded({ leftOut }: Run, change: PlannedChange, now: PlanView):
 }
 
 /**
- * Closes the ports that Docker has just made, before Docker is asked what they are: until then, they get what the bridge carries. What
+ * Closes the ports that the bridge has just got, before Docker is asked what they are: until then, they get what the bridge carries. What
  * cannot be planned or done is left to the plan after Docker's answer.
  */
 async function closeNewPorts({ target, log, progress, signal, leftOut }: Run, before: PlanView): Promise<void> {

@@ -335,6 +335,27 @@ test('a sensor that has started again hears only its part, once, while Docker is
   for (const capture of heard) await expectFrames(capture, { broadcast: sent.broadcast })
 })
 
+test('a sensor with a part of its own gets nothing else once its bridge is made again, in the same run', async () => {
+  const part = '{container: suricata, filter: ether broadcast}'
+  await writeSpans(
+    lab,
+    `spans: {span0: {sources: [{interface: ens192, direction: ingress}], sensors: [${part}, zeek]}}`
+  )
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await watch.settle()
+  const since = watch.told.length
+  await lab.run(['ip', 'link', 'del', 'dev', 'span0'])
+  await until('the port is closed', async () => {
+    const ports = await lab.run(['bridge', 'link', 'show'])
+    return ports.includes('master span0 state disabled')
+  })
+  await watch.settle()
+  const told = watch.told.slice(since).split('\n')
+  const rows = told.filter((line) => / ~ port .*suricata/.test(line))
+  expect(rows).toEqual([expect.stringContaining('flooding: on → off')])
+  await expectConverged(lab)
+})
+
 test('while Docker hangs, a file that changes again and again keeps no mirror from being repaired', async () => {
   await using watch = await startWatch(lab, ['--interval', '1h'])
   await watch.settle()
