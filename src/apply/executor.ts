@@ -237,11 +237,11 @@ async function runRound(run: Run, before: PlanView, changes: readonly PlannedCha
     throw undoBlocked ? new SpanplanError(result.blockers) : new RemovalBlocked(result.blockers, changes)
   }
   if (result.ended === 'completed') {
+    if (!run.goesOn) return refreshAfterRound(target, refreshSettled)
     // Docker answers late while containers start, and what else happens meanwhile has to wait. The next run reads it again anyway.
-    const isKernelEnough = run.goesOn && run.leftOut.list().length === 0 && !changes.some(isAboutSensor)
-    if (isKernelEnough) return { view: await refreshKernel(target, before), dockerFailure: null }
-    if (run.goesOn && changes.some(isAboutSensor)) await closeNewPorts(run, before)
-    return refreshAfterRound(target, run.goesOn ? refresh : refreshSettled)
+    if (changes.some(isAboutSensor)) await closeNewPorts(run, before)
+    else if (run.leftOut.list().length === 0) return { view: await refreshKernel(target, before), dockerFailure: null }
+    return refreshAfterRound(target, refresh)
   }
   const { failure } = result
   const remade = await remakeBridge(failure.task.change, () => observeDuringApply(target, before))

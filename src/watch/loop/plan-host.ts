@@ -11,7 +11,7 @@ import { failureOf } from '../degraded/backoff.ts'
 import { makePartialPlan, type PartialPlan } from './partial-plan.ts'
 import { fullPause, throttleAfter } from './run-queue.ts'
 
-/** Milliseconds for Docker to answer. After them, passes apply what a new file changes, and each pass is told by itself. */
+/** Milliseconds for Docker to answer. After that time, passes also apply what a new file changes, and the log has each pass at once. */
 export const dockerPatience = 2000
 
 /** Why a pass is made. */
