@@ -463,3 +463,18 @@ test('while Docker hangs, what is repaired is told, once, and not when Docker an
   expect(watch.told.slice(length).match(/ \+ mirror /g)).toHaveLength(2)
   await expectConverged(lab)
 })
+
+test('while Docker hangs, what is repaired is told in the order in which it was repaired', async () => {
+  await using watch = await startWatch(lab, ['--interval', '1h'])
+  await watch.settle()
+  const { length } = watch.told
+  await lab.silenceDocker(async () => {
+    for (const card of ['ens224', 'ens192']) {
+      await deleteMirror(card)
+      await until('it is repaired', () => isMirrored(card))
+    }
+    await watch.expectTold(/ \+ mirror ens192 .* repaired in /, length)
+  })
+  const cards = [...watch.told.slice(length).matchAll(/ \+ mirror (\w+) /g)].map(([, card]) => card)
+  expect(cards).toEqual(['ens224', 'ens192'])
+})

@@ -125,14 +125,15 @@ function makeKernelPass(
     for (const { span } of failures) failed.add(span)
     if (failures.length > 0) onEarlyFailures(failures)
   }
-  const lateAt = performance.now() + dockerPatience
+  const late = sleep(dockerPatience, null, { ref: false, signal: ended })
+  late.catch(() => undefined)
   const tellIfLate = (changes: readonly PlannedChange[], trigger: Trigger | null, milliseconds: number) => {
     if (changes.length === 0) return
     const tell = () => {
       for (const change of changes) told.add(change)
       onEarlyChanges(changes, trigger, milliseconds)
     }
-    sleep(Math.max(0, lateAt - performance.now()), null, { ref: false, signal: ended }).then(tell, () => undefined)
+    late.then(tell, () => undefined)
   }
   const repair: KernelPass['repair'] = async (target, reading, { trigger, began }) => {
     if (failed.has(null)) return
