@@ -243,7 +243,11 @@ function hold(file: number, path: string, command: string, locking: Locking): Lo
   const write = () => {
     const text = JSON.stringify(holder).padEnd(longest)
     longest = text.length
-    writeSync(file, `${text}\n`, 0)
+    try {
+      writeSync(file, `${text}\n`, 0)
+    } catch {
+      // The disk is full. The lock is held all the same; only people read this.
+    }
   }
   write()
   // So that the user who called sudo can take the lock in their own folder later.
@@ -252,11 +256,7 @@ function hold(file: number, path: string, command: string, locking: Locking): Lo
   return {
     announce: (more) => {
       holder = { ...holder, ...more }
-      try {
-        write()
-      } catch {
-        // The disk is full. The lock is held all the same; only people read this.
-      }
+      write()
     },
     release: () => {
       if (!isHeld) return

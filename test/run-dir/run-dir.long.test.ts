@@ -179,6 +179,15 @@ describe('what lies in one of this user alone', () => {
     expect(stderr).toBe(`${what}  free space or inodes there: df ${folder}; df --inodes ${folder}\n`)
   })
 
+  test('may be full: where the file of the lock is there, an apply goes on without its words in it', async () => {
+    const fill =
+      'mount -t tmpfs -o size=4k,mode=755 tmpfs "$1" && : >"$2" && ! cat /dev/zero >"$1/filler" && shift 2 && exec "$@"'
+    const through = ['unshare', '--mount', 'sh', '-c', fill, 'sh', folder, runFile('lock')]
+    await spanplan(lab, ['apply', '--yes'], 0, { ...options, through })
+    expect(await lab.run(['tc', 'filter', 'show', 'dev', 'ens192', 'ingress'])).toContain('mirred')
+    await spanplan(lab, ['destroy', '--yes'], 0, options)
+  })
+
   test('is replaced where a link lay', async () => {
     await symlink(precious, runFile('pauses'))
     await spanplan(lab, ['pause', '--for', '1h'], 0, options)
