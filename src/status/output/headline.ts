@@ -123,9 +123,10 @@ function problemsEntry(
   return { healthy: false, text: oneLine(`${title}: ${clauses.join(', ')}.`), action: oneLine(action), isCommand }
 }
 
-/** The first problem in a few words. */
+/** The first problem in a few words: lines after the first say what became of the rest, or list it. */
 export function writeFirst([first]: readonly Diagnostic[], changes: number): string {
-  return first?.code === 'DRIFT' ? `${counted(changes, 'difference')} from the file` : (first?.message ?? '')
+  if (first?.code === 'DRIFT') return `${counted(changes, 'difference')} from the file`
+  return first?.message.replace(/[.:]?(\n.*)?$/s, '') ?? ''
 }
 
 export function pauseFact({ pausedUntil }: SpanReport): string[] {

@@ -98,6 +98,21 @@ test('what a watch cannot repair comes before what an apply would', () => {
   ])
 })
 
+test('of a message with several lines, the first', () => {
+  const message = 'Docker gave no answer within 60 s: POST /networks/span/connect\nNothing was changed.'
+  const degraded = [
+    {
+      span: 'span0',
+      reason: 'failed',
+      diagnostic: { code: 'DOCKER_FAILED', message, hint: 'see its log' },
+      until: '2026-01-01T00:00:02.000Z'
+    }
+  ] as const
+  expect(headline(see(down), {}, { watch: { ...watch, degraded } })).toEqual([
+    'span0: NOT HEALTHY, Docker gave no answer within 60 s: POST /networks/span/connect, 1 more problem. See its log'
+  ])
+})
+
 test('what is wrong with the host comes first, also where the spans are healthy', () => {
   expect(headline(see({ ...converged, docker: unreachable }))[0]).toBe(
     'host: NOT HEALTHY, Docker does not answer. Start it: systemctl start docker'
