@@ -107,6 +107,8 @@ export type Absence =
   | 'stopped'
   | 'paused'
   | 'disconnected'
+  // Several interfaces of its container are on the bridge.
+  | 'ambiguous'
   | 'detached'
   | 'no_carrier'
   | 'no_route'

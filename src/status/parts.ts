@@ -30,6 +30,7 @@ export const absences: Readonly<Record<Absence, string>> = {
   stopped: 'while it does not run',
   paused: 'while it is paused',
   disconnected: 'until it is connected',
+  ambiguous: 'while several of its interfaces are on the bridge',
   detached: 'until it is attached',
   no_carrier: 'while its interface has no carrier',
   no_route: 'while there is no route to its host',

@@ -63,6 +63,11 @@ export const sensorCauses = {
     words: () => "gets nothing: it has no port on the span's bridge, and one elsewhere that somebody may need there",
     hint: restart
   },
+  several_ports: {
+    code: 'SENSOR_INTERFACE',
+    words: () => "gets nothing: it has several ports on the span's bridge, and nothing tells which of them is Docker's",
+    hint: restart
+  },
   interface_down: {
     code: 'SENSOR_INTERFACE',
     words: () => 'hears nothing: its interface on the span is down',
@@ -170,6 +175,8 @@ function findCause({ span, container, view, port, sample }: Hearing): keyof type
   const endpoint = container.endpoints.find(({ network }) => network === span.network?.name)
   if (endpoint === undefined) return 'disconnected'
   if (endpoint.port === 'unknown') {
+    const feed = span.feeds.find(({ kind, name }) => kind === 'sensor' && name === container.name)
+    if (feed?.absence === 'ambiguous') return 'several_ports'
     const veths = (container.veths ?? []).flatMap((veth) => host.linkAt(veth.host) ?? [])
     return veths.length === 0 || veths.some(({ master }) => master === span.bridge) ? 'unknown' : 'port_elsewhere'
   }

@@ -2,9 +2,11 @@ import type Docker from 'dockerode'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { supportsApi } from '../../src/host/docker/docker-names.ts'
 import { startFaultyDocker } from '../lab/docker/faulty-docker.ts'
+import { BROADCAST, ether, filler } from '../lab/frames/frames.ts'
 import { createLab, type Lab } from '../lab/lab.ts'
 import {
   expectConverged,
+  expectFrames,
   expectHeard,
   findTap,
   interfacesOf,
@@ -173,6 +175,39 @@ async function expectSensors(...sensors: readonly Docker.Container[]): Promise<v
   await expectConverged(lab)
   await expectHeard(lab, sensors)
 }
+
+test('a sensor with a part of its own that has a second port on the bridge gets no more by either, and it is told', async () => {
+  const sensor = await lab.startSensor('several')
+  await applySpan('sensors: [{container: several, filter: ether broadcast}]')
+  const { name, port } = await findTap(lab, sensor)
+  const { State } = await sensor.inspect()
+  const far = ['peer', 'name', 'evil0', 'netns', `${State.Pid}`]
+  await lab.run(['ip', 'link', 'add', 'hx', 'master', 'span0', 'type', 'veth', ...far])
+  const inside = (...argv: string[]) => lab.run(['nsenter', `--net=/proc/${State.Pid}/ns/net`, ...argv])
+  await inside('ip', 'link', 'set', 'dev', 'evil0', 'up')
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  for (const device of [port, 'hx']) {
+    expect(await lab.run(['bridge', 'link', 'show', 'dev', device])).toContain('state disabled')
+  }
+  const captures = await Promise.all(
+    [name, 'evil0'].map((device) => lab.captureBeside(sensor, device, { direction: 'in' }))
+  )
+  await lab.send([ether('02:00:00:00:0a:02', '02:00:00:00:0a:01', filler(100))])
+  for (const capture of captures) await expectFrames(capture, {})
+  const { stdout } = await lab.spanplan(['status'])
+  expect(stdout.replace(/\s+/g, ' ')).toMatch(
+    /span0: NOT HEALTHY, the sensor several gets nothing: it has several ports on the span's bridge/
+  )
+  await lab.run(['ip', 'link', 'del', 'dev', 'hx'])
+  await spanplan(lab, ['apply', '--yes'])
+  const capture = await listen(lab, sensor)
+  const heard = { broadcast: ether(BROADCAST, '02:00:00:00:0a:01', filler(100)) }
+  await lab.send([heard.broadcast])
+  await expectFrames(capture, heard)
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await sensor.remove({ force: true })
+})
 
 describe('sensors that come and go', () => {
   beforeEach(removeSensors)

@@ -95,9 +95,15 @@ function findPort(
   if (!container.running) return none('stopped')
   if (container.paused) return none('paused')
   const endpoint = container.endpoints.find((one) => one.network === network?.name)
-  if (endpoint === undefined || typeof endpoint.port === 'string') return none('disconnected')
+  if (endpoint === undefined || endpoint.port === 'absent') return none('disconnected')
+  if (endpoint.port === 'unknown') return none(hasSeveralPorts(bridge, container, host) ? 'ambiguous' : 'disconnected')
   const link = host.vethTo(endpoint)
   return link?.master === bridge && link.carrier ? { target: link.name, absence: null, ailment } : none('no_carrier')
+}
+
+/** Whether a container has several ports on a bridge, as one with CAP_NET_ADMIN can make them. */
+function hasSeveralPorts(bridge: string, { name }: Container, host: HostIndex): boolean {
+  return host.portsOf(bridge).filter((link) => host.attachmentOf(link)?.container.name === name).length > 1
 }
 
 /** The outputs of a span, each with its device, or why it takes no frames now. */

@@ -113,7 +113,8 @@ const maybePassing: ReadonlySet<SensorCause | null> = new Set([
   'interface_down',
   'interface_gone',
   'port_down',
-  'port_elsewhere'
+  'port_elsewhere',
+  'several_ports'
 ])
 const passingGrace = 10_000
 
@@ -157,7 +158,8 @@ const seenBefore: ReadonlySet<SensorCause | null> = new Set([
   'disconnected',
   'interface_gone',
   'port_down',
-  'port_elsewhere'
+  'port_elsewhere',
+  'several_ports'
 ])
 
 /** Whether what is wrong with a sensor was so before the run, which has changed it. */
