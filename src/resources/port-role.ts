@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../errors.ts'
 import { dockerBridge, isPortName, label } from '../host/docker/docker-names.ts'
 import { type HostIndex, peerHere } from '../host/host-index.ts'
 import { indexName, shellLine } from '../host/quote-command.ts'
-import type { Container, DockerNetwork, Link } from '../host/snapshot.ts'
+import type { DockerNetwork, Link } from '../host/snapshot.ts'
 import { matchesName, type Scope } from '../spec/scope.ts'
 import type { DesiredSpan, DesiredState } from './desired-state.ts'
 import { type PortOrigin, readPortClass } from './marks.ts'
@@ -13,10 +13,7 @@ import { findSeal } from './seal-commands.ts'
 export type PortRole =
   /** It connects a container to the network of a span. */
   | { readonly kind: 'sensor'; readonly connects: Connection }
-  /**
-   * It leads to a container on a foreign network, to another network namespace or, through a tap, to a virtual machine. Or it is one of
-   * several ports of a sensor on the bridge.
-   */
+  /** It leads to a container on a foreign network, to another network namespace or, through a tap, to a virtual machine. */
   | { readonly kind: 'foreign'; readonly connects: Connection | null }
   /**
    * It was made to connect a container, and connects none any more: the container has moved its interface to another network
@@ -96,21 +93,9 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
     const byIndex = indexName(link.index)
     return { kind: 'left', connects: null, reference: host.mayExist(byIndex) ? link.name : byIndex }
   }
-  if (link.foreignPeer || link.kind === 'tun') return { kind: 'foreign', connects: findUnclear(host, link, container) }
+  if (link.foreignPeer || link.kind === 'tun') return { kind: 'foreign', connects: null }
   // Its other end was a container's, and has come to the host since: the host would take what comes from there for its own.
   return { kind: mark?.connection ? 'stray' : 'local', connects: null }
-}
-
-/**
- * The connection of a container that has several ports on its network's bridge: nothing tells which is Docker's. None of them gets more
- * than the container is to get.
- */
-function findUnclear({ networkOf }: HostIndex, { master }: Link, container: Container | undefined): Connection | null {
-  const endpoint = container?.endpoints.find(({ network, port }) => {
-    const own = port === 'unknown' ? networkOf(network) : undefined
-    return own !== undefined && master !== null && dockerBridge(own) === master
-  })
-  return container && endpoint ? { container: container.name, network: endpoint.network } : null
 }
 
 /** Whether a link is on the bridge of a Docker network that is no span's: a port that was on a span's bridge for a while, and is back. */

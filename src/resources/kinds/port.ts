@@ -184,13 +184,20 @@ function desirePort(state: ObservedState, span: DesiredSpan, link: Link, live: P
  * Whether mirrors feed a port, and the bridge is to hand it nothing. Without Docker, it is not known whose a port is: one that gets nothing
  * of the bridge may be such a port. A span without a network has none.
  */
-function isFed({ desired, host }: ObservedState, span: DesiredSpan, { role, flooding }: Port): boolean {
+function isFed({ desired, host }: ObservedState, span: DesiredSpan, live: Port): boolean {
+  const { flooding, role } = live
   const { connects } = role
   if (span.network === null) return false
   if (host.docker.state !== 'read' || isLeaving(host, desired.scope, span, connects)) return flooding !== true
-  return (
-    isOfSensor(span, { role }) && span.feeds.some(({ kind, name }) => kind === 'sensor' && name === connects?.container)
-  )
+  const container = isOfSensor(span, live) ? connects?.container : findUnclear(host, span, live)
+  return span.feeds.some(({ kind, name }) => kind === 'sensor' && name === container)
+}
+
+/** The container of a port that may be Docker's: where it has several on the bridge, nothing tells which is. None gets more than its part. */
+function findUnclear(host: HostIndex, { network }: DesiredSpan, { id }: Port): string | undefined {
+  const { container } = host.attachmentOf(host.linkOf(id)) ?? {}
+  const isUnclear = container?.endpoints.some((one) => one.network === network?.name && one.port === 'unknown')
+  return isUnclear ? container?.name : undefined
 }
 
 /** Whether a container is known to be connected to a span by a port. */
