@@ -96,19 +96,30 @@ export function readJson<T>(command: ReadCommand, parse: (document: unknown) => 
 }
 
 /**
- * Has a program of iproute2 carry out a batch of commands, and returns one document for each.
+ * Has a program of iproute2 carry out a batch of commands, and returns one document for each. A command with a name that no quoting
+ * carries, as an interface that a container has made may have one, is run by itself.
  *
- * @param run which program. Default: one that stays, and may remember names of earlier commands.
+ * @param runBatch which program. Default: one that stays, and may remember names of earlier commands.
  */
 export async function runJsonBatch(
   program: Argv,
   commands: readonly (readonly string[])[],
-  run: ReadCommand['run'] = askProgram
+  runBatch: ReadCommand['run'] = askProgram
 ): Promise<unknown[]> {
-  if (commands.length === 0) return []
-  // No span can have a device whose name no quoting carries: a command that fails stands in for it.
-  const lines = commands.map((command) => batchLine(command) ?? 'unspeakable')
-  return readJsonBatch(batch(program, lines, run))
+  const lines = commands.flatMap((command) => batchLine(command) ?? [])
+  const documents = lines.length === 0 ? [] : await readJsonBatch(batch(program, lines, runBatch))
+  const answers: unknown[] = []
+  for (const command of commands) {
+    // One after the other: whoever gives such names may give many.
+    answers.push(batchLine(command) === null ? await readAlone([...program, ...command]) : documents.shift())
+  }
+  return answers
+}
+
+/** The document of one command; without one where the command fails, as where its device is gone. */
+async function readAlone(argv: Argv): Promise<unknown> {
+  const { status, stdout } = await run(argv)
+  return status === 0 && stdout !== '' ? parseOutput(argv[0], () => parseToolJson(stdout)) : []
 }
 
 /**

@@ -209,6 +209,24 @@ test('a sensor with a part of its own that has a second port on the bridge gets 
   await sensor.remove({ force: true })
 })
 
+test('a port whose name no batch can carry is read as it is, and so sealed once', async () => {
+  const sensor = await lab.startSensor('odd')
+  await applySpan('sensors: [odd]')
+  const { State } = await sensor.inspect()
+  const names = ['#c', 'a\\\\', `q'"`]
+  for (const [index, name] of names.entries()) {
+    const far = ['peer', 'name', `odd${index}`, 'netns', `${State.Pid}`]
+    await lab.run(['ip', 'link', 'add', name, 'master', 'span0', 'type', 'veth', ...far])
+  }
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  for (const name of names) {
+    expect(await lab.run(['tc', 'filter', 'show', 'dev', name, 'ingress'])).toContain("bytecode '1,6 0 0 2'")
+  }
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await sensor.remove({ force: true })
+})
+
 describe('sensors that come and go', () => {
   beforeEach(removeSensors)
 
