@@ -46,7 +46,7 @@ async function expectOnlyLeftOut({ stdout, stderr }: Outcome): Promise<void> {
   const rows = plan.split('\n').filter((line) => line.startsWith('  '))
   expect(rows.map((row) => row.trim().replace(/ +/g, ' '))).toEqual([
     '+ sensor suricata → span sealed, not connected by spanplan',
-    '~ note suricata → span left by a killed run: yes → no'
+    '~ note suricata → span left by an earlier run: yes → no'
   ])
   expect(await endpointOf('suricata')).toBeUndefined()
   expect(stderr).toContain('suricata has lost its interface tap0 on span, and is not connected again')

@@ -227,6 +227,23 @@ test('a port whose name no batch can carry is read as it is, and so sealed once'
   await sensor.remove({ force: true })
 })
 
+test('where the network has no address left, the others are connected, the rest is told, and comes as soon as one is free', async () => {
+  await applySpan('network: {name: few, subnet: 198.18.7.0/29}, sensors: [{label: role=few}]')
+  const sensors: Docker.Container[] = []
+  for (let index = 0; index < 7; index++) sensors.push(await lab.startSensor(`few-${index}`, {}, { role: 'few' }))
+  const { stdout, stderr } = await spanplan(lab, ['apply', '--yes'], 4)
+  expect(stdout).toContain('Applied and verified: 5 created; 2 failed.')
+  expect(stderr).toMatch(/Docker lists few-\d on few, and cannot make its interface: no available IPv4 addresses/)
+  expect(stderr).toContain("give the span's network a larger subnet")
+  expect((await lab.spanplan(['status'])).stdout).toContain('span0: NOT HEALTHY, ')
+  await Promise.all(sensors.slice(0, 2).map((one) => one.remove({ force: true })))
+  await spanplan(lab, ['apply', '--yes'])
+  await expectConverged(lab)
+  await expectHeard(lab, sensors.slice(2))
+  await spanplan(lab, ['destroy', '--all', '--yes'])
+  await Promise.all(sensors.slice(2).map((one) => one.remove({ force: true })))
+})
+
 describe('sensors that come and go', () => {
   beforeEach(removeSensors)
 

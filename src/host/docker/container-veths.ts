@@ -99,14 +99,23 @@ export function isThere(file: string): boolean | null {
 export async function readVeths(files: readonly string[]): Promise<VethsBySandbox> {
   const sandboxes = new Set(files.filter(isSandbox))
   const folders = new Set([...sandboxes].map((file) => dirname(file)))
-  const found = await Promise.all([...folders].map(readFolder))
-  return new Map(found.flatMap((veths) => [...veths]).filter(([file]) => sandboxes.has(file)))
+  const found = new Map(
+    await Promise.all([...folders].map(async (folder) => [folder, await readFolder(folder)] as const))
+  )
+  return new Map(
+    [...sandboxes].flatMap((file) => {
+      const inFolder = found.get(dirname(file)) ?? null
+      // The kernel has no number for a namespace before the first veth pair leads into it.
+      return inFolder === null ? [] : [[file, inFolder.get(file) ?? []] as const]
+    })
+  )
 }
 
-async function readFolder(folder: string): Promise<VethsBySandbox> {
+/** The veth pairs into the namespaces of a folder that have a number; null: they cannot be read. */
+async function readFolder(folder: string): Promise<VethsBySandbox | null> {
   try {
     const argv = ipCommand(folder)
-    if (argv === null) return new Map()
+    if (argv === null) return null
     const commands = [
       ['addr', 'show', 'type', 'veth'],
       ['netns', 'list-id']
@@ -122,7 +131,7 @@ async function readFolder(folder: string): Promise<VethsBySandbox> {
     return new Map([...bySandbox].map(([file, veths]) => [file, veths.map(judge)]))
   } catch {
     // A right or a program is missing.
-    return new Map()
+    return null
   }
 }
 

@@ -205,8 +205,11 @@ async function tryToConnect(docker: Dockerode, { network, container }: PlaceCall
 }
 
 function connectionLeftHalfMade({ network, container }: PlaceCall, error: unknown): SpanplanError {
-  const message = `Docker lists ${container} on ${network}, and cannot make its interface: ${messageOf(error)}`
-  const hint = `restart it, so that Docker makes its interfaces again: ${shellLine(['docker', 'restart', container])}`
+  const reason = messageOf(error)
+  const message = `Docker lists ${container} on ${network}, and cannot make its interface: ${reason}`
+  const hint = /no available .*addresses/.test(reason)
+    ? "give the span's network a larger subnet, or stop a container that is on it; the next apply then connects it"
+    : `apply again; if that fails too, restart it, so that Docker makes its interfaces again: ${shellLine(['docker', 'restart', container])}`
   return new SpanplanError(diagnostic('DOCKER_FAILED', message, hint), undefined, { cause: error })
 }
 

@@ -25,7 +25,7 @@ export interface Note extends Resource {
 /** How these containers are observed, and connected again. */
 export const note: Kind<Note> = {
   kind: 'note',
-  fields: { back: { label: 'left by a killed run', words: (back) => yesNo(!back) } },
+  fields: { back: { label: 'left by an earlier run', words: (back) => yesNo(!back) } },
   desire: (_, live) => live.map((one) => ({ ...one, back: true })),
   observe: observeNotes,
   rollbackTarget: rollbackNotes,
