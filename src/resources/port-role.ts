@@ -93,9 +93,17 @@ export function portRole(desired: DesiredState, host: HostIndex, link: Link): Po
     const byIndex = indexName(link.index)
     return { kind: 'left', connects: null, reference: host.mayExist(byIndex) ? link.name : byIndex }
   }
-  if (link.foreignPeer || link.kind === 'tun') return { kind: 'foreign', connects: null }
+  if (link.foreignPeer || link.kind === 'tun' || isBeingMade(host, link)) return { kind: 'foreign', connects: null }
   // Its other end was a container's, and has come to the host since: the host would take what comes from there for its own.
   return { kind: mark?.connection ? 'stray' : 'local', connects: null }
+}
+
+/**
+ * Whether a link may be a port that Docker or Podman makes just now: they make both ends on the host, put one on the bridge, and set the
+ * other up once that is in the container. Until then, the port leads nowhere; sealed by then, it lets no frame of the container in.
+ */
+export function isBeingMade({ engine, linkAt }: HostIndex, { name, peer, foreignPeer }: Link): boolean {
+  return isPortName(engine, name) && !foreignPeer && peer !== null && linkAt(peer)?.up === false
 }
 
 /** Whether a link is on the bridge of a Docker network that is no span's: a port that was on a span's bridge for a while, and is back. */

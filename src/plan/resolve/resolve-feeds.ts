@@ -7,7 +7,7 @@ import { assignBuckets } from '../../resources/feeds/assign-buckets.ts'
 import { programOf } from '../../resources/feeds/feeds.ts'
 import { type Wait, waitFor } from '../../resources/kind.ts'
 import { isOwnTunnel } from '../../resources/ownership.ts'
-import { isLeaving } from '../../resources/port-role.ts'
+import { isBeingMade, isLeaving } from '../../resources/port-role.ts'
 import type { Share } from '../../resources/programs/share-program.ts'
 import type { Context } from '../../resources/sources/host-source-kind.ts'
 import type { BalanceSpec } from '../../spec/items/balance.ts'
@@ -79,12 +79,9 @@ export function hasListener(
   return ports.some(isListening)
 }
 
-/**
- * Whether a port has such a name as Docker and Podman give, and leads to another network namespace. Docker makes both ends on the host, and
- * sets the other one up once that is in the container.
- */
-function mayBeSensors({ name, foreignPeer, peer }: Link, { engine, linkAt }: HostIndex): boolean {
-  return isPortName(engine, name) && (foreignPeer || (peer !== null && linkAt(peer)?.up === false))
+/** Whether a port has such a name as Docker and Podman give, and leads to another network namespace, or is about to. */
+function mayBeSensors(link: Link, host: HostIndex): boolean {
+  return isPortName(host.engine, link.name) && (link.foreignPeer || isBeingMade(host, link))
 }
 
 const isTunnelOutput = (output: OutputSpec) => 'tunnel' in output
