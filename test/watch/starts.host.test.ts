@@ -22,8 +22,15 @@ const dockerLooks = 4
 /** As often as the clock asks for it, whatever is repaired: what sensors have lost is read every few seconds. */
 const byClock = Number.POSITIVE_INFINITY
 
+const repairs = 10
+
+/** Once, and then it stays: what counts for the history, a minute after the start of the watch, which a slow machine gets to. */
+const once = 1 / repairs
+
 /** For a span whose sources are interfaces, and that has no sensor: the program that will carry out the next batch. */
 const ofKernel: Allowed = {
+  'setpriv --pdeathsig KILL -- tc -s -json -force -batch -': once,
+  'tc -s -json -force -batch -': once,
   'setpriv --pdeathsig KILL -- tc -batch -': 1,
   'tc -batch -': 1
 }
@@ -40,8 +47,6 @@ const ofSensor: Allowed = {
   'nsenter --net=SANDBOX -- ss --packet --numeric --memory --extended --oneline --no-header … or …': byClock,
   'ss --packet --numeric --memory --extended --oneline --no-header … or …': byClock
 }
-
-const repairs = 10
 
 /** The words without what differs from one run to the next. */
 const nameOf = (words: readonly string[]) =>
